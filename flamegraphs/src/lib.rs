@@ -1,0 +1,1 @@
+//! From samples to flamegraphs: fold, name, assign roles, diff and draw.

@@ -1,0 +1,1 @@
+//! In-process observers: imported symbols, ufunc loops, data memory and threads.

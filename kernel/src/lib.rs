@@ -1,0 +1,1 @@
+//! The scale kernel, out = array × factor, and its backends.

@@ -1,0 +1,1 @@
+//! The USDT provider raptors, and the table an in-process observer fills.

@@ -1,0 +1,1 @@
+//! The run file: record layout, crash-safe writer and checked reader.

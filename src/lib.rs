@@ -1,0 +1,1 @@
+//! raptors-trace shows why one array library is slower than another.

@@ -1,0 +1,2 @@
+//! The command `raptors-trace`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The project's own commands: compare, test and the checks of CI.
+fn main() {}
