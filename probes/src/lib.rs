@@ -1,1 +1,43 @@
-//! The USDT provider raptors, and the table an in-process observer fills.
+//! The USDT provider `raptors`, and the table an in-process observer fills.
+//!
+//! `provider.d` is the one list of probes; the build makes one function of each. A call of such a function fires the
+//! probe of that name for DTrace, bpftrace, perf and SystemTap (feature `usdt-probes`: SystemTap notes on Linux, real
+//! DTrace probes on macOS, nothing elsewhere, with the arguments type-checked everywhere), and then calls the entry
+//! of the same name in the [`Observer`] that [`set_observer`] has set (feature `observer`). Nobody watching costs a
+//! call, a one-byte nop, and a load with a branch; with both features off the functions are empty.
+//!
+//! Each function is compiled once, so each probe has one site in a binary: tracers count an operation once and
+//! attach in one place.
+
+#[cfg(feature = "observer")]
+mod observer;
+#[cfg(feature = "usdt-probes")]
+mod platform;
+mod probes;
+
+#[cfg(feature = "observer")]
+pub use observer::set_observer;
+pub use probes::*;
+
+/// The text of `provider.d`, the list that everything here is made from.
+pub const PROVIDER_D: &str = include_str!("../provider.d");
+
+/// One probe of [`PROBES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// The name DTrace shows: `scale-entry`.
+    pub name: &'static str,
+    /// The name `provider.d`, SystemTap and bpftrace use: `scale__entry`.
+    pub stap_name: &'static str,
+    /// Its arguments in order.
+    pub arguments: &'static [Argument],
+}
+
+/// One argument of a [`Probe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name in `provider.d`.
+    pub name: &'static str,
+    /// Its C type: `uint32_t`, `uint64_t`, `uintptr_t` or `char *`.
+    pub c_type: &'static str,
+}

@@ -1,0 +1,58 @@
+//! How a probe is fired on each system: the only place of `target_os` that matters to it.
+
+use std::ffi::CStr;
+
+/// What a probe argument is in a register.
+pub(crate) trait Word {
+    type Raw;
+    fn raw(self) -> Self::Raw;
+}
+
+macro_rules! word_itself {
+    ($($integer:ty)*) => {$(
+        impl Word for $integer {
+            type Raw = Self;
+            #[inline(always)]
+            fn raw(self) -> Self { self }
+        }
+    )*};
+}
+word_itself!(u32 u64 usize);
+
+impl Word for &'static CStr {
+    type Raw = *const u8;
+    #[inline(always)]
+    fn raw(self) -> *const u8 {
+        self.as_ptr().cast()
+    }
+}
+
+/// A one-byte nop and a SystemTap note. The crate `probe` evaluates the arguments into registers; its `asm!` is
+/// `readonly`, not `nomem`, so memory that an argument points to is written before.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+macro_rules! fire {
+    ($provider:ident, $stap:ident, $($argument:ident),*) => {
+        ::probe::probe!($provider, $stap, $(crate::platform::Word::raw($argument)),*)
+    };
+}
+
+#[cfg(usdt_macros)]
+include!(concat!(env!("OUT_DIR"), "/usdt.rs"));
+
+/// A DTrace probe that the linker makes of a call; the `usdt` crate asks whether it is enabled first.
+#[cfg(usdt_macros)]
+macro_rules! fire {
+    ($provider:ident, $stap:ident, $($argument:ident),*) => {
+        crate::platform::macros::$stap!(|| ($(crate::platform::Word::raw($argument)),*))
+    };
+}
+
+/// No probes here: the arguments are type-checked only.
+#[cfg(not(any(target_os = "linux", target_os = "android", usdt_macros)))]
+macro_rules! fire {
+    ($provider:ident, $stap:ident, $($argument:ident),*) => {{
+        $(let _ = crate::platform::Word::raw($argument);)*
+    }};
+}
+
+pub(crate) use fire;

@@ -1,0 +1,74 @@
+//! The probe functions, the observer's table and the list, all made from `provider.d` by one macro.
+
+use crate::{Argument, Probe};
+use std::ffi::CStr;
+
+/// Called once, by what the build has made of `provider.d`:
+/// `PROVIDER "comment" systemtap__name "dtrace-name" function(argument: RustType = "C type", …) …`
+macro_rules! define_probes {
+    ($provider:ident $(
+        $doc:literal $stap:ident $dtrace:literal $function:ident(
+            $($argument:ident: $type:ty = $c_type:literal),*
+        )
+    )*) => {
+        /// The provider's name.
+        pub const PROVIDER: &str = stringify!($provider);
+
+        /// All probes, in the order of `provider.d`.
+        pub const PROBES: &[Probe] = &[$(Probe {
+            name: $dtrace,
+            stap_name: stringify!($stap),
+            arguments: &[$(Argument { name: stringify!($argument), c_type: $c_type }),*],
+        }),*];
+
+        /// What an in-process observer does at each probe: plain functions, called on the thread that fires, after
+        /// the probe itself. They must not unwind and must not fire probes. Set it with [`set_observer`].
+        #[cfg(feature = "observer")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct Observer {
+            $(#[doc = $doc] pub $function: fn($($argument: $type),*),)*
+        }
+
+        #[cfg(feature = "observer")]
+        impl Observer {
+            /// The observer that does nothing, to build others from: `Observer { scale_entry: f, ..Observer::NOOP }`.
+            pub const NOOP: Observer = Observer {
+                $($function: {
+                    fn nothing($(_: $type),*) {}
+                    nothing
+                },)*
+            };
+        }
+
+        $(
+            #[doc = $doc]
+            ///
+            #[doc = concat!("Fires the probe `", $dtrace, "`.")]
+            #[cfg(any(feature = "usdt-probes", feature = "observer"))]
+            #[inline(never)]
+            // One section for all: what links one probe keeps all of them, since the linker keeps the notes of a
+            // dropped function, with an address near 0; and identical sections are folded, but not within one.
+            #[cfg_attr(
+                any(target_os = "linux", target_os = "android"),
+                unsafe(link_section = ".text.raptors_probes")
+            )]
+            pub fn $function($($argument: $type),*) {
+                #[cfg(feature = "usdt-probes")]
+                crate::platform::fire!($provider, $stap, $($argument),*);
+                #[cfg(feature = "observer")]
+                if let Some(observer) = crate::observer::get() {
+                    (observer.$function)($($argument),*);
+                }
+            }
+
+            #[doc = $doc]
+            ///
+            /// Nothing: probes and observers are compiled out.
+            #[cfg(not(any(feature = "usdt-probes", feature = "observer")))]
+            #[inline(always)]
+            pub fn $function($(_: $type),*) {}
+        )*
+    };
+}
+
+include!(concat!(env!("OUT_DIR"), "/probes.rs"));
