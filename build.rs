@@ -1,0 +1,10 @@
+//! Links what this package makes so that system tracers find the probes in it.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        // Otherwise rust-lld packs segments so that addresses and file offsets differ, and DTrace and perf put
+        // their probes at wrong places. GNU ld ignores it and does not need it.
+        println!("cargo:rustc-link-arg=-Wl,-z,separate-loadable-segments");
+    }
+}
