@@ -1,2 +1,54 @@
-//! The project's own commands: compare, test and the checks of CI.
-fn main() {}
+//! The project's own commands: `cargo xtask compare` is the main job from a fresh clone, and
+//! `cargo xtask test` is everything CI checks.
+//!
+//! Both need Rust, Python 3.11 or newer and a C compiler, and put what they need beside the code:
+//! packages in `.venv`, everything built in `target`.
+
+mod compare;
+mod environment;
+mod interpreter;
+mod machine;
+mod project;
+mod session;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set everything up and run `raptors-trace compare`: NumPy beside Raptors, on this machine
+    Compare(compare::Options),
+    /// Run every check that CI runs
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let project = Project::find();
+    let result = match cli.command {
+        Command::Compare(options) => compare::run(&project, &options),
+        Command::Test(options) => test::run(&project, &options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        for cause in error.chain().skip(1) {
+            eprintln!("  because {cause}");
+        }
+        if let Some(output) = session::output_of(&error) {
+            eprint!("\nits output:\n{output}");
+        }
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,81 @@
+//! What this machine is and which tools it has.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Where a program of this name is, on PATH or where the tracers are usually put.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let more = ["/opt/dtrace/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let places = more.into_iter().chain(env::split_paths(&path));
+    places
+        .map(|place| place.join(name))
+        .find(|program| program.is_file())
+}
+
+/// A DTrace that traces. SystemTap's package has a header generator of the same name.
+pub fn find_dtrace() -> Option<PathBuf> {
+    let program = find_program("dtrace")?;
+    let output = Command::new(&program).arg("-V").output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success() && (said.contains("Sun D") || said.contains("Oracle D")))
+        .then_some(program)
+}
+
+/// Whether this runs as root.
+pub fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Whether this is Linux at all.
+pub fn is_linux() -> bool {
+    env::consts::OS == "linux"
+}
+
+/// Whether packages are installed by apt: Debian, Ubuntu and what is made from them.
+pub fn is_debian() -> bool {
+    fs::read_to_string("/etc/os-release").is_ok_and(|text| names_debian(&text))
+}
+
+fn names_debian(os_release: &str) -> bool {
+    let values = os_release.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches('"'))
+    });
+    values
+        .flat_map(str::split_whitespace)
+        .any(|id| matches!(id, "debian" | "ubuntu"))
+}
+
+/// Whether `CI` says that a machine and not a person reads the output.
+pub fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty() && value != OsStr::new("false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_and_its_kin_are_known() {
+        assert!(names_debian(
+            "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n"
+        ));
+        assert!(names_debian("ID=ubuntu\nID_LIKE=debian\n"));
+        assert!(names_debian("ID=pop\nID_LIKE=\"ubuntu debian\"\n"));
+        assert!(!names_debian(
+            "ID=fedora\nHOME_URL=\"https://debian.example\"\n"
+        ));
+        assert!(!names_debian(""));
+    }
+
+    #[test]
+    fn programs_are_found_or_not() {
+        assert!(find_program("sh").is_some());
+        assert_eq!(find_program("no-such-program"), None);
+    }
+}

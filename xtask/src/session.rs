@@ -1,0 +1,206 @@
+//! Running other programs: their output is kept, shown when they fail, and logged.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result};
+
+use crate::project::Project;
+
+/// One piece of work made of several programs, and what it has to say at the end.
+pub struct Session<'a> {
+    /// The clone that is worked on.
+    pub project: &'a Project,
+    verbose: bool,
+    log: Option<File>,
+    notes: Vec<String>,
+}
+
+/// A program that failed, with everything it printed.
+#[derive(Debug)]
+pub struct Failed {
+    line: String,
+    status: ExitStatus,
+    /// Both of its streams, in the order of their lines; empty when they were shown already.
+    output: String,
+}
+
+impl<'a> Session<'a> {
+    /// Work that shows the output of its programs as it comes when `verbose`, else only on failure.
+    pub fn new(project: &'a Project, verbose: bool) -> Session<'a> {
+        Session {
+            project,
+            verbose,
+            log: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Writes everything that is run, and its output, to `path` too.
+    pub fn log_to(&mut self, path: &Path) -> Result<()> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        self.log = Some(File::create(path).with_context(|| format!("cannot write {path:?}"))?);
+        Ok(())
+    }
+
+    /// One line of progress.
+    pub fn say(&self, line: impl fmt::Display) {
+        eprintln!("   {line}");
+    }
+
+    /// A line to be repeated in the summary at the end.
+    pub fn note(&mut self, line: impl Into<String>) {
+        self.notes.push(line.into());
+    }
+
+    /// What [`Session::note`] collected.
+    pub fn into_notes(self) -> Vec<String> {
+        self.notes
+    }
+
+    /// Runs `command` to its end and returns what it printed.
+    ///
+    /// # Errors
+    /// [`Failed`] in the chain when it ends with anything but success.
+    pub fn run(&mut self, command: &mut Command) -> Result<String> {
+        self.execute(command, self.verbose)
+    }
+
+    /// The same, with its output shown as it comes: for test runners, whose lines are the point.
+    pub fn run_live(&mut self, command: &mut Command) -> Result<String> {
+        self.execute(command, true)
+    }
+
+    fn execute(&mut self, command: &mut Command, live: bool) -> Result<String> {
+        let line = command_line(command);
+        self.record(format_args!("$ {line}\n"));
+        let name = command.get_program().to_owned();
+        let (reader, writer) = io::pipe()?;
+        command
+            .stdin(std::process::Stdio::null())
+            .stderr(writer.try_clone()?)
+            .stdout(writer);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {name:?}"))?;
+        // The parent's ends of the pipe have to go, or the reading below never ends.
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let output = self.collect(BufReader::new(reader), live)?;
+        let status = child.wait()?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(Failed {
+            line,
+            status,
+            output: if live { String::new() } else { output },
+        }
+        .into())
+    }
+
+    fn collect(&mut self, mut reader: impl BufRead, live: bool) -> io::Result<String> {
+        let mut output = String::new();
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            if live {
+                eprint!("{text}");
+            }
+            self.record(format_args!("{text}"));
+            output.push_str(&text);
+            line.clear();
+        }
+        Ok(output)
+    }
+
+    /// A log that cannot be written must not stop the work that it records.
+    fn record(&mut self, text: fmt::Arguments<'_>) {
+        if let Some(log) = &mut self.log {
+            let _ = log.write_fmt(text);
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` failed ({})", self.line, self.status)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// The output of the program that `error` is about, if there is one and it was not shown yet.
+pub fn output_of(error: &anyhow::Error) -> Option<&str> {
+    let failed: &Failed = error.chain().find_map(|cause| cause.downcast_ref())?;
+    (!failed.output.is_empty()).then_some(failed.output.as_str())
+}
+
+/// `command` as one would type it.
+fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quoted = words.map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn both_streams_come_back() {
+        let project = Project::find();
+        let output = Session::new(&project, false).run(&mut shell("echo out; echo err >&2"));
+        assert_eq!(output.unwrap(), "out\nerr\n");
+    }
+
+    #[test]
+    fn a_failure_carries_the_command_and_its_output() {
+        let project = Project::find();
+        let error = Session::new(&project, false)
+            .run(&mut shell("echo why; exit 3"))
+            .unwrap_err();
+        assert_eq!(output_of(&error), Some("why\n"));
+        assert_eq!(
+            error.to_string(),
+            "`sh -c 'echo why; exit 3'` failed (exit status: 3)"
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let project = Project::find();
+        let error = Session::new(&project, false).run(&mut Command::new("no-such-program"));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "cannot start \"no-such-program\""
+        );
+    }
+
+    #[test]
+    fn output_that_is_not_utf8_is_no_error() {
+        let project = Project::find();
+        let output = Session::new(&project, false).run(&mut shell(r"printf '\377\n'"));
+        assert_eq!(output.unwrap(), "\u{fffd}\n");
+    }
+}

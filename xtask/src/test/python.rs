@@ -1,0 +1,67 @@
+//! The checks of the Python package.
+
+use anyhow::Result;
+
+use super::rust::note_summary;
+use super::step::Step;
+use crate::environment;
+use crate::session::Session;
+
+/// The environment that the rest needs.
+pub const SETUP: &[Step] = &[Step {
+    name: "venv",
+    what: "the virtual environment with the pinned packages",
+    after: &["tools"],
+    needs: &[],
+    run: |session| environment::prepare(session, environment::DEVELOP),
+}];
+
+/// What runs nothing of ours.
+pub const STATIC: &[Step] = &[
+    Step {
+        name: "ruff",
+        what: "the Python code is formatted and without a warning",
+        after: &["venv"],
+        needs: &[],
+        run: ruff,
+    },
+    Step {
+        name: "mypy",
+        what: "the types of the Python code",
+        after: &["venv"],
+        needs: &[],
+        run: |session| module(session, &["mypy"]).map(drop),
+    },
+];
+
+/// What runs the installed package.
+pub const TESTS: &[Step] = &[Step {
+    name: "pytest",
+    what: "the package, the command line and the observers, from Python",
+    after: &["tools", "venv", "extension"],
+    needs: &[],
+    run: pytest,
+}];
+
+fn module(session: &mut Session<'_>, arguments: &[&str]) -> Result<String> {
+    let mut python = session.project.python();
+    session.run(python.arg("-m").args(arguments))
+}
+
+fn ruff(session: &mut Session<'_>) -> Result<()> {
+    module(session, &["ruff", "check"])?;
+    module(session, &["ruff", "format", "--check"]).map(drop)
+}
+
+fn pytest(session: &mut Session<'_>) -> Result<()> {
+    let mut python = session.project.python();
+    // -rs prints the reason of every skip.
+    python.args(["-m", "pytest", "-rs", "tests/python"]);
+    let output = session.run_live(&mut python)?;
+    for line in output.lines().filter(|line| line.starts_with("SKIPPED ")) {
+        session.note(line);
+    }
+    note_summary(session, &output, |line| {
+        line.starts_with("==") && line.contains(" in ")
+    })
+}

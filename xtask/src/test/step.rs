@@ -1,0 +1,71 @@
+//! What a step is, and what it may need of the machine.
+
+use anyhow::Result;
+
+use crate::machine;
+use crate::session::Session;
+
+/// One check.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// What `--only` and `--skip` call it.
+    pub name: &'static str,
+    /// What it checks, in a line.
+    pub what: &'static str,
+    /// The steps that have to have succeeded before.
+    pub after: &'static [&'static str],
+    /// What the machine has to have; where it lacks it the step is skipped, with the reason.
+    pub needs: &'static [Need],
+    /// The work. An error is a failure of the step.
+    pub run: fn(&mut Session<'_>) -> Result<()>,
+}
+
+/// Something a machine has or lacks.
+#[derive(Clone, Copy)]
+pub enum Need {
+    /// A program on PATH.
+    Program(&'static str),
+    /// Linux of any distribution.
+    Linux,
+    /// Debian or Ubuntu, as root: what the step calls installs packages.
+    DebianRoot,
+}
+
+/// A need that is not met.
+pub struct Unmet {
+    /// The reason to print.
+    pub reason: String,
+    /// Whether root could mend it; the machine's kind cannot be mended.
+    pub mendable: bool,
+}
+
+impl Need {
+    /// Why this machine does not meet it, or nothing when it does.
+    pub fn unmet(self) -> Option<Unmet> {
+        match self {
+            Need::Program(name) if machine::find_program(name).is_none() => Some(Unmet {
+                reason: format!("{name} is not installed"),
+                mendable: true,
+            }),
+            Need::Linux if !machine::is_linux() => {
+                let reason = format!("this is {}, not Linux", std::env::consts::OS);
+                Some(Unmet {
+                    reason,
+                    mendable: false,
+                })
+            }
+            Need::DebianRoot if !machine::is_debian() => {
+                let reason = "it is done on Debian or Ubuntu only".to_owned();
+                Some(Unmet {
+                    reason,
+                    mendable: false,
+                })
+            }
+            Need::DebianRoot if !machine::is_root() => Some(Unmet {
+                reason: "it needs root".to_owned(),
+                mendable: true,
+            }),
+            _ => None,
+        }
+    }
+}
