@@ -1,0 +1,243 @@
+//! The backends and their names.
+
+use std::ffi::CStr;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// The instruction set of a `simd` loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// AVX-512F, 64-byte vectors.
+    Avx512,
+    /// AVX2, 32-byte vectors.
+    Avx2,
+    /// SSE2, 16-byte vectors: every x86-64 has it.
+    Sse2,
+    /// NEON, 16-byte vectors: every aarch64 has it.
+    Neon,
+}
+
+/// A routine of Apple's Accelerate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AccelerateRoutine {
+    /// `vDSP_vsmul`, `vDSP_vsmulD`.
+    Vsmul,
+    /// `vDSP_vsmsa`, `vDSP_vsmsaD`, adding −0.0.
+    Vsmsa,
+    /// `catlas_saxpby`, `catlas_daxpby`, out of place only, with β = 0 on a zeroed result.
+    Axpby,
+    /// `cblas_sscal`, `cblas_dscal`, in place only.
+    Scal,
+}
+
+/// A routine of OpenBLAS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenBlasRoutine {
+    /// `cblas_somatcopy`, `cblas_domatcopy`, out of place only.
+    Omatcopy,
+    /// `cblas_sscal`, `cblas_dscal`, in place only.
+    Scal,
+}
+
+/// What scales one contiguous piece on one thread. `None` is the usual one of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Leaf {
+    /// One element after the other: the reference that every other loop is held against.
+    Scalar,
+    /// Vectors of this CPU; `None`: the widest it has.
+    Simd(Option<Isa>),
+    /// Apple's Accelerate (macOS); `None`: `vDSP_vsmul`, in place `cblas_sscal`.
+    Accelerate(Option<AccelerateRoutine>),
+    /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
+    OpenBlas(Option<OpenBlasRoutine>),
+}
+
+/// A way to compute array × factor. Its name (`Display`, `FromStr`) is what `RAPTORS_BACKEND` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The whole array in one call.
+    Whole(Leaf),
+    /// Pieces that fit in the cache, one after the other; `None`: with `simd`.
+    Chunked(Option<Leaf>),
+    /// Pieces on a pool of threads; `None`: with `simd`.
+    Parallel(Option<Leaf>),
+}
+
+/// A NUL-terminated static string of literals.
+macro_rules! cstr {
+    ($($part:literal),+) => {
+        match CStr::from_bytes_with_nul(concat!($($part),+, "\0").as_bytes()) {
+            Ok(name) => name,
+            Err(_) => panic!("a backend's name holds a NUL"),
+        }
+    };
+}
+
+/// Every leaf with its name: the one list that parsing, showing and the probes use.
+macro_rules! leaves {
+    ($($name:literal => $leaf:expr),+ $(,)?) => {
+        /// One name of each backend, in the order whole, chunked, parallel.
+        const NAMES: &[(Leaf, [&CStr; 3])] = &[$(
+            ($leaf, const {
+                [cstr!($name), cstr!("chunked:", $name), cstr!("parallel:", $name)]
+            }),
+        )+];
+    };
+}
+
+leaves! {
+    "scalar" => Leaf::Scalar,
+    "simd" => Leaf::Simd(None),
+    "simd:avx512" => Leaf::Simd(Some(Isa::Avx512)),
+    "simd:avx2" => Leaf::Simd(Some(Isa::Avx2)),
+    "simd:sse2" => Leaf::Simd(Some(Isa::Sse2)),
+    "simd:neon" => Leaf::Simd(Some(Isa::Neon)),
+    "accelerate" => Leaf::Accelerate(None),
+    "accelerate:vDSP_vsmul" => Leaf::Accelerate(Some(AccelerateRoutine::Vsmul)),
+    "accelerate:vDSP_vsmsa" => Leaf::Accelerate(Some(AccelerateRoutine::Vsmsa)),
+    "accelerate:catlas_saxpby" => Leaf::Accelerate(Some(AccelerateRoutine::Axpby)),
+    "accelerate:cblas_sscal" => Leaf::Accelerate(Some(AccelerateRoutine::Scal)),
+    "openblas" => Leaf::OpenBlas(None),
+    "openblas:cblas_somatcopy" => Leaf::OpenBlas(Some(OpenBlasRoutine::Omatcopy)),
+    "openblas:cblas_sscal" => Leaf::OpenBlas(Some(OpenBlasRoutine::Scal)),
+}
+
+/// The names of a leaf: whole, chunked, parallel.
+fn names(leaf: Leaf) -> &'static [&'static CStr; 3] {
+    // A search of a dozen entries, and only for what was asked for by name: see `name_c`.
+    match NAMES.iter().find(|(listed, _)| *listed == leaf) {
+        Some((_, names)) => names,
+        None => unreachable!("every leaf is listed"),
+    }
+}
+
+fn utf8(name: &'static CStr) -> &'static str {
+    name.to_str().unwrap_or("?")
+}
+
+impl Leaf {
+    /// Its name, `simd:avx512`.
+    pub fn name(self) -> &'static str {
+        utf8(names(self)[0])
+    }
+}
+
+impl Backend {
+    /// `scalar`.
+    pub const SCALAR: Backend = Backend::Whole(Leaf::Scalar);
+    /// `simd`, the widest vectors of this CPU.
+    pub const SIMD: Backend = Backend::Whole(Leaf::Simd(None));
+    /// `accelerate`.
+    pub const ACCELERATE: Backend = Backend::Whole(Leaf::Accelerate(None));
+    /// `openblas`.
+    pub const OPENBLAS: Backend = Backend::Whole(Leaf::OpenBlas(None));
+    /// `chunked`.
+    pub const CHUNKED: Backend = Backend::Chunked(None);
+    /// `parallel`.
+    pub const PARALLEL: Backend = Backend::Parallel(None);
+
+    /// Its name as the probes carry it.
+    pub fn name_c(self) -> &'static CStr {
+        match self {
+            Backend::SIMD => c"simd",
+            Backend::CHUNKED => c"chunked",
+            Backend::PARALLEL => c"parallel",
+            Backend::Whole(leaf) => names(leaf)[0],
+            Backend::Chunked(leaf) => names(leaf.unwrap_or(Leaf::Simd(None)))[1],
+            Backend::Parallel(leaf) => names(leaf.unwrap_or(Leaf::Simd(None)))[2],
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        utf8(self.name_c())
+    }
+
+    /// Every backend there is a name for, on this machine or not.
+    pub fn all() -> Vec<Backend> {
+        let leaves = || NAMES.iter().map(|(leaf, _)| *leaf);
+        let mut all: Vec<_> = leaves().map(Backend::Whole).collect();
+        all.push(Backend::CHUNKED);
+        all.extend(leaves().map(|leaf| Backend::Chunked(Some(leaf))));
+        all.push(Backend::PARALLEL);
+        all.extend(leaves().map(|leaf| Backend::Parallel(Some(leaf))));
+        all
+    }
+
+    /// What computes each piece.
+    pub(crate) fn leaf(self) -> Leaf {
+        match self {
+            Backend::Whole(leaf) => leaf,
+            Backend::Chunked(leaf) | Backend::Parallel(leaf) => leaf.unwrap_or(Leaf::Simd(None)),
+        }
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    /// Case does not matter. Fails with [`Error::UnknownBackend`] for a name that is not listed.
+    fn from_str(text: &str) -> Result<Backend, Error> {
+        let given = text.trim();
+        Backend::all()
+            .into_iter()
+            .find(|backend| backend.name().eq_ignore_ascii_case(given))
+            .ok_or_else(|| Error::UnknownBackend { given: text.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_back_to_its_backend() {
+        for backend in Backend::all() {
+            assert_eq!(backend.name().parse::<Backend>(), Ok(backend));
+            assert_eq!(
+                backend.name().to_uppercase().parse::<Backend>(),
+                Ok(backend)
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Backend::all()
+            .iter()
+            .map(|backend| backend.name())
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn an_unknown_name_is_named_with_what_is_taken() {
+        let said = "mkl".parse::<Backend>().unwrap_err().to_string();
+        assert!(
+            said.contains("\"mkl\"") && said.contains("parallel:accelerate"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! Which backend runs, and why.
+
+use std::ffi::{CStr, OsStr};
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::backend::{AccelerateRoutine, Backend, Isa, Leaf, OpenBlasRoutine};
+use crate::element::Element;
+use crate::loops::{self, Loop, Order};
+use crate::pool::{self, Pool};
+use crate::{Error, nan};
+
+/// More threads than this are not taken.
+pub const MAX_THREADS: usize = 1024;
+
+/// Fewer elements than this are not shared among threads by the automatic choice: waking a thread
+/// takes longer than they do.
+const SHARED_FROM: usize = 1 << 16;
+
+/// What a caller asks for; `None` leaves it to `RAPTORS_BACKEND`, `RAPTORS_THREADS` and the
+/// automatic choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The backend to run.
+    pub backend: Option<Backend>,
+    /// How many threads to use at most, the caller included; 1 to [`MAX_THREADS`].
+    pub threads: Option<usize>,
+}
+
+/// The branch a call took, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The backend, by the name it was asked for.
+    pub backend: Backend,
+    /// What computed each piece, the variant spelled out (`simd:avx512`).
+    pub leaf: Leaf,
+    /// Threads that shared the work, the caller included.
+    pub threads: usize,
+    reason: &'static CStr,
+}
+
+impl Choice {
+    /// Why this branch, in words.
+    pub fn reason(&self) -> &'static str {
+        self.reason.to_str().unwrap_or("?")
+    }
+
+    /// The same as the probe `dispatch` carries it.
+    pub fn reason_c(&self) -> &'static CStr {
+        self.reason
+    }
+
+    /// The name of what computed each piece, the variant spelled out: `simd:avx512`.
+    pub fn variant(&self) -> &'static str {
+        self.leaf.name()
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backend {
+            Backend::Whole(_) => {}
+            Backend::Chunked(_) => f.write_str("chunked:")?,
+            Backend::Parallel(_) => f.write_str("parallel:")?,
+        }
+        let plural = if self.threads == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{}, {} thread{plural}: {}",
+            self.leaf,
+            self.threads,
+            self.reason()
+        )
+    }
+}
+
+/// Where the result goes: some routines can do one only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Out,
+    In,
+}
+
+/// What one call is about to do.
+pub(crate) struct Plan<T> {
+    pub(crate) choice: Choice,
+    pub(crate) run: Loop<T>,
+    /// Of `choice.threads` threads; none where the caller works alone.
+    pub(crate) pool: Option<&'static Pool>,
+}
+
+/// What `RAPTORS_BACKEND` and `RAPTORS_THREADS` say.
+#[derive(Clone, Debug)]
+struct Environment {
+    backend: Result<Option<Backend>, Error>,
+    threads: Result<Option<usize>, Error>,
+}
+
+fn environment() -> &'static Environment {
+    static READ: OnceLock<Environment> = OnceLock::new();
+    READ.get_or_init(|| Environment {
+        backend: parse("RAPTORS_BACKEND", |text| text.parse()),
+        threads: parse("RAPTORS_THREADS", threads),
+    })
+}
+
+/// A variable's value; unset and empty are `None`.
+fn parse<V>(
+    variable: &'static str,
+    parse: impl FnOnce(&str) -> Result<V, Error>,
+) -> Result<Option<V>, Error> {
+    let value = std::env::var_os(variable);
+    match value
+        .as_deref()
+        .map(OsStr::to_string_lossy)
+        .as_deref()
+        .map(str::trim)
+    {
+        None | Some("") => Ok(None),
+        Some(text) => parse(text).map(Some).map_err(|error| Error::Environment {
+            variable,
+            why: error.to_string(),
+        }),
+    }
+}
+
+fn threads(text: &str) -> Result<usize, Error> {
+    let parsed = text
+        .parse()
+        .ok()
+        .filter(|threads| (1..=MAX_THREADS).contains(threads));
+    parsed.ok_or_else(|| Error::Threads { given: text.into() })
+}
+
+fn copied<V: Copy>(result: &Result<V, Error>) -> Result<V, Error> {
+    match result {
+        Ok(value) => Ok(*value),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+/// Decides the backend, the loop and the threads of a call.
+pub(crate) fn plan<T: Element>(
+    request: &Request,
+    place: Place,
+    n: usize,
+    factor: T,
+) -> Result<Plan<T>, Error> {
+    let wanted = match request.threads {
+        Some(given) if !(1..=MAX_THREADS).contains(&given) => {
+            return Err(Error::Threads {
+                given: given.to_string(),
+            });
+        }
+        Some(given) => Some(given),
+        None => copied(&environment().threads)?,
+    };
+    let (backend, reason) = match request.backend {
+        Some(backend) => (backend, c"asked for by the argument"),
+        None => match copied(&environment().backend)? {
+            Some(backend) => (backend, c"asked for by RAPTORS_BACKEND"),
+            None => automatic(n, wanted),
+        },
+    };
+    let order = nan::order(n, factor);
+    let (leaf, run) =
+        leaf::<T>(backend.leaf(), place, order).map_err(|error| named(error, backend))?;
+    let mut plan = Plan {
+        choice: Choice {
+            backend,
+            leaf,
+            threads: 1,
+            reason,
+        },
+        run,
+        pool: None,
+    };
+    if matches!(backend, Backend::Parallel(_)) {
+        share(&mut plan, wanted);
+    }
+    Ok(plan)
+}
+
+/// A leaf's error under the name that was asked for.
+#[cold]
+fn named(error: Error, asked: Backend) -> Error {
+    match error {
+        Error::Unavailable { why, .. } => Error::Unavailable {
+            backend: asked,
+            why,
+        },
+        other => other,
+    }
+}
+
+/// The automatic choice: our own loops only, as they are the ones whose results are NumPy's.
+fn automatic(n: usize, threads: Option<usize>) -> (Backend, &'static CStr) {
+    match threads {
+        None => (
+            Backend::SIMD,
+            c"automatic: the widest vectors of this CPU, one thread",
+        ),
+        Some(1) => (
+            Backend::SIMD,
+            c"automatic: the widest vectors of this CPU, one thread asked for",
+        ),
+        Some(_) if n < SHARED_FROM => (
+            Backend::SIMD,
+            c"automatic: too few elements to share among threads",
+        ),
+        Some(_) => (
+            Backend::PARALLEL,
+            c"automatic: more than one thread asked for",
+        ),
+    }
+}
+
+/// Gives a parallel plan its pool: as many threads as asked for, else one for each CPU this thread
+/// may use.
+fn share<T>(plan: &mut Plan<T>, wanted: Option<usize>) {
+    let threads = wanted.unwrap_or_else(pool::usable_threads);
+    plan.pool = if threads > 1 { pool::of(threads) } else { None };
+    match plan.pool {
+        Some(_) => plan.choice.threads = threads,
+        None if threads > 1 => plan.choice.reason = c"no further thread could be started",
+        None => {}
+    }
+}
+
+/// The loop of a leaf, with its variant spelled out.
+fn leaf<T: Element>(leaf: Leaf, place: Place, order: Order) -> Result<(Leaf, Loop<T>), Error> {
+    match leaf {
+        Leaf::Scalar => Ok((leaf, T::scalar(order))),
+        Leaf::Simd(None) => Ok(match loops::detect().first() {
+            Some(isa) => (Leaf::Simd(Some(*isa)), T::simd(*isa, order)),
+            None => (Leaf::Scalar, T::scalar(order)),
+        }),
+        Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => Ok((leaf, T::simd(isa, order))),
+        Leaf::Simd(Some(isa)) => Err(no_isa(isa)),
+        Leaf::Accelerate(routine) => {
+            let usual = match place {
+                Place::Out => AccelerateRoutine::Vsmul,
+                Place::In => AccelerateRoutine::Scal,
+            };
+            let routine = routine.unwrap_or(usual);
+            let run = T::accelerate(routine)?;
+            let leaf = Leaf::Accelerate(Some(routine));
+            match routine {
+                AccelerateRoutine::Scal => only(Place::In, place, leaf)?,
+                AccelerateRoutine::Axpby => only(Place::Out, place, leaf)?,
+                AccelerateRoutine::Vsmul | AccelerateRoutine::Vsmsa => {}
+            }
+            Ok((leaf, run))
+        }
+        Leaf::OpenBlas(routine) => {
+            let (usual, can) = match place {
+                Place::Out => (OpenBlasRoutine::Omatcopy, routine),
+                Place::In => (OpenBlasRoutine::Scal, routine),
+            };
+            let routine = can.unwrap_or(usual);
+            let run = T::openblas(routine)?;
+            let leaf = Leaf::OpenBlas(Some(routine));
+            match routine {
+                OpenBlasRoutine::Scal => only(Place::In, place, leaf)?,
+                OpenBlasRoutine::Omatcopy => only(Place::Out, place, leaf)?,
+            }
+            Ok((leaf, run))
+        }
+    }
+}
+
+#[cold]
+fn no_isa(isa: Isa) -> Error {
+    let why = match isa {
+        Isa::Avx512 => "this CPU has no AVX-512F",
+        Isa::Avx2 => "this CPU has no AVX2",
+        Isa::Sse2 => "SSE2 is of x86-64, and this is another architecture",
+        Isa::Neon => "NEON is of aarch64, and this is another architecture",
+    };
+    Error::Unavailable {
+        backend: Backend::Whole(Leaf::Simd(Some(isa))),
+        why: why.into(),
+    }
+}
+
+fn only(can: Place, asked: Place, leaf: Leaf) -> Result<(), Error> {
+    let words = |place| match place {
+        Place::Out => "out of place",
+        Place::In => "in place",
+    };
+    if can == asked {
+        return Ok(());
+    }
+    Err(Error::WrongPlace {
+        routine: leaf.name(),
+        can: words(can),
+        asked: words(asked),
+    })
+}
+
+/// The backends that can run on this machine, out of place, in place or both. May open OpenBLAS.
+pub fn available() -> Vec<Backend> {
+    let runs = |backend: &Backend| {
+        [Place::Out, Place::In]
+            .into_iter()
+            .any(|place| leaf::<f32>(backend.leaf(), place, Order::ElementFirst).is_ok())
+    };
+    Backend::all().into_iter().filter(runs).collect()
+}

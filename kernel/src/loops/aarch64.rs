@@ -1,0 +1,148 @@
+//! aarch64: NEON, which every such CPU has.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use crate::backend::Isa;
+
+/// The instruction sets of this CPU, widest first.
+pub(crate) fn detect() -> &'static [Isa] {
+    &[Isa::Neon]
+}
+
+/// One multiplication instruction, `first × second`.
+macro_rules! multiply {
+    ($name:ident, $vector:ty, $instruction:literal) => {
+        #[inline]
+        fn $name<const FACTOR_FIRST: bool>(element: $vector, factor: $vector) -> $vector {
+            let (first, second) = if FACTOR_FIRST { (factor, element) } else { (element, factor) };
+            let product;
+            // SAFETY: one multiplication on registers. Not `pure` and not `preserves_flags`: it may
+            // raise floating-point flags, which NumPy reads.
+            unsafe {
+                asm!($instruction, product = lateout(vreg) product, first = in(vreg) first,
+                    second = in(vreg) second, options(nomem, nostack));
+            }
+            product
+        }
+    };
+}
+
+multiply!(mul_f32, f32, "fmul {product:s}, {first:s}, {second:s}");
+multiply!(mul_f64, f64, "fmul {product:d}, {first:d}, {second:d}");
+multiply!(
+    mul_f32x4,
+    float32x4_t,
+    "fmul {product:v}.4s, {first:v}.4s, {second:v}.4s"
+);
+multiply!(
+    mul_f64x2,
+    float64x2_t,
+    "fmul {product:v}.2d, {first:v}.2d, {second:v}.2d"
+);
+
+macro_rules! loops {
+    ($scalar:ident, $neon:ident, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident,
+     $multiply:ident, $multiply_one:ident) => {
+        // SAFETY: see `Loop`.
+        unsafe fn $scalar<const FACTOR_FIRST: bool>(
+            src: *const $t,
+            dst: *mut $t,
+            n: usize,
+            factor: $t,
+        ) {
+            for i in 0..n {
+                // SAFETY: i < n, which `Loop` promises to be readable and writable.
+                unsafe { *dst.add(i) = $multiply_one::<FACTOR_FIRST>(*src.add(i), factor) };
+            }
+        }
+
+        // SAFETY: see `Loop`.
+        unsafe fn $neon<const FACTOR_FIRST: bool>(
+            src: *const $t,
+            dst: *mut $t,
+            n: usize,
+            factor: $t,
+        ) {
+            // SAFETY: every index below is under n, which `Loop` promises to be readable and
+            // writable; a vector is loaded whole before it is stored, so src may equal dst.
+            unsafe {
+                let wide = $set(factor);
+                let vector = |i: usize| {
+                    let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
+                    $store(dst.add(i), product);
+                };
+                let mut i = 0;
+                while i + 4 * $lanes <= n {
+                    (0..4).for_each(|k| vector(i + k * $lanes));
+                    i += 4 * $lanes;
+                }
+                while i + $lanes <= n {
+                    vector(i);
+                    i += $lanes;
+                }
+                $scalar::<FACTOR_FIRST>(src.add(i), dst.add(i), n - i, factor);
+            }
+        }
+    };
+}
+
+loops!(
+    scalar_f32,
+    neon_f32,
+    f32,
+    4,
+    vdupq_n_f32,
+    vld1q_f32,
+    vst1q_f32,
+    mul_f32x4,
+    mul_f32
+);
+loops!(
+    scalar_f64,
+    neon_f64,
+    f64,
+    2,
+    vdupq_n_f64,
+    vld1q_f64,
+    vst1q_f64,
+    mul_f64x2,
+    mul_f64
+);
+
+pub(crate) mod scalar {
+    use crate::loops::{Loop, Order};
+
+    pub(crate) fn f32(order: Order) -> Loop<f32> {
+        match order {
+            Order::ElementFirst => super::scalar_f32::<false>,
+            Order::FactorFirst => super::scalar_f32::<true>,
+        }
+    }
+
+    pub(crate) fn f64(order: Order) -> Loop<f64> {
+        match order {
+            Order::ElementFirst => super::scalar_f64::<false>,
+            Order::FactorFirst => super::scalar_f64::<true>,
+        }
+    }
+}
+
+pub(crate) mod simd {
+    use super::Isa;
+    use crate::loops::{Loop, Order};
+
+    pub(crate) fn f32(_: Isa, order: Order) -> Loop<f32> {
+        match order {
+            Order::ElementFirst => super::neon_f32::<false>,
+            Order::FactorFirst => super::neon_f32::<true>,
+        }
+    }
+
+    pub(crate) fn f64(_: Isa, order: Order) -> Loop<f64> {
+        match order {
+            Order::ElementFirst => super::neon_f64::<false>,
+            Order::FactorFirst => super::neon_f64::<true>,
+        }
+    }
+}

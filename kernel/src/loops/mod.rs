@@ -1,0 +1,36 @@
+//! Our own loops: one multiplication an element, its operands in a fixed order.
+//!
+//! For two NaNs x86 and Arm keep the payload of the *first* operand, and a compiler is free to swap
+//! the operands of `a * b` (it does, to fold a load into the multiplication). So the multiplication
+//! itself is written as one instruction of assembly; everything around it is left to the compiler.
+//! No loop touches the rounding mode, flush-to-zero or denormals-are-zero, and lanes that hold no
+//! element are never multiplied, so the floating-point flags raised are those of the elements.
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::{detect, scalar, simd};
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use portable::{detect, scalar, simd};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{detect, scalar, simd};
+
+/// dst[i] = src[i] × factor for i < n.
+///
+/// Safety, for every loop: `src` is readable and `dst` writable for n elements, both aligned to the
+/// element; they are the same memory or do not overlap; the CPU has what the loop was compiled for.
+pub type Loop<T> = unsafe fn(src: *const T, dst: *mut T, n: usize, factor: T);
+
+/// Which operand of the multiplication comes first: its payload survives NaN × NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// element × factor
+    ElementFirst,
+    /// factor × element
+    FactorFirst,
+}

@@ -1,0 +1,322 @@
+//! x86-64: SSE2 always, AVX2 and AVX-512 where the CPU has them.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+use crate::backend::Isa;
+
+/// The instruction sets of this CPU, widest first.
+pub(crate) fn detect() -> &'static [Isa] {
+    const ALL: &[Isa] = &[Isa::Avx512, Isa::Avx2, Isa::Sse2];
+    if is_x86_feature_detected!("avx512f") {
+        ALL
+    } else if is_x86_feature_detected!("avx2") {
+        &ALL[1..]
+    } else {
+        &ALL[2..]
+    }
+}
+
+/// One multiplication instruction, `first × second`.
+macro_rules! multiply {
+    ($name:ident, $feature:literal, $vector:ty, $register:ident, $instruction:literal) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn $name<const FACTOR_FIRST: bool>(element: $vector, factor: $vector) -> $vector {
+            let (first, second) = if FACTOR_FIRST { (factor, element) } else { (element, factor) };
+            let product;
+            // SAFETY: one multiplication on registers. Not `pure` and not `preserves_flags`: it may
+            // raise floating-point flags, which NumPy reads.
+            unsafe {
+                asm!(concat!($instruction, " {product}, {first}, {second}"),
+                    product = lateout($register) product, first = in($register) first,
+                    second = in($register) second, options(nomem, nostack));
+            }
+            product
+        }
+    };
+}
+
+/// The same in the two-operand form of SSE2.
+macro_rules! multiply_sse {
+    ($name:ident, $vector:ty, $instruction:literal) => {
+        #[inline]
+        fn $name<const FACTOR_FIRST: bool>(element: $vector, factor: $vector) -> $vector {
+            let (mut first, second) =
+                if FACTOR_FIRST { (factor, element) } else { (element, factor) };
+            // SAFETY: as above; the destination is the first operand.
+            unsafe {
+                asm!(concat!($instruction, " {first}, {second}"),
+                    first = inlateout(xmm_reg) first, second = in(xmm_reg) second,
+                    options(nomem, nostack));
+            }
+            first
+        }
+    };
+}
+
+/// The first lanes only: the others come out 0 and raise no flag.
+macro_rules! multiply_masked {
+    ($name:ident, $vector:ty, $mask:ty, $instruction:literal) => {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        fn $name<const FACTOR_FIRST: bool>(
+            mask: $mask,
+            element: $vector,
+            factor: $vector,
+        ) -> $vector {
+            let (first, second) = if FACTOR_FIRST { (factor, element) } else { (element, factor) };
+            let product;
+            // SAFETY: as above; lanes outside the mask are zeroed and report no exception.
+            unsafe {
+                asm!(concat!($instruction, " {product}{{{mask}}}{{z}}, {first}, {second}"),
+                    product = lateout(zmm_reg) product, mask = in(kreg) mask,
+                    first = in(zmm_reg) first, second = in(zmm_reg) second,
+                    options(nomem, nostack));
+            }
+            product
+        }
+    };
+}
+
+multiply_sse!(mulss, f32, "mulss");
+multiply_sse!(mulsd, f64, "mulsd");
+multiply_sse!(mulps, __m128, "mulps");
+multiply_sse!(mulpd, __m128d, "mulpd");
+multiply!(vmulss, "avx2", f32, xmm_reg, "vmulss");
+multiply!(vmulsd, "avx2", f64, xmm_reg, "vmulsd");
+multiply!(vmulps, "avx2", __m256, ymm_reg, "vmulps");
+multiply!(vmulpd, "avx2", __m256d, ymm_reg, "vmulpd");
+multiply!(wmulps, "avx512f", __m512, zmm_reg, "vmulps");
+multiply!(wmulpd, "avx512f", __m512d, zmm_reg, "vmulpd");
+multiply_masked!(kmulps, __m512, __mmask16, "vmulps");
+multiply_masked!(kmulpd, __m512d, __mmask8, "vmulpd");
+
+/// Elements before `dst` reaches an address that is a multiple of `lanes` elements, where a long
+/// run makes the aligned stores worth it.
+#[inline]
+fn head<T>(dst: *const T, n: usize, lanes: usize) -> usize {
+    let past = dst as usize / size_of::<T>() % lanes;
+    if past == 0 || n < 8 * lanes {
+        0
+    } else {
+        lanes - past
+    }
+}
+
+macro_rules! scalar_loop {
+    ($name:ident, $t:ty, $multiply:ident) => {
+        // SAFETY: see `Loop`.
+        unsafe fn $name<const FACTOR_FIRST: bool>(
+            src: *const $t,
+            dst: *mut $t,
+            n: usize,
+            factor: $t,
+        ) {
+            for i in 0..n {
+                // SAFETY: i < n, which `Loop` promises to be readable and writable.
+                unsafe { *dst.add(i) = $multiply::<FACTOR_FIRST>(*src.add(i), factor) };
+            }
+        }
+    };
+}
+
+scalar_loop!(scalar_f32, f32, mulss);
+scalar_loop!(scalar_f64, f64, mulsd);
+
+/// Head to alignment and tail one by one, four vectors a turn between them.
+macro_rules! vector_loop {
+    ($name:ident, $feature:literal, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident,
+     $multiply:ident, $multiply_one:ident) => {
+        // SAFETY: see `Loop`; the CPU has the feature named.
+        #[target_feature(enable = $feature)]
+        unsafe fn $name<const FACTOR_FIRST: bool>(
+            src: *const $t,
+            dst: *mut $t,
+            n: usize,
+            factor: $t,
+        ) {
+            let wide = $set(factor);
+            // SAFETY: every index below is under n, which `Loop` promises to be readable and
+            // writable; a vector is loaded whole before it is stored, so src may equal dst.
+            unsafe {
+                let one = |i: usize| {
+                    *dst.add(i) = $multiply_one::<FACTOR_FIRST>(*src.add(i), factor);
+                };
+                let vector = |i: usize| {
+                    let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
+                    $store(dst.add(i), product);
+                };
+                let mut i = head(dst, n, $lanes);
+                (0..i).for_each(one);
+                while i + 4 * $lanes <= n {
+                    (0..4).for_each(|k| vector(i + k * $lanes));
+                    i += 4 * $lanes;
+                }
+                while i + $lanes <= n {
+                    vector(i);
+                    i += $lanes;
+                }
+                (i..n).for_each(one);
+            }
+        }
+    };
+}
+
+vector_loop!(
+    sse2_f32,
+    "sse2",
+    f32,
+    4,
+    _mm_set1_ps,
+    _mm_loadu_ps,
+    _mm_storeu_ps,
+    mulps,
+    mulss
+);
+vector_loop!(
+    sse2_f64,
+    "sse2",
+    f64,
+    2,
+    _mm_set1_pd,
+    _mm_loadu_pd,
+    _mm_storeu_pd,
+    mulpd,
+    mulsd
+);
+vector_loop!(
+    avx2_f32,
+    "avx2",
+    f32,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    vmulps,
+    vmulss
+);
+vector_loop!(
+    avx2_f64,
+    "avx2",
+    f64,
+    4,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    vmulpd,
+    vmulsd
+);
+
+/// As `vector_loop`, with head and tail in one masked step each.
+macro_rules! masked_loop {
+    ($name:ident, $t:ty, $lanes:literal, $mask:ty, $set:ident, $load:ident, $store:ident,
+     $multiply:ident, $mask_load:ident, $mask_store:ident, $mask_multiply:ident) => {
+        // SAFETY: see `Loop`; the CPU has AVX-512F.
+        #[target_feature(enable = "avx512f")]
+        unsafe fn $name<const FACTOR_FIRST: bool>(
+            src: *const $t,
+            dst: *mut $t,
+            n: usize,
+            factor: $t,
+        ) {
+            let wide = $set(factor);
+            // SAFETY: as in `vector_loop`; masked loads and stores touch `count` elements only.
+            unsafe {
+                let some = |i: usize, count: usize| {
+                    let mask: $mask = (1 << count) - 1;
+                    let product =
+                        $mask_multiply::<FACTOR_FIRST>(mask, $mask_load(mask, src.add(i)), wide);
+                    $mask_store(dst.add(i), mask, product);
+                };
+                let vector = |i: usize| {
+                    let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
+                    $store(dst.add(i), product);
+                };
+                let mut i = head(dst, n, $lanes);
+                if i > 0 {
+                    some(0, i);
+                }
+                while i + 4 * $lanes <= n {
+                    (0..4).for_each(|k| vector(i + k * $lanes));
+                    i += 4 * $lanes;
+                }
+                while i + $lanes <= n {
+                    vector(i);
+                    i += $lanes;
+                }
+                if i < n {
+                    some(i, n - i);
+                }
+            }
+        }
+    };
+}
+
+masked_loop!(
+    avx512_f32,
+    f32,
+    16,
+    __mmask16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    wmulps,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps,
+    kmulps
+);
+masked_loop!(
+    avx512_f64,
+    f64,
+    8,
+    __mmask8,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    wmulpd,
+    _mm512_maskz_loadu_pd,
+    _mm512_mask_storeu_pd,
+    kmulpd
+);
+
+pub(crate) mod scalar {
+    use crate::loops::{Loop, Order};
+
+    pub(crate) fn f32(order: Order) -> Loop<f32> {
+        match order {
+            Order::ElementFirst => super::scalar_f32::<false>,
+            Order::FactorFirst => super::scalar_f32::<true>,
+        }
+    }
+
+    pub(crate) fn f64(order: Order) -> Loop<f64> {
+        match order {
+            Order::ElementFirst => super::scalar_f64::<false>,
+            Order::FactorFirst => super::scalar_f64::<true>,
+        }
+    }
+}
+
+pub(crate) mod simd {
+    use super::*;
+    use crate::loops::{Loop, Order};
+
+    macro_rules! pick {
+        ($t:ident, $avx512:ident, $avx2:ident, $sse2:ident) => {
+            /// `isa` is one that `detect` named; any other gives the loop every x86-64 has.
+            pub(crate) fn $t(isa: Isa, order: Order) -> Loop<$t> {
+                match (isa, order) {
+                    (Isa::Avx512, Order::ElementFirst) => $avx512::<false>,
+                    (Isa::Avx512, Order::FactorFirst) => $avx512::<true>,
+                    (Isa::Avx2, Order::ElementFirst) => $avx2::<false>,
+                    (Isa::Avx2, Order::FactorFirst) => $avx2::<true>,
+                    (_, Order::ElementFirst) => $sse2::<false>,
+                    (_, Order::FactorFirst) => $sse2::<true>,
+                }
+            }
+        };
+    }
+    pick!(f32, avx512_f32, avx2_f32, sse2_f32);
+    pick!(f64, avx512_f64, avx2_f64, sse2_f64);
+}

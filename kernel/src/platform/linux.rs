@@ -1,0 +1,128 @@
+//! Linux.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::path::{Path, PathBuf};
+
+/// Asks for huge pages for the whole pages of a block, as NumPy does for its own.
+pub(crate) fn advise_huge_pages(data: *mut c_void, bytes: usize) {
+    const PAGE: usize = 4096;
+    let offset = PAGE - data as usize % PAGE;
+    // SAFETY: the range lies in a block of `bytes` bytes that the caller owns, which is far larger
+    // than a page; the advice changes no content. A refusal changes nothing, so it is not looked at.
+    unsafe { libc::madvise(data.byte_add(offset), bytes - offset, libc::MADV_HUGEPAGE) };
+}
+
+/// The CPUs a thread may use; all zero where there are more than a set holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Affinity([u64; 16]);
+
+impl Affinity {
+    /// How many CPUs, if known.
+    pub(crate) fn count(&self) -> Option<usize> {
+        let count = self.0.iter().map(|word| word.count_ones() as usize).sum();
+        (count > 0).then_some(count)
+    }
+}
+
+/// This thread's CPUs.
+pub(crate) fn affinity() -> Affinity {
+    let mut set = [0u64; 16];
+    // SAFETY: 0 is the calling thread; the kernel writes at most the size given, and a set is plain
+    // bits of that size.
+    unsafe { libc::sched_getaffinity(0, size_of_val(&set), set.as_mut_ptr().cast()) };
+    Affinity(set)
+}
+
+/// Bytes of the second-level cache.
+pub(crate) fn l2_bytes() -> usize {
+    // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
+    let told = unsafe { libc::sysconf(libc::_SC_LEVEL2_CACHE_SIZE) };
+    usize::try_from(told)
+        .ok()
+        .filter(|bytes| *bytes > 0)
+        .unwrap_or_else(l2_from_sysfs)
+}
+
+/// On Arm the C library does not know; the kernel may.
+fn l2_from_sysfs() -> usize {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size");
+    let kib = text
+        .ok()
+        .and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
+    kib.map_or(super::USUAL_L2, |kib| kib << 10)
+}
+
+/// An open library. Never closed: others may have opened it too, and its code may be running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Library(*mut c_void);
+
+// SAFETY: a handle of dlopen may be used on any thread.
+unsafe impl Send for Library {}
+// SAFETY: as above; dlsym locks what it needs.
+unsafe impl Sync for Library {}
+
+impl Library {
+    /// Opens a library by path or soname, with the loader's words on failure.
+    pub(crate) fn open(path: &Path) -> Result<Library, String> {
+        let name = CString::new(path.as_os_str().as_encoded_bytes())
+            .map_err(|_| format!("{} holds a NUL", path.display()))?;
+        // SAFETY: `name` is NUL-terminated. Loading runs the library's initialisers: it is an
+        // OpenBLAS, by the user's word or by its file name.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        if !handle.is_null() {
+            return Ok(Library(handle));
+        }
+        // SAFETY: dlerror gives null or a string of this thread, valid until the next dl call.
+        let said = unsafe { libc::dlerror() };
+        if said.is_null() {
+            return Err("the loader does not say why".into());
+        }
+        // SAFETY: not null, see above.
+        Err(unsafe { CStr::from_ptr(said) }
+            .to_string_lossy()
+            .into_owned())
+    }
+
+    /// The address of a symbol, if the library has it.
+    pub(crate) fn symbol(&self, name: &str) -> Option<*mut c_void> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: the handle is open and the name NUL-terminated.
+        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        (!address.is_null()).then_some(address)
+    }
+}
+
+/// The files of loaded libraries whose name contains `part`, in order of loading.
+pub(crate) fn loaded(part: &str) -> Vec<PathBuf> {
+    let mut search = Search {
+        part,
+        found: Vec::new(),
+    };
+    // SAFETY: `visit` takes the pointer for what it is, during the call only.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.found
+}
+
+struct Search<'a> {
+    part: &'a str,
+    found: Vec<PathBuf>,
+}
+
+// SAFETY: called by dl_iterate_phdr with an object's description and the `Search` given to it.
+unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> c_int {
+    // SAFETY: see above.
+    let (name, search) = unsafe { ((*info).dlpi_name, &mut *data.cast::<Search>()) };
+    if !name.is_null() {
+        // SAFETY: a loaded object's name is NUL-terminated.
+        let path = Path::new(unsafe { CStr::from_ptr(name) }.to_str().unwrap_or_default());
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if file.contains(search.part) {
+            search.found.push(path.into());
+        }
+    }
+    0
+}
+
+/// Sonames under which a system has OpenBLAS.
+pub(crate) const OPENBLAS_SONAMES: &[&str] =
+    &["libopenblas.so.0", "libopenblas64_.so.0", "libopenblas.so"];

@@ -1,0 +1,50 @@
+//! Any other system: no advice, no affinity, no library to open.
+
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+
+/// No such advice here.
+pub(crate) fn advise_huge_pages(_: *mut c_void, _: usize) {}
+
+/// Not known here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Affinity;
+
+impl Affinity {
+    /// Not known.
+    pub(crate) fn count(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// Not known here.
+pub(crate) fn affinity() -> Affinity {
+    Affinity
+}
+
+/// Not asked for here.
+pub(crate) fn l2_bytes() -> usize {
+    super::USUAL_L2
+}
+
+/// No library is opened here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Library;
+
+impl Library {
+    pub(crate) fn open(_: &Path) -> Result<Library, String> {
+        Err("OpenBLAS is opened at run time on Linux only".into())
+    }
+
+    pub(crate) fn symbol(&self, _: &str) -> Option<*mut c_void> {
+        None
+    }
+}
+
+/// None is looked for.
+pub(crate) fn loaded(_: &str) -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// None is looked for.
+pub(crate) const OPENBLAS_SONAMES: &[&str] = &["libopenblas"];

@@ -1,0 +1,86 @@
+//! Values where multiplications differ, and the backends whose results are promised.
+#![allow(dead_code)] // each test program uses its part
+
+use proptest::prelude::*;
+use raptors_kernel::{Backend, Element, Leaf, available};
+
+/// An element with its one.
+pub trait Bits: Element {
+    const ONE: Self;
+}
+
+impl Bits for f32 {
+    const ONE: f32 = 1.0;
+}
+
+impl Bits for f64 {
+    const ONE: f64 = 1.0;
+}
+
+/// Zeros, ones, denormals, extremes, infinities, quiet and signalling NaNs with payloads.
+pub const SPECIAL_F32: &[u32] = &[
+    0,
+    0x8000_0000,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x4020_0000,
+    1,
+    0x8000_0001,
+    0x007f_ffff,
+    0x0080_0000,
+    0x7f7f_ffff,
+    0xff7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    0x7fc0_0000,
+    0xffc0_0abc,
+    0x7fff_ffff,
+    0x7f80_0001,
+    0xff80_0def,
+    0x7fbf_ffff,
+];
+
+/// The same for `f64`.
+pub const SPECIAL_F64: &[u64] = &[
+    0,
+    1 << 63,
+    0x3ff0_0000_0000_0000,
+    0xbff0_0000_0000_0000,
+    0x4004_0000_0000_0000,
+    1,
+    1 << 63 | 1,
+    0x000f_ffff_ffff_ffff,
+    0x0010_0000_0000_0000,
+    0x7fef_ffff_ffff_ffff,
+    0xffef_ffff_ffff_ffff,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff8_0000_0000_0000,
+    0xfff8_0000_0000_0abc,
+    0x7fff_ffff_ffff_ffff,
+    0x7ff0_0000_0000_0001,
+    0xfff0_0000_0000_0def,
+    0x7ff7_ffff_ffff_ffff,
+];
+
+/// Any bits, the special ones often.
+pub fn any_f32() -> impl Strategy<Value = f32> {
+    prop_oneof![prop::sample::select(SPECIAL_F32), any::<u32>()].prop_map(f32::from_bits)
+}
+
+/// Any bits, the special ones often.
+pub fn any_f64() -> impl Strategy<Value = f64> {
+    prop_oneof![prop::sample::select(SPECIAL_F64), any::<u64>()].prop_map(f64::from_bits)
+}
+
+/// Those that compute with our own loops, on this machine.
+pub fn own_backends() -> Vec<Backend> {
+    let own = |leaf: Leaf| matches!(leaf, Leaf::Scalar | Leaf::Simd(_));
+    let mut backends = available();
+    backends.retain(|backend| match backend {
+        Backend::Whole(leaf) => own(*leaf),
+        Backend::Chunked(leaf) | Backend::Parallel(leaf) => leaf.is_none_or(own),
+        _ => false,
+    });
+    backends
+}
