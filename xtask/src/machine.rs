@@ -20,9 +20,13 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn find_dtrace() -> Option<PathBuf> {
     let program = find_program("dtrace")?;
     let output = Command::new(&program).arg("-V").output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    (output.status.success() && (said.contains("Sun D") || said.contains("Oracle D")))
+    (output.status.success() && is_dtrace(&String::from_utf8_lossy(&output.stdout)))
         .then_some(program)
+}
+
+/// `dtrace: D 2.0.7` on Linux, `dtrace: Sun D 1.13.1` on macOS.
+fn is_dtrace(version: &str) -> bool {
+    version.starts_with("dtrace: ") && version.contains(" D ")
 }
 
 /// Whether this runs as root.
@@ -71,6 +75,13 @@ mod tests {
             "ID=fedora\nHOME_URL=\"https://debian.example\"\n"
         ));
         assert!(!names_debian(""));
+    }
+
+    #[test]
+    fn a_dtrace_is_known_by_its_version() {
+        assert!(is_dtrace("dtrace: D 2.0.7\n"));
+        assert!(is_dtrace("dtrace: Sun D 1.13.1\n"));
+        assert!(!is_dtrace("Usage /usr/bin/dtrace [--help] [-h | -G]\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub const STATIC: &[Step] = &[
         what: "the Rust code is formatted",
         after: &[],
         needs: &[],
-        run: |session| cargo(session, &["fmt", "--all", "--check"]),
+        run: |session| cargo(session, &["fmt", "--all", "--check", "--", "--color=never"]),
     },
     Step {
         name: "clippy",
