@@ -1,0 +1,284 @@
+"""Runs the system's tracers, bpftrace and DTrace, on a program that waits at a start barrier.
+
+The program prints ``ready PID``, and waits for a line on its standard input until the tracer is
+attached. That it is attached is seen in the program's memory: each probe's site, a nop, has become
+a breakpoint. Neither tracer says so by itself in every version.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROVIDER_D = REPOSITORY / "probes" / "provider.d"
+PROVIDER = "raptors"
+# Where scripts/install-dtrace puts it, and where distributions do.
+DTRACE_PLACES = ("/opt/dtrace/bin/dtrace", "/usr/sbin/dtrace")
+# bpftrace 0.17 shows at most this much of a string.
+BPFTRACE_STRING = 63
+ATTACH_SECONDS = 60
+NOTICE_SECONDS = 2
+END_SECONDS = 30
+
+Argument = int | str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One hit of a probe: its name as in provider.d (``scale__entry``) and its arguments."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass
+class Traced:
+    """What a tracer saw, and what the program printed after the barrier."""
+
+    events: list[Event]
+    output: str
+
+    def named(self, name: str) -> list[tuple[Argument, ...]]:
+        """Return the arguments of every hit of one probe, in order."""
+        return [event.arguments for event in self.events if event.name == name]
+
+
+def listed() -> dict[str, list[str]]:
+    """Return the probes of provider.d and their arguments' C types."""
+    text = re.sub(r"/\*.*?\*/", "", PROVIDER_D.read_text(), flags=re.DOTALL)
+    found = re.findall(r"probe\s+(\w+)\s*\(([^)]*)\)\s*;", text)
+    return {name: [_c_type(argument) for argument in all_.split(",")] for name, all_ in found}
+
+
+def _c_type(argument: str) -> str:
+    return "char *" if "*" in argument else argument.split()[0]
+
+
+def unavailable(reason: str) -> None:
+    """Skip the test and say why; in CI everything has to be there, so fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(f"in CI this must not be missing: {reason}")
+    print(f"skipped: {reason}", file=sys.stderr)
+    pytest.skip(reason)
+
+
+def require_root() -> None:
+    """Skip the test, in CI fail it, unless this process may trace others."""
+    if not sys.platform.startswith("linux"):
+        unavailable("system tracers are tested on Linux only")
+    if os.geteuid() != 0:
+        unavailable("system tracers need root")
+
+
+def tool(name: str, places: Sequence[str] = ()) -> str:
+    """Return the path of a program; where there is none, skip the test, in CI fail it."""
+    found = shutil.which(name) or next(filter(shutil.which, places), None)
+    if found is None:
+        unavailable(f"{name} is not installed")
+    return str(found)
+
+
+def dtrace() -> str:
+    """Return the path of a real DTrace: SystemTap has a script of that name that cannot trace."""
+    require_root()
+    for candidate in (*DTRACE_PLACES, shutil.which("dtrace")):
+        if candidate and shutil.which(candidate):
+            shown = subprocess.run([candidate, "-V"], capture_output=True, text=True, check=False)
+            if re.search(r"\bD \d+\.\d+", shown.stdout):
+                return candidate
+    unavailable("DTrace is not installed; as root: scripts/install-dtrace")
+    raise AssertionError
+
+
+def bpftrace() -> str:
+    """Return the path of bpftrace."""
+    require_root()
+    return tool("bpftrace")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A probe's site in a file, as its SystemTap note gives it."""
+
+    name: str
+    address: int
+    arguments: tuple[str, ...] = field(default=())
+
+
+def sites(path: Path) -> list[Site]:
+    """Return the sites that ``readelf -n`` shows for the provider in one file."""
+    command = [tool("readelf"), "-n", str(path)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    note = re.compile(
+        rf"Provider: {PROVIDER}\n\s*Name: (\w+)\n\s*Location: 0x([0-9a-f]+),.*\n\s*Arguments: (.*)"
+    )
+    return [
+        Site(name, int(address, 16), tuple(arguments.split()))
+        for name, address, arguments in note.findall(shown)
+    ]
+
+
+class Program:
+    """A child process at its start barrier."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        ready = self._lines().readline().split()
+        if len(ready) != 2 or ready[0] != "ready":
+            self.child.kill()
+            raise RuntimeError(f"{command[0]} did not say that it is ready, but {ready}")
+        self.pid = int(ready[1])
+
+    def _lines(self):
+        assert self.child.stdout is not None
+        return self.child.stdout
+
+    def base(self, path: Path) -> int:
+        """Return the address where the file is loaded."""
+        for line in Path(f"/proc/{self.pid}/maps").read_text().splitlines():
+            fields = line.split(maxsplit=5)
+            if len(fields) == 6 and fields[5] == str(path) and int(fields[2], 16) == 0:
+                return int(fields[0].split("-")[0], 16)
+        raise RuntimeError(f"{path} is not loaded")
+
+    def instructions(self, addresses: Sequence[int]) -> list[bytes]:
+        """Return the first byte of the instruction at each address, as the process has it now."""
+        with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
+            return [os.pread(memory.fileno(), 4, address) for address in addresses]
+
+    def run(self) -> str:
+        """Open the barrier, wait for the end, return what was printed in between."""
+        output, _ = self.child.communicate("\n", timeout=END_SECONDS)
+        if self.child.returncode != 0:
+            raise RuntimeError(f"the traced program ended with {self.child.returncode}")
+        return output
+
+
+@contextlib.contextmanager
+def waiting(command: Sequence[str]) -> Iterator[Program]:
+    """Start a program and hold it at its barrier; end it at the end of the block."""
+    program = Program(command)
+    try:
+        yield program
+    finally:
+        if program.child.poll() is None:
+            program.child.kill()
+        program.child.communicate()
+
+
+def _bpftrace_program(path: Path) -> str:
+    def clause(name: str, types: list[str]) -> str:
+        shown = "".join("|%s" if kind == "char *" else "|%lu" for kind in types)
+        values = (f"str(arg{i})" if kind == "char *" else f"arg{i}" for i, kind in enumerate(types))
+        return (
+            f"usdt:{path}:{PROVIDER}:{name} "
+            f'{{ printf("{name}{shown}\\n", {", ".join(values)}); }}\n'
+        )
+
+    return "".join(clause(name, types) for name, types in listed().items())
+
+
+def _dtrace_program() -> str:
+    def clause(name: str, types: list[str]) -> str:
+        shown = "".join("|%s" if kind == "char *" else "|%u" for kind in types)
+        values = (
+            f"copyinstr(arg{i})" if kind == "char *" else f"(uint64_t)arg{i}"
+            for i, kind in enumerate(types)
+        )
+        probe = f"{PROVIDER}$target:::{name.replace('__', '-')}"
+        return f'{probe} {{ printf("{name}{shown}\\n", {", ".join(values)}); }}\n'
+
+    return "".join(clause(name, types) for name, types in listed().items())
+
+
+def trace_with_bpftrace(program: Program, path: Path) -> Traced:
+    """Run the program under bpftrace with every probe of the file armed."""
+    return _trace(
+        [bpftrace(), "-p", str(program.pid), "-e", _bpftrace_program(path)], program, path
+    )
+
+
+def trace_with_dtrace(program: Program, path: Path) -> Traced:
+    """Run the program under DTrace with every probe of the file armed."""
+    command = [dtrace(), "-q", "-p", str(program.pid), "-n", _dtrace_program()]
+    traced = _trace(command, program, path)
+    left = [line for line in _uprobe_events() if f"dt_{program.pid}" in line]
+    assert not left, f"DTrace left its probes behind: {left}"
+    return traced
+
+
+def _uprobe_events() -> list[str]:
+    events = Path("/sys/kernel/tracing/uprobe_events")
+    return events.read_text().splitlines() if events.exists() else []
+
+
+def _trace(command: Sequence[str], program: Program, path: Path) -> Traced:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tracer:
+        try:
+            _wait_until_armed(tracer, program, path)
+            output = program.run()
+            events, complaints = _end(tracer)
+        finally:
+            if tracer.poll() is None:
+                # SIGKILL would leave DTrace's probes in the kernel.
+                tracer.send_signal(signal.SIGINT)
+    if tracer.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with {tracer.returncode}: {complaints}")
+    return Traced(_parse(events), output)
+
+
+def _wait_until_armed(tracer: subprocess.Popen[str], program: Program, path: Path) -> None:
+    base = program.base(path)
+    addresses = [base + site.address for site in sites(path)]
+    before = _nops(path, [site.address for site in sites(path)])
+    deadline = time.monotonic() + ATTACH_SECONDS
+    while any(a == b for a, b in zip(before, program.instructions(addresses), strict=True)):
+        if tracer.poll() is not None:
+            raise RuntimeError(f"the tracer ended before it was attached: {tracer.communicate()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the tracer is not attached after {ATTACH_SECONDS} s")
+        time.sleep(0.05)
+
+
+def _nops(path: Path, offsets: Sequence[int]) -> list[bytes]:
+    """Return the instructions in the file: addresses are offsets in what this project links."""
+    with path.open("rb", buffering=0) as file:
+        return [os.pread(file.fileno(), 4, offset) for offset in offsets]
+
+
+def _end(tracer: subprocess.Popen[str]) -> tuple[str, str]:
+    """End the tracer: it should end with its target, but DTrace often does not notice."""
+    try:
+        return tracer.communicate(timeout=NOTICE_SECONDS)
+    except subprocess.TimeoutExpired:
+        tracer.send_signal(signal.SIGINT)
+        return tracer.communicate(timeout=END_SECONDS)
+
+
+def _parse(text: str) -> list[Event]:
+    types = listed()
+    events = []
+    for line in text.splitlines():
+        name, *values = line.split("|")
+        if name in types:
+            assert len(values) == len(types[name]), line
+            events.append(Event(name, tuple(map(_value, values, types[name]))))
+    return events
+
+
+def _value(text: str, c_type: str) -> Argument:
+    return text if c_type == "char *" else int(text)
