@@ -1,0 +1,173 @@
+//! The hot path: each thread's place in its segment.
+
+use std::{
+    cell::Cell,
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+};
+
+use crate::{
+    layout::{self, Kind, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader},
+    platform,
+    writer::{Refusal, Writer},
+};
+
+/// The generation of the active writer; 0 while there is none. A thread whose cursor is of another
+/// generation has no segment: so finishing a recording, and forking, take every segment away from
+/// every thread with one store, and cost [`push`] one comparison.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static ACTIVE: AtomicPtr<Writer> = AtomicPtr::new(ptr::null_mut());
+
+struct Cursor {
+    /// Where the next record goes. At a multiple of the segment size, null included, there is no
+    /// room: the segment is full or there is none.
+    next: Cell<*mut u8>,
+    generation: Cell<u64>,
+    tid: Cell<u64>,
+    thread: Cell<u32>,
+    sequence: Cell<u32>,
+}
+
+thread_local! {
+    // Const and without Drop: an access is an address, never a registration or an allocation.
+    static CURSOR: Cursor = const {
+        Cursor {
+            next: Cell::new(ptr::null_mut()),
+            generation: Cell::new(0),
+            tid: Cell::new(0),
+            thread: Cell::new(0),
+            sequence: Cell::new(0),
+        }
+    };
+}
+
+/// Makes `writer` the one that [`push`] writes to.
+pub(crate) fn activate(writer: &'static Writer) {
+    ACTIVE.store(ptr::from_ref(writer).cast_mut(), Ordering::Release);
+    GENERATION.store(writer.generation, Ordering::Release);
+}
+
+/// Takes every thread's segment away. Async-signal-safe: the child of a fork calls it.
+pub(crate) fn deactivate() {
+    GENERATION.store(0, Ordering::Release);
+    ACTIVE.store(ptr::null_mut(), Ordering::Release);
+}
+
+fn current() -> Option<&'static Writer> {
+    // SAFETY: the pointer is null or came from a leaked writer, stored with Release.
+    unsafe { ACTIVE.load(Ordering::Acquire).as_ref() }
+}
+
+/// The active writer's path, for the error that a second one gets.
+pub(crate) fn active_writer() -> Option<&'static Writer> {
+    current()
+}
+
+/// Whether a writer is active in this process.
+#[inline]
+pub fn active() -> bool {
+    GENERATION.load(Ordering::Relaxed) != 0
+}
+
+/// Writes one record to the active writer; without one, nothing happens.
+///
+/// `start` and `end` are readings of [`clock::ticks`](crate::clock::ticks); an `end` before its
+/// `start` (two CPUs' counters may differ by a few ticks) counts as no time. No lock, no allocation
+/// and, once a thread has made its first record, no system call. A record for which the file has no
+/// room is counted, see [`Writer::lost`].
+#[inline]
+pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, args: [u64; 5]) {
+    CURSOR.with(|cursor| {
+        let mut next = cursor.next.get();
+        let current = cursor.generation.get() == GENERATION.load(Ordering::Relaxed);
+        if !current || next.addr().is_multiple_of(SEGMENT_BYTES) {
+            let Some(fresh) = refill(cursor) else { return };
+            next = fresh;
+        }
+        // Before the record is written: a signal handler that records takes the slot after it.
+        cursor.next.set(next.wrapping_add(RECORD_BYTES));
+        let tag = layout::tag(kind, depth, flags);
+        // SAFETY: `next` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
+        // mapping (never unmapped up to the last taken segment) and inside the allocated file; no
+        // other thread writes there.
+        unsafe {
+            write(
+                next.cast(),
+                tag,
+                site,
+                start,
+                end.saturating_sub(start),
+                args,
+            )
+        }
+    });
+}
+
+/// Writes a record into its slot, the tag last: a reader that sees the tag sees all of it.
+///
+/// # Safety
+/// `slot` is valid for 64 bytes, aligned to 8, and nobody else writes there.
+#[inline]
+unsafe fn write(slot: *mut u64, tag: u32, site: u32, start: u64, duration: u64, args: [u64; 5]) {
+    // SAFETY: all offsets are below 64 and aligned for their type (caller).
+    unsafe {
+        slot.cast::<u32>().add(1).write(site);
+        slot.add(1).write(start);
+        slot.add(2).write(duration);
+        slot.add(3).cast::<[u64; 5]>().write(args);
+        AtomicU32::from_ptr(slot.cast()).store(tag, Ordering::Release);
+    }
+}
+
+/// Takes a fresh segment for this thread: once per 1023 records. None where there is no writer, or
+/// no room, which is counted.
+#[cold]
+#[inline(never)]
+fn refill(cursor: &Cursor) -> Option<*mut u8> {
+    let writer = current()?;
+    let known = cursor.generation.get() == writer.generation;
+    let full = cursor.next.replace(ptr::null_mut());
+    if known && !full.is_null() {
+        writer.close(full);
+    }
+    let index = match writer.take(writer.record_cap) {
+        Ok(index) => index,
+        Err(refusal) => {
+            writer.count_lost(refusal);
+            return None;
+        }
+    };
+    if !known {
+        cursor.tid.set(platform::thread_id());
+        cursor
+            .thread
+            .set(writer.threads.fetch_add(1, Ordering::Relaxed));
+        cursor.sequence.set(0);
+        cursor.generation.set(writer.generation);
+    }
+    let sequence = cursor.sequence.get();
+    cursor.sequence.set(sequence.wrapping_add(1));
+    let header = SegmentHeader {
+        kind: SEGMENT_RECORDS,
+        tid: cursor.tid.get(),
+        thread: cursor.thread.get(),
+        sequence,
+        index,
+    };
+    Some(writer.begin_segment(&header))
+}
+
+impl Writer {
+    /// Counts one record that has no room.
+    fn count_lost(&self, refusal: Refusal) {
+        let which = match refusal {
+            Refusal::Limit => 0,
+            Refusal::NotReady => 1,
+            Refusal::DiskFull => 2,
+            // Finished meanwhile: the record is dropped, as any later one.
+            Refusal::Closed => return,
+        };
+        self.header_u64(layout::at::LIVE_LOST + 8 * which)
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,195 @@
+//! Growing the file ahead of use, on a thread of its own, and letting used pages go.
+//!
+//! Two zones lie ahead of the writers: `ahead` segments that are allocated and touched (a record
+//! there costs a few nanoseconds), and as many again that are only allocated. A burst that outruns
+//! the helper goes on in the second zone, slower by its page faults but without a loss.
+
+use std::{
+    io,
+    sync::atomic::Ordering,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    layout::{self, at},
+    platform,
+    writer::{Writer, lock},
+};
+
+/// 4 MiB are touched at once, 16 MiB allocated: larger steps are no cheaper per byte, and smaller
+/// allocations leave many extents behind, whose pages cost more to touch.
+const POPULATE_STEP: u64 = 64;
+const ALLOCATE_STEP: u64 = 256;
+/// So far behind the newest segment, even one that its thread still fills loses its pages.
+const KEEP_OPEN: u64 = 256;
+/// What is allocated and touched before the first record; the helper does the rest.
+const FIRST_TOUCHED: u64 = 256;
+/// The helper looks this often while the file grows, and backs off to the other while it rests.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+const IDLE_PAUSE: Duration = Duration::from_millis(8);
+/// How soon after a refusal by the file system it is asked again.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often the clock is written down and the next pages are touched anew: the kernel
+/// write-protects pages that it has written back.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+const RETOUCHED: u64 = 128;
+
+/// What growing has to remember.
+#[derive(Default)]
+pub(crate) struct Growth {
+    /// Segments that have room on disk.
+    allocated: u64,
+    refused_at: Option<Instant>,
+}
+
+/// Starts the helper of `writer`.
+pub(crate) fn spawn(writer: &'static Writer) -> io::Result<JoinHandle<()>> {
+    let builder = thread::Builder::new()
+        .name("raptors-record".into())
+        .stack_size(128 * 1024);
+    platform::without_signals(|| builder.spawn(move || run(writer)))
+}
+
+fn run(writer: &'static Writer) {
+    let (mut released, mut pause) = (0, BUSY_PAUSE);
+    let (mut turn, mut next_turn) = (1, Instant::now() + Duration::from_millis(20));
+    while !writer.stopping.load(Ordering::Acquire) {
+        let mut busy = false;
+        while writer.grow() && !writer.stopping.load(Ordering::Acquire) {
+            busy = true;
+            writer.release_used(&mut released);
+        }
+        busy |= writer.release_used(&mut released);
+        if Instant::now() >= next_turn {
+            writer.write_clock_slot(turn);
+            writer.touch_again();
+            turn += 1;
+            next_turn = Instant::now() + HOUSEKEEPING;
+        }
+        pause = if busy {
+            BUSY_PAUSE
+        } else {
+            (pause * 2).min(IDLE_PAUSE)
+        };
+        thread::park_timeout(pause);
+    }
+}
+
+impl Writer {
+    /// What must be there before the first record.
+    pub(crate) fn grow_first(&self) -> io::Result<()> {
+        let mut growth = lock(&self.growth);
+        self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
+        self.populate_to(0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
+    }
+
+    /// One step of growth, if one is due; the allocation first, as a lack of it loses records.
+    fn grow(&self) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        if self.is_finished() {
+            return false;
+        }
+        let mut growth = lock(&self.growth);
+        let goal = (next + 2 * self.ahead).min(self.record_cap);
+        let step = ALLOCATE_STEP.min(self.ahead);
+        let missing = goal.saturating_sub(growth.allocated);
+        if missing > 0 && (missing >= step || goal == self.record_cap) && growth.may_ask() {
+            let to = (growth.allocated + step).min(goal);
+            let result = self.allocate_to(&mut growth, to);
+            growth.refused_at = result.is_err().then(Instant::now);
+            self.refused
+                .store(u8::from(result.is_err()), Ordering::Relaxed);
+            return result.is_ok();
+        }
+        self.touch_ahead(&mut growth, next)
+    }
+
+    /// Touches one step of what is allocated, if one is due.
+    fn touch_ahead(&self, growth: &mut Growth, next: u64) -> bool {
+        let from = self.populated.load(Ordering::Relaxed).max(next);
+        let goal = (next + self.ahead).min(self.ready.load(Ordering::Relaxed));
+        let missing = goal.saturating_sub(from);
+        let step = POPULATE_STEP.min(self.ahead);
+        if missing == 0 || (missing < step && goal != self.record_cap) {
+            return false;
+        }
+        if self.populate_to(from, (from + step).min(goal)).is_ok() {
+            return true;
+        }
+        // Room that the file system promised and does not have: hand out none of it.
+        self.ready.store(from, Ordering::Release);
+        growth.allocated = growth.allocated.min(from);
+        growth.refused_at = Some(Instant::now());
+        self.refused.store(1, Ordering::Relaxed);
+        false
+    }
+
+    /// Grows for a document, at once, to the file's very limit if need be.
+    pub(crate) fn grow_for_document(&self) -> io::Result<()> {
+        let mut growth = lock(&self.growth);
+        let to = (growth.allocated + 1).min(self.capacity);
+        self.allocate_to(&mut growth, to)
+    }
+
+    fn allocate_to(&self, growth: &mut Growth, to: u64) -> io::Result<()> {
+        if to <= growth.allocated {
+            return Ok(());
+        }
+        let from = layout::segment_offset(growth.allocated);
+        let end = layout::segment_offset(to);
+        platform::allocate(&self.file, from, end)?;
+        growth.allocated = to;
+        self.header_u64(at::ALLOCATED).store(end, Ordering::Release);
+        self.ready.store(to, Ordering::Release);
+        Ok(())
+    }
+
+    fn populate_to(&self, from: u64, to: u64) -> io::Result<()> {
+        if from < to {
+            self.map
+                .populate(layout::segment_offset(from), layout::segment_offset(to))?;
+            self.populated.store(to, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Lets go of the pages of segments that are full, or far behind.
+    fn release_used(&self, released: &mut u64) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        if self.is_finished() {
+            return false;
+        }
+        let done = |i: u64| self.closed[i as usize].load(Ordering::Acquire) || i + KEEP_OPEN < next;
+        let to = (*released..next).find(|i| !done(*i)).unwrap_or(next);
+        if to == *released {
+            return false;
+        }
+        let (from, end) = (
+            layout::segment_offset(*released),
+            layout::segment_offset(to),
+        );
+        self.map.release(&self.file, from, end);
+        *released = to;
+        true
+    }
+
+    fn touch_again(&self) {
+        let next = self.next.load(Ordering::Relaxed);
+        let to = self
+            .populated
+            .load(Ordering::Relaxed)
+            .min(next.saturating_add(RETOUCHED));
+        if next < to {
+            let _ = self
+                .map
+                .populate(layout::segment_offset(next), layout::segment_offset(to));
+        }
+    }
+}
+
+impl Growth {
+    fn may_ask(&self) -> bool {
+        self.refused_at.is_none_or(|at| at.elapsed() >= RETRY)
+    }
+}

@@ -1,0 +1,240 @@
+//! The reader: a file is checked before it is believed, and streamed.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
+};
+
+use crate::{
+    Error,
+    clock::{Calibration, ClockSource},
+    layout::{self, Lost, RECORD_BYTES, Record, SEGMENT_BYTES, u32_at},
+    scan::{self, Scan, Source},
+};
+
+/// What the file says of itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Header {
+    /// The process that recorded.
+    pub pid: u32,
+    /// When it began.
+    pub started: SystemTime,
+    /// What its ticks are.
+    pub clock: ClockSource,
+    /// How long a tick is, over the longest span that the file knows.
+    pub calibration: Calibration,
+    /// The clock when the recording began.
+    pub start_ticks: u64,
+    /// Whether the recording was finished; if not, its process was killed or is still writing.
+    pub complete: bool,
+    /// Records that had no room.
+    pub lost: Lost,
+    /// Segments that records reached before their pages were touched ahead: the observed process
+    /// took page faults for them.
+    pub late_segments: u64,
+    /// The limit on the file's length.
+    pub limit_bytes: u64,
+    /// What was kept touched ahead of use.
+    pub ahead_bytes: u64,
+}
+
+/// Who made a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId {
+    /// The system's id of the thread. Systems use an id again once its thread has ended.
+    pub tid: u64,
+    /// Its number in this recording, from 0, in order of first records; unique.
+    pub index: u32,
+}
+
+/// Reads one run file. Reading a file that is still being written shows what is there by now.
+pub struct Reader {
+    source: Source,
+    name: String,
+    lossy: bool,
+    scan: Scan,
+    skipped: AtomicU64,
+}
+
+impl Reader {
+    /// Opens a run file and checks its header, all segment headers and all documents. The file of a
+    /// killed process is fine here; its [`Header::complete`] is false.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::NotARunFile`], [`Error::NewerVersion`], [`Error::Truncated`] or
+    /// [`Error::Damaged`]; each names the file, and the offset where there is one.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, false)
+    }
+
+    /// As [`Reader::open`], and steps over what is damaged or missing: [`Reader::warnings`] tells of
+    /// each. The header must be whole.
+    ///
+    /// # Errors
+    /// As [`Reader::open`] for what is no run file at all or has lost its header.
+    pub fn open_lossy(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, true)
+    }
+
+    fn open_with(path: &Path, lossy: bool) -> Result<Self, Error> {
+        let io = |mend| {
+            move |cause| Error::Io {
+                what: "open",
+                path: path.into(),
+                mend,
+                cause,
+            }
+        };
+        let file = File::open(path).map_err(io("check the name and your right to read it"))?;
+        let about = file.metadata().map_err(io(""))?;
+        if !about.is_file() {
+            return Err(Error::NotAFile(path.into()));
+        }
+        Self::new(Source::File(file), path.display().to_string(), lossy)
+    }
+
+    /// Reads a run file from memory. `lossy` as in [`Reader::open_lossy`].
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn from_bytes(bytes: Vec<u8>, lossy: bool) -> Result<Self, Error> {
+        Self::new(Source::Bytes(bytes), "the run in memory".to_string(), lossy)
+    }
+
+    fn new(source: Source, name: String, lossy: bool) -> Result<Self, Error> {
+        let scan = scan::scan(&source, &name, lossy)?;
+        Ok(Self {
+            source,
+            name,
+            lossy,
+            scan,
+            skipped: AtomicU64::new(0),
+        })
+    }
+
+    /// What the file says of itself.
+    pub fn header(&self) -> &Header {
+        &self.scan.header
+    }
+
+    /// All documents, (key, JSON text), in the order in which they were added.
+    pub fn documents(&self) -> &[(String, String)] {
+        &self.scan.documents
+    }
+
+    /// The texts of all documents under `key`, in order.
+    pub fn documents_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.documents()
+            .iter()
+            .filter(move |(k, _)| k == key)
+            .map(|(_, json)| json.as_str())
+    }
+
+    /// What a person should know before trusting the file: damage that was stepped over (lossy), a
+    /// short calibration, a missing end. Records skipped by [`Reader::for_each`] are counted here
+    /// once it ran.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.scan.warnings.clone();
+        warnings.extend(scan::short_calibration(self.header()));
+        if !self.header().complete {
+            warnings.push(
+                "the recording was not finished: its process was killed or still runs".into(),
+            );
+        }
+        let skipped = self.skipped.load(Ordering::Relaxed);
+        if skipped > 0 {
+            warnings.push(format!("{skipped} damaged records were skipped"));
+        }
+        warnings
+    }
+
+    /// Gives every record to `f`, segment by segment as they lie in the file: each thread's records
+    /// come in the order in which their calls ended; those of several threads are interleaved by
+    /// the thousand. Holds 128 KiB at a time, however long the file is.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a record that cannot be, with its offset; a lossy reader skips it.
+    /// [`Error::Io`] where reading fails. `f` may have seen records by then.
+    pub fn for_each(&self, mut f: impl FnMut(ThreadId, &Record)) -> Result<(), Error> {
+        self.skipped.store(0, Ordering::Relaxed);
+        let mut block = vec![0; SEGMENT_BYTES];
+        let mut first_look = Vec::new();
+        for (index, thread) in &self.scan.segments {
+            let offset = layout::segment_offset(*index);
+            let n = self.read(&mut block, offset)?;
+            let present = if self.header().complete {
+                present(&block[..n])
+            } else {
+                // Its writer may be at it. What the second reading copied of a record whose tag the
+                // first one saw is whole.
+                first_look.clear();
+                first_look.extend_from_slice(&block[..n]);
+                let n = self.read(&mut block, offset)?.min(n);
+                present(&first_look[..n])
+            };
+            self.segment(&block, present, offset, |record| f(*thread, record))?;
+        }
+        Ok(())
+    }
+
+    fn segment(
+        &self,
+        block: &[u8],
+        present: usize,
+        offset: u64,
+        mut f: impl FnMut(&Record),
+    ) -> Result<(), Error> {
+        for (i, bytes) in block
+            .chunks_exact(RECORD_BYTES)
+            .enumerate()
+            .skip(1)
+            .take(present)
+        {
+            match layout::decode_record(bytes) {
+                Ok(record) => f(&record),
+                Err(_) if self.lossy => {
+                    self.skipped.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(what) => {
+                    let offset = offset + (i * RECORD_BYTES) as u64;
+                    return Err(Error::Damaged {
+                        path: self.name.clone(),
+                        offset,
+                        what,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, into: &mut [u8], offset: u64) -> Result<usize, Error> {
+        self.source.read(into, offset).map_err(|cause| Error::Io {
+            what: "read",
+            path: self.name.clone().into(),
+            mend: "",
+            cause,
+        })
+    }
+}
+
+/// How many records a segment holds: a thread fills its segment in order, so the first absent tag
+/// is the end.
+fn present(block: &[u8]) -> usize {
+    block
+        .chunks_exact(RECORD_BYTES)
+        .skip(1)
+        .take_while(|bytes| u32_at(bytes, 0) != 0)
+        .count()
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! What several test files need.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use raptors_recording::{Kind, Reader, Record, ThreadId, push};
+
+/// A process has one writer at a time: tests of one file take turns.
+pub fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fresh directory for one test, on a real file system, and a path in it.
+pub fn place() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = dir.path().join("run.rtrace");
+    (dir, path)
+}
+
+/// One record whose every field follows from `i`, so that half a record shows.
+pub fn push_numbered(thread: u64, i: u64) {
+    let start = 1_000_000 + i * 10;
+    push(
+        Kind::Loop,
+        (i % 7) as u8,
+        2,
+        i as u32,
+        start,
+        start + 5,
+        [i, !i, thread, i ^ thread, i * 3],
+    );
+}
+
+/// Fails unless `record` is just what `push_numbered` wrote; gives (thread, i).
+pub fn check_numbered(record: &Record) -> (u64, u64) {
+    let (i, thread) = (record.args[0], record.args[2]);
+    assert_eq!(record.kind, Kind::Loop);
+    assert_eq!(record.depth, (i % 7) as u8);
+    assert_eq!(record.flags, 2);
+    assert_eq!(record.site, i as u32);
+    assert_eq!((record.start, record.duration), (1_000_000 + i * 10, 5));
+    assert_eq!(record.args, [i, !i, thread, i ^ thread, i * 3]);
+    (thread, i)
+}
+
+/// All records of a file.
+pub fn records(reader: &Reader) -> Vec<(ThreadId, Record)> {
+    let mut all = Vec::new();
+    reader
+        .for_each(|thread, record| all.push((thread, *record)))
+        .unwrap();
+    all
+}
+
+/// Runs `test` of this test program in a process of its own, as the child of the calling test: the
+/// child finds `path` in its environment.
+pub fn spawn_child(test: &str, path: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            test,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env("RECORDING_CHILD", path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The path that a parent gave to its child process; None for whoever runs the ignored tests alone.
+pub fn child_path() -> Option<PathBuf> {
+    let path = std::env::var_os("RECORDING_CHILD").map(PathBuf::from);
+    if path.is_none() {
+        eprintln!("skipped: this is the child half of another test, which starts it itself");
+    }
+    path
+}
+
+/// Bytes of this process's memory that are resident.
+#[cfg(target_os = "linux")]
+pub fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
