@@ -1,6 +1,10 @@
 //! raptors-trace shows why one array library is slower than another.
+pub mod analysis;
 pub mod cli;
 pub mod comparison;
 pub mod error;
+pub mod interpreter;
+pub mod machine;
+mod platform;
 pub mod report;
 pub mod run;

@@ -1,0 +1,121 @@
+//! What differs between operating systems; the only place with `target_os` in this package.
+//!
+//! Each system offers the same functions. A fact that cannot be had is `None` or empty, never a guess.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod other;
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+use other as system;
+
+use std::path::PathBuf;
+
+/// Sizes of the caches one core can use, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caches {
+    /// Level-1 data cache.
+    pub l1d: Option<u64>,
+    /// Level-2 cache.
+    pub l2: Option<u64>,
+    /// Level-3 cache.
+    pub l3: Option<u64>,
+}
+
+/// Marketing name of the processor, or what can be said instead.
+pub fn cpu_name() -> String {
+    system::cpu_name().unwrap_or_else(|| format!("unknown {} processor", std::env::consts::ARCH))
+}
+
+/// Logical cores this process may run on.
+pub fn cores_usable() -> u32 {
+    system::cores_usable().unwrap_or_else(cores_online)
+}
+
+/// Logical cores of the machine.
+pub fn cores_online() -> u32 {
+    // SAFETY: sysconf reads a number and touches no memory of ours.
+    let cores = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    u32::try_from(cores).ok().filter(|&n| n > 0).unwrap_or(1)
+}
+
+/// Sizes of the caches.
+pub fn caches() -> Caches {
+    system::caches()
+}
+
+/// How transparent huge pages are handed out: `always`, `madvise` or `never`.
+pub fn transparent_huge_pages() -> Option<String> {
+    system::transparent_huge_pages()
+}
+
+/// Name and version of the operating system's kernel.
+pub fn kernel() -> String {
+    // SAFETY: utsname is plain bytes, for which all zeroes are valid; uname fills it with NUL-terminated strings.
+    let mut name: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live utsname of ours.
+    if unsafe { libc::uname(&mut name) } != 0 {
+        return std::env::consts::OS.to_owned();
+    }
+    let text = |field: &[libc::c_char]| {
+        let bytes: Vec<u8> = field
+            .iter()
+            .map(|&c| c as u8)
+            .take_while(|&c| c != 0)
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    format!("{} {}", text(&name.sysname), text(&name.release))
+}
+
+/// Size of a page, bytes.
+pub fn page_size() -> Option<u64> {
+    // SAFETY: sysconf reads a number and touches no memory of ours.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
+        .ok()
+        .filter(|&n| n > 0)
+}
+
+/// Physical memory, or the control group's limit where that is less, bytes.
+pub fn memory_total() -> Option<u64> {
+    system::memory_total()
+}
+
+/// Memory that can be had without swapping, bytes.
+pub fn memory_available() -> Option<u64> {
+    system::memory_available()
+}
+
+/// The C library's allocator, which NumPy's `malloc` is.
+pub fn allocator() -> Option<String> {
+    system::allocator()
+}
+
+/// Something that stays the same over restarts and differs between machines.
+pub fn machine_id() -> Option<String> {
+    system::machine_id()
+}
+
+/// The directory for files that can be made again; not created here.
+pub fn cache_dir() -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let dir = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(system::HOME_CACHE)))?;
+    Some(dir.join("raptors-trace"))
+}
+
+/// Asks for large pages under `bytes` at `start`, so that touching them is quick; a wish that may go unheard.
+pub fn wish_huge_pages(start: *mut u8, bytes: usize) {
+    system::wish_huge_pages(start, bytes);
+}
