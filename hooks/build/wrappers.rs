@@ -1,0 +1,245 @@
+//! One typed wrapper per routine of the catalogue, and the tables of their copies.
+
+use raptors_routines::{ArgTy, CATALOGUE, Elem, Family, Ret, Role, Routine, Width};
+use std::fmt::Write as _;
+
+/// Functions of one name that can be observed at the same time, per width where widths are apart.
+const COPIES: usize = 6;
+const COPIES_PER_WIDTH: usize = 3;
+
+/// `packed`: whether the widths need wrappers of their own.
+pub fn all(packed: bool) -> String {
+    let widths: &[Option<Width>] = if packed {
+        &[Some(Width::Lp64), Some(Width::Ilp64)]
+    } else {
+        &[None]
+    };
+    let copies = if packed { COPIES_PER_WIDTH } else { COPIES };
+    let rows = CATALOGUE.len() * widths.len();
+    let mut text = String::new();
+    let mut table = String::new();
+    for (row, (routine, width)) in CATALOGUE
+        .iter()
+        .flat_map(|r| widths.iter().map(move |w| (r, *w)))
+        .enumerate()
+    {
+        let wrapper = Wrapper {
+            routine,
+            width,
+            row,
+        };
+        text += &wrapper.function();
+        let name = wrapper.name();
+        let copy = |c| format!("Wrapper({name}::<{c}> as *const ())");
+        let all: Vec<String> = (0..copies).map(copy).collect();
+        writeln!(table, "    [{}],", all.join(", ")).expect("a String takes all text");
+    }
+    let names: Vec<String> = widths.iter().map(|w| spelled(*w)).collect();
+    text + &format!(
+        "pub(super) const COPIES: usize = {copies};\n\
+         pub(super) static WIDTHS: [Option<Width>; {}] = [{}];\n\
+         pub(super) static INSTANCES: [[Instance; COPIES]; {rows}] = [const {{ [Instance::FREE; COPIES] }}; {rows}];\n\
+         pub(super) static WRAPPERS: [[Wrapper; COPIES]; {rows}] = [\n{table}];\n",
+        widths.len(),
+        names.join(", "),
+    )
+}
+
+fn spelled(width: Option<Width>) -> String {
+    width.map_or("None".into(), |w| format!("Some(Width::{w:?})"))
+}
+
+struct Wrapper<'a> {
+    routine: &'a Routine,
+    /// `None` serves both.
+    width: Option<Width>,
+    row: usize,
+}
+
+impl Wrapper<'_> {
+    fn name(&self) -> String {
+        let width = self
+            .width
+            .map_or(String::new(), |w| format!("_{}", w.bits()));
+        format!("raptors_{}{width}", self.routine.name)
+    }
+
+    fn function(&self) -> String {
+        let types: Vec<&str> = self
+            .routine
+            .args
+            .iter()
+            .map(|a| self.argument(a.ty))
+            .collect();
+        let names: Vec<String> = (0..types.len()).map(|i| format!("a{i}")).collect();
+        let declared: Vec<String> = names
+            .iter()
+            .zip(&types)
+            .map(|(n, t)| format!("{n}: {t}"))
+            .collect();
+        let returns = match self.result() {
+            "" => String::new(),
+            result => format!(" -> {result}"),
+        };
+        let (flags, words) = self.words();
+        format!(
+            "#[allow(non_snake_case, unused_unsafe, unused_parens, clippy::all)]\n\
+             unsafe extern \"C\" fn {name}<const COPY: usize>({declared}){returns} {{\n\
+             \x20   let instance = &INSTANCES[{row}][COPY];\n\
+             \x20   // SAFETY: assigned before this wrapper was handed out: a function of this signature.\n\
+             \x20   let original = unsafe {{ std::mem::transmute::<*const (), unsafe extern \"C\" fn({types}){returns}>(instance.original()) }};\n\
+             \x20   if !instance.recording() {{\n\
+             \x20       // SAFETY: the caller's own arguments.\n\
+             \x20       return unsafe {{ original({args}) }};\n\
+             \x20   }}\n\
+             \x20   // SAFETY: pointers to sizes and scalars are what the routine itself reads, or null.\n\
+             \x20   let words = unsafe {{ [{words}] }};\n\
+             \x20   let open = Open::begin();\n\
+             \x20   // SAFETY: the caller's own arguments.\n\
+             \x20   let result = unsafe {{ original({args}) }};\n\
+             \x20   finish(open, instance, {flags}, words);\n\
+             \x20   result\n\
+             }}\n",
+            name = self.name(),
+            declared = declared.join(", "),
+            row = self.row,
+            types = types.join(", "),
+            args = names.join(", "),
+            words = words.join(", "),
+        )
+    }
+
+    fn argument(&self, ty: ArgTy) -> &'static str {
+        match ty {
+            ArgTy::Int if self.width == Some(Width::Lp64) => "i32",
+            ArgTy::Int | ArgTy::Stride => "isize",
+            ArgTy::Enum => "i32",
+            ArgTy::F32 => "f32",
+            ArgTy::F64 => "f64",
+            ArgTy::Length | ArgTy::CharLen => "usize",
+            ArgTy::Const(_) | ArgTy::Mut(_) | ArgTy::Callback => "*const std::ffi::c_void",
+        }
+    }
+
+    fn result(&self) -> &'static str {
+        match self.routine.returns {
+            Ret::Int => self.argument(ArgTy::Int),
+            other => other.rust(Width::Ilp64),
+        }
+    }
+
+    /// The record's flags and its five words, as expressions.
+    fn words(&self) -> (&'static str, Vec<String>) {
+        let shape = self.routine.shape();
+        let size = |at: Option<u8>| at.map_or("0".into(), |i| self.integer(i));
+        let scalar = shape.scalar.and_then(|i| self.scalar(i));
+        let flags = if scalar.is_some() {
+            "raptors_recording::flags::SCALAR"
+        } else {
+            "0"
+        };
+        let words = vec![
+            format!("{}.max(0_isize) as u64", size(shape.m)),
+            format!("counts({}, {})", size(shape.n), size(shape.k)),
+            format!("pair({}, {})", size(shape.steps[0]), size(shape.steps[1])),
+            format!("{} | ({}) << 32", self.alignments(), self.aliases()),
+            scalar.unwrap_or("0".into()),
+        ];
+        (flags, words)
+    }
+
+    /// Argument `i`, a size or a step, as an `isize`.
+    fn integer(&self, i: u8) -> String {
+        match self.routine.args[usize::from(i)].ty {
+            ArgTy::Int if self.width.is_some() => format!("(a{i} as isize)"),
+            ArgTy::Int => format!("instance.wide(a{i})"),
+            ArgTy::Stride => format!("a{i}"),
+            ArgTy::Length | ArgTy::CharLen | ArgTy::Enum => format!("(a{i} as isize)"),
+            ArgTy::Const(Elem::Int) | ArgTy::Mut(Elem::Int) => format!("instance.integer(a{i})"),
+            ArgTy::Const(Elem::Int32) | ArgTy::Mut(Elem::Int32) => {
+                format!("(load::<i32>(a{i}) as isize)")
+            }
+            ArgTy::Const(Elem::Length) | ArgTy::Mut(Elem::Length) => format!("load::<isize>(a{i})"),
+            other => panic!("{}: a size of type {other:?}", self.routine.name),
+        }
+    }
+
+    /// The bits of argument `i`, of a complex number the real part's; `None` for what has no such bits.
+    fn scalar(&self, i: u8) -> Option<String> {
+        match self.routine.args[usize::from(i)].ty {
+            ArgTy::F32 => Some(format!("u64::from(a{i}.to_bits())")),
+            ArgTy::F64 => Some(format!("a{i}.to_bits()")),
+            ArgTy::Const(Elem::F32 | Elem::C32) => Some(format!("u64::from(load::<u32>(a{i}))")),
+            ArgTy::Const(Elem::F64 | Elem::C64) => Some(format!("load::<u64>(a{i})")),
+            _ => None,
+        }
+    }
+
+    fn alignments(&self) -> String {
+        let one = |(k, i): (usize, u8)| format!("alignment(a{i} as usize) << {}", 4 * k);
+        let all: Vec<String> = self
+            .pointers(|_| true)
+            .take(8)
+            .enumerate()
+            .map(one)
+            .collect();
+        if all.is_empty() {
+            "0".into()
+        } else {
+            format!("({})", all.join(" | "))
+        }
+    }
+
+    /// How each array that is only read lies to the first one that is written.
+    fn aliases(&self) -> String {
+        let Some(output) = self
+            .pointers(|r| matches!(r, Role::Output | Role::InOut))
+            .next()
+        else {
+            return "0".into();
+        };
+        let one = |(k, i): (usize, u8)| match (self.vector(output), self.vector(i)) {
+            (Some(output), Some(input)) => format!("aliasing({output}, {input}) << {}", 2 * k),
+            // How far a matrix reaches is not told here; only that both begin at the same place.
+            _ => format!("u64::from(a{output} == a{i}) << {}", 2 * k),
+        };
+        let inputs = self.pointers(|r| r == Role::Input).take(16).enumerate();
+        let all: Vec<String> = inputs.map(one).collect();
+        if all.is_empty() {
+            "0".into()
+        } else {
+            all.join(" | ")
+        }
+    }
+
+    /// The data arrays whose role is wanted, as indices of arguments.
+    fn pointers(&self, wanted: impl Fn(Role) -> bool) -> impl Iterator<Item = u8> {
+        let args = self.routine.args;
+        self.routine.arrays().filter(move |&i| {
+            let arg = &args[usize::from(i)];
+            wanted(arg.role) && arg.ty.elem().is_some()
+        })
+    }
+
+    /// The memory of array `i` where it is a vector of known length and stride.
+    fn vector(&self, i: u8) -> Option<String> {
+        let args = self.routine.args;
+        let size = args[usize::from(i)]
+            .ty
+            .elem()
+            .expect("a data array is a pointer")
+            .size(Width::Ilp64);
+        let place = |role| args.iter().position(|a| a.role == role).map(|at| at as u8);
+        let n = self.integer(place(Role::Count)?);
+        let stride = match (place(Role::Increment { of: i }), self.routine.family) {
+            (Some(step), Family::Vdsp) => self.integer(step),
+            // BLAS vectors with a negative step begin at the other end of the same memory.
+            (Some(step), _) => format!("{}.saturating_abs()", self.integer(step)),
+            (None, Family::Vforce) => "1_isize".into(),
+            _ => return None,
+        };
+        Some(format!(
+            "Memory {{ pointer: a{i} as usize, stride: {stride}.wrapping_mul({size}), n: {n}, size: {size} }}"
+        ))
+    }
+}

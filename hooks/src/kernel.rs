@@ -1,0 +1,151 @@
+//! The scale kernel's own steps, through the observer table of `raptors-probes`.
+//!
+//! An entry probe opens a frame on a small stack of its thread, the return probe closes it and writes the
+//! record. The stack has a fixed depth and no destructor: nothing is allocated.
+
+mod names;
+
+use crate::record::{self, Kind, Open};
+use crate::report::Report;
+use crate::{sites, touch};
+use names::Names;
+use raptors_probes::{Observer, set_observer};
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::time::Instant;
+
+/// Frames of one thread: scale → backend → chunk → alloc is four; nested user code may double that.
+const FRAMES: usize = 16;
+
+/// An entry whose return has not come.
+#[derive(Clone, Copy)]
+struct Frame {
+    kind: Kind,
+    open: Open,
+    site: u32,
+    args: [u64; 5],
+}
+
+impl Frame {
+    const EMPTY: Frame = Frame { kind: Kind::Scale, open: Open::NONE, site: 0, args: [0; 5] };
+}
+
+struct Stack {
+    frames: [Cell<Frame>; FRAMES],
+    /// Entries without a return so far; may exceed what the frames hold.
+    len: Cell<usize>,
+}
+
+thread_local! {
+    static STACK: Stack = const {
+        Stack { frames: [const { Cell::new(Frame::EMPTY) }; FRAMES], len: Cell::new(0) }
+    };
+}
+
+impl Stack {
+    #[inline]
+    fn enter(&self, kind: Kind, site: u32, args: [u64; 5]) {
+        if kind == Kind::Scale {
+            self.forget_unwound();
+        }
+        let len = self.len.get();
+        self.len.set(len + 1);
+        if let Some(frame) = self.frames.get(len) {
+            frame.set(Frame { kind, open: Open::begin(), site, args });
+        }
+    }
+
+    /// Scale operations do not nest: a frame of one that is still there was left by a panic.
+    fn forget_unwound(&self) {
+        let len = self.len.get().min(FRAMES);
+        let stale = self.frames[..len].iter().position(|f| f.get().kind == Kind::Scale);
+        if let Some(frame) = stale {
+            self.len.set(frame);
+            self.frames[frame].get().open.abandon();
+        }
+    }
+
+    /// Closes the innermost open frame of this kind; frames inside it were left by a panic.
+    #[inline]
+    fn leave(&self, kind: Kind) -> Option<Frame> {
+        let len = self.len.get();
+        if len > FRAMES {
+            self.len.set(len - 1);
+            return None;
+        }
+        let at = self.frames[..len].iter().rposition(|f| f.get().kind == kind)?;
+        self.len.set(at);
+        Some(self.frames[at].get())
+    }
+}
+
+fn enter(kind: Kind, site: u32, args: [u64; 5]) {
+    STACK.with(|stack| stack.enter(kind, site, args));
+}
+
+/// Ends the innermost call of `kind`, with what its return knows; nothing where its entry was not seen.
+fn leave(kind: Kind, complete: impl FnOnce(&mut [u64; 5])) {
+    if let Some(mut frame) = STACK.with(|stack| stack.leave(kind)) {
+        complete(&mut frame.args);
+        frame.open.end(kind, 0, frame.site, frame.args);
+    }
+}
+
+static NAMES: Names = Names::new();
+
+static OBSERVER: Observer = Observer {
+    scale_entry: |n, item_size, factor_bits, variant| {
+        enter(Kind::Scale, 0, [n, item_size.into(), factor_bits, variant.into(), 0]);
+    },
+    scale_return: |_, ok| leave(Kind::Scale, |args| args[4] = ok.into()),
+    dispatch,
+    alloc_entry: |bytes| enter(Kind::Alloc, 0, [bytes, 0, 0, 0, 0]),
+    alloc_return,
+    free_entry: |data, bytes| enter(Kind::Free, 0, [bytes, data as u64, 0, 0, 0]),
+    free_return: |_, _| leave(Kind::Free, |_| ()),
+    convert_entry: |direction, n, item_size| {
+        enter(Kind::Convert, NAMES.site("convert", direction, None), [n, 0, item_size.into(), 0, 0]);
+    },
+    convert_return: |_, _, copied| leave(Kind::Convert, |args| args[1] = copied.into()),
+    backend_entry: |backend, n, src, dst, factor_bits, item_size| {
+        let args = [n, src as u64, dst as u64, factor_bits, item_size.into()];
+        enter(Kind::Backend, NAMES.site("backend", backend, None), args);
+    },
+    backend_return: |_, _| leave(Kind::Backend, |_| ()),
+    chunk_entry: |thread, start, end| enter(Kind::Chunk, 0, [thread.into(), start, end, 0, 0]),
+    chunk_return: |_, _, _| leave(Kind::Chunk, |_| ()),
+};
+
+fn dispatch(backend: &'static CStr, reason: &'static CStr, threads: u32, n: u64) {
+    let site = NAMES.site("dispatch", backend, Some(reason));
+    let now = record::ticks();
+    record::push(Kind::Dispatch, record::depth(), 0, site, now, now, [n, threads.into(), 0, 0, 0]);
+}
+
+fn alloc_return(data: usize, bytes: u64, recycled: u32) {
+    leave(Kind::Alloc, |args| *args = [bytes, data as u64, recycled.into(), 0, 0]);
+    // SAFETY: the kernel fires this when it has the memory and before it stores anything there.
+    unsafe { touch::fresh(data, bytes) };
+}
+
+/// Records scale, dispatch, alloc, free, convert, backend and chunk events of the kernel in this library.
+pub fn arm() -> Report {
+    let begun = Instant::now();
+    let mut report = Report::new("kernel");
+    set_observer(Some(&OBSERVER));
+    report.armed = raptors_probes::PROBES.len();
+    if let Err(error) = sites::publish() {
+        report.refuse("descriptions of call sites", error.to_string());
+    }
+    report.elapsed_ns = begun.elapsed().as_nanos() as u64;
+    report
+}
+
+/// Stops recording them. An operation under way is not recorded.
+pub fn disarm() -> Report {
+    set_observer(None);
+    Report { restored: raptors_probes::PROBES.len(), ..Report::new("kernel") }
+}
+
+#[cfg(test)]
+mod tests;

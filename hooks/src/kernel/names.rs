@@ -1,0 +1,82 @@
+//! From a probe's static strings to a site: a lock-free table by address.
+
+use crate::sites;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// Places in the table. Backends and reasons are a few dozen; a full table looks each name up in the registry.
+const PLACES: usize = 256;
+
+struct Place {
+    /// Addresses of the kind of site and the first string, mixed; 0 = free.
+    key: AtomicUsize,
+    /// 0 while another thread is registering it.
+    site: AtomicU32,
+}
+
+/// Sites by the addresses of their names, which are static and so never change their meaning.
+pub(super) struct Names([Place; PLACES]);
+
+impl Names {
+    pub(super) const fn new() -> Self {
+        Names([const { Place { key: AtomicUsize::new(0), site: AtomicU32::new(0) } }; PLACES])
+    }
+
+    /// The site of `kind` with this name and detail, registered when it is first met. Later calls neither
+    /// allocate nor lock.
+    #[inline]
+    pub(super) fn site(
+        &self,
+        kind: &'static str,
+        name: &'static CStr,
+        detail: Option<&'static CStr>,
+    ) -> u32 {
+        let key = mix(kind, name, detail);
+        for step in 0..PLACES {
+            let place = &self.0[((key >> 1).wrapping_add(step)) % PLACES];
+            let found = place.key.load(Ordering::Acquire);
+            if found == key {
+                return place.site.load(Ordering::Acquire);
+            }
+            if found == 0 {
+                return self.register(place, key, kind, name, detail);
+            }
+        }
+        0
+    }
+
+    #[cold]
+    fn register(
+        &self,
+        place: &Place,
+        key: usize,
+        kind: &'static str,
+        name: &'static CStr,
+        detail: Option<&'static CStr>,
+    ) -> u32 {
+        if place.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // Another thread took the place; with this key or another one.
+            return self.site(kind, name, detail);
+        }
+        let mut description = serde_json::json!({ "kind": kind, "name": name.to_string_lossy() });
+        if let Some(detail) = detail {
+            description["reason"] = detail.to_string_lossy().into();
+        }
+        let site = sites::add(description);
+        place.site.store(site, Ordering::Release);
+        // A run file that takes no more documents loses the name, not the record.
+        let _ = sites::publish();
+        site
+    }
+}
+
+/// One number for the three addresses; never 0.
+#[inline]
+fn mix(kind: &'static str, name: &'static CStr, detail: Option<&'static CStr>) -> usize {
+    let detail = detail.map_or(0, |d| d.as_ptr() as usize);
+    let parts = [kind.as_ptr() as usize, name.as_ptr() as usize, detail];
+    let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325_usize, |h, part| {
+        (h ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    hash | 1
+}

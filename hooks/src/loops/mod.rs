@@ -1,0 +1,274 @@
+//! Inner loops of ufuncs, through `PyUFunc_ReplaceLoopBySignature`.
+//!
+//! Every loop of every ufunc handed in gets a trampoline of its own, which calls the original and records n,
+//! strides, alignment, aliasing and the scalar. Not seen, because NumPy does not go through these loops:
+//! scalar × scalar, `ufunc.at` on some types, and ufuncs without a table of loops (`np.strings`).
+
+mod observe;
+mod trampolines;
+mod ufunc;
+
+use crate::operands::ALIGNED;
+use crate::report::{Error, Report};
+use crate::{sites, symbols};
+use observe::{Facts, RECORDING};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+pub use trampolines::CAPACITY;
+use trampolines::{SLOTS, TRAMPOLINES, slot_of};
+use ufunc::{Checked, Signature, Ufunc};
+
+/// The part of NumPy's C API that replacing loops takes.
+#[derive(Clone, Copy)]
+pub struct UfuncApi {
+    /// `PyUFunc_ReplaceLoopBySignature`, entry 4 of `_UFUNC_API`: ufunc, new loop, type number per operand,
+    /// where to store the old loop; 0, or -1 where no loop has that signature.
+    pub replace: unsafe extern "C" fn(
+        ufunc: *mut c_void,
+        new: *mut c_void,
+        signature: *const c_int,
+        old: *mut *mut c_void,
+    ) -> c_int,
+}
+
+/// One loop: where it belongs and which trampoline serves it, for ever.
+struct Known {
+    ufunc: usize,
+    signature: Vec<c_int>,
+    name: String,
+    armed: bool,
+}
+
+/// Index = slot.
+#[derive(Default)]
+struct State {
+    api: Option<UfuncApi>,
+    loops: Vec<Known>,
+    by_key: HashMap<(usize, usize), usize>,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+
+fn state() -> MutexGuard<'static, Option<State>> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A loop found in a ufunc's table, before it is replaced.
+struct Found<'a> {
+    ufunc: *mut c_void,
+    checked: &'a Checked<'a>,
+    signature: Signature,
+    slot: usize,
+    original: *mut c_void,
+}
+
+/// Observes every loop of the ufuncs handed in. Calling it again with the same or more ufuncs is fine.
+///
+/// Loops that NumPy does not replace, ufuncs without loops, and loops beyond [`CAPACITY`] are in the report.
+///
+/// # Errors
+/// A pointer that does not look like a ufunc: nothing is armed then.
+///
+/// # Safety
+/// The GIL is held; `api.replace` is NumPy's; each pointer leads to a `PyUFuncObject` that lives until
+/// [`disarm`]; this library is never unloaded.
+pub unsafe fn arm(api: UfuncApi, ufuncs: &[*mut c_void]) -> Result<Report, Error> {
+    let begun = Instant::now();
+    let mut report = Report::new("loops");
+    // SAFETY: the caller promises ufuncs.
+    let checked: Vec<Checked> = unsafe { ufuncs.iter().map(|&u| Ufunc::check(u)).collect::<Result<_, _>>()? };
+    let mut guard = state();
+    let state = guard.get_or_insert_default();
+    state.api = Some(api);
+    let mut found = Vec::new();
+    for (&ufunc, checked) in ufuncs.iter().zip(&checked) {
+        // SAFETY: as above.
+        unsafe { state.replace_all(ufunc, checked, &mut found, &mut report) };
+    }
+    describe(&found)?;
+    RECORDING.store(true, Ordering::SeqCst);
+    report.armed = state.loops.iter().filter(|l| l.armed).count();
+    report.elapsed_ns = begun.elapsed().as_nanos() as u64;
+    Ok(report)
+}
+
+/// Puts the originals back. A loop that somebody else replaced meanwhile is left alone and reported; should
+/// its owner still call our trampoline, that passes straight through.
+///
+/// # Safety
+/// The GIL is held and the ufuncs that were armed are alive.
+#[must_use = "the report says which loops could not be put back"]
+pub unsafe fn disarm() -> Report {
+    let begun = Instant::now();
+    RECORDING.store(false, Ordering::SeqCst);
+    let mut report = Report::new("loops");
+    if let Some(State { api: Some(api), loops, .. }) = state().as_mut() {
+        for (slot, known) in loops.iter_mut().enumerate().filter(|(_, k)| k.armed) {
+            known.armed = false;
+            // SAFETY: the caller holds the GIL, and the ufunc is alive.
+            match unsafe { put_back(*api, known, slot) } {
+                Ok(()) => report.restored += 1,
+                Err(why) => report.refuse(&known.name, why),
+            }
+        }
+    }
+    report.elapsed_ns = begun.elapsed().as_nanos() as u64;
+    report
+}
+
+/// # Safety
+/// As for [`disarm`].
+unsafe fn put_back(api: UfuncApi, known: &Known, slot: usize) -> Result<(), &'static str> {
+    let ufunc = known.ufunc as *mut c_void;
+    let signature = known.signature.as_ptr();
+    let mut old = std::ptr::null_mut();
+    // SAFETY: NumPy's function, a live ufunc, as many type numbers as it has operands, and the GIL is held.
+    unsafe {
+        if (api.replace)(ufunc, SLOTS[slot].original(), signature, &mut old) != 0 {
+            return Err("NumPy no longer knows a loop of this signature");
+        }
+        if old == TRAMPOLINES[slot] as *mut c_void {
+            return Ok(());
+        }
+        (api.replace)(ufunc, old, signature, &mut old);
+    }
+    Err("somebody else replaced it meanwhile; it was left as it is")
+}
+
+impl State {
+    /// # Safety
+    /// As for [`arm`].
+    unsafe fn replace_all<'a>(
+        &mut self,
+        ufunc: *mut c_void,
+        checked: &'a Checked<'a>,
+        found: &mut Vec<Found<'a>>,
+        report: &mut Report,
+    ) {
+        if checked.loops() == 0 {
+            report.refuse(checked.name, "it has no table of loops, so its calls are not seen");
+        }
+        // The first of equal signatures is the one NumPy uses, and the only one that can be replaced.
+        let mut seen = HashSet::new();
+        for index in 0..checked.loops() {
+            let Some(signature) = checked.signature(index) else {
+                report.refuse(checked.name, format!("loop {index} has types that are not NumPy's own"));
+                continue;
+            };
+            if !seen.insert(signature.numbers.clone()) {
+                continue;
+            }
+            let name = format!("{}[{}]", checked.name, signature.text);
+            // SAFETY: as this function's caller promises.
+            match unsafe { self.replace(ufunc, index, checked, signature) } {
+                Ok(new) => found.extend(new),
+                Err(why) => report.refuse(name, why),
+            }
+        }
+    }
+
+    /// Replaces one loop; what was found where the loop is not known yet.
+    ///
+    /// # Safety
+    /// As for [`arm`].
+    unsafe fn replace<'a>(
+        &mut self,
+        ufunc: *mut c_void,
+        index: usize,
+        checked: &'a Checked<'a>,
+        signature: Signature,
+    ) -> Result<Option<Found<'a>>, String> {
+        let key = (ufunc as usize, index);
+        let known = self.by_key.get(&key).copied();
+        let slot = known.unwrap_or(self.loops.len());
+        if slot >= CAPACITY {
+            return Err(format!("all {CAPACITY} places for observed loops are taken"));
+        }
+        let replace = self.api.expect("set by arm").replace;
+        let mut old = std::ptr::null_mut();
+        let pointer = TRAMPOLINES[slot] as *mut c_void;
+        // The original has to be in the slot before another thread can meet the trampoline.
+        if known.is_none() {
+            SLOTS[slot].set_original(checked.function(index));
+        }
+        // SAFETY: NumPy's function, a live ufunc, as many type numbers as it has operands, and the GIL is held.
+        if unsafe { replace(ufunc, pointer, signature.numbers.as_ptr(), &mut old) } != 0 {
+            return Err("NumPy does not replace a loop of this signature".into());
+        }
+        if let Some(other) = slot_of(old).filter(|&other| other != slot) {
+            // SAFETY: as above; another slot's trampoline was in its place and goes back there.
+            unsafe { replace(ufunc, old, signature.numbers.as_ptr(), &mut old) };
+            return Err(format!("it is observed already, as {}", self.loops[other].name));
+        }
+        if slot_of(old) != Some(slot) {
+            SLOTS[slot].set_original(old);
+        }
+        if let Some(slot) = known {
+            self.loops[slot].armed = true;
+            return Ok(None);
+        }
+        self.by_key.insert(key, slot);
+        self.loops.push(Known {
+            ufunc: ufunc as usize,
+            name: format!("{}[{}]", checked.name, signature.text),
+            signature: signature.numbers.clone(),
+            armed: true,
+        });
+        Ok(Some(Found { ufunc, checked, signature, slot, original: old }))
+    }
+}
+
+/// Registers a site for each new loop and tells its slot; symbols are looked up for all at once.
+fn describe(found: &[Found]) -> Result<(), Error> {
+    let addresses: Vec<usize> = found.iter().map(|f| f.original as usize).collect();
+    let located = symbols::locate(&addresses);
+    for (f, place) in found.iter().zip(located) {
+        let sizes: Vec<u8> = f.signature.numbers.iter().map(|&n| ufunc::item_size(n)).collect();
+        let inputs = f.checked.inputs();
+        let site = sites::add(serde_json::json!({
+            "kind": "loop",
+            "name": format!("{}{}[{}]", prefix(&place.module), f.checked.name, f.signature.text),
+            "symbol": place.symbol,
+            "module": place.module,
+            "offset": place.offset,
+            "nin": inputs,
+            "nout": f.checked.operands() - inputs,
+            "item_sizes": sizes,
+            "core_signature": f.checked.core_signature(),
+            "ufunc": f.ufunc as usize,
+        }));
+        let mut facts = Facts {
+            site,
+            inputs,
+            operands: f.checked.operands(),
+            core: f.checked.core(),
+            sizes: [0; ALIGNED],
+            numeric: 0,
+        };
+        for (k, &number) in f.signature.numbers.iter().enumerate().take(ALIGNED) {
+            facts.sizes[k] = sizes[k];
+            facts.numeric |= u8::from(k < inputs && ufunc::numeric(number)) << k;
+        }
+        SLOTS[f.slot].describe(&facts);
+    }
+    sites::publish()
+}
+
+/// How the functions of a module are spelled in Python: a ufunc knows only its own name.
+fn prefix(module: &str) -> String {
+    let package = |name: &str| module.rsplit_once(name).map(|(_, rest)| rest);
+    if let Some(rest) = package("/numpy/") {
+        let inner = rest.split('/').next().filter(|part| matches!(*part, "linalg" | "fft"));
+        return inner.map_or("np.".into(), |part| format!("np.{part}."));
+    }
+    if let Some(rest) = package("/scipy/") {
+        return format!("scipy.{}.", rest.split('/').next().unwrap_or_default());
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests;

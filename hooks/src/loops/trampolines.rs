@@ -1,0 +1,35 @@
+//! One function per slot: a ufunc's loop is not told which loop it is.
+
+use super::observe::{Slot, observe};
+use std::ffi::{c_char, c_void};
+
+/// A ufunc's inner loop (`PyUFuncGenericFunction`).
+pub(super) type LoopFn = unsafe extern "C" fn(
+    args: *mut *mut c_char,
+    dimensions: *const isize,
+    steps: *const isize,
+    data: *mut c_void,
+);
+
+/// How many loops can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950.
+pub const CAPACITY: usize = 2048;
+
+pub(super) static SLOTS: [Slot; CAPACITY] = [const { Slot::empty() }; CAPACITY];
+
+unsafe extern "C" fn trampoline<const I: usize>(
+    args: *mut *mut c_char,
+    dimensions: *const isize,
+    steps: *const isize,
+    data: *mut c_void,
+) {
+    // SAFETY: NumPy calls a loop with what this loop's original takes; trampoline I is handed out only after
+    // slot I holds its original.
+    unsafe { observe(args, dimensions, steps, data, &SLOTS[I]) }
+}
+
+include!(concat!(env!("OUT_DIR"), "/trampolines.rs"));
+
+/// Which slot's trampoline a function pointer is, if it is one.
+pub(super) fn slot_of(function: *const c_void) -> Option<usize> {
+    TRAMPOLINES.iter().position(|t| *t as *const c_void == function)
+}

@@ -1,0 +1,1 @@
+//! Symbol pointers of Mach-O images.

@@ -1,0 +1,227 @@
+//! NumPy's data memory (NEP 49): the four functions in a `PyDataMem_Handler` are swapped in place.
+//!
+//! That is process-wide and reversible, unlike `PyDataMem_SetHandler`, which other threads do not see. The
+//! originals are called with their own context, so NumPy's small-block cache and its huge-page advice stay.
+
+use crate::record::{Kind, Open};
+use crate::report::{Error, Report};
+use crate::{platform, touch};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// The name of the only handler whose layout and life time are known: NumPy's own, which is static.
+const NAME: &[u8] = b"default_allocator\0";
+
+/// `PyDataMem_Handler`, version 1, as `numpy/ndarraytypes.h` has it.
+#[repr(C)]
+struct Handler {
+    name: [u8; 127],
+    version: u8,
+    context: *mut c_void,
+    /// `void *malloc(void *ctx, size_t size)`
+    malloc: AtomicUsize,
+    /// `void *calloc(void *ctx, size_t nelem, size_t elsize)`
+    calloc: AtomicUsize,
+    /// `void *realloc(void *ctx, void *ptr, size_t new_size)`
+    realloc: AtomicUsize,
+    /// `void free(void *ctx, void *ptr, size_t size)`
+    free: AtomicUsize,
+}
+
+const _: () = assert!(std::mem::offset_of!(Handler, malloc) == 136);
+
+type Malloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
+type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
+type Free = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
+
+/// The handler's own functions, in its order; kept after disarming for calls under way.
+static ORIGINALS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+static ARMED: AtomicPtr<Handler> = AtomicPtr::new(std::ptr::null_mut());
+static RECORDING: AtomicBool = AtomicBool::new(false);
+static CHANGING: Mutex<()> = Mutex::new(());
+
+impl Handler {
+    fn functions(&self) -> [&AtomicUsize; 4] {
+        [&self.malloc, &self.calloc, &self.realloc, &self.free]
+    }
+}
+
+/// Our functions, in the handler's order.
+fn ours() -> [usize; 4] {
+    [
+        malloc as *const () as usize,
+        calloc as *const () as usize,
+        realloc as *const () as usize,
+        free as *const () as usize,
+    ]
+}
+
+/// Records NumPy's allocations and releases from now on, on every thread.
+///
+/// # Errors
+/// The structure is not NumPy's default handler of version 1, or cannot be written.
+///
+/// # Safety
+/// `handler` leads to a `PyDataMem_Handler` that is never freed (the one behind NumPy's default capsule is not);
+/// the GIL is held; this library is never unloaded.
+pub unsafe fn arm(handler: *mut c_void) -> Result<Report, Error> {
+    let begun = Instant::now();
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the caller promises a handler that lives for ever.
+    let handler = unsafe { checked(handler)? };
+    let mut report = Report::new("memory");
+    let already = ARMED.load(Ordering::Acquire);
+    if !already.is_null() && !std::ptr::eq(already, handler) {
+        report.refuse("a second memory handler", "one is observed already");
+        return Ok(report);
+    }
+    for ((slot, original), ours) in handler.functions().into_iter().zip(&ORIGINALS).zip(ours()) {
+        let now = slot.load(Ordering::Acquire);
+        if now != ours {
+            // Ours must find the original from its first call on.
+            original.store(now, Ordering::SeqCst);
+            slot.store(ours, Ordering::SeqCst);
+        }
+        report.armed += 1;
+    }
+    ARMED.store(std::ptr::from_ref(handler).cast_mut(), Ordering::Release);
+    RECORDING.store(true, Ordering::SeqCst);
+    report.elapsed_ns = begun.elapsed().as_nanos() as u64;
+    Ok(report)
+}
+
+/// Puts the handler's own functions back. One that somebody else replaced meanwhile is left alone and reported.
+#[must_use = "the report says which functions could not be put back"]
+pub fn disarm() -> Report {
+    let begun = Instant::now();
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut report = Report::new("memory");
+    RECORDING.store(false, Ordering::SeqCst);
+    let armed = ARMED.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: what `arm` stored is null or a handler that lives for ever.
+    if let Some(handler) = unsafe { armed.as_ref() } {
+        let names = ["malloc", "calloc", "realloc", "free"];
+        let slots = handler.functions().into_iter().zip(&ORIGINALS).zip(ours()).zip(names);
+        for (((slot, original), ours), name) in slots {
+            let original = original.load(Ordering::Relaxed);
+            match slot.compare_exchange(ours, original, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => report.restored += 1,
+                Err(_) => report.refuse(name, "somebody else replaced it meanwhile; it was left as it is"),
+            }
+        }
+    }
+    report.elapsed_ns = begun.elapsed().as_nanos() as u64;
+    report
+}
+
+/// # Safety
+/// As for [`arm`].
+unsafe fn checked(pointer: *mut c_void) -> Result<&'static Handler, Error> {
+    let refuse = |why: String| Error::NotRecognised {
+        what: "the pointer handed in as a memory handler",
+        expected: "NumPy's default PyDataMem_Handler",
+        why,
+    };
+    if pointer.is_null() || !(pointer as usize).is_multiple_of(align_of::<Handler>()) {
+        return Err(refuse(format!("its address is {pointer:p}")));
+    }
+    // SAFETY: the caller promises a handler that lives for ever; its functions are only touched atomically.
+    let handler = unsafe { &*pointer.cast::<Handler>() };
+    if !handler.name.starts_with(NAME) {
+        let name = handler.name.split(|b| *b == 0).next().unwrap_or_default();
+        return Err(refuse(format!("its name is {:?}", String::from_utf8_lossy(name))));
+    }
+    if handler.version != 1 {
+        return Err(refuse(format!("its version is {}", handler.version)));
+    }
+    if handler.functions().iter().any(|f| f.load(Ordering::Relaxed) == 0) {
+        return Err(refuse("one of its functions is null".into()));
+    }
+    let ends = [pointer as usize, pointer as usize + size_of::<Handler>() - 1];
+    if !ends.into_iter().all(platform::is_writable) {
+        return Err(Error::ReadOnly { what: "NumPy's memory handler" });
+    }
+    Ok(handler)
+}
+
+/// The original of one function; its place as in [`ORIGINALS`].
+#[inline(always)]
+fn original(place: usize) -> *const c_void {
+    ORIGINALS[place].load(Ordering::Relaxed) as *const c_void
+}
+
+#[inline(always)]
+fn recording() -> bool {
+    RECORDING.load(Ordering::Relaxed)
+}
+
+unsafe extern "C" fn malloc(context: *mut c_void, bytes: usize) -> *mut c_void {
+    // SAFETY: stored by `arm` before this function could be called; the handler's malloc.
+    let original = unsafe { std::mem::transmute::<*const c_void, Malloc>(original(0)) };
+    if !recording() {
+        // SAFETY: NumPy's own arguments.
+        return unsafe { original(context, bytes) };
+    }
+    let open = Open::begin();
+    // SAFETY: NumPy's own arguments.
+    let data = unsafe { original(context, bytes) };
+    open.end(Kind::Alloc, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+    // SAFETY: nobody has the memory yet, and what malloc gives has no contents.
+    unsafe { touch::fresh(data as usize, bytes as u64) };
+    data
+}
+
+unsafe extern "C" fn calloc(context: *mut c_void, items: usize, size: usize) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    let original = unsafe { std::mem::transmute::<*const c_void, Calloc>(original(1)) };
+    if !recording() {
+        // SAFETY: NumPy's own arguments.
+        return unsafe { original(context, items, size) };
+    }
+    let open = Open::begin();
+    // SAFETY: NumPy's own arguments.
+    let data = unsafe { original(context, items, size) };
+    let bytes = items.saturating_mul(size) as u64;
+    open.end(Kind::Alloc, 0, 0, [bytes, data as u64, 0, 0, 0]);
+    if !data.is_null() {
+        // SAFETY: nobody has the memory yet, it is `items * size` bytes (else calloc gives null), all zeros.
+        unsafe { touch::fresh(data as usize, bytes) };
+    }
+    data
+}
+
+/// Recorded as the allocation of the new size; where the block moved, a release of the old one (of 0 bytes: its
+/// size is not known) follows.
+unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, bytes: usize) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    let original = unsafe { std::mem::transmute::<*const c_void, Realloc>(original(2)) };
+    if !recording() {
+        // SAFETY: NumPy's own arguments.
+        return unsafe { original(context, old, bytes) };
+    }
+    let old_address = old as u64;
+    let open = Open::begin();
+    // SAFETY: NumPy's own arguments.
+    let data = unsafe { original(context, old, bytes) };
+    open.end(Kind::Alloc, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+    if old_address != 0 && !data.is_null() && data as u64 != old_address {
+        Open::begin().end(Kind::Free, 0, 0, [0, old_address, 0, 0, 0]);
+    }
+    data
+}
+
+unsafe extern "C" fn free(context: *mut c_void, data: *mut c_void, bytes: usize) {
+    // SAFETY: as in `malloc`.
+    let original = unsafe { std::mem::transmute::<*const c_void, Free>(original(3)) };
+    if !recording() {
+        // SAFETY: NumPy's own arguments.
+        return unsafe { original(context, data, bytes) };
+    }
+    let open = Open::begin();
+    // SAFETY: NumPy's own arguments.
+    unsafe { original(context, data, bytes) };
+    open.end(Kind::Free, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+}

@@ -1,0 +1,222 @@
+//! The relocations of a loaded ELF object that lead to imported symbols.
+
+use std::ffi::CStr;
+use std::ops::Range;
+
+/// A loaded object, as its program headers describe it.
+pub(crate) struct Image {
+    /// The file; empty for the program.
+    pub path: String,
+    /// Added to every address that the file gives.
+    pub bias: usize,
+    /// The object's segments in memory.
+    loads: Vec<Segment>,
+    dynamic: Range<usize>,
+    relro: Option<Range<usize>>,
+}
+
+struct Segment {
+    range: Range<usize>,
+    readable: bool,
+}
+
+/// One place in an object that holds, or will hold, an imported function's address.
+pub(crate) struct Import {
+    /// The symbol's name.
+    pub name: String,
+    /// Where the pointer lies.
+    pub slot: usize,
+    /// Whether the place may still lead to the object's own stub, which asks the loader at the first call.
+    pub lazy: bool,
+}
+
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const PF_R: u32 = 4;
+
+const DT_PLTRELSZ: i64 = 2;
+const DT_STRTAB: i64 = 5;
+const DT_SYMTAB: i64 = 6;
+const DT_RELA: i64 = 7;
+const DT_RELASZ: i64 = 8;
+const DT_STRSZ: i64 = 10;
+const DT_PLTREL: i64 = 20;
+const DT_JMPREL: i64 = 23;
+
+/// Relocation types whose result is a symbol's address: slots of the procedure linkage table, entries of the
+/// global offset table, pointers in data.
+#[cfg(target_arch = "x86_64")]
+const JUMP_SLOT: u32 = 7;
+#[cfg(target_arch = "x86_64")]
+const POINTERS: [u32; 2] = [6, 1];
+#[cfg(target_arch = "aarch64")]
+const JUMP_SLOT: u32 = 1026;
+#[cfg(target_arch = "aarch64")]
+const POINTERS: [u32; 2] = [1025, 257];
+// No other machine's numbers are known here, and none has relocations of this type.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const JUMP_SLOT: u32 = u32::MAX;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const POINTERS: [u32; 2] = [u32::MAX; 2];
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Dyn {
+    tag: i64,
+    value: u64,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Rela {
+    offset: u64,
+    info: u64,
+    addend: i64,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Sym {
+    name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: u64,
+    size: u64,
+}
+
+/// What PT_DYNAMIC says, as addresses in memory.
+#[derive(Default)]
+struct Tables {
+    symbols: usize,
+    strings: Range<usize>,
+    relocations: [Range<usize>; 2],
+}
+
+impl Image {
+    /// `None` for an object without a dynamic section.
+    pub(super) fn new(info: &libc::dl_phdr_info) -> Option<Self> {
+        let bias = info.dlpi_addr as usize;
+        // SAFETY: the loader hands in its object's program headers and how many there are.
+        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        // SAFETY: the name is null or the loader's string for this object.
+        let path = unsafe { info.dlpi_name.as_ref().map(|name| CStr::from_ptr(name)) };
+        let range = |h: &libc::Elf64_Phdr| {
+            let start = bias.wrapping_add(h.p_vaddr as usize);
+            start..start.saturating_add(h.p_memsz as usize)
+        };
+        let first = |kind| headers.iter().find(|h| h.p_type == kind).map(range);
+        let loads = headers.iter().filter(|h| h.p_type == PT_LOAD);
+        Some(Image {
+            path: path.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default(),
+            bias,
+            loads: loads
+                .map(|h| Segment { range: range(h), readable: h.p_flags & PF_R != 0 })
+                .collect(),
+            dynamic: first(PT_DYNAMIC)?,
+            relro: first(PT_GNU_RELRO),
+        })
+    }
+
+    /// Whether an address belongs to this object.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        self.loads.iter().any(|s| s.range.contains(&address))
+    }
+
+    /// The pages the loader makes read-only after relocation: both ends rounded down, as it does.
+    pub(super) fn relro(&self, page: usize) -> Option<Range<usize>> {
+        let range = self.relro.as_ref()?;
+        let down = |address: usize| address & !(page - 1);
+        let range = down(range.start)..down(range.end);
+        (!range.is_empty()).then_some(range)
+    }
+
+    /// The imports whose name is wanted and whose symbol is not defined in the object itself. The object is held
+    /// loaded by the caller.
+    pub(crate) fn imports(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Import> {
+        let mut found = Vec::new();
+        let tables = self.tables();
+        for table in &tables.relocations {
+            for at in table.clone().step_by(size_of::<Rela>()) {
+                found.extend(self.import(&tables, at, wanted));
+            }
+        }
+        found
+    }
+
+    fn import(&self, tables: &Tables, at: usize, wanted: &dyn Fn(&str) -> bool) -> Option<Import> {
+        let rela: Rela = self.read(at)?;
+        let kind = rela.info as u32;
+        if kind != JUMP_SLOT && (!POINTERS.contains(&kind) || rela.addend != 0) {
+            return None;
+        }
+        let index = (rela.info >> 32) as usize;
+        let symbol: Sym = self.read(tables.symbols.checked_add(index * size_of::<Sym>())?)?;
+        if index == 0 || symbol.section != 0 {
+            return None;
+        }
+        let name = self.text(&tables.strings, symbol.name as usize)?;
+        let slot = self.bias.wrapping_add(rela.offset as usize);
+        let sound = slot.is_multiple_of(8) && self.contains(slot) && self.contains(slot + 7);
+        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT })
+    }
+
+    fn tables(&self) -> Tables {
+        let mut value = [None; 24];
+        for at in self.dynamic.clone().step_by(size_of::<Dyn>()) {
+            let Some(entry) = self.read::<Dyn>(at) else { break };
+            match usize::try_from(entry.tag) {
+                Ok(0) => break,
+                Ok(tag) if tag < value.len() => value[tag] = Some(entry.value as usize),
+                _ => {}
+            }
+        }
+        let get = |tag: i64| value[tag as usize];
+        let table = |start: i64, size: i64| match (get(start), get(size)) {
+            (Some(start), Some(size)) => {
+                let start = self.absolute(start);
+                start..start.saturating_add(size)
+            }
+            _ => 0..0,
+        };
+        // Only the form with addends exists on the machines known here.
+        let with_addends = get(DT_PLTREL).is_none_or(|kind| kind == DT_RELA as usize);
+        Tables {
+            symbols: get(DT_SYMTAB).map_or(0, |a| self.absolute(a)),
+            strings: table(DT_STRTAB, DT_STRSZ),
+            relocations: [
+                if with_addends { table(DT_JMPREL, DT_PLTRELSZ) } else { 0..0 },
+                table(DT_RELA, DT_RELASZ),
+            ],
+        }
+    }
+
+    /// glibc has turned the addresses in the dynamic section into absolute ones, other loaders have not.
+    fn absolute(&self, address: usize) -> usize {
+        if self.contains(address) { address } else { self.bias.wrapping_add(address) }
+    }
+
+    /// A value in the object's readable memory.
+    fn read<T: Copy>(&self, address: usize) -> Option<T> {
+        let end = address.checked_add(size_of::<T>())?;
+        let inside = |s: &Segment| s.readable && s.range.start <= address && end <= s.range.end;
+        if !self.loads.iter().any(inside) {
+            return None;
+        }
+        // SAFETY: inside a readable segment of an object that the caller keeps loaded; T is one of the plain
+        // structures above; the read may be unaligned.
+        Some(unsafe { (address as *const T).read_unaligned() })
+    }
+
+    /// A string of the string table.
+    fn text(&self, strings: &Range<usize>, offset: usize) -> Option<&str> {
+        let start = strings.start.checked_add(offset).filter(|s| *s < strings.end)?;
+        self.read::<u8>(start)?;
+        self.read::<u8>(strings.end - 1)?;
+        // SAFETY: both ends of the table lie in readable segments of the object, which the caller keeps loaded;
+        // the linker puts the table into one section, which lies in one segment.
+        let bytes = unsafe { std::slice::from_raw_parts(start as *const u8, strings.end - start) };
+        CStr::from_bytes_until_nul(bytes).ok()?.to_str().ok()
+    }
+}

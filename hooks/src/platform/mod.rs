@@ -1,0 +1,23 @@
+//! The only home of `target_os` cfgs: what the observers ask of the operating system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::*;
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod other;
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) use other::*;
+
+mod unix;
+pub(crate) use unix::*;
+
+/// The dynamic loader's look-up function.
+pub(crate) type Dlsym =
+    unsafe extern "C" fn(*mut std::ffi::c_void, *const std::ffi::c_char) -> *mut std::ffi::c_void;

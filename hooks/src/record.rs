@@ -1,0 +1,56 @@
+//! The one way from an observed call to a record: nesting, clock, push.
+
+use std::cell::Cell;
+
+pub(crate) use raptors_recording::clock::ticks;
+pub(crate) use raptors_recording::{Kind, flags, push};
+
+thread_local! {
+    /// Observed calls that this thread is inside of, of every kind.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many observed calls this thread is inside of, as a record holds it.
+#[inline(always)]
+pub(crate) fn depth() -> u8 {
+    saturated(DEPTH.get())
+}
+
+#[inline(always)]
+fn saturated(depth: u32) -> u8 {
+    depth.min(u32::from(u8::MAX)) as u8
+}
+
+/// An observed call that has begun.
+#[derive(Clone, Copy)]
+pub(crate) struct Open {
+    start: u64,
+    depth: u32,
+}
+
+impl Open {
+    /// No call: for tables that have to hold something.
+    pub(crate) const NONE: Open = Open { start: 0, depth: 0 };
+
+    /// Counts the call as entered and reads the clock, last.
+    #[inline(always)]
+    pub(crate) fn begin() -> Self {
+        let depth = DEPTH.get();
+        DEPTH.set(depth + 1);
+        Open { start: ticks(), depth }
+    }
+
+    /// The call was left by a panic: no record, only the nesting goes back.
+    pub(crate) fn abandon(self) {
+        DEPTH.set(self.depth);
+    }
+
+    /// Reads the clock, first, then writes the record. The nesting becomes what it was at the beginning, even
+    /// where an inner call was left by a jump.
+    #[inline(always)]
+    pub(crate) fn end(self, kind: Kind, flags: u16, site: u32, args: [u64; 5]) {
+        let end = ticks();
+        DEPTH.set(self.depth);
+        push(kind, saturated(self.depth), flags, site, self.start, end, args);
+    }
+}

@@ -1,0 +1,108 @@
+//! Which wrapper stands for which function: one per routine, integer width and original.
+
+use super::wrappers::{COPIES, INSTANCES, WIDTHS, WRAPPERS};
+use crate::{platform, sites};
+use raptors_routines::{CATALOGUE, Mangling, Role, Routine, Width, library_width, parse_symbol};
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// Held while a wrapper is assigned. Nothing of the dynamic loader is called meanwhile: a thread that loads a
+/// library may be waiting for it inside `dlsym`.
+static ASSIGNING: Mutex<()> = Mutex::new(());
+
+/// A wrapper that stands for one function.
+pub(super) struct Assigned {
+    /// The wrapper's address.
+    pub wrapper: usize,
+    /// The file of the original.
+    pub library: String,
+}
+
+/// Whether a symbol names a routine of the catalogue.
+pub(super) fn is_routine(symbol: &str) -> bool {
+    parse_symbol(symbol).is_some()
+}
+
+/// Whether an address is one of the wrappers.
+pub(super) fn is_wrapper(address: usize) -> bool {
+    static ALL: LazyLock<HashSet<usize>> =
+        LazyLock::new(|| WRAPPERS.iter().flatten().map(|w| w.address()).collect());
+    ALL.contains(&address)
+}
+
+/// The wrapper of the function at `original`, which `symbol` leads to.
+pub(super) fn wrapper(symbol: &str, original: usize) -> Result<Assigned, String> {
+    let (routine, width, mangling) = parse_symbol(symbol).ok_or("it is not in the catalogue")?;
+    if let Some(hazard) = routine.abi_hazard(mangling, platform::TARGET) {
+        return Err(hazard.into());
+    }
+    let module = platform::module_of(original);
+    let library = module.map(|m| m.path).unwrap_or_default();
+    let width = match mangling {
+        Mangling::Plain | Mangling::Underscore => library_width(&library).unwrap_or(width),
+        _ => width,
+    };
+    let row = row(routine, width);
+    let _assigning = ASSIGNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let copy = INSTANCES[row]
+        .iter()
+        .position(|i| i.serves(original, width) || i.is_free())
+        .ok_or_else(|| format!("{COPIES} other functions of this name are observed already"))?;
+    let instance = &INSTANCES[row][copy];
+    if instance.is_free() {
+        instance.assign(original, width, site(routine, width, symbol, &library));
+    }
+    Ok(Assigned { wrapper: WRAPPERS[row][copy].address(), library })
+}
+
+/// The row of the tables that serves a routine in one width.
+fn row(routine: &'static Routine, width: Width) -> usize {
+    let index = CATALOGUE.iter().position(|r| std::ptr::eq(r, routine)).expect("it came from there");
+    let variant = WIDTHS.iter().position(|w| *w == Some(width)).unwrap_or(0);
+    index * WIDTHS.len() + variant
+}
+
+fn site(routine: &Routine, width: Width, symbol: &str, library: &str) -> u32 {
+    let args: Vec<_> = routine
+        .args
+        .iter()
+        .map(|a| serde_json::json!({ "name": a.name, "role": role(a.role) }))
+        .collect();
+    sites::add(serde_json::json!({
+        "kind": "routine",
+        "name": routine.name,
+        "symbol": symbol,
+        "module": library,
+        "width": width.bits(),
+        "purpose": routine.purpose,
+        "args": args,
+    }))
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::M => "m",
+        Role::N => "n",
+        Role::K => "k",
+        Role::Count => "count",
+        Role::Nrhs => "nrhs",
+        Role::Dimension => "dimension",
+        Role::Increment { .. } => "increment",
+        Role::LeadingDim { .. } => "leading_dimension",
+        Role::Scalar => "scalar",
+        Role::Input => "input",
+        Role::Output => "output",
+        Role::InOut => "in_out",
+        Role::Layout => "layout",
+        Role::Trans => "trans",
+        Role::Uplo => "uplo",
+        Role::Diag => "diag",
+        Role::Side => "side",
+        Role::Flag => "flag",
+        Role::Work => "work",
+        Role::WorkSize => "work_size",
+        Role::Info => "info",
+        Role::Callback => "callback",
+        Role::CharLen { .. } => "char_len",
+    }
+}

@@ -1,0 +1,216 @@
+//! The slots of loaded objects: found, pointed at wrappers, put back.
+
+use super::{dlsym, instances};
+use crate::platform::{self, Hold, Image, Import};
+use crate::report::{Object, Report};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// All that is observed.
+pub(super) struct Slots {
+    objects: Vec<Armed>,
+    /// Objects that were looked at, by path and place, and hold no slot of interest.
+    empty: Option<HashSet<(String, usize)>>,
+    generation: u64,
+}
+
+/// An object with slots of ours, held loaded.
+struct Armed {
+    image: Image,
+    slots: Vec<Slot>,
+    _hold: Hold,
+}
+
+/// One slot that holds, or held, our pointer.
+struct Slot {
+    name: String,
+    address: usize,
+    original: usize,
+    ours: usize,
+    library: String,
+}
+
+impl Slot {
+    fn cell(&self) -> &AtomicUsize {
+        // SAFETY: `Image::imports` gives aligned places inside an object, which is held loaded as long as its
+        // slots are known. The loader and other patchers write such places with single stores.
+        unsafe { &*(self.address as *const AtomicUsize) }
+    }
+}
+
+impl Slots {
+    pub(super) const fn new() -> Self {
+        Slots { objects: Vec::new(), empty: None, generation: 0 }
+    }
+
+    /// Patches new objects, and known slots that lost our pointer to their original again. Looks for new objects
+    /// where `all` is set or something was loaded or unloaded.
+    pub(super) fn scan(&mut self, all: bool, report: &mut Report) {
+        self.mend();
+        let generation = platform::generation();
+        if all || generation != self.generation {
+            self.generation = generation;
+            self.scan_objects(report);
+        }
+        self.count(report);
+    }
+
+    /// A lazy slot that another thread was resolving while it was patched holds its original now.
+    fn mend(&mut self) {
+        for object in &self.objects {
+            let lost = |s: &&Slot| s.cell().load(Ordering::Relaxed) == s.original;
+            if object.slots.iter().any(|s| lost(&s)) {
+                let _ = platform::unprotected(&object.image, || {
+                    for slot in object.slots.iter().filter(lost) {
+                        slot.exchange(slot.original, slot.ours);
+                    }
+                });
+            }
+        }
+    }
+
+    fn scan_objects(&mut self, report: &mut Report) {
+        let images = platform::images();
+        let present: HashSet<_> = images.iter().map(|i| (i.path.clone(), i.bias)).collect();
+        let mut empty = self.empty.take().unwrap_or_default();
+        empty.retain(|key| present.contains(key));
+        for image in images {
+            let key = (image.path.clone(), image.bias);
+            let known = self.objects.iter().any(|o| o.image.path == key.0 && o.image.bias == key.1);
+            if known || empty.contains(&key) {
+                continue;
+            }
+            match Armed::new(image, report) {
+                Some(armed) => self.objects.push(armed),
+                None => _ = empty.insert(key),
+            }
+        }
+        self.empty = Some(empty);
+    }
+
+    fn count(&self, report: &mut Report) {
+        let mut between: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for object in &self.objects {
+            for slot in object.slots.iter().filter(|s| s.name != dlsym::NAME) {
+                *report.symbols.entry(slot.name.clone()).or_default() += 1;
+                *between.entry((&object.image.path, &slot.library)).or_default() += 1;
+                report.armed += 1;
+            }
+        }
+        report.objects = between
+            .into_iter()
+            .map(|((object, library), slots)| Object {
+                object: object.to_owned(),
+                library: library.to_owned(),
+                slots,
+            })
+            .collect();
+    }
+
+    /// Puts every slot back that still holds our pointer, and lets the objects go.
+    pub(super) fn restore(&mut self, report: &mut Report) {
+        for object in self.objects.drain(..) {
+            let outcome = platform::unprotected(&object.image, || {
+                object.slots.iter().filter(|s| !s.exchange(s.ours, s.original)).collect::<Vec<_>>()
+            });
+            match outcome {
+                Ok(changed) => {
+                    report.restored += object.slots.len() - changed.len();
+                    for slot in changed {
+                        report.refuse(
+                            format!("{} in {}", slot.name, object.image.path),
+                            "somebody else changed the slot meanwhile; it was left as it is",
+                        );
+                    }
+                }
+                Err(error) => {
+                    report.refuse(&object.image.path, format!("cannot be made writable: {error}"));
+                    // Our pointers are still in there, and the wrappers behind them pass calls on.
+                    std::mem::forget(object);
+                }
+            }
+        }
+        self.empty = None;
+    }
+}
+
+impl Slot {
+    fn exchange(&self, from: usize, to: usize) -> bool {
+        self.cell().compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Armed {
+    /// Patches an object; `None` where it has nothing to patch.
+    fn new(image: Image, report: &mut Report) -> Option<Self> {
+        let hold = image.hold()?;
+        let wanted = |name: &str| name == dlsym::NAME || instances::is_routine(name);
+        let imports = image.imports(&wanted);
+        // By address: some linkers list a slot in two tables.
+        let mut slots: HashMap<usize, Planned> = HashMap::new();
+        for import in imports {
+            match plan(&image, &hold, &import) {
+                Ok(Some(planned)) => _ = slots.insert(import.slot, planned),
+                Ok(None) => {}
+                Err(why) => report.refuse(format!("{} in {}", import.name, image.path), why),
+            }
+        }
+        if slots.is_empty() {
+            return None;
+        }
+        let patched = platform::unprotected(&image, || patch(slots.into_values()));
+        match patched {
+            Ok(slots) => Some(Armed { image, slots, _hold: hold }),
+            Err(error) => {
+                report.refuse(&image.path, format!("its slots cannot be made writable: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// A slot before it is patched.
+struct Planned {
+    slot: Slot,
+    /// What it holds as of now: the original, or the object's own stub.
+    now: usize,
+}
+
+/// What to do with one import: nothing (`None`), or why it cannot be observed.
+fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, String> {
+    let mut slot = Slot {
+        name: import.name.clone(),
+        address: import.slot,
+        original: 0,
+        ours: 0,
+        library: String::new(),
+    };
+    let now = slot.cell().load(Ordering::Acquire);
+    slot.original = if import.lazy && image.contains(now) {
+        // Were the stub taken for the original, the loader would overwrite our pointer at the first call.
+        let name = CString::new(import.name.as_str()).map_err(|e| e.to_string())?;
+        platform::resolve(hold, &name, dlsym::real())
+            .ok_or("it is bound at its first call, and no loaded library has it yet")?
+    } else {
+        now
+    };
+    if slot.original == 0 || instances::is_wrapper(slot.original) {
+        return Ok(None);
+    }
+    if import.name == dlsym::NAME {
+        if slot.original != dlsym::real() as usize {
+            return Err("its dlsym is not the loader's own; symbols looked up through it are not seen".into());
+        }
+        slot.ours = dlsym::hook();
+    } else {
+        let instance = instances::wrapper(&import.name, slot.original)?;
+        (slot.ours, slot.library) = (instance.wrapper, instance.library);
+    }
+    Ok((now != slot.ours).then_some(Planned { slot, now }))
+}
+
+/// Stores our pointers; the slots where that was done.
+fn patch(planned: impl Iterator<Item = Planned>) -> Vec<Slot> {
+    planned.filter(|p| p.slot.exchange(p.now, p.slot.ours)).map(|p| p.slot).collect()
+}

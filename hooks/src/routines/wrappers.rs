@@ -1,0 +1,21 @@
+//! The wrappers themselves, generated from the catalogue: one function per routine, compiled once per copy.
+
+use super::call::{Instance, finish, load};
+use crate::operands::{Memory, aliasing, alignment, counts, pair};
+use crate::record::Open;
+use raptors_routines::Width;
+
+/// A wrapper's address, kept as what it is until it is stored in a slot.
+#[derive(Clone, Copy)]
+pub(super) struct Wrapper(*const ());
+
+// SAFETY: the address of a function, which is the same and valid on every thread.
+unsafe impl Sync for Wrapper {}
+
+impl Wrapper {
+    pub(super) fn address(self) -> usize {
+        self.0 as usize
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/wrappers.rs"));

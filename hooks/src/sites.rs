@@ -1,0 +1,61 @@
+//! What the `site` of a record means: one document per call site, written once into each run file.
+
+use crate::report::Error;
+use raptors_recording::Writer;
+use serde_json::Value;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+struct Registry {
+    /// Index + 1 = id.
+    documents: Vec<String>,
+    writer: Option<&'static Writer>,
+    /// How many of `documents` the writer has.
+    written: usize,
+}
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { documents: Vec::new(), writer: None, written: 0 });
+
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Names the run file that the descriptions of call sites go to: those known already at once, later ones as
+/// they are found. Call it after `Writer::create` and before arming.
+///
+/// # Errors
+/// The run file does not take a document.
+pub fn record_into(writer: &'static Writer) -> Result<(), Error> {
+    let mut registry = registry();
+    if !registry.writer.is_some_and(|known| std::ptr::eq(known, writer)) {
+        registry.writer = Some(writer);
+        registry.written = 0;
+    }
+    registry.flush()
+}
+
+/// Describes a site; its id, which it keeps for ever. Ids begin at 1. The document reaches the run file with the
+/// next [`publish`].
+pub(crate) fn add(mut description: Value) -> u32 {
+    let mut registry = registry();
+    let id = registry.documents.len() as u32 + 1;
+    description["id"] = id.into();
+    registry.documents.push(description.to_string());
+    id
+}
+
+/// Writes the descriptions that the run file does not have yet. Without a run file they wait for one.
+pub(crate) fn publish() -> Result<(), Error> {
+    registry().flush()
+}
+
+impl Registry {
+    fn flush(&mut self) -> Result<(), Error> {
+        let Some(writer) = self.writer else { return Ok(()) };
+        while let Some(document) = self.documents.get(self.written) {
+            writer.document("site", document).map_err(|e| Error::Recording(e.to_string()))?;
+            self.written += 1;
+        }
+        Ok(())
+    }
+}
