@@ -1,0 +1,125 @@
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar, final, overload
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__version__: Final[str]
+
+# The kernel: public as raptors_trace.kernel.
+
+GIL_RELEASE_SIZE: Final[int]
+
+_Float = TypeVar("_Float", np.float32, np.float64)
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+_Factor: TypeAlias = float | np.floating[Any] | np.integer[Any]
+
+@final
+class Array(Generic[_Float]):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[_Float]: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def copied(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
+    def __len__(self) -> int: ...
+    @overload
+    def scale(
+        self,
+        factor: _Factor,
+        *,
+        out: None = None,
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> Array[_Float]: ...
+    @overload
+    def scale(
+        self,
+        factor: _Factor,
+        *,
+        out: Array[_Float],
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> Array[_Float]: ...
+    @overload
+    def scale(
+        self,
+        factor: _Factor,
+        *,
+        out: NDArray[_Float],
+        backend: str | None = None,
+        threads: int | None = None,
+    ) -> NDArray[_Float]: ...
+    def scale_inplace(
+        self, factor: _Factor, *, backend: str | None = None, threads: int | None = None
+    ) -> None: ...
+    def to_numpy(self) -> NDArray[_Float]: ...
+    @overload
+    def __array__(self, dtype: None = None, copy: bool | None = None) -> NDArray[_Float]: ...
+    @overload
+    def __array__(
+        self, dtype: np.dtype[_Scalar], copy: bool | None = None
+    ) -> NDArray[_Scalar]: ...
+    @overload
+    def __array__(self, dtype: DTypeLike, copy: bool | None = None) -> NDArray[Any]: ...
+    @classmethod
+    def __class_getitem__(cls, item: object, /) -> Any: ...
+
+@final
+class Choice:
+    @property
+    def backend(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+
+def from_numpy(a: NDArray[_Float], /) -> Array[_Float]: ...
+@overload
+def scale(
+    a: Array[_Float],
+    factor: _Factor,
+    out: None = None,
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Array[_Float]: ...
+@overload
+def scale(
+    a: NDArray[_Float],
+    factor: _Factor,
+    out: None = None,
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> NDArray[_Float]: ...
+@overload
+def scale(
+    a: Array[_Float] | NDArray[_Float],
+    factor: _Factor,
+    out: Array[_Float],
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> Array[_Float]: ...
+@overload
+def scale(
+    a: Array[_Float] | NDArray[_Float],
+    factor: _Factor,
+    out: NDArray[_Float],
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+) -> NDArray[_Float]: ...
+def backends() -> list[str]: ...
+def last_choice() -> Choice | None: ...

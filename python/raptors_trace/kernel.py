@@ -1,0 +1,58 @@
+"""Raptors' scale kernel: array × factor for float32 and float64.
+
+>>> import numpy as np
+>>> from raptors_trace import kernel
+>>> a = np.arange(4, dtype=np.float32)
+>>> r = kernel.from_numpy(a)  # the same memory: no copy
+>>> r
+Array(shape=(4,), dtype=float32, memory=view)
+>>> r.scale(2.5).to_numpy()
+array([0. , 2.5, 5. , 7.5], dtype=float32)
+>>> r.scale_inplace(2.0)
+>>> a
+array([0., 2., 4., 6.], dtype=float32)
+
+Results are bitwise those of ``a * a.dtype.type(factor)`` for the backends that are exact
+(see `backends`); the automatic choice takes no other. The type of the result is always
+the type of the array, where NumPy would widen float32 for a `numpy.float64` factor.
+
+Memory
+    Arrays that are contiguous in C or Fortran order, aligned and in native byte order are
+    viewed, anything else is copied: `Array.copied` and `Array.reason` say which and why.
+    A view sees every later change of the NumPy array and the other way round.
+
+Threads
+    The GIL is released from `GIL_RELEASE_SIZE` elements on. As with NumPy itself, two
+    threads that write one array at the same time, or one that writes what another reads,
+    is the caller's mistake and gives undefined elements.
+
+Floating-point warnings
+    An overflow, underflow or invalid operation of an element gives the value NumPy gives,
+    without NumPy's warning. A factor that is too large for float32 does warn (or raise),
+    as ``numpy.errstate(over=...)`` says.
+
+Environment
+    ``RAPTORS_BACKEND`` and ``RAPTORS_THREADS`` force a backend and a number of threads
+    where no argument does; ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to
+    standard error, in the syntax of Rust's ``RUST_LOG``.
+"""
+
+from raptors_trace._native import (
+    GIL_RELEASE_SIZE,
+    Array,
+    Choice,
+    backends,
+    from_numpy,
+    last_choice,
+    scale,
+)
+
+__all__ = [
+    "GIL_RELEASE_SIZE",
+    "Array",
+    "Choice",
+    "backends",
+    "from_numpy",
+    "last_choice",
+    "scale",
+]

@@ -1,0 +1,88 @@
+//! The factor of a scale: which Python numbers are taken, and how they are rounded.
+use std::ffi::c_void;
+
+use numpy::PY_ARRAY_API;
+use numpy::npyffi::{NpyTypes, get_type_object};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFloat, PyInt, PyType};
+
+/// A factor as it was given, not yet rounded to the array's type.
+#[derive(Clone, Copy, Debug)]
+pub enum Factor {
+    /// A `numpy.float32`, bit for bit: a NaN's payload survives.
+    Single(f32),
+    /// Any other real number.
+    Double(f64),
+}
+
+impl Factor {
+    /// Takes a Python float or int, or a NumPy scalar that is one.
+    ///
+    /// # Errors
+    /// TypeError for anything else; OverflowError for an int beyond float64, as NumPy has it.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if object.is_exact_instance_of::<PyFloat>() {
+            return Ok(Self::Double(object.extract()?));
+        }
+        if is_float32(object) {
+            let mut value = 0_f32;
+            // SAFETY: the object is a `numpy.float32`, whose C type is a float.
+            unsafe {
+                let target = (&raw mut value).cast::<c_void>();
+                PY_ARRAY_API.PyArray_ScalarAsCtype(object.py(), object.as_ptr(), target);
+            }
+            return Ok(Self::Single(value));
+        }
+        if is_real(object)? {
+            return Ok(Self::Double(object.extract()?));
+        }
+        Err(PyTypeError::new_err(format!(
+            "factor has to be a Python or NumPy float or int, got {}",
+            object.get_type().name()?
+        )))
+    }
+
+    /// The factor for a float64 array.
+    pub fn double(self) -> f64 {
+        match self {
+            Self::Single(value) => f64::from(value),
+            Self::Double(value) => value,
+        }
+    }
+
+    /// The factor for a float32 array, rounded to nearest as `numpy.float32(factor)` does.
+    ///
+    /// # Errors
+    /// Where a finite factor becomes infinite NumPy does the rounding, so that it warns or
+    /// raises as `numpy.errstate(over=...)` says.
+    pub fn single(self, py: Python<'_>) -> PyResult<f32> {
+        match self {
+            Self::Single(value) => Ok(value),
+            Self::Double(value) => {
+                let rounded = value as f32;
+                if rounded.is_infinite() && value.is_finite() {
+                    py.import("numpy")?.call_method1("float32", (value,))?;
+                }
+                Ok(rounded)
+            }
+        }
+    }
+}
+
+fn is_float32(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: reads an address from NumPy's table of types.
+    let float32 = unsafe { get_type_object(object.py(), NpyTypes::PyFloatArrType_Type) };
+    object.get_type_ptr() == float32
+}
+
+fn is_real(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static FLOATING: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = object.py();
+    Ok(object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_instance(FLOATING.import(py, "numpy", "floating")?)?
+        || object.is_instance(INTEGER.import(py, "numpy", "integer")?)?)
+}

@@ -1,0 +1,240 @@
+//! What the driver uses to record: the run file, and the observers switched on and off.
+use std::ffi::{c_int, c_void};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use raptors_hooks::{self as hooks, Report};
+use raptors_recording::{self as recording, Kind, Options, Writer, clock};
+
+/// The run file that is being written.
+static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
+/// Whether ufunc loops are observed, so that those of later imports are too.
+static LOOPS: AtomicBool = AtomicBool::new(false);
+/// The same of math routines.
+static ROUTINES: AtomicBool = AtomicBool::new(false);
+
+fn writer() -> PyResult<&'static Writer> {
+    let writer = WRITER.lock().map_or_else(|poisoned| *poisoned.into_inner(), |held| *held);
+    writer.ok_or_else(|| PyRuntimeError::new_err("nothing is recorded: call start_recording first"))
+}
+
+fn set_writer(writer: Option<&'static Writer>) {
+    match WRITER.lock() {
+        Ok(mut held) => *held = writer,
+        Err(poisoned) => *poisoned.into_inner() = writer,
+    }
+}
+
+fn failed(error: &recording::Error) -> PyErr {
+    PyOSError::new_err(error.to_string())
+}
+
+/// Makes the run file at `path` and lets the observers write into it.
+///
+/// At most `limit_bytes` are written, and `ahead_bytes` kept ready ahead of use. OSError if the
+/// file cannot be made or another one is being written.
+#[pyfunction]
+pub fn start_recording(path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyResult<()> {
+    let options = Options { limit_bytes, ahead_bytes };
+    let writer = Writer::create(&path, options).map_err(|error| failed(&error))?;
+    set_writer(Some(writer));
+    hooks::record_into(writer).map_err(|error| PyOSError::new_err(error.to_string()))
+}
+
+/// Adds a JSON document under `key` to the run file.
+#[pyfunction]
+pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
+    let writer = writer()?;
+    py.detach(|| writer.document(key, json)).map_err(|error| failed(&error))
+}
+
+/// Records a mark: a code and four numbers whose meaning the driver and the reader share.
+#[pyfunction]
+#[pyo3(signature = (code, a=0, b=0, c=0, d=0))]
+pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
+    let now = clock::ticks();
+    recording::push(Kind::Mark, 0, 0, 0, now, now, [code, a, b, c, d]);
+}
+
+/// Ends the run file and marks it whole; what observers see afterwards is dropped.
+#[pyfunction]
+pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
+    let writer = writer()?;
+    set_writer(None);
+    py.detach(|| writer.finish()).map_err(|error| failed(&error))
+}
+
+/// The clock of the records.
+#[pyfunction]
+pub fn ticks() -> u64 {
+    clock::ticks()
+}
+
+/// Records lost so far because the file was full or its growth too slow.
+#[pyfunction]
+pub fn lost() -> PyResult<u64> {
+    Ok(writer()?.lost())
+}
+
+/// Switches the observers on that are asked for, and returns the report of each by its name: a
+/// dict with what is armed and what is not and why, or with `error` where nothing could be.
+///
+/// Extension modules imported while `loops` or `routines` are on are looked through as well.
+#[pyfunction]
+#[pyo3(signature = (*, loops=true, routines=true, memory=true, kernel=true, touch=false))]
+pub fn arm<'py>(
+    py: Python<'py>,
+    loops: bool,
+    routines: bool,
+    memory: bool,
+    kernel: bool,
+    touch: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let reports = PyDict::new(py);
+    let loaded = py.import("raptors_trace._loaded")?;
+    if memory {
+        // SAFETY: the pointer is NumPy's current handler, which lives for ever.
+        tell(&reports, "memory", unsafe { hooks::memory::arm(memory_handler(py)?) })?;
+    }
+    if kernel {
+        tell(&reports, "kernel", Ok(hooks::kernel::arm()))?;
+    }
+    if loops {
+        tell(&reports, "loops", arm_loops(&loaded.call_method0("ufuncs")?)?)?;
+        LOOPS.store(true, Ordering::Relaxed);
+    }
+    if routines {
+        tell(&reports, "routines", hooks::routines::arm())?;
+        ROUTINES.store(true, Ordering::Relaxed);
+    }
+    if loops || routines {
+        loaded.call_method1("watch", (wrap_pyfunction!(on_load, py)?,))?;
+    }
+    hooks::touch::set(touch);
+    Ok(reports)
+}
+
+/// Switches every observer off and returns the reports.
+#[pyfunction]
+pub fn disarm(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let reports = PyDict::new(py);
+    LOOPS.store(false, Ordering::Relaxed);
+    ROUTINES.store(false, Ordering::Relaxed);
+    hooks::touch::set(false);
+    py.import("raptors_trace._loaded")?.call_method0("unwatch")?;
+    tell(&reports, "routines", Ok(hooks::routines::disarm()))?;
+    // SAFETY: the GIL is held, and `arm_loops` has made the ufuncs immortal.
+    tell(&reports, "loops", Ok(unsafe { hooks::loops::disarm() }))?;
+    tell(&reports, "kernel", Ok(hooks::kernel::disarm()))?;
+    tell(&reports, "memory", Ok(hooks::memory::disarm()))?;
+    Ok(reports)
+}
+
+/// Looks through what has been loaded since [`arm`] by other ways than an import.
+#[pyfunction]
+pub fn rescan(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let reports = PyDict::new(py);
+    if LOOPS.load(Ordering::Relaxed) {
+        let ufuncs = py.import("raptors_trace._loaded")?.call_method0("ufuncs")?;
+        tell(&reports, "loops", arm_loops(&ufuncs)?)?;
+    }
+    if ROUTINES.load(Ordering::Relaxed) {
+        tell(&reports, "routines", hooks::routines::rescan())?;
+    }
+    Ok(reports)
+}
+
+/// After an import: `module` is None once the file is mapped, the module once it has run.
+///
+/// It never fails, as it runs inside somebody's import; what goes wrong is a warning of the run.
+#[pyfunction]
+fn on_load(py: Python<'_>, module: Option<&Bound<'_, PyAny>>) {
+    if let Err(error) = scan_loaded(py, module) {
+        let text = format!("an import could not be looked through: {error}");
+        if let Ok(writer) = writer() {
+            // The run file is the only place to say it; if that fails too, the run is lost anyway.
+            let _ = writer.document("warning", &serde_json::Value::from(text).to_string());
+        }
+    }
+}
+
+fn scan_loaded(py: Python<'_>, module: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    if ROUTINES.load(Ordering::Relaxed) {
+        hooks::routines::rescan().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    }
+    if let (true, Some(module)) = (LOOPS.load(Ordering::Relaxed), module) {
+        let loaded = py.import("raptors_trace._loaded")?;
+        let ufuncs = loaded.call_method1("ufuncs", ((module,),))?;
+        arm_loops(&ufuncs)?.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, hooks::Error>> {
+    let api = ufunc_api(ufuncs.py())?;
+    let mut pointers = Vec::new();
+    for ufunc in ufuncs.try_iter()? {
+        // Immortal from now on: disarming writes into it, and a trampoline may still be running.
+        pointers.push(ufunc?.into_ptr().cast::<c_void>());
+    }
+    // SAFETY: the GIL is held, `_loaded.ufuncs` gives instances of numpy.ufunc, and the
+    // references just taken are never given back.
+    Ok(unsafe { hooks::loops::arm(api, &pointers) })
+}
+
+fn tell(
+    reports: &Bound<'_, PyDict>,
+    name: &str,
+    report: Result<Report, hooks::Error>,
+) -> PyResult<()> {
+    let json = match report {
+        Ok(report) => serde_json::to_string(&report),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
+    };
+    let json = json.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    reports.set_item(name, reports.py().import("json")?.call_method1("loads", (json,))?)
+}
+
+/// Entry `index` of one of NumPy's tables of C functions.
+///
+/// # Safety
+/// The table has that entry.
+unsafe fn entry(py: Python<'_>, table: &str, index: usize) -> PyResult<*mut c_void> {
+    let module = py.import("numpy._core._multiarray_umath")?;
+    let capsule = module.getattr(table)?.cast_into::<PyCapsule>()?;
+    let table = capsule.pointer_checked(None)?.cast::<*mut c_void>();
+    // SAFETY: the capsule points at a static array of pointers, and the caller knows the index.
+    Ok(unsafe { *table.as_ptr().add(index) })
+}
+
+/// `PyUFunc_ReplaceLoopBySignature`, as `numpy/__ufunc_api.h` numbers it.
+fn ufunc_api(py: Python<'_>) -> PyResult<hooks::loops::UfuncApi> {
+    type Replace =
+        unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_int, *mut *mut c_void) -> c_int;
+    const REPLACE_LOOP_BY_SIGNATURE: usize = 30;
+    // SAFETY: the numbers are part of NumPy's stable ABI, and this one is as old as the table.
+    let replace = unsafe {
+        let function = entry(py, "_UFUNC_API", REPLACE_LOOP_BY_SIGNATURE)?;
+        std::mem::transmute::<*mut c_void, Replace>(function)
+    };
+    Ok(hooks::loops::UfuncApi { replace })
+}
+
+/// The `PyDataMem_Handler` that is current in this thread's context.
+fn memory_handler(py: Python<'_>) -> PyResult<*mut c_void> {
+    const GET_HANDLER: usize = 305;
+    // SAFETY: `PyDataMem_GetHandler` since NumPy 1.22; it takes the GIL to be held and returns a
+    // new reference to a capsule, or null with an exception set.
+    let capsule = unsafe {
+        let function = entry(py, "_ARRAY_API", GET_HANDLER)?;
+        let get: unsafe extern "C" fn() -> *mut pyo3::ffi::PyObject =
+            std::mem::transmute::<*mut c_void, _>(function);
+        Bound::from_owned_ptr_or_err(py, get())?
+    };
+    let capsule = capsule.cast_into::<PyCapsule>()?;
+    Ok(capsule.pointer_checked(Some(c"mem_handler"))?.as_ptr())
+}
