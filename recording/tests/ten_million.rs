@@ -1,0 +1,67 @@
+//! Ten million records, back to back: none is lost, memory stays bounded, and they stream back.
+
+mod common;
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use common::place;
+use raptors_recording::{Kind, Options, Reader, Writer, clock, push};
+
+const RECORDS: u64 = 10_000_000;
+
+#[test]
+fn ten_million_records_lose_none_and_stay_small() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    static PEAK: AtomicU64 = AtomicU64::new(0);
+    let (_dir, path) = place();
+    let before = resident();
+    let options = Options::default();
+    let writer = Writer::create(&path, options).unwrap();
+    let watcher = thread::spawn(|| {
+        while !DONE.load(Ordering::Acquire) {
+            PEAK.fetch_max(resident(), Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    for i in 0..RECORDS {
+        // As a hook does it: two readings of the clock around the call.
+        let start = clock::ticks();
+        push(Kind::Loop, 0, 0, 1, start, clock::ticks(), [i, 0, 0, 0, 0]);
+    }
+    writer.finish().unwrap();
+    assert_eq!(writer.lost(), 0, "{:?}", writer.lost_by_reason());
+    let mut next = 0;
+    Reader::open(&path)
+        .unwrap()
+        .for_each(|_, record| {
+            assert_eq!(record.args[0], next);
+            next += 1;
+        })
+        .unwrap();
+    DONE.store(true, Ordering::Release);
+    watcher.join().unwrap();
+    assert_eq!(next, RECORDS);
+    let grown = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+    // What is touched ahead, what threads may still hold, and what comes in between two looks of a
+    // helper that shares its processor; the file itself has 640 MB.
+    assert!(
+        grown < options.ahead_bytes + (192 << 20),
+        "{} MiB more resident",
+        grown >> 20
+    );
+}
+
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    common::resident_bytes()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn resident() -> u64 {
+    eprintln!("skipped: resident memory is read from /proc, which this system has not");
+    0
+}
