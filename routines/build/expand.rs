@@ -190,7 +190,7 @@ impl Variant<'_> {
         let (ty, role) = match token.sigil {
             None => self.bare(&token.name),
             Some('=') => self.scalar(token),
-            Some('&') => (format!("ArgTy::Callback"), "Callback".into()),
+            Some('&') => ("ArgTy::Callback".into(), "Callback".into()),
             Some(sigil) => {
                 let pointer = if sigil == '<' { "Const" } else { "Mut" };
                 let role = match sigil {

@@ -47,6 +47,21 @@ pub enum Family {
     BlasExtension,
 }
 
+impl Family {
+    /// A name for files and tables: `cblas`, `blas`, `lapack`, `vdsp`, `vforce`, `blas_extension`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cblas => "cblas",
+            Self::Fortran => "blas",
+            Self::Lapack => "lapack",
+            Self::Vdsp => "vdsp",
+            Self::Vforce => "vforce",
+            Self::BlasExtension => "blas_extension",
+        }
+    }
+}
+
 /// How a routine takes its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Convention {
@@ -314,6 +329,38 @@ pub enum Role {
         /// Index of the character argument.
         of: u8,
     },
+}
+
+impl Role {
+    /// A lower-case name for files and tables: `m`, `leading_dim`, `scalar`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::M => "m",
+            Self::N => "n",
+            Self::K => "k",
+            Self::Count => "count",
+            Self::Nrhs => "nrhs",
+            Self::Dimension => "dimension",
+            Self::Increment { .. } => "increment",
+            Self::LeadingDim { .. } => "leading_dim",
+            Self::Scalar => "scalar",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::InOut => "inout",
+            Self::Layout => "layout",
+            Self::Trans => "trans",
+            Self::Uplo => "uplo",
+            Self::Diag => "diag",
+            Self::Side => "side",
+            Self::Flag => "flag",
+            Self::Work => "work",
+            Self::WorkSize => "work_size",
+            Self::Info => "info",
+            Self::Callback => "callback",
+            Self::CharLen { .. } => "char_len",
+        }
+    }
 }
 
 /// Where the arguments stand that say how big a call is; each an index into [`Routine::args`].

@@ -105,23 +105,28 @@ pub fn library_width(file_name: &str) -> Option<Width> {
 }
 
 impl Routine {
-    /// Why a wrapper with this routine's declared signature may not fit the library's function, if so.
+    /// Why a wrapper with this routine's declared signature may not fit the function behind a symbol, if so.
     ///
-    /// Fortran functions that return a value are where libraries disagree. gfortran, OpenBLAS and the reference
-    /// BLAS return a complex number as C does; Accelerate and MKL write it through an extra first pointer. The old
-    /// interface of Accelerate returns a double where Fortran says REAL. Such a symbol is safe only where its name
-    /// tells whose it is; leave the others alone.
+    /// - A Fortran name without an underscore is MKL's or old Accelerate's; elsewhere it may be a function of the
+    ///   program's own that only shares the name (`saxpy` is in many a tutorial).
+    /// - Fortran functions that return a complex number: gfortran, OpenBLAS and the reference BLAS return it as C does,
+    ///   MKL and Accelerate (`blas_new.h` too) write it through an extra first pointer. Only the OpenBLAS of the wheels
+    ///   says by its name whose it is.
+    /// - Fortran functions that return a REAL: Accelerate's old interface returns a double (`$NEWLAPACK` a float).
     #[must_use]
     pub fn abi_hazard(&self, mangling: Mangling, os: TargetOs) -> Option<&'static str> {
         if self.convention == Convention::C {
             return None;
         }
         match (self.returns, mangling, os) {
+            (_, Mangling::Plain, _) => {
+                Some("a Fortran name without an underscore may be a function of the program's own")
+            }
             (Ret::C32 | Ret::C64, Mangling::Scipy, _) => None,
             (Ret::C32 | Ret::C64, _, _) => Some(
                 "complex functions of MKL and Accelerate return through a hidden first pointer, those of OpenBLAS by value",
             ),
-            (Ret::F32, Mangling::Plain | Mangling::Underscore, TargetOs::MacOs) => {
+            (Ret::F32, Mangling::Underscore, TargetOs::MacOs) => {
                 Some("the old Fortran interface of Accelerate returns a double for a REAL function")
             }
             _ => None,
