@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cli::Host;
+pub use crate::report::Part;
 
 /// What both sides run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,18 +145,6 @@ impl Dtype {
             Self::Float64 => 8,
         }
     }
-}
-
-/// Which part of a comparison is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Part {
-    /// Everything.
-    #[default]
-    All,
-    /// Times and phases.
-    Phases,
-    /// Calls.
-    Calls,
 }
 
 /// How the result is printed.

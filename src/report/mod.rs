@@ -1,4 +1,92 @@
-//! A [`Comparison`](crate::comparison::Comparison) as text that a person reads in ten seconds.
+//! A [`Comparison`] as text that a person reads in ten seconds: who wins, by how much, in which phase, through which
+//! calls.
+
+mod calls;
+mod case;
+mod header;
+mod layout;
+mod summary;
+mod units;
+
+use crate::comparison::Comparison;
+use layout::{Page, Tone};
+
+/// Which part of a comparison is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    #[default]
+    All,
+    /// Times and phases.
+    Phases,
+    /// Calls, with all that is known of each pattern.
+    Calls,
+}
+
+/// How the text is to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextOptions {
+    /// Columns of the terminal; fewer than 40 are taken as 40.
+    pub width: usize,
+    /// With ANSI colours.
+    pub color: bool,
+    /// With more than ASCII.
+    pub unicode: bool,
+    /// Which part.
+    pub part: Part,
+}
+
+/// Wider than this, lines are hard to follow with the eye.
+const WIDEST: usize = 116;
+const NARROWEST: usize = 40;
+
+/// The comparison as text; every line ends in a newline. No line is wider than the terminal.
+pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
+    let width = options.width.clamp(NARROWEST, WIDEST);
+    let mut page = Page::new(width, options.color, options.unicode);
+    header::write(&mut page, comparison);
+    for case in &comparison.cases {
+        page.gap();
+        case::write(&mut page, comparison, case, options.part);
+    }
+    if options.part != Part::Calls {
+        summary::write(&mut page, comparison);
+    }
+    warnings(&mut page, comparison);
+    page.into_text()
+}
+
+/// What limits the trust in the figures, last, so that it is on the screen when the command has ended.
+fn warnings(page: &mut Page, comparison: &Comparison) {
+    let mut sentences = Vec::new();
+    if !comparison.complete {
+        sentences.push(
+            "the run was cut short: what is shown is what had been recorded by then".to_owned(),
+        );
+    }
+    if comparison.lost_records > 0 {
+        let lost = comparison.lost_records;
+        sentences.push(format!(
+            "{lost} records found no room in the run file: calls and phases are too low"
+        ));
+    }
+    for control in comparison.controls.iter().filter(|control| !control.ok) {
+        let (engine, name) = (escape(&control.engine), escape(&control.name));
+        let (seen, expected) = (control.seen, control.expected);
+        sentences.push(format!(
+            "the control of {engine} failed: `{name}` was run and {seen} of {expected} calls were seen, so a count of \
+             0 proves nothing"
+        ));
+    }
+    sentences.extend(comparison.cases.iter().flat_map(case::residual_warnings));
+    sentences.extend(comparison.warnings.iter().map(|warning| escape(warning)));
+    if !sentences.is_empty() {
+        page.gap();
+    }
+    for sentence in sentences {
+        page.wrapped(&format!("warning: {sentence}"), 9, Tone::Alarm);
+    }
+}
 
 /// `text` with control characters and invisible formatting characters as escapes, so that a statement or a name can
 /// neither move the cursor nor hide itself.
@@ -28,4 +116,19 @@ pub fn escape_lines(text: &str) -> String {
 /// characters, line separators.
 fn is_invisible(c: char) -> bool {
     matches!(c as u32, 0xad | 0x61c | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xe0000..=0xe007f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_the_cursor_or_hides_gets_through() {
+        assert_eq!(
+            escape("a\u{1b}[2J\n\u{202e}b\u{9b}c\u{200b}"),
+            "a\\x1b[2J\\n\\u{202e}b\\x9bc\\u{200b}"
+        );
+        assert_eq!(escape("数組 × µ"), "数組 × µ");
+        assert_eq!(escape_lines("a\nb\t"), "a\nb\\t");
+    }
 }

@@ -1,0 +1,442 @@
+//! One case: who wins, by how much, in which phase, through which calls.
+
+use super::layout::{Cell, GAP, Page, Tone, bar};
+use super::units::{self, TimeUnit};
+use super::{Part, calls, escape};
+use crate::comparison::{
+    Case, Comparison, DriftVerdict, Machine, MemoryLevel, Results, Side, Verdict,
+};
+
+/// Columns of the bar beside a difference.
+const BAR: usize = 8;
+/// Below this width there is no room for bars and calls stand below each other.
+pub const WIDE: usize = 84;
+/// A longer statement gets a line of its own.
+const LONG_STATEMENT: usize = 28;
+const NOT_MEASURED: &str = "–";
+
+/// One line of four cells: what, side A, side B, difference or note.
+pub type Row = [Cell; 4];
+
+/// Writes the case, or one part of it.
+pub fn write(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
+    let wide = page.width >= WIDE;
+    let mut rows = title(case);
+    let head = rows.len();
+    if part != Part::Calls {
+        rows.extend(times(case, page.unicode && wide, wide));
+        rows.push(threads(case));
+    }
+    if part == Part::All {
+        rows.push(memory(&comparison.machine, case));
+        rows.extend(counters(case));
+    }
+    let mut after = Vec::new();
+    if part != Part::Phases {
+        let table = calls::rows(comparison, case, part);
+        if wide && part == Part::All {
+            rows.extend(table.rows());
+        } else {
+            after = table.stacked();
+        }
+    }
+    let widths = widths(&rows, page.width);
+    let across: usize = widths.iter().sum::<usize>() + GAP * 3;
+    for (i, row) in rows.iter().enumerate() {
+        if i == head {
+            statements(page, case);
+            page.rule(across);
+        }
+        page.row(row, &widths);
+    }
+    if head == rows.len() {
+        statements(page, case);
+        page.rule(across);
+    }
+    for (line, tone) in after {
+        page.wrapped_indented(&line, tone);
+    }
+    foot(page, comparison, case, part);
+}
+
+/// Widths of the four columns: as wide as their cells, cut back from the right where the page is too narrow.
+fn widths(rows: &[Row], page: usize) -> [usize; 4] {
+    let mut widths = [0; 4];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    for (column, least) in [
+        (3, 18),
+        (0, 24),
+        (2, 14),
+        (1, 14),
+        (0, 14),
+        (3, 8),
+        (2, 8),
+        (1, 8),
+    ] {
+        let over = (widths.iter().sum::<usize>() + GAP * 3).saturating_sub(page);
+        let spare = widths[column].saturating_sub(least);
+        widths[column] -= over.min(spare);
+    }
+    widths
+}
+
+fn title(case: &Case) -> Vec<Row> {
+    let size = case
+        .array_bytes()
+        .map(|bytes| format!(" ({})", units::bytes(bytes as f64)))
+        .unwrap_or_default();
+    let what = match (&case.dtype, case.shape.is_empty()) {
+        (Some(dtype), false) => format!("{} {}{size}", escape(dtype), case.shape_text(" × ")),
+        (_, false) => case.shape_text(" × "),
+        _ => "two statements".to_owned(),
+    };
+    let (a, b) = (escape(&case.sides.a.name), escape(&case.sides.b.name));
+    let (verdict, tone) = match case.ratio.verdict {
+        Verdict::BFaster => (format!("{b} is faster"), Tone::Good),
+        Verdict::AFaster => (format!("{a} is faster"), Tone::Bad),
+        Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Strong),
+    };
+    let kept = if case.results == Results::Kept {
+        ", results kept"
+    } else {
+        ""
+    };
+    let (ratio, interval) = units::ratio(&case.ratio);
+    let statement = |side: &Side| {
+        if fits(case) {
+            Cell::plain(escape(&side.statement))
+        } else {
+            Cell::default()
+        }
+    };
+    vec![
+        [
+            Cell::new(what, Tone::Strong),
+            Cell::new(a, Tone::Strong),
+            Cell::new(b, Tone::Strong),
+            Cell::new(verdict, tone),
+        ],
+        [
+            Cell::plain(format!("{}{kept}", case.name.as_str())),
+            statement(&case.sides.a),
+            statement(&case.sides.b),
+            Cell::new(format!("{ratio} {interval}"), tone),
+        ],
+    ]
+}
+
+/// Whether both statements fit beside each other.
+fn fits(case: &Case) -> bool {
+    [&case.sides.a, &case.sides.b]
+        .iter()
+        .all(|side| escape(&side.statement).len() <= LONG_STATEMENT)
+}
+
+/// The statements in full, where they are too long for their columns.
+fn statements(page: &mut Page, case: &Case) {
+    if fits(case) {
+        return;
+    }
+    for side in [&case.sides.a, &case.sides.b] {
+        let line = format!("{}: {}", escape(&side.name), escape(&side.statement));
+        page.wrapped(&line, 4, Tone::Plain);
+    }
+}
+
+/// One line of the time table before it is aligned.
+struct TimeRow {
+    label: &'static str,
+    a: Option<f64>,
+    b: Option<f64>,
+    extra: [String; 2],
+    whole: bool,
+}
+
+impl TimeRow {
+    fn difference(&self) -> Option<f64> {
+        Some(self.b? - self.a?)
+    }
+}
+
+fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
+    let (a, b) = (&case.sides.a, &case.sides.b);
+    let whole = TimeRow {
+        label: "time per operation",
+        a: Some(a.wall_ns.median),
+        b: Some(b.wall_ns.median),
+        extra: [format!(" {}", unit.name()), format!(" {}", unit.name())],
+        whole: true,
+    };
+    let faults = |side: &Side| {
+        side.faults_per_op
+            .map(|n| format!(" ({})", units::count(n)))
+            .unwrap_or_default()
+    };
+    let part = |label, a, b| TimeRow {
+        label,
+        a,
+        b,
+        extra: Default::default(),
+        whole: false,
+    };
+    let (x, y) = (&a.phases_ns, &b.phases_ns);
+    let page_faults = TimeRow {
+        extra: [faults(a), faults(b)],
+        ..part("  page faults (per op)", x.page_fault, y.page_fault)
+    };
+    let any_fault = [a, b]
+        .iter()
+        .any(|side| side.faults_per_op.is_some_and(|n| n >= 0.005));
+    let zero = |value: Option<f64>| {
+        value.is_some_and(|ns| {
+            unit.number(ns)
+                .chars()
+                .all(|c| matches!(c, '0' | '.' | ' '))
+        })
+    };
+    let shown = |row: &TimeRow, always: bool| always || !(zero(row.a) && zero(row.b));
+    let rows = [
+        (whole, true),
+        (part("  kernel", x.kernel, y.kernel), true),
+        (part("  allocation", x.allocation, y.allocation), false),
+        (page_faults, any_fault),
+        (part("  conversion", x.conversion, y.conversion), false),
+        (part("  dispatch", x.dispatch, y.dispatch), true),
+        (part("  thread wake and join", x.sync, y.sync), false),
+        (part("  free", x.free, y.free), false),
+        (part("  residual", x.residual, y.residual), true),
+    ];
+    rows.into_iter()
+        .filter(|(row, always)| shown(row, *always))
+        .map(|(row, _)| row)
+        .collect()
+}
+
+fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
+    let shorter = case.sides.a.wall_ns.median.min(case.sides.b.wall_ns.median);
+    let unit = TimeUnit::for_block(shorter);
+    let rows = time_rows(case, &unit);
+    let number = |value: Option<f64>| value.map_or(NOT_MEASURED.to_owned(), |ns| unit.number(ns));
+    let widest = |side: fn(&TimeRow) -> Option<f64>| {
+        rows.iter()
+            .map(|row| number(side(row)).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (wide_a, wide_b) = (widest(|row| row.a), widest(|row| row.b));
+    let differences: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            row.difference()
+                .map(|ns| unit.number(ns))
+                .unwrap_or_default()
+        })
+        .collect();
+    let wide_d = differences
+        .iter()
+        .map(|text| text.chars().count())
+        .max()
+        .unwrap_or(0);
+    let largest = rows
+        .iter()
+        .filter(|row| !row.whole)
+        .filter_map(TimeRow::difference)
+        .map(f64::abs)
+        .fold(0.0, f64::max);
+    let one = |(row, difference): (&TimeRow, &String)| {
+        let mut text = format!("{difference:>wide_d$}");
+        if row.whole {
+            text = format!("{text} {}", unit.name());
+        } else if let (true, Some(ns)) = (bars && largest > 0.0, row.difference()) {
+            let room = unit.name().chars().count() + 3;
+            text = format!(
+                "{text}{}{}",
+                " ".repeat(room),
+                bar(ns.abs() / largest, BAR, blocks)
+            );
+        }
+        let cell = |value, wide: usize, extra: &String| {
+            Cell::new(
+                format!("{:>wide$}{extra}", number(value)),
+                if row.whole { Tone::Strong } else { Tone::Plain },
+            )
+        };
+        let label = Cell::new(
+            row.label,
+            if row.whole { Tone::Strong } else { Tone::Plain },
+        );
+        let tone = tone(case, row, shorter);
+        [
+            label,
+            cell(row.a, wide_a, &row.extra[0]),
+            cell(row.b, wide_b, &row.extra[1]),
+            Cell::new(text.trim_end(), tone),
+        ]
+    };
+    rows.iter().zip(&differences).map(one).collect()
+}
+
+/// A difference has a colour where it may be said to be one: the whole by its verdict, a phase from 1 % of the time on.
+fn tone(case: &Case, row: &TimeRow, shorter: f64) -> Tone {
+    let difference = row.difference().unwrap_or(0.0);
+    let said = if row.whole {
+        case.ratio.verdict != Verdict::NoDifferenceShown
+    } else {
+        difference.abs() >= 0.01 * shorter
+    };
+    match (said, difference < 0.0) {
+        (false, _) => Tone::Faint,
+        (true, true) => Tone::Good,
+        (true, false) => Tone::Bad,
+    }
+}
+
+fn threads(case: &Case) -> Row {
+    let cell = |side: &Side| {
+        let threads = side
+            .threads
+            .map_or(NOT_MEASURED.to_owned(), |n| n.to_string());
+        let cpu = side
+            .cpu_ns_per_op
+            .map_or(NOT_MEASURED.to_owned(), units::time);
+        Cell::plain(format!("{threads} · {cpu}"))
+    };
+    [
+        Cell::plain("threads · CPU time"),
+        cell(&case.sides.a),
+        cell(&case.sides.b),
+        Cell::default(),
+    ]
+}
+
+/// The limit that holds for a side: that of one thread, or of all.
+fn limit(machine: &Machine, side: &Side) -> Option<f64> {
+    machine
+        .limit_gb_s
+        .get(if side.threads == Some(1) { "1" } else { "all" })
+        .copied()
+}
+
+fn memory(machine: &Machine, case: &Case) -> Row {
+    let sides = [&case.sides.a, &case.sides.b];
+    let limits = sides.map(|side| limit(machine, side));
+    let label = match limits {
+        [Some(a), Some(b)] if a == b => format!("memory (limit {} GB/s)", units::gb_s(a)),
+        [Some(a), Some(b)] => format!(
+            "memory (limits {}, {} GB/s)",
+            units::gb_s(a),
+            units::gb_s(b)
+        ),
+        _ => "memory".to_owned(),
+    };
+    let cell = |side: &Side, limit: Option<f64>| {
+        let bytes = side.bytes_per_op.map(units::bytes);
+        let speed = side.gb_s.map(|gb_s| format!("{} GB/s", units::gb_s(gb_s)));
+        let level = match (side.memory_level, side.gb_s, limit) {
+            (Some(MemoryLevel::Memory), Some(gb_s), Some(limit)) if limit > 0.0 => {
+                Some(format!("{} %", units::decimal(gb_s / limit * 100.0, 0)))
+            }
+            (Some(MemoryLevel::Memory), ..) => Some("memory".to_owned()),
+            (Some(level), ..) => Some(format!("{level:?}")),
+            (None, ..) => None,
+        };
+        let parts: Vec<String> = [bytes, speed, level].into_iter().flatten().collect();
+        Cell::plain(if parts.is_empty() {
+            NOT_MEASURED.to_owned()
+        } else {
+            parts.join(", ")
+        })
+    };
+    [
+        Cell::plain(label),
+        cell(sides[0], limits[0]),
+        cell(sides[1], limits[1]),
+        Cell::default(),
+    ]
+}
+
+fn counters(case: &Case) -> Vec<Row> {
+    let [a, b] =
+        [&case.sides.a, &case.sides.b].map(|side| side.counters.clone().unwrap_or_default());
+    let rows = [
+        ("instructions", a.instructions, b.instructions),
+        ("cycles", a.cycles, b.cycles),
+        ("cache misses", a.cache_misses, b.cache_misses),
+        ("TLB misses", a.tlb_misses, b.tlb_misses),
+    ];
+    let cell =
+        |value: Option<f64>| Cell::plain(value.map_or(NOT_MEASURED.to_owned(), units::large));
+    rows.into_iter()
+        .filter(|(_, a, b)| a.is_some() || b.is_some())
+        .map(|(label, a, b)| [Cell::plain(label), cell(a), cell(b), Cell::default()])
+        .collect()
+}
+
+/// What the rounds were like, and what a dash means where one was printed.
+fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
+    let missing = |side: &Side| side.phases_ns.named().iter().any(|(_, ns)| ns.is_none());
+    if part != Part::Calls && (missing(&case.sides.a) || missing(&case.sides.b)) {
+        let why = if comparison.warnings.is_empty() {
+            ""
+        } else {
+            ", see the warnings"
+        };
+        page.wrapped(&format!("{NOT_MEASURED} not measured{why}"), 2, Tone::Faint);
+    }
+    let costs = [&case.sides.a, &case.sides.b].map(|side| side.wall_ratio_observed_to_unobserved);
+    let cost = costs.into_iter().flatten().max_by(f64::total_cmp);
+    let drift = match case.rounds.drift.verdict {
+        DriftVerdict::None => "drift none".to_owned(),
+        DriftVerdict::A => drifted(&case.sides.a, case.rounds.drift.a),
+        DriftVerdict::B => drifted(&case.sides.b, case.rounds.drift.b),
+        DriftVerdict::Both => "both sides drift".to_owned(),
+        DriftVerdict::TooFewRounds => "too few rounds to see drift".to_owned(),
+    };
+    let parts = [
+        cost.map(|ratio| format!("observed rounds cost {}", units::change(ratio - 1.0)))
+            .unwrap_or_default(),
+        format!("{} rounds", case.rounds.count),
+        drift,
+        format!("warm after {}", case.rounds.warmup),
+    ];
+    page.parts(&parts, 2, Tone::Faint);
+}
+
+fn drifted(side: &Side, change: Option<f64>) -> String {
+    let by = change
+        .map(|change| format!(" by {}", units::change(change)))
+        .unwrap_or_default();
+    format!("{} drifts{by}", escape(&side.name))
+}
+
+/// A residual beyond 3 % of the time and 0.3 µs: the phases do not explain the time, and that is said, never hidden.
+pub fn residual_warnings(case: &Case) -> Vec<String> {
+    let beyond = |side: &&Side| {
+        let residual = side.phases_ns.residual.unwrap_or(0.0).abs();
+        residual > 0.03 * side.wall_ns.median && residual > 300.0
+    };
+    let sentence = |side: &Side| {
+        let residual = side.phases_ns.residual.unwrap_or(0.0);
+        let share = units::decimal(residual.abs() / side.wall_ns.median * 100.0, 1);
+        let what = if residual > 0.0 {
+            "is in no phase"
+        } else {
+            "is counted in phases beyond the wall time"
+        };
+        format!(
+            "{}: {} of {} ({share} %) {what}",
+            case.label(),
+            units::time(residual.abs()),
+            escape(&side.name),
+        )
+    };
+    [&case.sides.a, &case.sides.b]
+        .into_iter()
+        .filter(beyond)
+        .map(sentence)
+        .collect()
+}

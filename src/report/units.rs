@@ -1,0 +1,213 @@
+//! Numbers as people read them: times, sizes, counts and ratios in few digits.
+
+use crate::comparison::Ratio;
+
+/// One unit and one number of decimals for all times of a block, so that they can be compared by eye.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimeUnit {
+    ns: f64,
+    name: &'static str,
+    decimals: usize,
+}
+
+impl TimeUnit {
+    /// The unit for a block whose shortest operation takes `ns` nanoseconds.
+    pub fn for_block(ns: f64) -> Self {
+        let (size, name) = match ns {
+            ns if ns >= 1e10 => (1e9, "s"),
+            ns if ns >= 1e7 => (1e6, "ms"),
+            ns if ns >= 1e3 => (1e3, "µs"),
+            _ => (1.0, "ns"),
+        };
+        let decimals = match ns / size {
+            value if value >= 1000.0 => 0,
+            value if value >= 100.0 => 1,
+            _ if size == 1.0 => 1,
+            _ => 2,
+        };
+        Self {
+            ns: size,
+            name,
+            decimals,
+        }
+    }
+
+    /// The number alone; whole zeroes are `0`, and decimal points of one block stand below each other when the texts
+    /// are right-aligned.
+    pub fn number(&self, ns: f64) -> String {
+        if ns == 0.0 && self.decimals > 0 {
+            return format!("0{}", " ".repeat(self.decimals + 1));
+        }
+        decimal(ns / self.ns, self.decimals)
+    }
+
+    /// The name of the unit.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// A number with a real minus sign, and none before a zero.
+pub fn decimal(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let zero = text.chars().all(|c| matches!(c, '0' | '.'));
+    if value < 0.0 && !zero {
+        format!("−{text}")
+    } else {
+        text
+    }
+}
+
+/// A time on its own, in three digits.
+pub fn time(ns: f64) -> String {
+    let (size, name) = match ns.abs() {
+        ns if ns >= 999.5e6 => (1e9, "s"),
+        ns if ns >= 999.5e3 => (1e6, "ms"),
+        ns if ns >= 999.5 => (1e3, "µs"),
+        _ => (1.0, "ns"),
+    };
+    format!("{} {name}", digits(ns / size))
+}
+
+/// A number in three digits, or as many as it has before the point.
+pub fn digits(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        v if v >= 99.95 => decimal(value, 0),
+        v if v >= 9.995 => decimal(value, 1),
+        _ => decimal(value, 2),
+    }
+}
+
+/// How often per operation: whole numbers as such.
+pub fn count(value: f64) -> String {
+    if (value - value.round()).abs() < 0.005 {
+        let none = value != 0.0 && value.round() == 0.0;
+        return if none {
+            "<0.01".to_owned()
+        } else {
+            decimal(value.round(), 0)
+        };
+    }
+    digits(value)
+}
+
+/// A large count with a prefix: `4.19 M`.
+pub fn large(value: f64) -> String {
+    match value.abs() {
+        v if v >= 999.5e6 => format!("{} G", digits(value / 1e9)),
+        v if v >= 999.5e3 => format!("{} M", digits(value / 1e6)),
+        v if v >= 9999.5 => format!("{} k", digits(value / 1e3)),
+        _ => count(value),
+    }
+}
+
+/// A size in memory: `48 KiB`, `1.5 MiB`.
+pub fn bytes(value: f64) -> String {
+    let (size, name) = match value.abs() {
+        v if v >= 1_073_741_824.0 => (1_073_741_824.0, "GiB"),
+        v if v >= 1_048_576.0 => (1_048_576.0, "MiB"),
+        v if v >= 1024.0 => (1024.0, "KiB"),
+        _ => (1.0, "B"),
+    };
+    let value = value / size;
+    let whole = (value - value.round()).abs() < 0.05;
+    format!(
+        "{} {name}",
+        decimal(value, usize::from(!whole && value < 99.95))
+    )
+}
+
+/// Bandwidth in GB/s, two digits.
+pub fn gb_s(value: f64) -> String {
+    decimal(value, usize::from(value < 9.95))
+}
+
+/// A change in percent, signed: `+0.4 %`.
+pub fn change(value: f64) -> String {
+    let percent = value * 100.0;
+    let decimals = usize::from(percent.abs() < 9.95);
+    let text = decimal(percent, decimals);
+    let sign = if percent > 0.0 { "+" } else { "" };
+    format!("{sign}{text} %")
+}
+
+/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets a third decimal, so that what is
+/// printed never says more or less than the verdict.
+pub fn ratio(ratio: &Ratio) -> (String, String) {
+    let near_one = |value: f64| (value - 1.0).abs() < 0.005;
+    let small = |value: f64| value.abs() < 0.1;
+    let decimals = if ratio.ci95.iter().any(|&v| near_one(v) || small(v)) {
+        3
+    } else {
+        2
+    };
+    let [low, high] = ratio.ci95.map(|bound| decimal(bound, decimals));
+    (
+        format!("{}×", decimal(ratio.median, decimals)),
+        format!("[{low}, {high}]"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::Verdict;
+
+    #[test]
+    fn times_of_a_block_share_unit_and_decimals() {
+        let unit = TimeUnit::for_block(424_000.0);
+        assert_eq!(
+            (unit.number(548_213.0), unit.name()),
+            ("548.2".into(), "µs")
+        );
+        assert_eq!(unit.number(-124_040.0), "−124.0");
+        assert_eq!(unit.number(-20.0), "0.0", "no minus before a zero");
+        assert_eq!(unit.number(0.0), "0  ");
+        assert_eq!(TimeUnit::for_block(413.0).number(38.0), "38.0");
+        assert_eq!(TimeUnit::for_block(6_404_000.0).number(6_404_400.0), "6404");
+        assert_eq!(TimeUnit::for_block(31e6).name(), "ms");
+    }
+
+    #[test]
+    fn single_figures_have_three_digits() {
+        assert_eq!(time(21_312.0), "21.3 µs");
+        assert_eq!(time(999_600.0), "1.00 ms");
+        assert_eq!(time(0.0), "0 ns");
+        assert_eq!(count(0.9999), "1");
+        assert_eq!(count(2.5), "2.50");
+        assert_eq!(
+            (count(0.0), count(0.001)),
+            ("0".into(), "<0.01".into()),
+            "rare is not never"
+        );
+        assert_eq!(bytes(16_777_216.0), "16 MiB");
+        assert_eq!(bytes(1_572_864.0), "1.5 MiB");
+        assert_eq!(large(4_194_304.0), "4.19 M");
+        assert_eq!(change(0.0041), "+0.4 %");
+        assert_eq!(change(-0.123), "−12 %");
+    }
+
+    #[test]
+    fn an_interval_that_nearly_touches_one_is_printed_so_that_it_does_not() {
+        let text = |median, ci95| {
+            ratio(&Ratio {
+                median,
+                ci95,
+                verdict: Verdict::of(ci95),
+            })
+        };
+        assert_eq!(
+            text(1.29, [1.27, 1.31]),
+            ("1.29×".into(), "[1.27, 1.31]".into())
+        );
+        assert_eq!(
+            text(1.01, [1.002, 1.018]),
+            ("1.010×".into(), "[1.002, 1.018]".into())
+        );
+        assert_eq!(
+            text(0.05, [0.04, 0.06]),
+            ("0.050×".into(), "[0.040, 0.060]".into())
+        );
+    }
+}
