@@ -4,7 +4,7 @@ use raptors_routines::{ArgTy, CATALOGUE, Elem, Family, Ret, Role, Routine, Width
 use std::fmt::Write as _;
 
 /// Functions of one name that can be observed at the same time, per width where widths are apart.
-const COPIES: usize = 6;
+const COPIES: usize = 4;
 const COPIES_PER_WIDTH: usize = 3;
 
 /// `packed`: whether the widths need wrappers of their own.

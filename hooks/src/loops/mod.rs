@@ -24,7 +24,7 @@ use ufunc::{Checked, Signature, Ufunc};
 /// The part of NumPy's C API that replacing loops takes.
 #[derive(Clone, Copy)]
 pub struct UfuncApi {
-    /// `PyUFunc_ReplaceLoopBySignature`, entry 4 of `_UFUNC_API`: ufunc, new loop, type number per operand,
+    /// `PyUFunc_ReplaceLoopBySignature`, entry 30 of `_UFUNC_API`: ufunc, new loop, type number per operand,
     /// where to store the old loop; 0, or -1 where no loop has that signature.
     pub replace: unsafe extern "C" fn(
         ufunc: *mut c_void,

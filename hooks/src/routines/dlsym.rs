@@ -70,6 +70,7 @@ unsafe fn observed(handle: *mut c_void, name: *const c_char, caller: usize) -> O
 #[unsafe(naked)]
 unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     std::arch::naked_asm!(
+        ".cfi_startproc",
         "endbr64",                 // slots are called indirectly
         "push rdi",                // the arguments, for the jump
         ".cfi_adjust_cfa_offset 8",
@@ -90,6 +91,7 @@ unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_v
         "ret",
         "2:",
         "jmp rdx",
+        ".cfi_endproc",
         look_up = sym look_up,
     )
 }
@@ -99,6 +101,7 @@ unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_v
 #[unsafe(naked)]
 unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     std::arch::naked_asm!(
+        ".cfi_startproc",
         "hint #34",                // bti c: slots are called indirectly
         "stp x29, x30, [sp, #-32]!",
         ".cfi_def_cfa_offset 32",
@@ -116,6 +119,7 @@ unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_v
         "2:",
         "ldp x29, x30, [sp], #32",
         "ret",
+        ".cfi_endproc",
         look_up = sym look_up,
     )
 }
