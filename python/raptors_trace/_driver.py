@@ -1,0 +1,377 @@
+"""The driver: one process that sets both sides up, checks, warms up and runs the rounds.
+
+``python -m raptors_trace._driver`` reads one JSON document from standard input (``src/run/spec.rs`` is its other
+end) and writes progress to standard output, one JSON object a line. What is measured goes into the run file only:
+marks by this module, calls by the observers. A statement's own output is sent to standard error.
+
+Timing rounds run without any observer. Observed rounds, and rounds whose result memory is touched ahead, stand
+between them, so that a drift of the machine meets all kinds alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from raptors_trace import _facts, _native
+from raptors_trace._subject import Subject, SubjectError, Timed, first_difference
+
+# Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
+BEGIN, END = 1, 2
+WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL = range(1, 8)
+SIDES = {"a": 0, "b": 1}
+
+ROUND_NS = 8_000_000
+"""A round lasts about this long: long against a clock read, short against a drift of the machine."""
+KEPT_BYTES = 256 << 20
+"""Results kept alive at once."""
+WARMUP_ROUNDS = (4, 60)
+WARMUP_SHARE = 0.5
+"""At least and at most so many, and no longer than this share of the case's time."""
+BLOCKS = 3
+"""Blocks of timed rounds, with observed rounds between them."""
+OBSERVED_ROUNDS = 8
+OBSERVED_OPS = 2_000
+"""Per block and side, and operations per such round: enough for a median, few enough for a small run file."""
+COUNTED_ROUNDS = 5
+COUNTERS = ("cycles", "instructions", "cache_misses", "tlb_misses")
+UNIT_NS = 60_000_000
+CONTROL_OPS = 3
+SEED = 20_2405
+
+OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
+
+
+@dataclass
+class Round:
+    """What one block of operations of one side cost."""
+
+    ops: int
+    wall_ns: int
+    faults: int
+
+    @property
+    def ns_per_op(self) -> float:
+        return self.wall_ns / self.ops
+
+    @property
+    def faults_per_op(self) -> float:
+        return self.faults / self.ops
+
+
+class Progress:
+    """Tells the command where the run is, on a copy of standard output that statements cannot write to."""
+
+    def __init__(self) -> None:
+        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        sys.stdout.flush()
+        os.dup2(2, 1)
+
+    def say(self, event: str, **values: Any) -> None:
+        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        self._stream.flush()
+
+
+def run_round(case: int, side: str, kind: int, function: Timed, ops: int) -> Round:
+    """Runs one round between two marks. Results that were kept die after the second mark."""
+    code = (case << 24) | (kind << 16) | (SIDES[side] << 8)
+    count_threads = kind in (OBSERVED, CONTROL)
+    busy = _facts.thread_times() if count_threads else {}
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = time.process_time_ns()
+    _native.mark(code | BEGIN, ops, 0, 0, 0)
+    wall, results = function(ops)
+    cpu = time.process_time_ns() - cpu
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - usage.ru_minflt
+    active = _facts.active_threads(busy, wall) if count_threads else 0
+    _native.mark(code | END, ops, wall, cpu, (active << 48) | faults)
+    results.clear()
+    return Round(ops, wall, faults)
+
+
+def value_bytes(value: Any) -> int:
+    """Bytes of a result, as far as it says."""
+    return int(getattr(value, "nbytes", 0) or 0)
+
+
+class Case:
+    """One comparison of two statements at one dtype and shape, results dropped or kept."""
+
+    def __init__(self, index: int, spec: dict[str, Any], progress: Progress, counting: bool) -> None:
+        self.counting = counting
+        self.index = index
+        self.spec = spec
+        self.progress = progress
+        self.keep = spec["results"] == "kept"
+        self.shape = tuple(spec["shape"])
+        self.ops = {"a": 1, "b": 1}
+        self.result_bytes = {"a": 0, "b": 0}
+
+    def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
+        """Both sides, each in a namespace of its own, with the same random numbers."""
+        import numpy as np
+
+        from raptors_trace import kernel
+
+        sides = {}
+        for side in ("a", "b"):
+            given = self.spec[side]
+            namespace = {
+                "__name__": "__raptors_trace__",
+                "np": np,
+                "kernel": kernel,
+                "rng": np.random.default_rng(SEED),
+                "shape": shape,
+                "size": shape[0] if shape else 1,
+                "dtype": np.dtype(self.spec["dtype"]),
+            }
+            sides[side] = Subject(side, given["name"], given["setup"], given["statement"], namespace)
+            sides[side].set_up()
+        return sides
+
+    def check(self) -> None:
+        """Both statements give the same value, or the run stops with the first difference."""
+        subjects = self.subjects(self.shape)
+        values = {side: subject.once() for side, subject in subjects.items()}
+        self.result_bytes = {side: value_bytes(value) for side, value in values.items()}
+        difference = first_difference(values["a"], values["b"])
+        if difference is None:
+            return
+        where = f"{self.spec['dtype']} {' × '.join(map(str, self.shape))}"
+        if not self.spec["allow_different"]:
+            raise SubjectError("different", "both", f"the sides give different values at {where}: {difference}")
+        note("warning", f"the sides give different values at {where} (allowed by --allow-different): {difference}")
+
+    def run(self, seconds: float) -> None:
+        """The whole case: check, warm-up, rounds of every kind, and the same statements at size 1."""
+        self.say("checking")
+        if not self.keep:
+            self.check()
+        subjects = self.subjects(self.shape)
+        timed = {side: subject.timed(self.keep) for side, subject in subjects.items()}
+        if self.keep:
+            self.result_bytes = {side: value_bytes(subject.once()) for side, subject in subjects.items()}
+        self.say("warming up")
+        faults = self.warm_up(timed, seconds * WARMUP_SHARE)
+        if self.keep and self.spec.get("only_if_different") and not self.differs(faults):
+            _native.document("case", json.dumps({"index": self.index, "skipped": "same page faults as dropped"}))
+            self.say("skipped")
+            return
+        Case.dropped_faults = faults
+        self.measure(timed, seconds, faults)
+        if self.counting:
+            self.count(timed)
+        del timed
+        for subject in subjects.values():
+            subject.tear_down()
+        self.unit()
+        _native.document("case", json.dumps({"index": self.index, "done": True}))
+        self.say("done")
+
+    dropped_faults: dict[str, float] = {}
+
+    def differs(self, faults: dict[str, float]) -> bool:
+        """Whether keeping the results changes the page faults of an operation on either side."""
+        before = Case.dropped_faults
+        return any(abs(faults[side] - before.get(side, 0.0)) > 1.0 for side in faults)
+
+    def say(self, stage: str, **values: Any) -> None:
+        self.progress.say("case", case=self.index, stage=stage, **values)
+
+    def warm_up(self, timed: dict[str, Timed], seconds: float) -> dict[str, float]:
+        """Runs rounds until page faults and times settle; finds the operations that fill a round."""
+        least, most = WARMUP_ROUNDS
+        history: dict[str, list[Round]] = {"a": [], "b": []}
+        deadline = time.perf_counter() + seconds
+        rounds, settled = 0, False
+        while rounds < most and not settled:
+            for side in ("a", "b"):
+                done = run_round(self.index, side, WARMUP, timed[side], self.ops[side])
+                self.resize(side, done)
+                history[side].append(done)
+            rounds += 1
+            settled = rounds >= least and all(settles(history[side]) for side in history)
+            if rounds >= least and time.perf_counter() > deadline:
+                break
+        faults = {side: statistics.median(r.faults_per_op for r in history[side][-3:]) for side in history}
+        document = {"case": self.index, "rounds": rounds, "settled": settled, "ops": self.ops}
+        _native.document("warmup", json.dumps(document))
+        return faults
+
+    def resize(self, side: str, done: Round) -> None:
+        """Grows or shrinks a round towards ROUND_NS, within the memory that kept results may take."""
+        wanted = max(1, min(int(ROUND_NS / max(done.ns_per_op, 1.0)), done.ops * 16, 200_000))
+        if self.keep:
+            wanted = min(wanted, max(2, KEPT_BYTES // max(self.result_bytes[side], 1)))
+        # An even count, because a statement in place alternates between two factors.
+        self.ops[side] = wanted + (wanted & 1) if wanted > 1 or self.keep else 1
+        if wanted == 1 and "s" in self.spec[side]["statement"]:
+            self.ops[side] = 2
+
+    def measure(self, timed: dict[str, Timed], seconds: float, faults: dict[str, float]) -> None:
+        """Blocks of timed rounds with observed rounds between, touched rounds where there are page faults."""
+        faulting = any(value >= 1.0 for value in faults.values())
+        for block in range(BLOCKS):
+            self.say("timing", block=block, blocks=BLOCKS)
+            self.rounds(TIMED, timed, self.ops, seconds / BLOCKS, 1_000)
+            few = {side: min(self.ops[side], OBSERVED_OPS) for side in self.ops}
+            self.say("observing", block=block, blocks=BLOCKS)
+            self.rounds(OBSERVED, timed, few, seconds / BLOCKS / 2, OBSERVED_ROUNDS)
+            if faulting:
+                self.rounds(TOUCHED, timed, few, seconds / BLOCKS / 2, OBSERVED_ROUNDS)
+
+    def rounds(self, kind: int, timed: dict[str, Timed], ops: dict[str, int], seconds: float, most: int) -> None:
+        """Rounds of one kind, sides in turn, the first side changing from round to round."""
+        observing = OBSERVING[kind]
+        if observing is not None:
+            _native.arm(touch=observing)
+        try:
+            # The first round after a switch of the observers runs through cold code: it is not counted.
+            for side in ("a", "b"):
+                run_round(self.index, side, WARMUP, timed[side], min(ops[side], 2))
+            deadline = time.perf_counter() + seconds
+            for number in range(most):
+                for side in ("a", "b") if number % 2 == 0 else ("b", "a"):
+                    run_round(self.index, side, kind, timed[side], ops[side])
+                if number >= 2 and time.perf_counter() > deadline:
+                    break
+        finally:
+            if observing is not None:
+                _native.disarm()
+
+    def count(self, timed: dict[str, Timed]) -> None:
+        """Unobserved rounds between two readings of the hardware counters."""
+        for side in ("a", "b"):
+            before = _native.read_counters()
+            for _ in range(COUNTED_ROUNDS):
+                run_round(self.index, side, WARMUP, timed[side], self.ops[side])
+            operations = COUNTED_ROUNDS * self.ops[side]
+            per_op = {
+                name: (after - first) / operations
+                for name, first, after in zip(COUNTERS, before, _native.read_counters(), strict=True)
+                if first is not None and after is not None
+            }
+            document = {"case": self.index, "side": SIDES[side], "per_op": per_op}
+            _native.document("counters", json.dumps(document))
+
+    def unit(self) -> None:
+        """The same statements on one element: what is left there of an operation is its dispatch."""
+        subjects = None
+        try:
+            subjects = self.subjects((1,) * len(self.shape))
+            if not all(subject.sized for subject in subjects.values()):
+                raise SubjectError("unsized", "both", "the setup does not use `shape` or `size`")
+            timed = {side: subject.timed(self.keep) for side, subject in subjects.items()}
+            ops = {"a": 1_000, "b": 1_000}
+            for side in ("a", "b"):
+                done = run_round(self.index, side, WARMUP, timed[side], ops[side])
+                ops[side] = max(2, min(int(2_000_000 / max(done.ns_per_op, 1.0)) & ~1, 20_000))
+        except SubjectError as error:
+            why = f"dispatch was not measured for {self.spec['name']}: {error.text}"
+            _native.document("warmup", json.dumps({"case": self.index, "no_unit": why}))
+            return
+        self.say("dispatch")
+        for _ in range(2):
+            self.rounds(UNIT_TIMED, timed, ops, UNIT_NS / 1e9, 15)
+            few = {side: min(ops[side], 500) for side in ops}
+            self.rounds(UNIT_OBSERVED, timed, few, UNIT_NS / 1e9, 10)
+
+
+def settles(rounds: list[Round]) -> bool:
+    """The last three rounds fault alike and take about the time of the three before."""
+    if len(rounds) < 6 or rounds[-1].ops != rounds[-3].ops:
+        return False
+    late, early = rounds[-3:], rounds[-6:-3]
+    faults = [r.faults_per_op for r in late]
+    alike = max(faults) - min(faults) <= max(1.0, 0.02 * max(faults))
+    times = statistics.median(r.ns_per_op for r in late), statistics.median(r.ns_per_op for r in early)
+    return alike and abs(times[0] - times[1]) <= 0.05 * times[1]
+
+
+def complain(reports: dict[str, Any]) -> None:
+    """Warns of observers that could not be armed at all; single call sites are in the document `hooks`."""
+    for hook, report in reports.items():
+        if "error" in report:
+            note("warning", f"the observer of {hook} could not be armed: {report['error']}")
+
+
+def note(key: str, text: str) -> None:
+    """A warning or an error that the command shows."""
+    _native.document(key, json.dumps({"text": text}))
+
+
+def control(index: int) -> dict[str, Any]:
+    """Runs the positive control: the observers must see the BLAS call of ``a @ a``.
+
+    Returns what arming them reported.
+    """
+    import numpy as np
+
+    a = np.random.default_rng(SEED).random((64, 64), dtype=np.float32)
+    namespace = {"a": a, "__name__": "__raptors_trace__"}
+    subject = Subject("a", "control", "", "a @ a", namespace)
+    reports = _native.arm(touch=False)
+    try:
+        run_round(index, "a", CONTROL, subject.timed(keep=False), CONTROL_OPS)
+    finally:
+        _native.disarm()
+    return reports
+
+
+def run(spec: dict[str, Any], progress: Progress) -> None:
+    """Everything, in order; the run file is whole when this returns."""
+    _native.start_recording(spec["recording"], spec["limit_bytes"], spec["ahead_bytes"])
+    try:
+        _native.document("spec", json.dumps(spec))
+        import numpy as np  # noqa: F401  (a missing NumPy was reported before the driver was started)
+
+        progress.say("started", pid=os.getpid(), cases=len(spec["cases"]))
+        _native.document("clock", json.dumps({"read_ns": _native.clock_read_ns()}))
+        why_no_counters = _native.open_counters()
+        gc.disable()
+        reports = control(len(spec["cases"]))
+        _native.document("hooks", json.dumps(reports))
+        complain(reports)
+        facts = _facts.software(reports.get("routines", {}).get("objects", []))
+        _native.document("facts", json.dumps({**facts, "counters_why_not": why_no_counters}))
+        for index, case in enumerate(spec["cases"]):
+            gc.collect()
+            Case(index, case, progress, counting=why_no_counters is None).run(case["seconds"])
+    finally:
+        gc.enable()
+        _native.finish_recording()
+
+
+def main() -> int:
+    """Entry point of the process. Exit code 0: done; 3: a side could not be run, the reason was said."""
+    progress = Progress()
+    spec = json.loads(sys.stdin.buffer.read())
+    try:
+        run(spec, progress)
+    except SubjectError as error:
+        progress.say("error", kind=error.kind, side=error.side, text=error.text, detail=error.detail)
+        return 3
+    except KeyboardInterrupt:
+        progress.say("interrupted")
+        return 130
+    except OSError as error:
+        progress.say("error", kind="recording", side="both", text=f"the run could not be recorded: {error}")
+        return 3
+    except Exception as error:
+        text = f"the driver failed, which is a fault of raptors-trace: {type(error).__name__}: {error}"
+        progress.say("error", kind="driver", side="both", text=text, detail=traceback.format_exc())
+        return 3
+    progress.say("finished", lost=_native.lost())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

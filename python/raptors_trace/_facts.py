@@ -1,0 +1,135 @@
+"""Facts about this process: its threads, its NumPy, and the BLAS libraries that its extensions link."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+_TASKS = Path("/proc/self/task")
+
+
+def thread_times() -> dict[int, int]:
+    """Nanoseconds on a processor so far, per thread of this process (Linux; empty elsewhere).
+
+    Source: the first field of /proc/PID/task/TID/schedstat, proc(5). The run file's own thread is left out.
+    """
+    times: dict[int, int] = {}
+    try:
+        tasks = os.listdir(_TASKS)
+    except OSError:
+        return times
+    for tid in tasks:
+        try:
+            task = _TASKS / tid
+            if (task / "comm").read_text().startswith("raptors-rec"):
+                continue
+            times[int(tid)] = int((task / "schedstat").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            continue  # a thread that ended between the listing and the reading
+    return times
+
+
+def active_threads(before: dict[int, int], wall_ns: int) -> int:
+    """How many threads worked for at least a twentieth of the round; 0 where this cannot be told."""
+    after = thread_times()
+    if not after:
+        return 0
+    least = max(wall_ns // 20, 1)
+    return sum(1 for tid, spent in after.items() if spent - before.get(tid, 0) >= least)
+
+
+def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Versions, the BLAS that each loaded extension links, and its threads."""
+    import numpy as np
+
+    import raptors_trace
+
+    config = np.show_config(mode="dicts")
+    blas_config = config.get("Build Dependencies", {}).get("blas", {}) if isinstance(config, dict) else {}
+    return {
+        "python": platform.python_version(),
+        "python_path": sys.executable,
+        "numpy": np.__version__,
+        "numpy_cpu_targets": cpu_targets(),
+        "numpy_file": np.__file__,
+        "numpy_blas": {key: blas_config.get(key, "") for key in ("name", "version")},
+        "raptors": raptors_trace.__version__,
+        "blas": blas_libraries(objects),
+        "allocator": allocator(),
+        "environment": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(("RAPTORS_", "OPENBLAS_", "OMP_", "MKL_", "VECLIB_", "NPY_", "MALLOC_", "GLIBC_TUNABLES"))
+        },
+    }
+
+
+def cpu_targets() -> list[str]:
+    """CPU targets that NumPy's dispatcher may choose here, as ``numpy.show_runtime`` lists them."""
+    try:
+        from numpy._core._multiarray_umath import (
+            __cpu_baseline__,
+            __cpu_dispatch__,
+            __cpu_features__,
+        )
+    except ImportError:
+        return []
+    return [*__cpu_baseline__, *(name for name in __cpu_dispatch__ if __cpu_features__.get(name))]
+
+
+def allocator() -> str:
+    """The C library's allocator, or the one that was preloaded in its place."""
+    preload = os.environ.get("LD_PRELOAD") or os.environ.get("DYLD_INSERT_LIBRARIES") or ""
+    for name in ("jemalloc", "tcmalloc", "mimalloc"):
+        if name in preload:
+            return name
+    library, version = platform.libc_ver()
+    return f"{library} {version} malloc".strip() if library else f"{platform.system()} malloc"
+
+
+def blas_libraries(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every BLAS library in this process: what it is, its file, who links it and its threads.
+
+    ``objects`` is what arming the routines reported: which object imports from which library.
+    """
+    linked: dict[str, list[str]] = {}
+    for link in objects:
+        linked.setdefault(link["library"], []).append(Path(link["object"]).name)
+    found = []
+    for file in sorted(linked):
+        library = ctypes.CDLL(file) if os.path.exists(file) else None
+        found.append(
+            {
+                "library": describe(library, Path(file).name),
+                "file": file,
+                "linked_by": sorted(set(linked[file])),
+                "threads": threads_of(library),
+            }
+        )
+    return found
+
+
+def describe(library: ctypes.CDLL | None, name: str) -> str:
+    """What a BLAS library calls itself, else its file name."""
+    for symbol in ("scipy_openblas_get_config64_", "scipy_openblas_get_config", "openblas_get_config64_", "openblas_get_config"):
+        function = getattr(library, symbol, None)
+        if function is not None:
+            function.restype = ctypes.c_char_p
+            return bytes(function()).decode(errors="replace").strip()
+    return name
+
+
+def threads_of(library: ctypes.CDLL | None) -> int | None:
+    """Threads that a BLAS library would use, where it can be asked."""
+    stems = ("openblas_get_num_threads", "MKL_Get_Max_Threads", "bli_thread_get_num_threads")
+    for stem in stems:
+        for symbol in (f"scipy_{stem}64_", f"scipy_{stem}", f"{stem}64_", stem):
+            function = getattr(library, symbol, None)
+            if function is not None:
+                function.restype = ctypes.c_int
+                return int(function())
+    return None

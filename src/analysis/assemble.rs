@@ -1,0 +1,504 @@
+//! The comparison from a run: medians, intervals, verdicts and warnings.
+
+use super::Run;
+use super::documents::{CaseSpec, SideSpec, Spec};
+use super::marks::RoundKind;
+use super::phases::Parts;
+use super::stats::{self, median, median_ci};
+use crate::comparison::*;
+use crate::error::{Error, Exit};
+
+/// Beyond this share of the wall time, and beyond this many nanoseconds, the residual is a warning.
+const RESIDUAL_SHARE: f64 = 0.03;
+const RESIDUAL_NS: f64 = 300.0;
+/// A drift below this is not worth a word.
+const DRIFT: f64 = 0.03;
+
+/// Boils a run down.
+pub fn comparison(run: &Run) -> Result<Comparison, Error> {
+    let spec = run
+        .documents
+        .spec
+        .as_ref()
+        .ok_or_else(|| nothing("the run file holds no comparison: it was cut off before the first round"))?;
+    let mut comparison = Comparison {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: spec.command.clone(),
+        started_unix_s: Some(run.started_unix_s),
+        machine: spec.machine.clone(),
+        software: software(run),
+        controls: vec![control(run, spec)?],
+        warnings: run.documents.warnings.clone(),
+        lost_records: run.lost,
+        complete: run.complete,
+        ..Comparison::default()
+    };
+    for (index, case) in spec.cases.iter().enumerate() {
+        let state = run.documents.cases.get(&(index as u64));
+        if state.is_some_and(|state| state.skipped.is_some()) {
+            continue;
+        }
+        match CaseBuilder::new(run, spec, index as u64, case).build(&mut comparison.warnings) {
+            Some(built) => comparison.cases.push(built),
+            None => comparison
+                .warnings
+                .push(format!("{} was not run", describe(case))),
+        }
+        if !state.is_some_and(|state| state.done) && !comparison.cases.is_empty() {
+            comparison.complete = false;
+        }
+    }
+    if comparison.cases.is_empty() {
+        return Err(nothing("the run file holds no whole round of either side"));
+    }
+    comparison.observer_cost = Some(observer_cost(run, &comparison));
+    if run.lost > 0 {
+        comparison.warnings.push(format!(
+            "{} records found no room in the run file: calls per operation and phases are too low",
+            run.lost
+        ));
+    }
+    if !comparison.complete {
+        comparison
+            .warnings
+            .push("the run was cut short: what follows is what it had measured until then".to_owned());
+    }
+    Ok(comparison)
+}
+
+fn nothing(sentence: &str) -> Error {
+    Error::new(sentence).exit(Exit::NothingObserved)
+}
+
+fn describe(case: &CaseSpec) -> String {
+    let shape: Vec<String> = case.shape.iter().map(u64::to_string).collect();
+    format!("{} at {}", case.name.as_str(), shape.join(" × "))
+}
+
+fn software(run: &Run) -> Software {
+    let facts = &run.documents.facts;
+    let blas = facts.blas.iter().flat_map(|library| {
+        library.linked_by.iter().map(|extension| Blas {
+            library: library.library.clone(),
+            file: library.file.clone(),
+            linked_by: extension.clone(),
+            threads: library.threads,
+        })
+    });
+    Software {
+        python: facts.python.clone(),
+        python_path: facts.python_path.clone(),
+        numpy: facts.numpy.clone(),
+        numpy_cpu_targets: facts.numpy_cpu_targets.clone(),
+        blas: blas.collect(),
+        raptors: facts.raptors.clone(),
+        allocator: facts.allocator.clone(),
+    }
+}
+
+/// The positive control: `a @ a` must have been seen as calls of a gemm.
+fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
+    let index = spec.cases.len() as u64;
+    let expected: u64 = run
+        .of(index, 0, RoundKind::Control)
+        .iter()
+        .map(|&i| run.rounds[i].ops)
+        .sum();
+    let calls = run.control.calls(&run.documents.sites, 1.0);
+    let gemm = |call: &&Call| call.kind == CallKind::Routine && call.name.contains("gemm");
+    let seen = calls.iter().filter(gemm).map(|call| call.calls_per_op).sum::<f64>() as u64;
+    let control = Control {
+        engine: "inprocess".into(),
+        name: "a @ a".into(),
+        routine: calls.iter().find(gemm).map(|call| call.name.clone()),
+        expected,
+        seen,
+        ok: expected > 0 && seen == expected,
+    };
+    if control.ok {
+        return Ok(control);
+    }
+    Err(nothing(&format!(
+        "the control was not seen: {expected} operations `a @ a` gave {seen} BLAS calls, so a zero would prove nothing"
+    ))
+    .mend(
+        "use a NumPy whose BLAS is a shared library (`python -m pip install numpy`); one that is linked statically or \
+         left out cannot be observed in process",
+    ))
+}
+
+/// What a recorded call costs, from the size where it weighs most: one element, observed and not.
+fn observer_cost(run: &Run, comparison: &Comparison) -> ObserverCost {
+    let mut costs = Vec::new();
+    for case in 0..run.documents.spec.as_ref().map_or(0, |s| s.cases.len()) as u64 {
+        for side in 0..2 {
+            costs.extend(cost_of(run, case, side));
+        }
+    }
+    let worst = comparison
+        .cases
+        .iter()
+        .flat_map(|case| [&case.sides.a, &case.sides.b])
+        .filter_map(|side| side.wall_ratio_observed_to_unobserved)
+        .fold(f64::NAN, f64::max);
+    ObserverCost {
+        engine: "inprocess".into(),
+        ns_per_call: (!costs.is_empty()).then(|| median(&costs)),
+        ns_per_call_ci95: (costs.len() > 1).then(|| median_ci(&costs)),
+        wall_ratio_observed_to_unobserved: worst.is_finite().then_some(worst),
+    }
+}
+
+fn cost_of(run: &Run, case: u64, side: usize) -> Option<f64> {
+    let timed = run.of(case, side, RoundKind::UnitTimed);
+    let observed = run.of(case, side, RoundKind::UnitObserved);
+    let wall = |rounds: &[usize]| median(&walls(run, rounds));
+    let records: f64 = observed.iter().map(|&i| run.parts[i].records).sum();
+    let operations: f64 = observed.iter().map(|&i| run.rounds[i].ops as f64).sum();
+    let per_op = records / operations;
+    let cost = (wall(&observed) - wall(&timed)) / per_op;
+    (cost.is_finite() && per_op >= 1.0).then_some(cost)
+}
+
+/// Wall nanoseconds per operation of each round.
+fn walls(run: &Run, rounds: &[usize]) -> Vec<f64> {
+    rounds
+        .iter()
+        .map(|&i| run.rounds[i].per_op(run.rounds[i].wall_ns as f64))
+        .collect()
+}
+
+/// Builds one case.
+struct CaseBuilder<'a> {
+    run: &'a Run,
+    spec: &'a Spec,
+    index: u64,
+    case: &'a CaseSpec,
+}
+
+impl<'a> CaseBuilder<'a> {
+    fn new(run: &'a Run, spec: &'a Spec, index: u64, case: &'a CaseSpec) -> Self {
+        Self {
+            run,
+            spec,
+            index,
+            case,
+        }
+    }
+
+    fn rounds(&self, side: usize, kind: RoundKind) -> Vec<usize> {
+        self.run.of(self.index, side, kind)
+    }
+
+    /// `None` where a side has no timed round.
+    fn build(&self, warnings: &mut Vec<String>) -> Option<Case> {
+        let timed = [self.rounds(0, RoundKind::Timed), self.rounds(1, RoundKind::Timed)];
+        let [a, b] = [walls(self.run, &timed[0]), walls(self.run, &timed[1])];
+        if a.is_empty() || b.is_empty() {
+            return None;
+        }
+        let rounds = self.rounds_of(&timed, &a, &b);
+        let ratio = ratio(&a, &b);
+        let sides = Sides {
+            a: self.side(0, &self.case.a, warnings),
+            b: self.side(1, &self.case.b, warnings),
+        };
+        let case = Case {
+            name: self.case.name,
+            results: self.case.results,
+            dtype: (!self.case.shape.is_empty()).then(|| self.case.dtype.clone()),
+            shape: self.case.shape.clone(),
+            in_place: self.case.in_place,
+            sides,
+            ratio,
+            rounds,
+        };
+        self.warn(&case, warnings);
+        Some(case)
+    }
+
+    fn rounds_of(&self, timed: &[Vec<usize>; 2], a: &[f64], b: &[f64]) -> Rounds {
+        let ops = |side: usize| timed[side].last().map_or(0, |&i| self.run.rounds[i].ops);
+        let warmup = self.run.documents.warmups.get(&self.index);
+        Rounds {
+            count: a.len().min(b.len()) as u64,
+            observed: self.rounds(0, RoundKind::Observed).len() as u64,
+            warmup: warmup.map_or(0, |warmup| warmup.rounds),
+            ops_per_round: OpsPerRound { a: ops(0), b: ops(1) },
+            drift: drift(a, b),
+        }
+    }
+
+    fn side(&self, side: usize, given: &SideSpec, warnings: &mut Vec<String>) -> Side {
+        let timed = self.rounds(side, RoundKind::Timed);
+        let observed = self.rounds(side, RoundKind::Observed);
+        let wall = wall(&walls(self.run, &timed));
+        let faults = median(&self.each(&timed, |i| self.run.rounds[i].faults as f64));
+        let (phases_ns, phases_ns_ci95) = self.phases(side, &wall, faults, warnings);
+        let operations: f64 = observed.iter().map(|&i| self.run.rounds[i].ops as f64).sum();
+        let patterns = self.run.patterns.get(&(self.index, side));
+        let calls = patterns.map_or_else(Vec::new, |p| p.calls(&self.run.documents.sites, operations));
+        let bytes_per_op = patterns.and_then(|p| p.bytes()).map(|bytes| bytes / operations);
+        let kernel = phases_ns.kernel.filter(|ns| *ns > 0.0);
+        let counters = self.counters(side);
+        Side {
+            name: given.name.clone(),
+            statement: given.statement.clone(),
+            faults_per_op: Some(faults),
+            threads: self.threads(&observed, patterns.map_or(0, |p| p.threads())),
+            cpu_ns_per_op: Some(median(&self.each(&timed, |i| self.run.rounds[i].cpu_ns as f64))),
+            bytes_per_op,
+            gb_s: bytes_per_op.zip(kernel).map(|(bytes, ns)| bytes / ns),
+            memory_level: bytes_per_op.and_then(|bytes| self.level(bytes)),
+            blas_calls_per_op: (!observed.is_empty()).then(|| {
+                let routine = |call: &&Call| call.kind == CallKind::Routine;
+                calls.iter().filter(routine).map(|call| call.calls_per_op).sum()
+            }),
+            calls,
+            dispatch_reason: self.dispatch_reason(side),
+            counters_why_not: counters
+                .is_none()
+                .then(|| self.run.documents.facts.counters_why_not.clone())
+                .flatten(),
+            counters,
+            wall_ratio_observed_to_unobserved: (!observed.is_empty())
+                .then(|| median(&walls(self.run, &observed)) / wall.median),
+            wall_ns: wall,
+            phases_ns,
+            phases_ns_ci95,
+        }
+    }
+
+    fn each(&self, rounds: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
+        rounds
+            .iter()
+            .map(|&i| self.run.rounds[i].per_op(value(i)))
+            .collect()
+    }
+
+    fn counters(&self, side: usize) -> Option<Counters> {
+        let counted = &self.run.documents.counters;
+        counted
+            .iter()
+            .find(|c| c.case == self.index && c.side == side)
+            .map(|c| c.per_op.clone())
+    }
+
+    fn threads(&self, observed: &[usize], calling: usize) -> Option<u32> {
+        let active: Vec<f64> = observed
+            .iter()
+            .map(|&i| f64::from(self.run.rounds[i].active_threads))
+            .collect();
+        let active = median(&active);
+        let active = if active.is_nan() { 0 } else { active.round() as u32 };
+        let threads = active.max(u32::try_from(calling).unwrap_or(0));
+        (threads > 0).then_some(threads)
+    }
+
+    /// The smallest cache that holds what one operation reads and writes.
+    fn level(&self, bytes: f64) -> Option<MemoryLevel> {
+        let machine = &self.spec.machine;
+        let fits = |size: Option<u64>| size.is_some_and(|size| bytes <= size as f64);
+        machine.l1d.or(machine.l2).or(machine.l3)?;
+        Some(if fits(machine.l1d) {
+            MemoryLevel::L1
+        } else if fits(machine.l2) {
+            MemoryLevel::L2
+        } else if fits(machine.l3) {
+            MemoryLevel::L3
+        } else {
+            MemoryLevel::Memory
+        })
+    }
+
+    fn dispatch_reason(&self, side: usize) -> Option<String> {
+        let dispatches = self.run.dispatches.get(&(self.index, side))?;
+        let most = dispatches.iter().max_by_key(|(site, count)| (**count, **site))?;
+        let site = self.run.documents.sites.get(most.0)?;
+        let mut text = site.name.clone();
+        if let Some(reason) = &site.symbol {
+            text = format!("{text}: {reason}");
+        }
+        if dispatches.len() > 1 {
+            text.push_str(" (others in some calls)");
+        }
+        Some(text)
+    }
+
+    /// Phases from observed rounds, dispatch from one element, the residual from the unobserved wall.
+    fn phases(
+        &self,
+        side: usize,
+        wall: &Wall,
+        faults: f64,
+        warnings: &mut Vec<String>,
+    ) -> (Phases, PhaseIntervals) {
+        let touched = self.rounds(side, RoundKind::Touched);
+        let faulting = faults >= 1.0 && !touched.is_empty();
+        let rounds = if faulting { touched } else { self.rounds(side, RoundKind::Observed) };
+        if rounds.is_empty() {
+            return Default::default();
+        }
+        let part = |value: fn(&Parts) -> f64| {
+            let values = self.each(&rounds, |i| value(&self.run.parts[i]));
+            (median(&values), median_ci(&values))
+        };
+        if faulting {
+            self.warn_untouched(side, &rounds, faults, warnings);
+        }
+        let dispatch = self.dispatch(side);
+        let rows = [
+            part(|p| p.conversion),
+            part(|p| p.allocation),
+            part(|p| p.page_fault),
+            part(|p| p.kernel),
+            part(|p| p.sync),
+            part(|p| p.free),
+        ];
+        let rest = rows.iter().map(|(ns, _)| ns).sum::<f64>();
+        let residual = wall.median - rest - dispatch.map_or(0.0, |(ns, _)| ns);
+        // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
+        let parts = rows.iter().copied().chain(dispatch);
+        let half: f64 = parts.map(|(_, [low, high])| (high - low) / 2.0).sum::<f64>()
+            + (wall.ci95[1] - wall.ci95[0]) / 2.0;
+        let [conversion, allocation, page_fault, kernel, sync, free] = rows;
+        (
+            Phases {
+                dispatch: dispatch.map(|(ns, _)| ns),
+                conversion: Some(conversion.0),
+                allocation: Some(allocation.0),
+                page_fault: Some(page_fault.0),
+                kernel: Some(kernel.0),
+                sync: Some(sync.0),
+                free: Some(free.0),
+                residual: Some(residual),
+            },
+            PhaseIntervals {
+                dispatch: dispatch.map(|(_, ci)| ci),
+                conversion: Some(conversion.1),
+                allocation: Some(allocation.1),
+                page_fault: Some(page_fault.1),
+                kernel: Some(kernel.1),
+                sync: Some(sync.1),
+                free: Some(free.1),
+                residual: Some([residual - half, residual + half]),
+            },
+        )
+    }
+
+    /// Wall time of the same statement on one element, less what its own calls took there.
+    fn dispatch(&self, side: usize) -> Option<(f64, Ci95)> {
+        let timed = walls(self.run, &self.rounds(side, RoundKind::UnitTimed));
+        let observed = self.each(&self.rounds(side, RoundKind::UnitObserved), |i| {
+            let p = &self.run.parts[i];
+            p.conversion + p.allocation + p.page_fault + p.kernel + p.sync + p.free
+        });
+        if timed.is_empty() || observed.is_empty() {
+            return None;
+        }
+        let inside = median(&observed);
+        let net = |wall: f64| (wall - inside).max(0.0);
+        let [low, high] = median_ci(&timed);
+        Some((net(median(&timed)), [net(low), net(high)]))
+    }
+
+    /// Says where page faults fell into memory that could not be touched ahead: their time is in other phases then.
+    fn warn_untouched(&self, side: usize, rounds: &[usize], faults: f64, warnings: &mut Vec<String>) {
+        let touched = median(&self.each(rounds, |i| self.run.parts[i].faults_touched));
+        if touched < 0.9 * faults - 2.0 {
+            warnings.push(format!(
+                "{}, side {}: {touched:.0} of {faults:.0} page faults per operation were timed on their own; the \
+                 others are in the phase that met them",
+                describe(self.case),
+                ["A", "B"][side]
+            ));
+        }
+    }
+
+    fn warn(&self, case: &Case, warnings: &mut Vec<String>) {
+        let label = case.label();
+        if let Some(warmup) = self.run.documents.warmups.get(&self.index) {
+            if !warmup.settled {
+                warnings.push(format!(
+                    "{label}: times or page faults had not settled after {} rounds of warm-up; give more --time",
+                    warmup.rounds
+                ));
+            }
+            warnings.extend(warmup.no_unit.clone());
+        }
+        for side in [&case.sides.a, &case.sides.b] {
+            let residual = side.phases_ns.residual.unwrap_or(0.0);
+            if residual.abs() > RESIDUAL_NS && residual.abs() > RESIDUAL_SHARE * side.wall_ns.median {
+                warnings.push(format!(
+                    "{label}: {:.1} % of {}'s time is in no measured phase",
+                    100.0 * residual / side.wall_ns.median,
+                    side.name
+                ));
+            }
+        }
+        let drift = &case.rounds.drift;
+        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(ratio)) = (drift.verdict, drift.ratio) {
+            warnings.push(format!(
+                "{label}: times moved during the run ({}; the ratio by {:+.1} %): close other programs, or give more --time",
+                drift_words(drift.verdict),
+                100.0 * ratio
+            ));
+        }
+    }
+}
+
+fn drift_words(verdict: DriftVerdict) -> &'static str {
+    match verdict {
+        DriftVerdict::A => "side A drifts",
+        DriftVerdict::B => "side B drifts",
+        DriftVerdict::Both => "both sides drift",
+        DriftVerdict::None => "no drift",
+        DriftVerdict::TooFewRounds => "too few rounds",
+    }
+}
+
+fn wall(values: &[f64]) -> Wall {
+    Wall {
+        median: median(values),
+        ci95: median_ci(values),
+        samples: values.len() as u64,
+        quantiles: Some(Quantiles {
+            p05: stats::quantile(values, 0.05),
+            p25: stats::quantile(values, 0.25),
+            p75: stats::quantile(values, 0.75),
+            p95: stats::quantile(values, 0.95),
+        }),
+    }
+}
+
+/// A's time ÷ B's, round by round, so that what slows the machine down for a while slows both.
+fn ratio(a: &[f64], b: &[f64]) -> Ratio {
+    let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
+    let ci95 = median_ci(&ratios);
+    Ratio {
+        median: median(&ratios),
+        ci95,
+        verdict: Verdict::of(ci95),
+    }
+}
+
+fn drift(a: &[f64], b: &[f64]) -> Drift {
+    let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
+    let [of_a, of_b, of_ratio] = [a, b, &ratios].map(stats::drift);
+    let moved = |change: Option<(f64, Ci95)>| {
+        change.is_some_and(|(by, [low, high])| by.abs() > DRIFT && (low > 0.0 || high < 0.0))
+    };
+    Drift {
+        a: of_a.map(|(by, _)| by),
+        b: of_b.map(|(by, _)| by),
+        ratio: of_ratio.map(|(by, _)| by),
+        verdict: match (of_a.is_some() && of_b.is_some(), moved(of_a), moved(of_b)) {
+            (false, ..) => DriftVerdict::TooFewRounds,
+            (_, false, false) => DriftVerdict::None,
+            (_, true, false) => DriftVerdict::A,
+            (_, false, true) => DriftVerdict::B,
+            (_, true, true) => DriftVerdict::Both,
+        },
+    }
+}

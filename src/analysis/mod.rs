@@ -1,0 +1,211 @@
+//! From a run file to the comparison: rounds, phases, call patterns, intervals.
+
+mod assemble;
+mod calls;
+mod documents;
+mod marks;
+mod phases;
+pub mod stats;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use raptors_recording::{Kind, Reader, Record};
+
+use crate::comparison::Comparison;
+use crate::error::Error;
+use calls::Patterns;
+use documents::Documents;
+use marks::{Pairing, Round, RoundKind};
+use phases::{Accounting, Parts, Scale};
+
+/// Everything a run file holds, before statistics.
+struct Run {
+    documents: Documents,
+    rounds: Vec<Round>,
+    /// Parts of each round, beside `rounds`; all zero for unobserved ones.
+    parts: Vec<Parts>,
+    /// Patterns of the observed rounds by case and side.
+    patterns: HashMap<(u64, usize), Patterns>,
+    /// Patterns of the control.
+    control: Patterns,
+    /// What the kernel's dispatch said, by case and side: site and count.
+    dispatches: HashMap<(u64, usize), HashMap<u32, u64>>,
+    lost: u64,
+    complete: bool,
+    started_unix_s: f64,
+}
+
+/// Reads a run file and boils it down.
+///
+/// # Errors
+/// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
+/// whose positive control saw nothing.
+pub fn read(path: &Path) -> Result<Comparison, Error> {
+    let reader = Reader::open(path).map_err(unreadable)?;
+    let run = Run::read(&reader)?;
+    let mut comparison = assemble::comparison(&run)?;
+    comparison.warnings.extend(reader.warnings());
+    Ok(comparison)
+}
+
+/// The reader's errors are sentences that name the file, the offset and the mend.
+fn unreadable(error: raptors_recording::Error) -> Error {
+    Error::new(error.to_string())
+}
+
+impl Run {
+    fn read(reader: &Reader) -> Result<Self, Error> {
+        let documents = Documents::read(reader)?;
+        let rounds = read_rounds(reader)?;
+        let header = reader.header();
+        let scale = Scale {
+            ns_per_tick: header.calibration.ns_per_tick,
+            clock_ns: documents.clock_ns,
+        };
+        let mut sorter = Sorter::new(&documents, &rounds, scale);
+        reader
+            .for_each(|thread, record| sorter.take(thread.index, record))
+            .map_err(unreadable)?;
+        let (parts, patterns, control, dispatches) = sorter.finish();
+        Ok(Self {
+            parts,
+            patterns,
+            control,
+            dispatches,
+            lost: header.lost.total(),
+            complete: header.complete,
+            started_unix_s: header
+                .started
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0.0, |since| since.as_secs_f64()),
+            documents,
+            rounds,
+        })
+    }
+
+    /// Indices of the rounds of one case, side and kind, in order of time.
+    fn of(&self, case: u64, side: usize, kind: RoundKind) -> Vec<usize> {
+        (0..self.rounds.len())
+            .filter(|&i| {
+                let round = &self.rounds[i];
+                round.case == case && round.side == side && round.kind == kind && round.ops > 0
+            })
+            .collect()
+    }
+}
+
+fn read_rounds(reader: &Reader) -> Result<Vec<Round>, Error> {
+    let mut pairing = Pairing::default();
+    let mut problem = None;
+    reader.for_each(|thread, record| {
+        if record.kind == Kind::Mark
+            && problem.is_none()
+            && let Err(error) = pairing.take(thread.index, record)
+        {
+            problem = Some(error);
+        }
+    })
+    .map_err(unreadable)?;
+    match problem {
+        Some(error) => Err(Error::new(format!("its rounds make no sense: {error}"))),
+        None => Ok(pairing.rounds()),
+    }
+}
+
+/// Sorts records into the rounds they fall in.
+struct Sorter<'a> {
+    documents: &'a Documents,
+    rounds: &'a [Round],
+    scale: Scale,
+    accounting: Accounting,
+    patterns: HashMap<(u64, usize), Patterns>,
+    control: Patterns,
+    dispatches: HashMap<(u64, usize), HashMap<u32, u64>>,
+    /// The round of the last record: most follow each other.
+    last: usize,
+}
+
+type Sorted = (
+    Vec<Parts>,
+    HashMap<(u64, usize), Patterns>,
+    Patterns,
+    HashMap<(u64, usize), HashMap<u32, u64>>,
+);
+
+impl<'a> Sorter<'a> {
+    fn new(documents: &'a Documents, rounds: &'a [Round], scale: Scale) -> Self {
+        Self {
+            documents,
+            rounds,
+            scale,
+            accounting: Accounting::new(scale, rounds.len()),
+            patterns: HashMap::new(),
+            control: Patterns::default(),
+            dispatches: HashMap::new(),
+            last: 0,
+        }
+    }
+
+    fn round_of(&mut self, start: u64) -> Option<usize> {
+        let inside = |round: &Round| round.begin <= start && start <= round.end;
+        if !self.rounds.get(self.last).is_some_and(inside) {
+            self.last = self.rounds.partition_point(|round| round.end < start);
+        }
+        self.rounds
+            .get(self.last)
+            .is_some_and(inside)
+            .then_some(self.last)
+    }
+
+    fn take(&mut self, thread: u32, record: &Record) {
+        if record.kind == Kind::Mark {
+            return;
+        }
+        let Some(index) = self.round_of(record.start) else {
+            return;
+        };
+        let round = &self.rounds[index];
+        if !round.kind.is_observed() {
+            return;
+        }
+        let site = self.documents.sites.get(&record.site);
+        if record.kind == Kind::Chunk {
+            self.accounting.piece(thread, record);
+        }
+        if thread == round.thread {
+            let parallel = record.kind == Kind::Backend
+                && site.is_some_and(|site| site.name.starts_with("parallel"));
+            self.accounting.own(index, record, parallel);
+        } else {
+            self.accounting.other(index);
+        }
+        let key = (round.case, round.side);
+        match round.kind {
+            RoundKind::Control => self.control.take(thread, record, site, self.scale),
+            RoundKind::Observed => {
+                let patterns = self.patterns.entry(key).or_default();
+                patterns.take(thread, record, site, self.scale);
+                if record.kind == Kind::Dispatch {
+                    *self
+                        .dispatches
+                        .entry(key)
+                        .or_default()
+                        .entry(record.site)
+                        .or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Sorted {
+        (
+            self.accounting.finish(),
+            self.patterns,
+            self.control,
+            self.dispatches,
+        )
+    }
+}

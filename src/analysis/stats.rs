@@ -1,0 +1,118 @@
+//! Medians and their intervals over rounds.
+
+use std::ops::Range;
+
+use crate::comparison::Ci95;
+
+/// Resamples behind every interval.
+const RESAMPLES: usize = 1000;
+
+/// The median; the mean of the two middle values for an even count, NaN for none.
+pub fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The quantile `q` in 0..=1 by linear interpolation between order statistics (type 7 of Hyndman and Fan, *Sample
+/// Quantiles in Statistical Packages*, The American Statistician 50, 1996), NaN for no values.
+pub fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let position = q * last as f64;
+    let low = sorted[position.floor() as usize];
+    let high = sorted[position.ceil() as usize];
+    low + (high - low) * position.fract()
+}
+
+/// The 95 % percentile-bootstrap interval of the median of `values`, which stand in the order of the rounds.
+///
+/// Neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
+/// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
+pub fn median_ci(values: &[f64]) -> Ci95 {
+    bootstrap(values.len(), |rows| {
+        let drawn: Vec<f64> = rows.iter().map(|&row| values[row]).collect();
+        median(&drawn)
+    })
+}
+
+/// The 95 % interval of `statistic` over rows `0..count`, by the same bootstrap. A single row gives an interval
+/// without width; none gives NaN.
+pub fn bootstrap(count: usize, statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
+    if count == 0 {
+        return [f64::NAN; 2];
+    }
+    // A fixed seed: the same run file gives the same table each time it is shown.
+    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let block = (count as f64).cbrt().ceil() as usize;
+    let mut rows = Vec::with_capacity(count + block);
+    let mut drawn: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            rows.clear();
+            while rows.len() < count {
+                let start = random.usize(..count);
+                rows.extend((start..start + block).map(|row| row % count));
+            }
+            rows.truncate(count);
+            statistic(&rows)
+        })
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    [quantile(&drawn, 0.025), quantile(&drawn, 0.975)]
+}
+
+/// The relative change from the first third of the rounds to the last, with its interval; `None` under nine rounds.
+pub fn drift(values: &[f64]) -> Option<(f64, Ci95)> {
+    let third = values.len() / 3;
+    if third < 3 {
+        return None;
+    }
+    let (early, late) = (0..third, values.len() - third..values.len());
+    let change = |rows: &[usize]| {
+        let pick = |part: &Range<usize>| -> Vec<f64> {
+            rows.iter().map(|&row| values[part.start + row]).collect()
+        };
+        median(&pick(&late)) / median(&pick(&early)) - 1.0
+    };
+    let all: Vec<usize> = (0..third).collect();
+    Some((change(&all), bootstrap(third, change)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_even_and_no_values() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn an_interval_holds_its_median_and_narrows_with_more_rounds() {
+        let few: Vec<f64> = (0..10).map(|i| f64::from(i * 7 % 10)).collect();
+        let many: Vec<f64> = (0..1000).map(|i| f64::from(i * 7 % 10)).collect();
+        let (narrow, wide) = (median_ci(&many), median_ci(&few));
+        assert!(wide[0] <= 4.5 && wide[1] >= 4.5, "{wide:?}");
+        assert!(narrow[1] - narrow[0] < wide[1] - wide[0], "{narrow:?} {wide:?}");
+    }
+
+    #[test]
+    fn equal_values_have_an_interval_without_width() {
+        assert_eq!(median_ci(&[2.0; 20]), [2.0, 2.0]);
+        assert!(median_ci(&[]).iter().all(|v| v.is_nan()));
+    }
+
+    #[test]
+    fn a_ramp_drifts_and_noise_does_not() {
+        let ramp: Vec<f64> = (0..90).map(|i| 100.0 + f64::from(i)).collect();
+        let (change, [low, _]) = drift(&ramp).unwrap();
+        assert!(change > 0.3 && low > 0.0);
+        let noise: Vec<f64> = (0..90).map(|i| 100.0 + f64::from(i * 37 % 11)).collect();
+        let (_, [low, high]) = drift(&noise).unwrap();
+        assert!(low <= 0.0 && high >= 0.0);
+        assert!(drift(&ramp[..8]).is_none());
+    }
+}

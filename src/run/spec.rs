@@ -1,0 +1,194 @@
+//! What the driver is asked to do; `python/raptors_trace/_driver.py` is the other end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::options::{CompareOptions, Dtype, Shape, Subject};
+use crate::comparison::{CaseName, Machine, Results};
+
+/// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
+const DEFAULT_TIME: Duration = Duration::from_secs(4);
+/// Largest run file, and how much of it is made ready ahead of use.
+const LIMIT_BYTES: u64 = 4 << 30;
+const AHEAD_BYTES: u64 = 64 << 20;
+
+/// One side of a case.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// What tables call it.
+    pub name: String,
+    /// Run once in the side's namespace.
+    pub setup: String,
+    /// Run in rounds.
+    pub statement: String,
+}
+
+/// One case.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Case {
+    /// Which pair of statements.
+    pub name: CaseName,
+    /// Dropped or kept.
+    pub results: Results,
+    /// Element type, `dtype` in the setup.
+    pub dtype: String,
+    /// Lengths, `shape` and `size` in the setup; empty where the setup makes its own.
+    pub shape: Vec<u64>,
+    /// Whether the statements write into their operand.
+    pub in_place: bool,
+    /// Unobserved seconds, both sides together.
+    pub seconds: f64,
+    /// Go on where values differ.
+    pub allow_different: bool,
+    /// Leave the case out where its page faults are those of the case before.
+    pub only_if_different: bool,
+    /// Side A.
+    pub a: Side,
+    /// Side B.
+    pub b: Side,
+}
+
+/// Everything the driver needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Spec {
+    /// Where to record.
+    pub recording: String,
+    /// Largest size of the recording.
+    pub limit_bytes: u64,
+    /// How much of it is made ready ahead of use.
+    pub ahead_bytes: u64,
+    /// The cases, in order.
+    pub cases: Vec<Case>,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The machine, so that a run file can be shown elsewhere.
+    pub machine: Machine,
+}
+
+impl Spec {
+    /// What `options` ask for, recorded at `recording`.
+    pub fn new(options: &CompareOptions, recording: &Path, machine: Machine) -> Self {
+        Self {
+            recording: recording.display().to_string(),
+            limit_bytes: LIMIT_BYTES,
+            ahead_bytes: AHEAD_BYTES,
+            cases: cases(options),
+            command: options.command.clone(),
+            machine,
+        }
+    }
+}
+
+/// A pair of statements, and the share of a size's time that each of its cases gets.
+struct Pair {
+    name: CaseName,
+    a: Side,
+    b: Side,
+    dropped: f64,
+    kept: Option<f64>,
+}
+
+fn cases(options: &CompareOptions) -> Vec<Case> {
+    let seconds = options.time.unwrap_or(DEFAULT_TIME).as_secs_f64();
+    let mut cases = Vec::new();
+    let pairs = pairs(&options.subject);
+    for (dtype, shape) in sizes(options) {
+        for pair in &pairs {
+            let case = |results, share: f64| Case {
+                name: pair.name,
+                results,
+                dtype: dtype.clone(),
+                shape: shape.clone(),
+                in_place: options.subject.in_place,
+                seconds: seconds * share,
+                allow_different: options.allow_different,
+                only_if_different: results == Results::Kept,
+                a: pair.a.clone(),
+                b: pair.b.clone(),
+            };
+            cases.push(case(Results::Dropped, pair.dropped));
+            cases.extend(pair.kept.map(|share| case(Results::Kept, share)));
+        }
+    }
+    cases
+}
+
+/// Every dtype and shape; one entry without a shape where the setup makes its own arrays.
+fn sizes(options: &CompareOptions) -> Vec<(String, Vec<u64>)> {
+    let each = |dtype: &Dtype| {
+        let dtype = dtype.as_str().to_owned();
+        options
+            .shapes
+            .iter()
+            .map(move |shape: &Shape| (dtype.clone(), shape.lengths().to_vec()))
+    };
+    let all: Vec<_> = options.dtypes.iter().flat_map(each).collect();
+    if all.is_empty() {
+        return vec![(Dtype::Float32.as_str().to_owned(), Vec::new())];
+    }
+    all
+}
+
+const ARRAY: &str = "a = rng.random(shape, dtype=dtype)";
+const RAPTORS: &str = "a = rng.random(shape, dtype=dtype)\nr = kernel.from_numpy(a)";
+
+fn side(name: Option<&String>, otherwise: &str, setup: &str, statement: &str) -> Side {
+    Side {
+        name: name.cloned().unwrap_or_else(|| otherwise.to_owned()),
+        setup: setup.to_owned(),
+        statement: statement.to_owned(),
+    }
+}
+
+fn pairs(subject: &Subject) -> Vec<Pair> {
+    let names = (subject.name_a.as_ref(), subject.name_b.as_ref());
+    let numpy = |statement: &str| side(names.0, "numpy", ARRAY, statement);
+    let raptors = |setup: &str, statement: &str| side(names.1, "raptors", setup, statement);
+    if !subject.is_main_job() {
+        let setup = subject.setup.as_deref().unwrap_or(RAPTORS);
+        return vec![Pair {
+            name: CaseName::Custom,
+            a: side(
+                names.0,
+                "A",
+                setup,
+                subject.a.as_deref().unwrap_or("a * 2.5"),
+            ),
+            b: side(
+                names.1,
+                "B",
+                setup,
+                subject.b.as_deref().unwrap_or("r.scale(2.5)"),
+            ),
+            dropped: 0.7,
+            kept: (!subject.in_place).then_some(0.3),
+        }];
+    }
+    if subject.in_place {
+        return vec![Pair {
+            name: CaseName::Operation,
+            a: numpy("a *= s"),
+            b: raptors(RAPTORS, "r.scale_inplace(s)"),
+            dropped: 1.0,
+            kept: None,
+        }];
+    }
+    vec![
+        Pair {
+            name: CaseName::Operation,
+            a: numpy("a * 2.5"),
+            b: raptors(RAPTORS, "r.scale(2.5)"),
+            dropped: 0.5,
+            kept: Some(0.2),
+        },
+        Pair {
+            name: CaseName::RoundTrip,
+            a: numpy("a * 2.5"),
+            b: raptors(ARRAY, "kernel.from_numpy(a).scale(2.5).to_numpy()"),
+            dropped: 0.3,
+            kept: None,
+        },
+    ]
+}
