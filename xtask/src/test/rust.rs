@@ -1,5 +1,7 @@
 //! The checks of the Rust crates.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use super::step::{Need, Step};
@@ -190,9 +192,24 @@ fn note_skips(session: &mut Session<'_>) -> Result<()> {
     reasons.sort_unstable();
     reasons.dedup();
     for reason in reasons {
-        session.note(reason);
+        session.note(unescape(reason));
     }
-    Ok(())
+}
+
+/// The five entities that XML has without a declaration.
+fn unescape(text: &str) -> String {
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    entities
+        .iter()
+        .fold(text.to_owned(), |text, (entity, character)| {
+            text.replace(entity, character)
+        })
 }
 
 /// The reason, where `line` of a test's output is one.
@@ -265,6 +282,14 @@ mod tests {
         assert_eq!(skip_reason(first), Some("skipped: not root"));
         assert_eq!(skip_reason("3 passed, 2 skipped: fine"), None);
         assert_eq!(skip_reason("test a ... ok"), None);
+    }
+
+    #[test]
+    fn entities_are_read_once() {
+        assert_eq!(
+            unescape("&quot;a&quot; &amp;lt; &apos;b&apos;"),
+            "\"a\" &lt; 'b'"
+        );
     }
 
     #[test]
