@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::rust::note_summary;
+use super::runner;
 use super::step::Step;
 use crate::environment;
 use crate::session::Session;
@@ -57,11 +57,11 @@ fn pytest(session: &mut Session<'_>) -> Result<()> {
     let mut python = session.project.python();
     // -rs prints the reason of every skip.
     python.args(["-m", "pytest", "-rs", "tests/python"]);
-    let output = session.run_live(&mut python)?;
+    let output = runner::run(session, &mut python)?;
     for line in output.lines().filter(|line| line.starts_with("SKIPPED ")) {
         session.note(line);
     }
-    note_summary(session, &output, |line| {
+    runner::note_summary(session, &output, |line| {
         line.starts_with("==") && line.contains(" in ")
     })
 }

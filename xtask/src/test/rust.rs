@@ -1,9 +1,8 @@
 //! The checks of the Rust crates.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 
+use super::runner;
 use super::step::{Need, Step};
 use crate::session::Session;
 use crate::tools;
@@ -140,11 +139,10 @@ fn features(session: &mut Session<'_>) -> Result<()> {
     ];
     for set in sets {
         let mut command = session.project.cargo();
-        // Warnings are errors here too: what a feature leaves unused shows only with it off.
-        command
-            .args(["clippy", "--locked", "-p"])
-            .args(set)
-            .args(["--", "-Dwarnings"]);
+        // Warnings are errors here too: what a feature leaves unused shows only with it off. A span
+        // that is off is a unit, and is bound all the same.
+        command.args(["clippy", "--locked", "-p"]).args(set);
+        command.args(["--", "-Dwarnings", "-Aclippy::let_unit_value"]);
         session.run(&mut command)?;
     }
     Ok(())
@@ -161,65 +159,14 @@ fn nextest(session: &mut Session<'_>) -> Result<()> {
         "--profile",
         "ci",
     ]);
-    let result = session.run_live(&mut command);
-    note_skips(session)?;
-    note_summary(session, &result?, |line| {
+    command.args(["--features", "raptors-flamegraphs/capture"]);
+    let record = session.project.root().join("target/nextest/ci/junit.xml");
+    // One of an earlier run says nothing about this one, should this one not come to write its own.
+    let _ = std::fs::remove_file(&record);
+    let result = runner::run(session, &mut command);
+    runner::note_skips(session, &record);
+    runner::note_summary(session, &result?, |line| {
         line.trim_start().starts_with("Summary [")
-    })
-}
-
-/// Repeats the last line of a test runner that `is_summary`; none means that it tested nothing.
-pub fn note_summary(
-    session: &mut Session<'_>,
-    output: &str,
-    is_summary: impl Fn(&str) -> bool,
-) -> Result<()> {
-    let Some(line) = output.lines().rfind(|line| is_summary(line)) else {
-        bail!("the test runner printed no summary, so nothing is known to have run");
-    };
-    session.note(line.trim());
-    Ok(())
-}
-
-/// Repeats the reasons of the tests that skipped themselves, from nextest's own record: it does
-/// not show what a passing test prints.
-fn note_skips(session: &mut Session<'_>) -> Result<()> {
-    let record = session.project.target().join("nextest/ci/junit.xml");
-    let Ok(text) = std::fs::read_to_string(&record) else {
-        return Ok(());
-    };
-    let mut reasons: Vec<&str> = text.lines().filter_map(skip_reason).collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    for reason in reasons {
-        session.note(unescape(reason));
-    }
-}
-
-/// The five entities that XML has without a declaration.
-fn unescape(text: &str) -> String {
-    let entities = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ];
-    entities
-        .iter()
-        .fold(text.to_owned(), |text, (entity, character)| {
-            text.replace(entity, character)
-        })
-}
-
-/// The reason, where `line` of a test's output is one.
-fn skip_reason(line: &str) -> Option<&str> {
-    let start = line.find("skipped: ").or_else(|| line.find("skipping: "))?;
-    // The first line of an output stands behind the tag that opens it.
-    let before = &line[..start];
-    (before.trim().is_empty() || before.ends_with('>')).then(|| {
-        let reason = &line[start..];
-        reason.split('<').next().unwrap_or(reason).trim_end()
     })
 }
 
@@ -265,40 +212,4 @@ fn fuzz(session: &mut Session<'_>) -> Result<()> {
         session.project.target().join("libfuzzer.a"),
     );
     session.run(&mut command).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::project::Project;
-
-    #[test]
-    fn the_reason_of_a_skip_is_found_in_a_record() {
-        assert_eq!(
-            skip_reason("skipped: no bpftrace"),
-            Some("skipped: no bpftrace")
-        );
-        let first = "            <system-err>skipped: not root</system-err>";
-        assert_eq!(skip_reason(first), Some("skipped: not root"));
-        assert_eq!(skip_reason("3 passed, 2 skipped: fine"), None);
-        assert_eq!(skip_reason("test a ... ok"), None);
-    }
-
-    #[test]
-    fn entities_are_read_once() {
-        assert_eq!(
-            unescape("&quot;a&quot; &amp;lt; &apos;b&apos;"),
-            "\"a\" &lt; 'b'"
-        );
-    }
-
-    #[test]
-    fn a_test_runner_without_a_summary_is_an_error() {
-        let project = Project::find();
-        let mut session = Session::new(&project, false);
-        let is_summary = |line: &str| line.contains("passed");
-        note_summary(&mut session, "1 passed\n2 passed\nbye\n", is_summary).unwrap();
-        assert!(note_summary(&mut session, "nothing\n", is_summary).is_err());
-        assert_eq!(session.into_notes(), ["2 passed"]);
-    }
 }
