@@ -120,8 +120,20 @@ fn deny(session: &mut Session<'_>) -> Result<()> {
 
 /// Each feature off and on by itself, without the dependents that would switch it on again.
 fn features(session: &mut Session<'_>) -> Result<()> {
-    let sets: [&[&str]; 5] = [
+    let sets: [&[&str]; 7] = [
         &["raptors-probes", "--no-default-features"],
+        &[
+            "raptors-probes",
+            "--no-default-features",
+            "--features",
+            "usdt-probes",
+        ],
+        &[
+            "raptors-probes",
+            "--no-default-features",
+            "--features",
+            "observer",
+        ],
         &["raptors-kernel", "--no-default-features"],
         &[
             "raptors-kernel",
