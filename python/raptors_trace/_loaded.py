@@ -63,7 +63,7 @@ def unwatch() -> None:
 
 
 def _creating(original: Callable[..., Any], report: Report) -> Callable[..., Any]:
-    def create_dynamic(*args: Any) -> Any:  # noqa: ANN401
+    def create_dynamic(*args: Any) -> Any:
         module = original(*args)
         report(None)
         return module
@@ -72,7 +72,7 @@ def _creating(original: Callable[..., Any], report: Report) -> Callable[..., Any
 
 
 def _executing(original: Callable[..., Any], report: Report) -> Callable[..., Any]:
-    def exec_dynamic(module: ModuleType) -> Any:  # noqa: ANN401
+    def exec_dynamic(module: ModuleType) -> Any:
         status = original(module)
         report(module)
         return status

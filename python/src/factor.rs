@@ -7,6 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyType};
+use raptors_kernel::{Dtype, set_factor_first_above};
 
 /// A factor as it was given, not yet rounded to the array's type.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +46,18 @@ impl Factor {
     }
 
     /// The factor for a float64 array.
-    pub fn double(self) -> f64 {
-        match self {
+    ///
+    /// # Errors
+    /// None but those of NumPy: see [`learn_nan_order`].
+    pub fn double(self, py: Python<'_>) -> PyResult<f64> {
+        let value = match self {
             Self::Single(value) => f64::from(value),
             Self::Double(value) => value,
+        };
+        if value.is_nan() {
+            learn_nan_order(py)?;
         }
+        Ok(value)
     }
 
     /// The factor for a float32 array, rounded to nearest as `numpy.float32(factor)` does.
@@ -58,17 +66,38 @@ impl Factor {
     /// Where a finite factor becomes infinite NumPy does the rounding, so that it warns or
     /// raises as `numpy.errstate(over=...)` says.
     pub fn single(self, py: Python<'_>) -> PyResult<f32> {
-        match self {
-            Self::Single(value) => Ok(value),
+        let value = match self {
+            Self::Single(value) => value,
             Self::Double(value) => {
                 let rounded = value as f32;
                 if rounded.is_infinite() && value.is_finite() {
                     py.import("numpy")?.call_method1("float32", (value,))?;
                 }
-                Ok(rounded)
+                rounded
             }
+        };
+        if value.is_nan() {
+            learn_nan_order(py)?;
         }
+        Ok(value)
     }
+}
+
+/// Before the first NaN factor: whose payload NaN × NaN keeps is asked of the NumPy at hand, as it
+/// depends on how NumPy was compiled.
+#[cold]
+fn learn_nan_order(py: Python<'_>) -> PyResult<()> {
+    static LEARNT: PyOnceLock<()> = PyOnceLock::new();
+    LEARNT
+        .get_or_try_init(py, || {
+            let (numpy, nan) = (py.import("numpy")?, py.import("raptors_trace._nan")?);
+            for (name, dtype) in [("float32", Dtype::Float32), ("float64", Dtype::Float64)] {
+                let above = nan.call_method1("factor_first_above", (numpy.getattr(name)?,))?;
+                set_factor_first_above(dtype, above.extract()?);
+            }
+            Ok(())
+        })
+        .copied()
 }
 
 fn is_float32(object: &Bound<'_, PyAny>) -> bool {

@@ -4,27 +4,33 @@
 
 mod array;
 mod convert;
+mod counters;
 mod factor;
 mod logging;
 mod ndarray;
 mod observe;
 mod scale;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
+use raptors_trace::cli::{self, Host};
 
 #[pymodule]
 mod _native {
     use super::*;
 
     #[pymodule_export]
-    use super::main;
-    #[pymodule_export]
     use super::array::Array;
     #[pymodule_export]
     use super::convert::from_numpy;
     #[pymodule_export]
+    use super::main;
+    #[pymodule_export]
     use super::observe::{
-        arm, disarm, document, finish_recording, lost, mark, rescan, start_recording, ticks,
+        arm, clock_read_ns, disarm, document, finish_recording, lost, mark, open_counters,
+        read_counters, read_recording, rescan, start_recording, ticks,
     };
     #[pymodule_export]
     use super::scale::{Choice, backends, last_choice, scale};
@@ -43,6 +49,10 @@ mod _native {
 
 /// Runs the command line `argv`, the command's name first, and returns its exit code.
 #[pyfunction]
-fn main(py: Python<'_>, argv: Vec<String>) -> i32 {
-    py.detach(|| raptors_trace::cli::main(argv))
+fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
+    let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
+    let host = Host {
+        python: Some(python).filter(|path| !path.as_os_str().is_empty()),
+    };
+    Ok(py.detach(|| cli::main_in(host, argv)))
 }

@@ -11,7 +11,9 @@ const VARIABLE: &str = "RAPTORS_LOG";
 /// # Errors
 /// None of its own: a filter that cannot be read is a RuntimeWarning, which `-W error` raises.
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
-    let Ok(text) = std::env::var(VARIABLE) else { return Ok(()) };
+    let Ok(text) = std::env::var(VARIABLE) else {
+        return Ok(());
+    };
     if text.is_empty() {
         return Ok(());
     }

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict};
+use pyo3::types::{PyCapsule, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
-use raptors_recording::{self as recording, Kind, Options, Writer, clock};
+use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
 
-/// The run file that is being written.
+use crate::counters;
+
+/// The run file that is being written, or was last.
 static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
 /// Whether ufunc loops are observed, so that those of later imports are too.
 static LOOPS: AtomicBool = AtomicBool::new(false);
@@ -18,7 +20,9 @@ static LOOPS: AtomicBool = AtomicBool::new(false);
 static ROUTINES: AtomicBool = AtomicBool::new(false);
 
 fn writer() -> PyResult<&'static Writer> {
-    let writer = WRITER.lock().map_or_else(|poisoned| *poisoned.into_inner(), |held| *held);
+    let writer = WRITER
+        .lock()
+        .map_or_else(|poisoned| *poisoned.into_inner(), |held| *held);
     writer.ok_or_else(|| PyRuntimeError::new_err("nothing is recorded: call start_recording first"))
 }
 
@@ -39,7 +43,10 @@ fn failed(error: &recording::Error) -> PyErr {
 /// file cannot be made or another one is being written.
 #[pyfunction]
 pub fn start_recording(path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyResult<()> {
-    let options = Options { limit_bytes, ahead_bytes };
+    let options = Options {
+        limit_bytes,
+        ahead_bytes,
+    };
     let writer = Writer::create(&path, options).map_err(|error| failed(&error))?;
     set_writer(Some(writer));
     hooks::record_into(writer).map_err(|error| PyOSError::new_err(error.to_string()))
@@ -49,7 +56,8 @@ pub fn start_recording(path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyR
 #[pyfunction]
 pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
     let writer = writer()?;
-    py.detach(|| writer.document(key, json)).map_err(|error| failed(&error))
+    py.detach(|| writer.document(key, json))
+        .map_err(|error| failed(&error))
 }
 
 /// Records a mark: a code and four numbers whose meaning the driver and the reader share.
@@ -64,8 +72,8 @@ pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
 #[pyfunction]
 pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
     let writer = writer()?;
-    set_writer(None);
-    py.detach(|| writer.finish()).map_err(|error| failed(&error))
+    py.detach(|| writer.finish())
+        .map_err(|error| failed(&error))
 }
 
 /// The clock of the records.
@@ -74,10 +82,66 @@ pub fn ticks() -> u64 {
     clock::ticks()
 }
 
+/// What one reading of the clock of the records costs, in nanoseconds.
+#[pyfunction]
+pub fn clock_read_ns(py: Python<'_>) -> f64 {
+    const READS: u32 = 20_000;
+    py.detach(|| {
+        // The first calibration waits a while: it is done before the clock is watched.
+        let unit = clock::calibrate();
+        let start = clock::ticks();
+        for _ in 1..READS {
+            std::hint::black_box(clock::ticks());
+        }
+        unit.nanoseconds(clock::ticks() - start) / f64::from(READS)
+    })
+}
+
+/// Starts the hardware counters of this process and of the threads it will start; None, or why
+/// there are none.
+#[pyfunction]
+pub fn open_counters() -> Option<String> {
+    counters::open().err()
+}
+
+/// Cycles, instructions, cache misses and data TLB misses so far, in user space; None for one that
+/// is not counted.
+#[pyfunction]
+pub fn read_counters() -> counters::Counts {
+    counters::read()
+}
+
 /// Records lost so far because the file was full or its growth too slow.
 #[pyfunction]
 pub fn lost() -> PyResult<u64> {
     Ok(writer()?.lost())
+}
+
+/// What a run file holds, for tests and for a look at it: a dict with `complete`, `lost`,
+/// `documents` (key and JSON text each) and `records` (tid, kind, depth, flags, site, start and
+/// duration in ticks, arguments), of each thread in the order in which the calls ended.
+#[pyfunction]
+pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
+    let reader = Reader::open(&path).map_err(|error| failed(&error))?;
+    let records = PyList::empty(py);
+    let mut full = Ok(());
+    let read = reader.for_each(|thread, r| {
+        let kind = format!("{:?}", r.kind).to_lowercase();
+        let row = (
+            thread.tid, kind, r.depth, r.flags, r.site, r.start, r.duration, r.args,
+        );
+        if full.is_ok() {
+            full = records.append(row);
+        }
+    });
+    read.map_err(|error| failed(&error))?;
+    full?;
+    let run = PyDict::new(py);
+    run.set_item("complete", reader.header().complete)?;
+    run.set_item("lost", reader.header().lost.total())?;
+    run.set_item("documents", reader.documents())?;
+    run.set_item("records", records)?;
+    Ok(run)
 }
 
 /// Switches the observers on that are asked for, and returns the report of each by its name: a
@@ -98,13 +162,19 @@ pub fn arm<'py>(
     let loaded = py.import("raptors_trace._loaded")?;
     if memory {
         // SAFETY: the pointer is NumPy's current handler, which lives for ever.
-        tell(&reports, "memory", unsafe { hooks::memory::arm(memory_handler(py)?) })?;
+        tell(&reports, "memory", unsafe {
+            hooks::memory::arm(memory_handler(py)?)
+        })?;
     }
     if kernel {
         tell(&reports, "kernel", Ok(hooks::kernel::arm()))?;
     }
     if loops {
-        tell(&reports, "loops", arm_loops(&loaded.call_method0("ufuncs")?)?)?;
+        tell(
+            &reports,
+            "loops",
+            arm_loops(&loaded.call_method0("ufuncs")?)?,
+        )?;
         LOOPS.store(true, Ordering::Relaxed);
     }
     if routines {
@@ -125,7 +195,8 @@ pub fn disarm(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     LOOPS.store(false, Ordering::Relaxed);
     ROUTINES.store(false, Ordering::Relaxed);
     hooks::touch::set(false);
-    py.import("raptors_trace._loaded")?.call_method0("unwatch")?;
+    py.import("raptors_trace._loaded")?
+        .call_method0("unwatch")?;
     tell(&reports, "routines", Ok(hooks::routines::disarm()))?;
     // SAFETY: the GIL is held, and `arm_loops` has made the ufuncs immortal.
     tell(&reports, "loops", Ok(unsafe { hooks::loops::disarm() }))?;
@@ -154,10 +225,10 @@ pub fn rescan(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 fn on_load(py: Python<'_>, module: Option<&Bound<'_, PyAny>>) {
     if let Err(error) = scan_loaded(py, module) {
-        let text = format!("an import could not be looked through: {error}");
+        let text = format!("calls of a module imported later may be missing: {error}");
         if let Ok(writer) = writer() {
             // The run file is the only place to say it; if that fails too, the run is lost anyway.
-            let _ = writer.document("warning", &serde_json::Value::from(text).to_string());
+            let _ = writer.document("warning", &serde_json::json!({ "text": text }).to_string());
         }
     }
 }
@@ -196,7 +267,13 @@ fn tell(
         Err(error) => serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
     };
     let json = json.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    reports.set_item(name, reports.py().import("json")?.call_method1("loads", (json,))?)
+    reports.set_item(
+        name,
+        reports
+            .py()
+            .import("json")?
+            .call_method1("loads", (json,))?,
+    )
 }
 
 /// Entry `index` of one of NumPy's tables of C functions.

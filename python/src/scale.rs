@@ -111,14 +111,14 @@ pub fn scale_array<'py>(
     let Some(out) = out else {
         let array = match source.run().dtype {
             Dtype::Float32 => fresh(py, source, factor.single(py)?, &request),
-            Dtype::Float64 => fresh(py, source, factor.double(), &request),
+            Dtype::Float64 => fresh(py, source, factor.double(py)?, &request),
         }?;
         return Ok(Bound::new(py, array)?.into_any());
     };
     let target = Target::of(out, source)?;
     match source.run().dtype {
         Dtype::Float32 => into(py, source.run(), factor.single(py)?, target.run, &request),
-        Dtype::Float64 => into(py, source.run(), factor.double(), target.run, &request),
+        Dtype::Float64 => into(py, source.run(), factor.double(py)?, target.run, &request),
     }?;
     Ok(out.clone())
 }
@@ -140,14 +140,17 @@ pub fn scale_inplace(
     }
     match array.run().dtype {
         Dtype::Float32 => in_place(py, array.run(), factor.single(py)?, &request),
-        Dtype::Float64 => in_place(py, array.run(), factor.double(), &request),
+        Dtype::Float64 => in_place(py, array.run(), factor.double(py)?, &request),
     }
 }
 
 fn request(backend: Option<&str>, threads: Option<usize>) -> PyResult<Request> {
     let backend = match backend {
         None => None,
-        Some(name) => Some(name.parse().map_err(|error: kernel::Error| refused(&error))?),
+        Some(name) => Some(
+            name.parse()
+                .map_err(|error: kernel::Error| refused(&error))?,
+        ),
     };
     Ok(Request { backend, threads })
 }
@@ -171,10 +174,17 @@ where
 {
     // SAFETY: see `Run::elements`; the caller holds the array.
     let elements = unsafe { source.run().elements::<T>() };
-    let result = detached(py, elements.len(), || kernel::scaled(elements, factor, request));
+    let result = detached(py, elements.len(), || {
+        kernel::scaled(elements, factor, request)
+    });
     let (buffer, choice) = result.map_err(|error| refused(&error))?;
     LAST.set(Some(choice));
-    Ok(Array::on(buffer, source.lengths().clone(), source.order(), Memory::Own))
+    Ok(Array::on(
+        buffer,
+        source.lengths().clone(),
+        source.order(),
+        Memory::Own,
+    ))
 }
 
 fn into<T: Element>(
@@ -190,8 +200,9 @@ fn into<T: Element>(
     // SAFETY: see `Run::elements`; the caller holds both arrays, and `Target::of` has refused
     // memory that overlaps.
     let (source, target) = unsafe { (source.elements::<T>(), target.elements_mut::<T>()) };
-    let result =
-        detached(py, source.len(), || kernel::scale(source, factor, target, request));
+    let result = detached(py, source.len(), || {
+        kernel::scale(source, factor, target, request)
+    });
     LAST.set(Some(result.map_err(|error| refused(&error))?));
     Ok(())
 }
@@ -200,14 +211,20 @@ fn in_place<T: Element>(py: Python<'_>, run: Run, factor: T, request: &Request) 
     // SAFETY: see `Run::elements`; the caller holds the array and has seen it writeable.
     let elements = unsafe { run.elements_mut::<T>() };
     let len = elements.len();
-    let result = detached(py, len, || kernel::scale_in_place(elements, factor, request));
+    let result = detached(py, len, || {
+        kernel::scale_in_place(elements, factor, request)
+    });
     LAST.set(Some(result.map_err(|error| refused(&error))?));
     Ok(())
 }
 
 /// Runs `work`, without the GIL if there are enough elements.
 fn detached<R: Send>(py: Python<'_>, len: usize, work: impl FnOnce() -> R + Send) -> R {
-    if len >= GIL_RELEASE_SIZE { py.detach(work) } else { work() }
+    if len >= GIL_RELEASE_SIZE {
+        py.detach(work)
+    } else {
+        work()
+    }
 }
 
 impl Run {
@@ -244,7 +261,9 @@ impl Target {
     fn of(out: &Bound<'_, PyAny>, source: &Array) -> PyResult<Self> {
         if let Ok(array) = out.cast::<Array>() {
             let out = array.get();
-            check_dtype(Some(out.run().dtype), source, || out.run().dtype.name().into())?;
+            check_dtype(Some(out.run().dtype), source, || {
+                out.run().dtype.name().into()
+            })?;
             check_shape(out.lengths(), source)?;
             check_order(out.order(), None, source)?;
             return Self::checked(out.run(), out.writeable(array.py()), source);
@@ -269,8 +288,12 @@ impl Target {
         let from = source.run();
         if run.data != from.data && run.overlaps(&from) {
             let (out, from) = (run.data.addr().get(), from.data.addr().get());
-            let (bytes, side) = (out.abs_diff(from), if out > from { "after" } else { "before" });
-            let given = format!("memory that overlaps it in part, starting {bytes} bytes {side} it");
+            let (bytes, side) = (
+                out.abs_diff(from),
+                if out > from { "after" } else { "before" },
+            );
+            let given =
+                format!("memory that overlaps it in part, starting {bytes} bytes {side} it");
             return Err(misfit("the array's own memory or apart from it", &given));
         }
         Ok(Self { run })
@@ -287,7 +310,9 @@ fn check_dtype(
         return Ok(());
     }
     let (taken, given) = (taken.name(), name());
-    Err(PyTypeError::new_err(format!("out has to be {taken} as the array is, got {given}")))
+    Err(PyTypeError::new_err(format!(
+        "out has to be {taken} as the array is, got {given}"
+    )))
 }
 
 fn check_shape(given: &[numpy::npyffi::npy_intp], source: &Array) -> PyResult<()> {
@@ -295,18 +320,30 @@ fn check_shape(given: &[numpy::npyffi::npy_intp], source: &Array) -> PyResult<()
         return Ok(());
     }
     let taken: &Shape = source.lengths();
-    Err(misfit(&format!("of shape {}", show(taken)), &format!("shape {}", show(given))))
+    Err(misfit(
+        &format!("of shape {}", show(taken)),
+        &format!("shape {}", show(given)),
+    ))
 }
 
 fn check_order(given: Order, obstacle: Option<&str>, source: &Array) -> PyResult<()> {
     if let Some(obstacle) = obstacle {
         let given = format!("one that is {obstacle}");
-        return Err(misfit("contiguous, aligned and in native byte order", &given));
+        return Err(misfit(
+            "contiguous, aligned and in native byte order",
+            &given,
+        ));
     }
     if given.agrees(source.order()) {
         return Ok(());
     }
-    let name = |order: Order| if order.c { "C-contiguous" } else { "F-contiguous" };
+    let name = |order: Order| {
+        if order.c {
+            "C-contiguous"
+        } else {
+            "F-contiguous"
+        }
+    };
     let taken = format!("{} as the array is", name(source.order()));
     Err(misfit(&taken, &format!("an {} one", name(given))))
 }

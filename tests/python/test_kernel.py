@@ -125,7 +125,7 @@ def test_every_backend_computes_the_ordinary_values_exactly(backend, dtype):
             got = call()
         except ValueError as error:
             # A routine such as cblas_sscal knows one of the two ways only, and says so.
-            assert "works" in str(error), f"{backend} {place}: {error}"
+            assert "works" in str(error), f"{backend} {place}: {error}"  # noqa: PT017
             continue
         assert_same_bits(got, expected)
         assert kernel.last_choice().backend == backend
@@ -449,7 +449,7 @@ def test_an_out_that_does_not_fit_says_what_was_given_and_what_is_taken(out, err
 )
 def test_other_types_are_refused_with_the_mend(dtype):
     a = np.zeros(3, dtype=dtype)
-    message = rf"takes float32 or float64, got .*; convert with a\.astype\(np\.float64\)"
+    message = r"takes float32 or float64, got .*; convert with a\.astype\(np\.float64\)"
     with pytest.raises(TypeError, match=message) as caught:
         kernel.from_numpy(a)
     assert str(a.dtype) in str(caught.value)
