@@ -24,8 +24,10 @@ pub struct Session<'a> {
 pub struct Failed {
     line: String,
     status: ExitStatus,
-    /// Both of its streams, in the order of their lines; empty when they were shown already.
-    output: String,
+    /// Both of its streams, in the order of their lines.
+    pub output: String,
+    /// Whether that was shown as it came.
+    shown: bool,
 }
 
 impl<'a> Session<'a> {
@@ -100,7 +102,8 @@ impl<'a> Session<'a> {
         Err(Failed {
             line,
             status,
-            output: if live { String::new() } else { output },
+            output,
+            shown: live,
         }
         .into())
     }
@@ -136,10 +139,15 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
+/// The failed program that `error` is about, if there is one.
+pub fn failed(error: &anyhow::Error) -> Option<&Failed> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
 /// The output of the program that `error` is about, if there is one and it was not shown yet.
 pub fn output_of(error: &anyhow::Error) -> Option<&str> {
-    let failed: &Failed = error.chain().find_map(|cause| cause.downcast_ref())?;
-    (!failed.output.is_empty()).then_some(failed.output.as_str())
+    let failed = failed(error).filter(|failed| !failed.shown && !failed.output.is_empty());
+    failed.map(|failed| failed.output.as_str())
 }
 
 /// `command` as one would type it.

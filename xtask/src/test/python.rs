@@ -57,11 +57,10 @@ fn pytest(session: &mut Session<'_>) -> Result<()> {
     let mut python = session.project.python();
     // -rs prints the reason of every skip.
     python.args(["-m", "pytest", "-rs", "tests/python"]);
-    let output = runner::run(session, &mut python)?;
+    let is_summary = |line: &str| line.starts_with("==") && line.contains(" in ");
+    let output = runner::run(session, &mut python, is_summary)?;
     for line in output.lines().filter(|line| line.starts_with("SKIPPED ")) {
         session.note(line);
     }
-    runner::note_summary(session, &output, |line| {
-        line.starts_with("==") && line.contains(" in ")
-    })
+    Ok(())
 }

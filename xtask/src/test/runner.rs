@@ -7,30 +7,32 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::machine;
-use crate::session::Session;
+use crate::session::{self, Session};
 
-/// Runs a test runner, its output shown as it comes.
+/// Runs a test runner, its output shown as it comes, and returns that. The last line that
+/// `is_summary` is repeated at the end, of a failure too; without one nothing is known to have run.
 ///
 /// A test that wants a tool or a right fails under `CI` where it would skip itself otherwise. That is
 /// meant for machines where both can be had, so on the others the tests do not see the variable.
-pub fn run(session: &mut Session<'_>, command: &mut Command) -> Result<String> {
+pub fn run(
+    session: &mut Session<'_>,
+    command: &mut Command,
+    is_summary: impl Fn(&str) -> bool,
+) -> Result<String> {
     if !machine::has_to_have_everything() {
         command.env_remove("CI");
     }
-    session.run_live(command)
-}
-
-/// Repeats the last line of a test runner that `is_summary`; none means that it tested nothing.
-pub fn note_summary(
-    session: &mut Session<'_>,
-    output: &str,
-    is_summary: impl Fn(&str) -> bool,
-) -> Result<()> {
-    let Some(line) = output.lines().rfind(|line| is_summary(line)) else {
-        bail!("the test runner printed no summary, so nothing is known to have run");
+    let result = session.run_live(command);
+    let output = match &result {
+        Ok(output) => output.as_str(),
+        Err(error) => session::failed(error).map_or("", |failed| failed.output.as_str()),
     };
-    session.note(line.trim());
-    Ok(())
+    match output.lines().rfind(|line| is_summary(line)) {
+        Some(line) => session.note(line.trim()),
+        None if result.is_ok() => bail!("the test runner printed no summary: did anything run?"),
+        None => {}
+    }
+    result
 }
 
 /// Repeats the reasons of the tests that skipped themselves, from nextest's own record: it does
@@ -100,12 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn a_test_runner_without_a_summary_is_an_error() {
+    fn the_last_summary_is_noted_of_failures_too_and_none_is_an_error() {
         let project = Project::find();
         let mut session = Session::new(&project, false);
-        let is_summary = |line: &str| line.contains("passed");
-        note_summary(&mut session, "1 passed\n2 passed\nbye\n", is_summary).unwrap();
-        assert!(note_summary(&mut session, "nothing\n", is_summary).is_err());
-        assert_eq!(session.into_notes(), ["2 passed"]);
+        let mut shell = |script: &str| {
+            let mut command = Command::new("sh");
+            run(&mut session, command.args(["-c", script]), |line| {
+                line.contains("passed")
+            })
+            .is_ok()
+        };
+        assert!(shell("echo 1 passed; echo 2 passed; echo bye"));
+        assert!(!shell("echo 3 passed, 1 failed; exit 1"));
+        assert!(!shell("echo nothing"));
+        assert_eq!(session.into_notes(), ["2 passed", "3 passed, 1 failed"]);
     }
 }
