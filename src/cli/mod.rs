@@ -1,12 +1,113 @@
-//! The command `raptors-trace`.
+//! The command `raptors-trace`: reads its command line, has the work done, prints the result.
+//!
+//! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
+mod args;
 pub mod options;
+mod terminal;
 
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
+
+use crate::analysis;
+use crate::comparison::Comparison;
+use crate::error::{Error, Exit};
+use crate::report::{self, TextOptions};
+use crate::run;
+use options::{Job, OutputOptions, Source};
+
+/// Set by whoever starts the command inside a Python: that interpreter's path.
+const HOST_VARIABLE: &str = "RAPTORS_TRACE_HOST_PYTHON";
 
 /// What started the command, where that says something about the interpreter to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// The interpreter that runs the console script; `None` for the plain binary.
     pub python: Option<PathBuf>,
+}
+
+/// Runs a command line, program name first, and returns the exit code. The host's interpreter is taken from
+/// `RAPTORS_TRACE_HOST_PYTHON`.
+pub fn main(args: impl IntoIterator<Item = impl Into<OsString>>) -> i32 {
+    let python = std::env::var_os(HOST_VARIABLE)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    main_in(Host { python }, args)
+}
+
+/// [`main`] with a host that is known.
+pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) -> i32 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let job = match args::parse(&args, host) {
+        Ok(job) => job,
+        Err(error) => {
+            // Help into a closed pipe is nobody's failure.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    match execute(&job) {
+        Ok(()) => Exit::Done as i32,
+        Err(error) => {
+            // Where standard error is closed, the exit code still says it.
+            let _ = std::io::stderr().write_all(error.report().as_bytes());
+            error.exit_code() as i32
+        }
+    }
+}
+
+fn execute(job: &Job) -> Result<(), Error> {
+    let comparison = match &job.source {
+        Source::File(file) => analysis::read(file)?,
+        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(job.output.quiet))?,
+    };
+    print(&rendered(&comparison, &job.output)?)?;
+    judge(&comparison, matches!(job.source, Source::Run(_)))
+}
+
+fn rendered(comparison: &Comparison, output: &OutputOptions) -> Result<String, Error> {
+    if output.json {
+        let json = serde_json::to_string_pretty(comparison)
+            .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
+        return Ok(json + "\n");
+    }
+    let options = TextOptions {
+        width: terminal::width(),
+        color: !output.no_color && terminal::color(),
+        unicode: terminal::unicode(),
+        part: output.part,
+    };
+    Ok(report::text(comparison, &options))
+}
+
+/// Prints to standard output. A reader that went away has seen enough.
+fn print(text: &str) -> Result<(), Error> {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new("the result cannot be written to standard output").caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the exit code has to say of a comparison that was shown.
+fn judge(comparison: &Comparison, new: bool) -> Result<(), Error> {
+    if let Some(control) = comparison.controls.iter().find(|control| !control.ok) {
+        let sentence = format!(
+            "the {} observers did not see `{}`, so no count of theirs is proved",
+            control.engine, control.name
+        );
+        return Err(Error::new(sentence)
+            .mend("report it with the header above: this NumPy calls its BLAS in a way that is not observed yet")
+            .exit(Exit::NothingObserved));
+    }
+    if new && !comparison.complete {
+        return Err(Error::new("the run was cut short"));
+    }
+    Ok(())
 }

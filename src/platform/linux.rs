@@ -8,6 +8,9 @@ use super::Caches;
 /// Below the home directory, by the XDG convention.
 pub const HOME_CACHE: &str = ".cache";
 
+/// What an unset locale means.
+pub const UTF8_BY_DEFAULT: bool = false;
+
 pub fn cpu_name() -> Option<String> {
     cpu_name_of(&fs::read_to_string("/proc/cpuinfo").ok()?)
 }

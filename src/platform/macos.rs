@@ -59,6 +59,9 @@ fn text(name: &str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
+/// What an unset locale means.
+pub const UTF8_BY_DEFAULT: bool = true;
+
 pub fn cpu_name() -> Option<String> {
     text("machdep.cpu.brand_string")
 }

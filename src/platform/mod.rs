@@ -30,6 +30,9 @@ pub struct Caches {
     pub l3: Option<u64>,
 }
 
+/// Whether a terminal shows UTF-8 where no locale is set.
+pub const UTF8_BY_DEFAULT: bool = system::UTF8_BY_DEFAULT;
+
 /// Marketing name of the processor, or what can be said instead.
 pub fn cpu_name() -> String {
     system::cpu_name().unwrap_or_else(|| format!("unknown {} processor", std::env::consts::ARCH))

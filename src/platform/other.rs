@@ -5,6 +5,9 @@ use super::Caches;
 /// Below the home directory.
 pub const HOME_CACHE: &str = ".cache";
 
+/// What an unset locale means.
+pub const UTF8_BY_DEFAULT: bool = false;
+
 pub fn cpu_name() -> Option<String> {
     None
 }

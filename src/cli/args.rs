@@ -1,0 +1,344 @@
+//! The command line as clap reads it, and its way to validated options. Nothing here touches the system.
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use super::Host;
+use super::options::{CompareOptions, Dtype, Job, OutputOptions, Part, Shape, Source, Subject};
+
+/// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
+#[derive(Debug, Parser)]
+#[command(
+    name = "raptors-trace",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare two sides: who wins, by how much, in which phase, through which calls
+    ///
+    /// Without options: NumPy's `a * 2.5` against Raptors' `scale`, float32, 512² 1024² 2048², the operation alone and
+    /// the round trip. `--setup`, `--a` and `--b` take any two Python statements.
+    Compare(CompareArgs),
+    /// Show only where the time of one operation goes, from a new run or a saved one
+    Phases(PartArgs),
+    /// Show only the calls of one operation, with all that is known of each, from a new run or a saved one
+    Calls(PartArgs),
+    /// Show a saved run
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct CompareArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct PartArgs {
+    /// A saved run; without it, a new one is made
+    #[arg(value_name = "FILE", conflicts_with = "subject")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    subject: SubjectArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The run file that `--save` wrote
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "subject", multiple = true)]
+struct SubjectArgs {
+    /// Sizes: n for n × n, or lengths as in 512x1024; several with commas [default: 512,1024,2048]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    size: Vec<Shape>,
+    /// Element types, several with commas [default: float32]
+    #[arg(long, value_name = "DTYPES", value_delimiter = ',', value_enum)]
+    dtype: Vec<Dtype>,
+    /// Unobserved seconds per size, both sides together
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    time: Option<Duration>,
+    /// Python run once per side before its statement; knows np, kernel, rng, shape, size and dtype
+    #[arg(long, value_name = "PYTHON", value_parser = statement, requires_all = ["a", "b"])]
+    setup: Option<String>,
+    /// Statement of side A, the reference [default: a * 2.5]
+    #[arg(long, value_name = "PYTHON", value_parser = statement, allow_hyphen_values = true)]
+    a: Option<String>,
+    /// Statement of side B [default: r.scale(2.5)]
+    #[arg(long, value_name = "PYTHON", value_parser = statement, allow_hyphen_values = true)]
+    b: Option<String>,
+    /// What side A is called
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name_a: Option<String>,
+    /// What side B is called
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name_b: Option<String>,
+    /// The statements write into their operand; `s` alternates 2.0 and 0.5
+    #[arg(long)]
+    in_place: bool,
+    /// Compare even where the two sides give different values
+    #[arg(long)]
+    allow_different: bool,
+    /// Threads the Raptors kernel may use (RAPTORS_THREADS); 1 means one
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroU32>,
+    /// Keep the run, to `show` it later
+    #[arg(long, value_name = "FILE.rtrace")]
+    save: Option<PathBuf>,
+    /// The Python that runs both sides [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print without colour (also NO_COLOR=1, or where the output is no terminal)
+    #[arg(long)]
+    no_color: bool,
+    /// Show no progress
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more about what is done
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    const DAY: f64 = 86_400.0;
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= DAY => Ok(Duration::from_secs_f64(seconds)),
+        Ok(_) => Err("give more than 0 seconds and at most a day (86400)".to_owned()),
+        Err(_) => Err("give a number of seconds, as in 4 or 0.5".to_owned()),
+    }
+}
+
+fn statement(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; give a Python statement".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is empty; give a name".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Reads a command line, program name first.
+///
+/// # Errors
+/// What clap finds wrong, and what only makes no sense together; also help and version, which clap treats as errors
+/// that go to standard output.
+pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
+    let line = CommandLine::try_parse_from(args)?;
+    let command: Vec<String> = args
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let (file, subject, output, part) = match line.command {
+        Command::Compare(args) => (None, Some(args.subject), args.output, Part::All),
+        Command::Phases(args) => (args.file, Some(args.subject), args.output, Part::Phases),
+        Command::Calls(args) => (args.file, Some(args.subject), args.output, Part::Calls),
+        Command::Show(args) => (Some(args.file), None, args.output, Part::All),
+    };
+    let source = match (file, subject) {
+        (Some(file), _) => Source::File(file),
+        (None, Some(subject)) => {
+            Source::Run(Box::new(options(subject, output.verbose, host, command)?))
+        }
+        (None, None) => unreachable!("show has a file"),
+    };
+    let output = OutputOptions {
+        json: output.json,
+        no_color: output.no_color,
+        quiet: output.quiet,
+        part,
+    };
+    Ok(Job { source, output })
+}
+
+fn options(
+    args: SubjectArgs,
+    verbose: bool,
+    host: Host,
+    command: Vec<String>,
+) -> Result<CompareOptions, clap::Error> {
+    let own_arrays = args.setup.is_some() && args.size.is_empty();
+    if own_arrays && !args.dtype.is_empty() {
+        let what = "--dtype needs --size where --setup makes the arrays: without a size there is no `dtype` in it";
+        return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+    }
+    let or = |given: bool, default: &[&str]| -> Vec<Shape> {
+        if given || own_arrays {
+            Vec::new()
+        } else {
+            default.iter().filter_map(|n| n.parse().ok()).collect()
+        }
+    };
+    let default_shapes = or(!args.size.is_empty(), &["512", "1024", "2048"]);
+    let shapes = if args.size.is_empty() {
+        default_shapes
+    } else {
+        args.size
+    };
+    let dtypes = match (own_arrays, args.dtype.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, true) => vec![Dtype::Float32],
+        (false, false) => args.dtype,
+    };
+    let subject = Subject {
+        setup: args.setup,
+        a: args.a,
+        b: args.b,
+        name_a: args.name_a,
+        name_b: args.name_b,
+        in_place: args.in_place,
+    };
+    Ok(CompareOptions {
+        subject,
+        shapes,
+        dtypes,
+        time: args.time,
+        save: args.save,
+        python: args.python,
+        host,
+        threads: args.threads,
+        allow_different: args.allow_different,
+        verbose,
+        command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &[&str]) -> Result<Job, clap::Error> {
+        let args: Vec<OsString> = std::iter::once("raptors-trace")
+            .chain(line.iter().copied())
+            .map(Into::into)
+            .collect();
+        parse(&args, Host::default())
+    }
+
+    fn run(line: &[&str]) -> CompareOptions {
+        match parsed(line).unwrap().source {
+            Source::Run(options) => *options,
+            Source::File(file) => panic!("a file: {}", file.display()),
+        }
+    }
+
+    fn refusal(line: &[&str]) -> String {
+        let error = parsed(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn without_options_it_is_the_main_job() {
+        let options = run(&["compare"]);
+        assert!(options.subject.is_main_job());
+        let shapes: Vec<String> = options.shapes.iter().map(Shape::to_string).collect();
+        assert_eq!(shapes, ["512 × 512", "1024 × 1024", "2048 × 2048"]);
+        assert_eq!(options.dtypes, [Dtype::Float32]);
+        assert_eq!(options.command, ["raptors-trace", "compare"]);
+    }
+
+    #[test]
+    fn sizes_and_dtypes_are_lists() {
+        let options = run(&[
+            "compare",
+            "--size",
+            "512,4x3x2,7x",
+            "--dtype",
+            "float32,float64",
+            "--time",
+            "0.5",
+        ]);
+        let lengths: Vec<&[u64]> = options.shapes.iter().map(Shape::lengths).collect();
+        assert_eq!(lengths, [&[512, 512][..], &[4, 3, 2], &[7]]);
+        assert_eq!(options.dtypes, [Dtype::Float32, Dtype::Float64]);
+        assert_eq!(options.time, Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_setup_makes_its_own_arrays_unless_a_size_is_given() {
+        let custom = ["compare", "--setup", "x = 1", "--a", "-x", "--b", "x"];
+        let options = run(&custom);
+        assert!(options.shapes.is_empty() && options.dtypes.is_empty());
+        let options = run(&[&custom[..], &["--size", "8"]].concat());
+        assert_eq!(
+            (options.shapes.len(), options.dtypes),
+            (1, vec![Dtype::Float32])
+        );
+        assert!(
+            refusal(&[&custom[..], &["--dtype", "float64"]].concat())
+                .contains("--dtype needs --size")
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error_that_says_so() {
+        assert!(
+            refusal(&["compare", "--size", "0"]).contains("a size of 0 leaves nothing to measure")
+        );
+        assert!(refusal(&["compare", "--size", "big"]).contains("`big` is not a size"));
+        assert!(
+            refusal(&["compare", "--size", "9999999999999"])
+                .contains("more elements than any memory holds")
+        );
+        assert!(refusal(&["compare", "--dtype", "int8"]).contains("float64"));
+        assert!(refusal(&["compare", "--time", "0"]).contains("more than 0 seconds"));
+        assert!(refusal(&["compare", "--time", "nan"]).contains("more than 0 seconds"));
+        assert!(refusal(&["compare", "--setup", "x = 1"]).contains("--a"));
+        assert!(refusal(&["compare", "--a", " "]).contains("it is empty"));
+        assert!(refusal(&["compare", "--threads", "0"]).contains("--threads"));
+        assert!(refusal(&["phases", "x.rtrace", "--size", "8"]).contains("cannot be used with"));
+        assert!(refusal(&["show"]).contains("FILE"));
+        assert!(refusal(&["frobnicate"]).contains("frobnicate"));
+    }
+
+    #[test]
+    fn a_part_is_shown_of_a_new_run_or_of_a_file() {
+        let job = parsed(&["calls", "x.rtrace", "--json"]).unwrap();
+        assert_eq!(
+            (job.source, job.output.part),
+            (Source::File("x.rtrace".into()), Part::Calls)
+        );
+        assert!(matches!(
+            parsed(&["phases"]).unwrap().source,
+            Source::Run(_)
+        ));
+    }
+}
