@@ -82,40 +82,36 @@ macro_rules! cstr {
 
 /// Every leaf with its name: the one list that parsing, showing and the probes use.
 macro_rules! leaves {
-    ($($name:literal => $leaf:expr),+ $(,)?) => {
-        /// One name of each backend, in the order whole, chunked, parallel.
-        const NAMES: &[(Leaf, [&CStr; 3])] = &[$(
-            ($leaf, const {
-                [cstr!($name), cstr!("chunked:", $name), cstr!("parallel:", $name)]
-            }),
-        )+];
+    ($($name:literal => [$($leaf:tt)+]),+ $(,)?) => {
+        /// Every leaf there is a name for.
+        const LEAVES: &[Leaf] = &[$($($leaf)+),+];
+
+        /// The names of a leaf: whole, chunked, parallel.
+        fn names(leaf: Leaf) -> &'static [&'static CStr; 3] {
+            match leaf {
+                $($($leaf)+ => const {
+                    &[cstr!($name), cstr!("chunked:", $name), cstr!("parallel:", $name)]
+                }),+
+            }
+        }
     };
 }
 
 leaves! {
-    "scalar" => Leaf::Scalar,
-    "simd" => Leaf::Simd(None),
-    "simd:avx512" => Leaf::Simd(Some(Isa::Avx512)),
-    "simd:avx2" => Leaf::Simd(Some(Isa::Avx2)),
-    "simd:sse2" => Leaf::Simd(Some(Isa::Sse2)),
-    "simd:neon" => Leaf::Simd(Some(Isa::Neon)),
-    "accelerate" => Leaf::Accelerate(None),
-    "accelerate:vDSP_vsmul" => Leaf::Accelerate(Some(AccelerateRoutine::Vsmul)),
-    "accelerate:vDSP_vsmsa" => Leaf::Accelerate(Some(AccelerateRoutine::Vsmsa)),
-    "accelerate:catlas_saxpby" => Leaf::Accelerate(Some(AccelerateRoutine::Axpby)),
-    "accelerate:cblas_sscal" => Leaf::Accelerate(Some(AccelerateRoutine::Scal)),
-    "openblas" => Leaf::OpenBlas(None),
-    "openblas:cblas_somatcopy" => Leaf::OpenBlas(Some(OpenBlasRoutine::Omatcopy)),
-    "openblas:cblas_sscal" => Leaf::OpenBlas(Some(OpenBlasRoutine::Scal)),
-}
-
-/// The names of a leaf: whole, chunked, parallel.
-fn names(leaf: Leaf) -> &'static [&'static CStr; 3] {
-    // A search of a dozen entries, and only for what was asked for by name: see `name_c`.
-    match NAMES.iter().find(|(listed, _)| *listed == leaf) {
-        Some((_, names)) => names,
-        None => unreachable!("every leaf is listed"),
-    }
+    "scalar" => [Leaf::Scalar],
+    "simd" => [Leaf::Simd(None)],
+    "simd:avx512" => [Leaf::Simd(Some(Isa::Avx512))],
+    "simd:avx2" => [Leaf::Simd(Some(Isa::Avx2))],
+    "simd:sse2" => [Leaf::Simd(Some(Isa::Sse2))],
+    "simd:neon" => [Leaf::Simd(Some(Isa::Neon))],
+    "accelerate" => [Leaf::Accelerate(None)],
+    "accelerate:vDSP_vsmul" => [Leaf::Accelerate(Some(AccelerateRoutine::Vsmul))],
+    "accelerate:vDSP_vsmsa" => [Leaf::Accelerate(Some(AccelerateRoutine::Vsmsa))],
+    "accelerate:catlas_saxpby" => [Leaf::Accelerate(Some(AccelerateRoutine::Axpby))],
+    "accelerate:cblas_sscal" => [Leaf::Accelerate(Some(AccelerateRoutine::Scal))],
+    "openblas" => [Leaf::OpenBlas(None)],
+    "openblas:cblas_somatcopy" => [Leaf::OpenBlas(Some(OpenBlasRoutine::Omatcopy))],
+    "openblas:cblas_sscal" => [Leaf::OpenBlas(Some(OpenBlasRoutine::Scal))],
 }
 
 fn utf8(name: &'static CStr) -> &'static str {
@@ -146,12 +142,11 @@ impl Backend {
     /// Its name as the probes carry it.
     pub fn name_c(self) -> &'static CStr {
         match self {
-            Backend::SIMD => c"simd",
-            Backend::CHUNKED => c"chunked",
-            Backend::PARALLEL => c"parallel",
             Backend::Whole(leaf) => names(leaf)[0],
-            Backend::Chunked(leaf) => names(leaf.unwrap_or(Leaf::Simd(None)))[1],
-            Backend::Parallel(leaf) => names(leaf.unwrap_or(Leaf::Simd(None)))[2],
+            Backend::Chunked(None) => c"chunked",
+            Backend::Chunked(Some(leaf)) => names(leaf)[1],
+            Backend::Parallel(None) => c"parallel",
+            Backend::Parallel(Some(leaf)) => names(leaf)[2],
         }
     }
 
@@ -162,7 +157,7 @@ impl Backend {
 
     /// Every backend there is a name for, on this machine or not.
     pub fn all() -> Vec<Backend> {
-        let leaves = || NAMES.iter().map(|(leaf, _)| *leaf);
+        let leaves = || LEAVES.iter().copied();
         let mut all: Vec<_> = leaves().map(Backend::Whole).collect();
         all.push(Backend::CHUNKED);
         all.extend(leaves().map(|leaf| Backend::Chunked(Some(leaf))));

@@ -140,7 +140,9 @@ fn copied<V: Copy>(result: &Result<V, Error>) -> Result<V, Error> {
     }
 }
 
-/// Decides the backend, the loop and the threads of a call.
+/// Decides the backend, the loop and the threads of a call. Out of line, so that the loops' callers
+/// are compiled alike with and without probes.
+#[inline(never)]
 pub(crate) fn plan<T: Element>(
     request: &Request,
     place: Place,

@@ -8,8 +8,9 @@
 
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use crate::loops::flags;
 use crate::platform::{self, Affinity};
 
 /// A pool of `threads` threads, the caller being one of them.
@@ -85,15 +86,21 @@ pub(crate) fn usable_threads() -> usize {
 
 impl Pool {
     /// Runs `work` on the caller (thread 0) and on at most `pieces` − 1 other threads of the pool;
-    /// returns when all are done. `work` is given what tells its thread's number.
+    /// returns when all are done. `work` is given what tells its thread's number. Floating-point
+    /// flags that other threads raised are then raised on the caller too.
     pub(crate) fn run(&self, pieces: usize, work: impl Fn(fn() -> u32) + Sync) {
         let helpers = pieces.saturating_sub(1).min(self.threads - 1);
+        let raised = AtomicU64::new(0);
+        let (raised, work) = (&raised, &work);
         self.workers.in_place_scope(|scope| {
             for _ in 0..helpers {
-                scope.spawn(|_| work(worker));
+                scope.spawn(move |_| {
+                    raised.fetch_or(flags::collect(|| work(worker)), Ordering::Relaxed);
+                });
             }
             work(|| 0);
         });
+        flags::raise(raised.load(Ordering::Relaxed));
     }
 }
 

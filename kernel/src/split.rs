@@ -87,6 +87,7 @@ impl<T: Element> Pieces<T> {
     }
 
     /// Takes pieces until none is left; `thread` tells on which thread.
+    #[inline(never)]
     fn work(&self, thread: impl Fn() -> u32) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);

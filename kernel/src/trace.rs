@@ -36,6 +36,8 @@ mod probes {
 }
 
 use std::ffi::CStr;
+#[cfg(feature = "spans")]
+use std::mem::ManuallyDrop;
 
 use crate::choice::Choice;
 
@@ -44,16 +46,31 @@ use crate::choice::Choice;
 macro_rules! span {
     ($($fields:tt)*) => {{
         use tracing::level_filters::LevelFilter;
-        if LevelFilter::current() < LevelFilter::TRACE {
+        let entered = if LevelFilter::current() < LevelFilter::TRACE {
             None
         } else {
-            cold(|| Some(tracing::trace_span!(target: "raptors", $($fields)*).entered()))
-        }
+            cold(|| Some(Box::new(tracing::trace_span!(target: "raptors", $($fields)*).entered())))
+        };
+        Span(ManuallyDrop::new(entered))
     }};
 }
 
+/// A span that is entered while this lives, if somebody listens. A box, so that with no listener
+/// it is one null pointer to set and to test.
 #[cfg(feature = "spans")]
-type Span = Option<tracing::span::EnteredSpan>;
+struct Span(ManuallyDrop<Option<Box<tracing::span::EnteredSpan>>>);
+
+#[cfg(feature = "spans")]
+impl Drop for Span {
+    // The drop of an Option<Box<…>> may be compiled as a call; this is one comparison.
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            // SAFETY: dropped here only, once.
+            cold(|| unsafe { ManuallyDrop::drop(&mut self.0) });
+        }
+    }
+}
 
 #[cfg(feature = "spans")]
 #[cold]
@@ -65,7 +82,11 @@ fn cold<T>(make: impl FnOnce() -> T) -> T {
 /// The spans compiled out: the fields are still type-checked.
 #[cfg(not(feature = "spans"))]
 macro_rules! span {
-    ($name:literal, $($field:ident = $value:expr),* $(,)?) => {{ $(let _ = &$value;)* }};
+    ($name:literal, $($field:ident = $value:expr),* $(,)?) => {{
+        if false {
+            $(let _ = &$value;)*
+        }
+    }};
 }
 
 #[cfg(not(feature = "spans"))]

@@ -84,3 +84,40 @@ pub fn own_backends() -> Vec<Backend> {
     });
     backends
 }
+
+/// Leaves a test out with its printed reason; under CI, where everything is installed, that is a
+/// failure.
+pub fn skip(reason: &str) {
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci.is_empty()),
+        "must run under CI: {reason}"
+    );
+    println!("skipped: {reason}");
+}
+
+/// Runs the ignored test `name` of this very program in a process of its own, with variables set
+/// and the kernel's others unset, and gives what it printed.
+pub fn in_new_process(name: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", name, "--nocapture"]);
+    for variable in [
+        "RAPTORS_BACKEND",
+        "RAPTORS_THREADS",
+        "RAPTORS_ALLOC",
+        "RAPTORS_OPENBLAS",
+    ] {
+        command.env_remove(variable);
+    }
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("1 passed"),
+        "there is no ignored test {name}: {said}"
+    );
+    said
+}
