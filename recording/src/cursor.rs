@@ -130,13 +130,18 @@ fn refill(cursor: &Cursor) -> Option<*mut u8> {
     if known && !full.is_null() {
         writer.close(full);
     }
-    let index = match writer.take(writer.record_cap) {
-        Ok(index) => index,
+    let (index, touched) = match writer.take(writer.record_cap) {
+        Ok(taken) => taken,
         Err(refusal) => {
             writer.count_lost(refusal);
             return None;
         }
     };
+    if !touched {
+        writer
+            .header_u64(layout::at::LATE)
+            .fetch_add(1, Ordering::Relaxed);
+    }
     if !known {
         cursor.tid.set(platform::thread_id());
         cursor

@@ -50,7 +50,7 @@ impl Documents {
         };
         while room(&self.open) < needed {
             match writer.take(writer.capacity) {
-                Ok(index) => self.begin(writer, index),
+                Ok((index, _)) => self.begin(writer, index),
                 Err(Refusal::Closed) => return Err(Error::Closed("was finished already")),
                 Err(Refusal::Limit) => {
                     return Err(Error::DocumentTooLong {

@@ -1,8 +1,8 @@
 //! Growing the file ahead of use, on a thread of its own, and letting used pages go.
 //!
 //! Two zones lie ahead of the writers: `ahead` segments that are allocated and touched (a record
-//! there costs a few nanoseconds), and as many again that are only allocated. A burst that outruns
-//! the helper goes on in the second zone, slower by its page faults but without a loss.
+//! there costs a few nanoseconds), and as many again that are only allocated. A burst that
+//! outruns the helper goes on in the second zone, slower by its page faults but without a loss.
 
 use std::{
     io,
@@ -14,15 +14,18 @@ use std::{
 use crate::{
     layout::{self, at},
     platform,
-    writer::{Writer, lock},
+    writer::{Writer, lock, state},
 };
 
-/// 4 MiB are touched at once, 16 MiB allocated: larger steps are no cheaper per byte, and smaller
-/// allocations leave many extents behind, whose pages cost more to touch.
-const POPULATE_STEP: u64 = 64;
+/// 1 MiB is touched at once (larger steps are no cheaper per byte), 16 MiB allocated.
+const TOUCH_STEP: u64 = 16;
 const ALLOCATE_STEP: u64 = 256;
+/// Once records have caught up, touching goes on so far (1 MiB) before them.
+const LEAD: u64 = 16;
 /// So far behind the newest segment, even one that its thread still fills loses its pages.
 const KEEP_OPEN: u64 = 256;
+/// Pages are let go by the MiB.
+const RELEASE_STEP: u64 = 16;
 /// What is allocated and touched before the first record; the helper does the rest.
 const FIRST_TOUCHED: u64 = 256;
 /// The helper looks this often while the file grows, and backs off to the other while it rests.
@@ -81,7 +84,9 @@ impl Writer {
     pub(crate) fn grow_first(&self) -> io::Result<()> {
         let mut growth = lock(&self.growth);
         self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
-        self.populate_to(0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
+        // More is welcome and not needed: the helper asks again, and keeps a refusal in mind.
+        let _ = self.allocate_to(&mut growth, self.allocation_goal(0));
+        self.touch(0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
     }
 
     /// One step of growth, if one is due; the allocation first, as a lack of it loses records.
@@ -91,7 +96,7 @@ impl Writer {
             return false;
         }
         let mut growth = lock(&self.growth);
-        let goal = (next + 2 * self.ahead).min(self.record_cap);
+        let goal = self.allocation_goal(next);
         let step = ALLOCATE_STEP.min(self.ahead);
         let missing = goal.saturating_sub(growth.allocated);
         if missing > 0 && (missing >= step || goal == self.record_cap) && growth.may_ask() {
@@ -105,16 +110,22 @@ impl Writer {
         self.touch_ahead(&mut growth, next)
     }
 
+    fn allocation_goal(&self, next: u64) -> u64 {
+        (next + 2 * self.ahead).min(self.record_cap)
+    }
+
     /// Touches one step of what is allocated, if one is due.
     fn touch_ahead(&self, growth: &mut Growth, next: u64) -> bool {
-        let from = self.populated.load(Ordering::Relaxed).max(next);
+        let touched = self.populated.load(Ordering::Relaxed);
+        // Records that have caught up are not raced segment by segment.
+        let from = if touched > next { touched } else { next + LEAD };
         let goal = (next + self.ahead).min(self.ready.load(Ordering::Relaxed));
         let missing = goal.saturating_sub(from);
-        let step = POPULATE_STEP.min(self.ahead);
+        let step = TOUCH_STEP.min(self.ahead);
         if missing == 0 || (missing < step && goal != self.record_cap) {
             return false;
         }
-        if self.populate_to(from, (from + step).min(goal)).is_ok() {
+        if self.touch(from, (from + step).min(goal)).is_ok() {
             return true;
         }
         // Room that the file system promised and does not have: hand out none of it.
@@ -145,13 +156,42 @@ impl Writer {
         Ok(())
     }
 
-    fn populate_to(&self, from: u64, to: u64) -> io::Result<()> {
+    /// Makes the pages of `from..to` present and writable.
+    ///
+    /// Zeros are written first, a segment at a time. Linux then has the page cache in pieces of 64
+    /// KiB and touching is cheap. Left to readahead the pieces grow, and ext4 walks a whole one for
+    /// each page made writable: 100 ns and more a record instead of 15. (Readahead is off for the
+    /// mapping, too: a record that comes before the helper pays for one page only.)
+    fn touch(&self, from: u64, to: u64) -> io::Result<()> {
+        for index in from..to {
+            self.zero(index)?;
+        }
         if from < to {
             self.map
                 .populate(layout::segment_offset(from), layout::segment_offset(to))?;
             self.populated.store(to, Ordering::Relaxed);
+            for state in &self.states[from as usize..to as usize] {
+                let (free, touched) = (state::FREE, state::TOUCHED);
+                let _ = state.compare_exchange(free, touched, Ordering::AcqRel, Ordering::Relaxed);
+            }
         }
         Ok(())
+    }
+
+    /// Writes zeros over a segment that nobody has. Meanwhile nobody gets it.
+    fn zero(&self, index: u64) -> io::Result<()> {
+        let state = &self.states[index as usize];
+        let (free, busy) = (state::FREE, state::BEING_ZEROED);
+        if state
+            .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)
+            .is_err()
+        {
+            return Ok(());
+        }
+        let from = layout::segment_offset(index);
+        let result = platform::write_zeros(&self.file, from, layout::segment_offset(index + 1));
+        state.store(free, Ordering::Release);
+        result
     }
 
     /// Lets go of the pages of segments that are full, or far behind.
@@ -160,9 +200,10 @@ impl Writer {
         if self.is_finished() {
             return false;
         }
-        let done = |i: u64| self.closed[i as usize].load(Ordering::Acquire) || i + KEEP_OPEN < next;
+        let full = |i: u64| self.states[i as usize].load(Ordering::Acquire) == state::FULL;
+        let done = |i: u64| full(i) || i + KEEP_OPEN < next;
         let to = (*released..next).find(|i| !done(*i)).unwrap_or(next);
-        if to == *released {
+        if to < *released + RELEASE_STEP {
             return false;
         }
         let (from, end) = (

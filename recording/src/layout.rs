@@ -47,6 +47,7 @@ pub(crate) mod at {
     pub(crate) const ALLOCATED: usize = 136;
     /// Three counters of lost records, then the count of late segments.
     pub(crate) const LIVE_LOST: usize = 144;
+    pub(crate) const LATE: usize = 168;
     /// Two slots of (ticks u64, nanoseconds u64, CRC u32), written in turn.
     pub(crate) const CLOCK_SLOTS: usize = 192;
     pub(crate) const CLOCK_SLOT_BYTES: usize = 32;

@@ -53,6 +53,17 @@ pub(crate) enum Refusal {
     Closed,
 }
 
+/// What becomes of a segment.
+pub(crate) mod state {
+    pub(crate) const FREE: u8 = 0;
+    /// The helper writes zeros to it; whoever would take it takes the next one, and it stays blank.
+    pub(crate) const BEING_ZEROED: u8 = 1;
+    /// Free, and touched ahead of use.
+    pub(crate) const TOUCHED: u8 = 2;
+    pub(crate) const TAKEN: u8 = 3;
+    pub(crate) const FULL: u8 = 4;
+}
+
 /// `Writer::next` of a finished writer.
 const CLOSED: u64 = u64::MAX;
 /// One writer at a time.
@@ -83,8 +94,8 @@ pub struct Writer {
     pub(crate) populated: AtomicU64,
     /// Not 0 while the file cannot grow.
     pub(crate) refused: AtomicU8,
-    /// Per segment: its thread has filled it.
-    pub(crate) closed: Box<[AtomicBool]>,
+    /// Per segment, one of [`state`].
+    pub(crate) states: Box<[AtomicU8]>,
     pub(crate) threads: AtomicU32,
     pub(crate) growth: Mutex<Growth>,
     pub(crate) stopping: AtomicBool,
@@ -157,7 +168,7 @@ impl Writer {
             ready: AtomicU64::new(0),
             populated: AtomicU64::new(0),
             refused: AtomicU8::new(0),
-            closed: (0..capacity).map(|_| AtomicBool::new(false)).collect(),
+            states: (0..capacity).map(|_| AtomicU8::new(state::FREE)).collect(),
             threads: AtomicU32::new(0),
             growth: Mutex::new(Growth::default()),
             stopping: AtomicBool::new(false),
@@ -258,8 +269,9 @@ impl Writer {
         self.next.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Takes the next segment, if it is below `cap` and has room on disk. No lock.
-    pub(crate) fn take(&self, cap: u64) -> Result<u64, Refusal> {
+    /// Takes the next segment, if it is below `cap` and has room on disk, and tells whether it was
+    /// touched ahead. No lock.
+    pub(crate) fn take(&self, cap: u64) -> Result<(u64, bool), Refusal> {
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
             if next == CLOSED {
@@ -274,24 +286,33 @@ impl Writer {
                     Refusal::NotReady
                 });
             }
-            match self.next.compare_exchange_weak(
-                next,
-                next + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(taken) => return Ok(taken),
+            let order = (Ordering::AcqRel, Ordering::Relaxed);
+            match self
+                .next
+                .compare_exchange_weak(next, next + 1, order.0, order.1)
+            {
+                Ok(index) => match self.claim(index) {
+                    Some(touched) => return Ok((index, touched)),
+                    None => next = index + 1,
+                },
                 Err(now) => next = now,
             }
         }
     }
 
+    /// Keeps the helper off a segment that was taken, and tells whether it had been there; None while
+    /// it is there.
+    fn claim(&self, index: u64) -> Option<bool> {
+        let state = &self.states[index as usize];
+        [state::TOUCHED, state::FREE].into_iter().find_map(|from| {
+            let order = (Ordering::AcqRel, Ordering::Relaxed);
+            let claimed = state.compare_exchange(from, state::TAKEN, order.0, order.1);
+            claimed.is_ok().then_some(from == state::TOUCHED)
+        })
+    }
+
     /// Writes the header of a taken segment, its magic last, and gives the place after it.
     pub(crate) fn begin_segment(&self, header: &SegmentHeader) -> *mut u8 {
-        if header.index >= self.populated.load(Ordering::Relaxed) {
-            self.header_u64(at::LIVE_LOST + 24)
-                .fetch_add(1, Ordering::Relaxed);
-        }
         let bytes = header.encode();
         let base = self.map.at(layout::segment_offset(header.index));
         // SAFETY: the segment was taken by this thread alone, lies in the mapping and has room on
@@ -308,8 +329,8 @@ impl Writer {
     pub(crate) fn close(&self, end: *mut u8) {
         let offset = self.map.offset_of(end) - HEADER_BYTES as u64;
         let index = (offset / SEGMENT_BYTES as u64).wrapping_sub(1);
-        if let Some(closed) = self.closed.get(index as usize) {
-            closed.store(true, Ordering::Release);
+        if let Some(state) = self.states.get(index as usize) {
+            state.store(state::FULL, Ordering::Release);
         }
     }
 
@@ -338,7 +359,7 @@ impl Writer {
 
     fn write_final(&self, used: u64) {
         let lost = self.lost_by_reason();
-        let late = self.header_u64(at::LIVE_LOST + 24).load(Ordering::Relaxed);
+        let late = self.header_u64(at::LATE).load(Ordering::Relaxed);
         let end = Pair::now();
         let mut bytes = [0; at::END - at::FINAL];
         let words = [

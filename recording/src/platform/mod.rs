@@ -86,7 +86,8 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     }
 }
 
-fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
+/// Writes zeros over the bytes `from..to` of the file.
+pub(crate) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     const ZEROS: &[u8] = &[0; 256 * 1024];
     let mut at = from;
     while at < to {
@@ -140,6 +141,9 @@ impl Mapping {
                 libc::munmap((base + len) as *mut _, after);
             }
         }
+        // A page that is touched by a record alone brings no others with it.
+        // SAFETY: advice about our own mapping changes no byte.
+        unsafe { libc::madvise(base as *mut _, len, libc::MADV_RANDOM) };
         Ok(Self {
             base: base as *mut u8,
             len,
