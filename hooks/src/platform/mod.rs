@@ -11,9 +11,7 @@ mod macos;
 pub(crate) use macos::*;
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-mod other;
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub(crate) use other::*;
+compile_error!("raptors-hooks knows the dynamic loaders of Linux and macOS only");
 
 mod unix;
 pub(crate) use unix::*;

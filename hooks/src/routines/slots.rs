@@ -179,6 +179,9 @@ struct Planned {
 
 /// What to do with one import: nothing (`None`), or why it cannot be observed.
 fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, String> {
+    if let Some(why) = import.closed {
+        return Err(why.into());
+    }
     let mut slot = Slot {
         name: import.name.clone(),
         address: import.slot,

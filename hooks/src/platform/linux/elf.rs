@@ -28,6 +28,8 @@ pub(crate) struct Import {
     pub slot: usize,
     /// Whether the place may still lead to the object's own stub, which asks the loader at the first call.
     pub lazy: bool,
+    /// Why no plain pointer may be stored there, if so: never on Linux.
+    pub closed: Option<&'static str>,
 }
 
 const PT_LOAD: u32 = 1;
@@ -159,7 +161,9 @@ impl Image {
         let name = self.text(&tables.strings, symbol.name as usize)?;
         let slot = self.bias.wrapping_add(rela.offset as usize);
         let sound = slot.is_multiple_of(8) && self.contains(slot) && self.contains(slot + 7);
-        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT })
+        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT,
+            closed: None,
+        })
     }
 
     fn tables(&self) -> Tables {
