@@ -39,7 +39,12 @@ pub enum Memory {
     Own(Owned),
 }
 
-/// A float32 or float64 array that the kernel works on.
+/// A float32 or float64 array of any shape that the kernel works on; made by `from_numpy` and by
+/// operations.
+///
+/// Its elements lie without a gap in C or Fortran order. It is a view of a NumPy array's memory, a
+/// copy of it, or memory of its own: see `copied` and `reason`. `np.asarray(array)` gives an
+/// ndarray on the same memory.
 // Without a garbage collector's traversal, as ndarray is: a view refers to one ndarray of numbers.
 #[pyclass(frozen, generic, module = "raptors_trace.kernel")]
 pub struct Array {
@@ -151,7 +156,7 @@ impl Array {
         self.shape.len()
     }
 
-    /// Whether from_numpy had to copy.
+    /// Whether from_numpy had to copy: a change of this array does not reach the NumPy array then.
     #[getter]
     fn copied(&self) -> bool {
         matches!(self.memory, Memory::Copy(..))
@@ -183,7 +188,34 @@ impl Array {
         ))
     }
 
-    /// The array times `factor`, as a fresh Array or into `out`.
+    /// Multiply by a number.
+    ///
+    /// Parameters
+    /// ----------
+    /// factor : float or int, of Python or NumPy
+    ///     Rounded to the type of the array, as `a.dtype.type(factor)` does.
+    /// out : Array or ndarray, optional
+    ///     Where the result goes: of the same shape, type and order, writeable, and either the
+    ///     array's own memory (then it works in place) or apart from it.
+    /// backend : str, optional
+    ///     One of `backends()`; else RAPTORS_BACKEND decides, else the automatic choice.
+    /// threads : int, optional
+    ///     At most so many, the caller included; else RAPTORS_THREADS decides.
+    ///
+    /// Returns
+    /// -------
+    /// Array or ndarray
+    ///     A fresh Array of the same shape, type and order, or `out`.
+    ///
+    /// Raises
+    /// ------
+    /// TypeError
+    ///     If `factor` is no real number, or `out` no array of the same type.
+    /// ValueError
+    ///     If `out` is read-only, of another shape or order, or overlaps in part; if the backend
+    ///     cannot run here, or not in this place.
+    /// MemoryError
+    ///     If there is no memory for the result.
     #[pyo3(signature = (factor, *, out=None, backend=None, threads=None))]
     fn scale<'py>(
         slf: &Bound<'py, Self>,
@@ -195,7 +227,19 @@ impl Array {
         scale::scale_array(slf, factor, out, backend, threads)
     }
 
-    /// Multiplies the array by `factor` where it lies.
+    /// Multiply by a number where the elements lie; of a view, the NumPy array changes.
+    ///
+    /// Parameters
+    /// ----------
+    /// factor, backend, threads
+    ///     As for `scale`.
+    ///
+    /// Raises
+    /// ------
+    /// TypeError
+    ///     If `factor` is no real number.
+    /// ValueError
+    ///     If this is a view of a read-only array, or the backend cannot run here or in place.
     #[pyo3(signature = (factor, *, backend=None, threads=None))]
     fn scale_inplace<'py>(
         slf: &Bound<'py, Self>,
@@ -206,7 +250,13 @@ impl Array {
         scale::scale_inplace(slf, factor, backend, threads)
     }
 
-    /// An ndarray on the same memory, which keeps this array alive.
+    /// Give an ndarray on the same memory: no copy.
+    ///
+    /// Returns
+    /// -------
+    /// ndarray
+    ///     Of the same shape, type and order. Its `base` is this Array, which it keeps alive; it is
+    ///     read-only if this is a view of a read-only array.
     fn to_numpy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyUntypedArray>> {
         convert::to_numpy(slf)
     }

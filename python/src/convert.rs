@@ -16,8 +16,25 @@ use crate::scale::refused;
 const FROM_NUMPY: &CStr = c"from_numpy";
 const TO_NUMPY: &CStr = c"to_numpy";
 
-/// An Array on the memory of an ndarray, or on a copy of it where the kernel cannot work on
-/// that memory.
+/// Take a NumPy array: its own memory where the kernel can work on it, else a copy in C order.
+///
+/// Parameters
+/// ----------
+/// a : ndarray of float32 or float64
+///     Of any shape. Viewed if it is contiguous in C or Fortran order, aligned and in native byte
+///     order; whoever changes it meanwhile changes the view.
+///
+/// Returns
+/// -------
+/// Array
+///     Of the same shape and type; `copied` and `reason` say what was done.
+///
+/// Raises
+/// ------
+/// TypeError
+///     For any other object or type, and for a masked array, whose mask would be lost.
+/// MemoryError
+///     If there is no memory for a copy.
 #[pyfunction]
 #[pyo3(signature = (a, /))]
 pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<Array> {

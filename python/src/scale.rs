@@ -67,19 +67,35 @@ impl Choice {
     }
 }
 
-/// What the last operation of this thread chose; None before its first.
+/// Say what the last operation of this thread chose; None before its first.
 #[pyfunction]
 pub fn last_choice() -> Option<Choice> {
     LAST.get().map(Choice)
 }
 
-/// Names of the backends that can run here.
+/// List the names of the backends that can run here, out of place, in place or both.
 #[pyfunction]
 pub fn backends() -> Vec<&'static str> {
     kernel::available().into_iter().map(Backend::name).collect()
 }
 
-/// `a` times `factor` for an Array or an ndarray; the result is of the kind of `a`.
+/// Multiply an Array or an ndarray by a number.
+///
+/// Parameters
+/// ----------
+/// a : Array or ndarray of float32 or float64
+/// factor, out, backend, threads
+///     As for `Array.scale`.
+///
+/// Returns
+/// -------
+/// Array or ndarray
+///     `out`, or a fresh result of the kind of `a`.
+///
+/// Raises
+/// ------
+/// TypeError, ValueError, MemoryError
+///     As `from_numpy` and `Array.scale` do.
 #[pyfunction]
 #[pyo3(signature = (a, factor, out=None, *, backend=None, threads=None))]
 pub fn scale<'py>(

@@ -216,7 +216,8 @@ def test_a_routine_of_the_math_library_is_seen(observe, work, routine, shape, dt
     expected = work(a)
     got = []
     run = observe(lambda: got.append(work(a)))
-    (call,) = run.routines(letter + routine)
+    # NumPy solves in double precision whatever the type of its input.
+    (call,) = run.routines("dgesv" if routine == "gesv" else letter + routine)
     assert call.site["symbol"]
     assert Path(call.site["module"]).exists() or sys.platform == "darwin"
     if len(shape) == 3:
