@@ -21,7 +21,8 @@ struct Pair {
     label: String,
     cells: [String; 2],
     note: String,
-    details: Vec<(String, String)>,
+    details: [Option<String>; 2],
+    indent: usize,
 }
 
 /// Collects the table.
@@ -71,15 +72,13 @@ fn pair(case: &Case, a: Option<&Call>, b: Option<&Call>) -> Pair {
         [one, ..] => one.clone(),
         [] => String::new(),
     };
-    let details = [(a, &case.sides.a), (b, &case.sides.b)]
-        .into_iter()
-        .filter_map(|(call, side)| Some((escape(&side.name), detail(call?))))
-        .collect();
+    let details = [a, b].map(|call| call.map(detail));
     Pair {
         label: format!("  {}{inside}{name}", "  ".repeat(indent)),
         cells: [a, b].map(|call| call.map_or("–".to_owned(), pattern)),
         note,
         details,
+        indent: indent * 2,
     }
 }
 
@@ -247,22 +246,22 @@ impl Table {
     pub fn stacked(&self) -> Vec<(String, Tone)> {
         let mut lines = vec![("calls per operation".to_owned(), Tone::Plain)];
         for pair in &self.pairs {
+            let indent = " ".repeat(pair.indent + 4);
             lines.push((pair.label.clone(), Tone::Strong));
-            for (name, cell) in self.names.iter().zip(&pair.cells) {
-                let detail = pair
-                    .details
-                    .iter()
-                    .find(|(side, _)| side == name)
-                    .map(|(_, detail)| detail);
-                let detail =
-                    detail.filter(|detail| self.details && cell != "–" && !detail.is_empty());
+            for (i, cell) in pair.cells.iter().enumerate() {
+                let detail = pair.details[i]
+                    .as_ref()
+                    .filter(|detail| self.details && !detail.is_empty());
                 let detail = detail
                     .map(|detail| format!(" · {detail}"))
                     .unwrap_or_default();
-                lines.push((format!("    {name}: {cell}{detail}"), Tone::Plain));
+                lines.push((
+                    format!("{indent}{}: {cell}{detail}", self.names[i]),
+                    Tone::Plain,
+                ));
             }
             if !pair.note.is_empty() {
-                lines.push((format!("    {}", pair.note), Tone::Faint));
+                lines.push((format!("{indent}{}", pair.note), Tone::Faint));
             }
         }
         if self.left_out > 0 {

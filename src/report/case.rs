@@ -1,10 +1,10 @@
 //! One case: who wins, by how much, in which phase, through which calls.
 
-use super::layout::{Cell, GAP, Page, Tone, bar};
+use super::layout::{Cell, GAP, Page, Tone, bar, lines_of};
 use super::units::{self, TimeUnit};
 use super::{Part, calls, escape};
 use crate::comparison::{
-    Case, Comparison, DriftVerdict, Machine, MemoryLevel, Results, Side, Verdict,
+    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, Results, Side, Sides, Verdict,
 };
 
 /// Columns of the bar beside a difference.
@@ -20,50 +20,107 @@ pub type Row = [Cell; 4];
 
 /// Writes the case, or one part of it.
 pub fn write(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
-    let wide = page.width >= WIDE;
-    let mut rows = title(case);
-    let head = rows.len();
-    if part != Part::Calls {
-        rows.extend(times(case, page.unicode && wide, wide));
-        rows.push(threads(case));
-    }
-    if part == Part::All {
-        rows.push(memory(&comparison.machine, case));
-        rows.extend(counters(case));
-    }
-    let mut after = Vec::new();
-    if part != Part::Phases {
-        let table = calls::rows(comparison, case, part);
-        if wide && part == Part::All {
-            rows.extend(table.rows());
-        } else {
-            after = table.stacked();
-        }
-    }
-    let widths = widths(&rows, page.width);
-    let across: usize = widths.iter().sum::<usize>() + GAP * 3;
-    for (i, row) in rows.iter().enumerate() {
-        if i == head {
-            statements(page, case);
-            page.rule(across);
-        }
-        page.row(row, &widths);
-    }
-    if head == rows.len() {
-        statements(page, case);
-        page.rule(across);
-    }
-    for (line, tone) in after {
-        page.wrapped_indented(&line, tone);
+    if page.width >= WIDE && part != Part::Calls {
+        wide(page, comparison, case, part);
+    } else {
+        narrow(page, comparison, case, part);
     }
     foot(page, comparison, case, part);
 }
 
+/// Everything in four columns.
+fn wide(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
+    let head = title(case);
+    let mut rows = times(case, page.unicode, true);
+    rows.push(threads(case));
+    if part == Part::All {
+        rows.push(memory(&comparison.machine, case));
+        rows.extend(counters(case));
+        rows.extend(calls::rows(comparison, case, part).rows());
+    }
+    let all: Vec<&Row> = head.iter().chain(&rows).collect();
+    let widths = widths(&all, page.width);
+    table(page, &head, &widths);
+    if !fits(case) {
+        statements(page, case);
+    }
+    page.rule(widths.iter().sum::<usize>() + GAP * 3);
+    table(page, &rows, &widths);
+}
+
+/// Who wins on lines of its own, times in columns, the rest below each other.
+fn narrow(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
+    let [what, verdict] = heading(case);
+    page.wrapped(&what.text, 2, what.tone);
+    page.wrapped(&verdict.text, 2, verdict.tone);
+    statements(page, case);
+    page.rule(page.width);
+    if part != Part::Calls {
+        let names = [&case.sides.a, &case.sides.b];
+        let [a, b] = names.map(|side| Cell::new(escape(&side.name), Tone::Faint));
+        let mut rows = times(case, page.unicode, false);
+        rows.push(threads(case));
+        let widths = widths(&rows.iter().collect::<Vec<_>>(), page.width);
+        page.row(&[Cell::default(), a, b, Cell::default()], &widths);
+        table(page, &rows, &widths);
+    }
+    if part == Part::All {
+        stacked(page, case, &memory(&comparison.machine, case));
+        for row in counters(case) {
+            stacked(page, case, &row);
+        }
+    }
+    if part != Part::Phases {
+        for (line, tone) in calls::rows(comparison, case, part).stacked() {
+            page.wrapped_indented(&line, tone);
+        }
+    }
+}
+
+/// One row as a line per side.
+fn stacked(page: &mut Page, case: &Case, [label, a, b, _]: &Row) {
+    page.wrapped_indented(&label.text, label.tone);
+    for (side, cell) in [(&case.sides.a, a), (&case.sides.b, b)] {
+        page.wrapped_indented(
+            &format!("  {}: {}", escape(&side.name), cell.text),
+            cell.tone,
+        );
+    }
+}
+
+/// Writes rows. A note that is wider than the last column goes on below itself.
+fn table(page: &mut Page, rows: &[Row], widths: &[usize; 4]) {
+    for [label, a, b, note] in rows {
+        let mut lines = if note.width() <= widths[3] {
+            vec![note.text.clone()].into_iter()
+        } else {
+            lines_of(&note.text, widths[3]).into_iter()
+        };
+        let first = lines.next().unwrap_or_default();
+        page.row(
+            &[
+                label.clone(),
+                a.clone(),
+                b.clone(),
+                Cell::new(first, note.tone),
+            ],
+            widths,
+        );
+        for line in lines {
+            let empty = Cell::default;
+            page.row(
+                &[empty(), empty(), empty(), Cell::new(line, note.tone)],
+                widths,
+            );
+        }
+    }
+}
+
 /// Widths of the four columns: as wide as their cells, cut back from the right where the page is too narrow.
-fn widths(rows: &[Row], page: usize) -> [usize; 4] {
+fn widths(rows: &[&Row], page: usize) -> [usize; 4] {
     let mut widths = [0; 4];
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.iter()) {
             *width = (*width).max(cell.width());
         }
     }
@@ -84,46 +141,97 @@ fn widths(rows: &[Row], page: usize) -> [usize; 4] {
     widths
 }
 
-fn title(case: &Case) -> Vec<Row> {
-    let size = case
+/// What was compared, and who won.
+fn heading(case: &Case) -> [Cell; 2] {
+    let size = size(case);
+    let what = if size.is_empty() {
+        kind(case)
+    } else {
+        format!("{size}, {}", kind(case))
+    };
+    let (ratio, interval) = units::ratio(&case.ratio);
+    let (verdict, tone) = verdict(case);
+    [
+        Cell::new(what, Tone::Strong),
+        Cell::new(format!("{verdict}: {ratio} {interval}"), tone),
+    ]
+}
+
+/// `float32 2048 × 2048 (16 MiB)`; empty where the statements choose their own arrays.
+fn size(case: &Case) -> String {
+    if case.shape.is_empty() {
+        return String::new();
+    }
+    let bytes = case
         .array_bytes()
-        .map(|bytes| format!(" ({})", units::bytes(bytes as f64)))
-        .unwrap_or_default();
-    let what = match (&case.dtype, case.shape.is_empty()) {
-        (Some(dtype), false) => format!("{} {}{size}", escape(dtype), case.shape_text(" × ")),
-        (_, false) => case.shape_text(" × "),
-        _ => "two statements".to_owned(),
-    };
-    let (a, b) = (escape(&case.sides.a.name), escape(&case.sides.b.name));
-    let (verdict, tone) = match case.ratio.verdict {
-        Verdict::BFaster => (format!("{b} is faster"), Tone::Good),
-        Verdict::AFaster => (format!("{a} is faster"), Tone::Bad),
-        Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Strong),
-    };
+        .map(|bytes| format!(" ({})", units::bytes(bytes as f64)));
+    let dtype = case.dtype.as_deref().map(|dtype| escape(dtype) + " ");
+    format!(
+        "{}{}{}",
+        dtype.unwrap_or_default(),
+        case.shape_text(" × "),
+        bytes.unwrap_or_default()
+    )
+}
+
+/// The pair of statements, and what happens to the results where they are kept.
+fn kind(case: &Case) -> String {
     let kept = if case.results == Results::Kept {
         ", results kept"
     } else {
         ""
     };
-    let (ratio, interval) = units::ratio(&case.ratio);
-    let statement = |side: &Side| {
-        if fits(case) {
-            Cell::plain(escape(&side.statement))
-        } else {
-            Cell::default()
-        }
+    let name = if case.name == CaseName::Custom {
+        "two statements"
+    } else {
+        case.name.as_str()
     };
+    format!("{name}{kept}")
+}
+
+fn verdict(case: &Case) -> (String, Tone) {
+    match case.ratio.verdict {
+        Verdict::BFaster => (
+            format!("{} is faster", escape(&case.sides.b.name)),
+            Tone::Good,
+        ),
+        Verdict::AFaster => (
+            format!("{} is faster", escape(&case.sides.a.name)),
+            Tone::Bad,
+        ),
+        Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Strong),
+    }
+}
+
+/// The heading over four columns.
+fn title(case: &Case) -> Vec<Row> {
+    let (verdict, tone) = verdict(case);
+    let (ratio, interval) = units::ratio(&case.ratio);
+    let (first, second) = match size(case) {
+        size if size.is_empty() => (kind(case), String::new()),
+        size => (size, kind(case)),
+    };
+    let statement = |side: &Side| {
+        let text = if fits(case) {
+            escape(&side.statement)
+        } else {
+            String::new()
+        };
+        Cell::plain(text)
+    };
+    let name = |side: &Side| Cell::new(escape(&side.name), Tone::Strong);
+    let Sides { a, b } = &case.sides;
     vec![
         [
-            Cell::new(what, Tone::Strong),
-            Cell::new(a, Tone::Strong),
-            Cell::new(b, Tone::Strong),
+            Cell::new(first, Tone::Strong),
+            name(a),
+            name(b),
             Cell::new(verdict, tone),
         ],
         [
-            Cell::plain(format!("{}{kept}", case.name.as_str())),
-            statement(&case.sides.a),
-            statement(&case.sides.b),
+            Cell::plain(second),
+            statement(a),
+            statement(b),
             Cell::new(format!("{ratio} {interval}"), tone),
         ],
     ]
@@ -136,11 +244,8 @@ fn fits(case: &Case) -> bool {
         .all(|side| escape(&side.statement).len() <= LONG_STATEMENT)
 }
 
-/// The statements in full, where they are too long for their columns.
+/// The statements in full.
 fn statements(page: &mut Page, case: &Case) {
-    if fits(case) {
-        return;
-    }
     for side in [&case.sides.a, &case.sides.b] {
         let line = format!("{}: {}", escape(&side.name), escape(&side.statement));
         page.wrapped(&line, 4, Tone::Plain);
@@ -232,7 +337,7 @@ fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
         .iter()
         .map(|row| {
             row.difference()
-                .map(|ns| unit.number(ns))
+                .map(|ns| unit.difference(ns))
                 .unwrap_or_default()
         })
         .collect();

@@ -1,7 +1,7 @@
 //! Lines, columns and colour. Widths are those a terminal uses, so wide characters line up too.
 
 use anstyle::{AnsiColor, Style};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text means; colour only ever repeats what the words say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,58 +144,22 @@ impl Page {
 
     /// A sentence, broken between words; lines after the first are indented.
     pub fn wrapped(&mut self, sentence: &str, indent: usize, tone: Tone) {
-        let mut line = String::new();
-        for word in sentence.split(' ') {
-            if !line.trim().is_empty() && line.width() + 1 + word.width() > self.width {
-                self.row(&[Cell::new(std::mem::take(&mut line), tone)], &[]);
-                line = format!("{}{word}", " ".repeat(indent));
-            } else if line.is_empty() {
-                line = word.to_owned();
-            } else {
-                line.push(' ');
-                line.push_str(word);
-            }
-            line = self.broken(line, indent, tone);
-        }
-        if !line.trim().is_empty() {
-            self.row(&[Cell::new(line, tone)], &[]);
-        }
+        self.hanging(sentence, 0, indent.min(self.width / 2), tone);
     }
 
     /// A sentence whose leading spaces are kept, on further lines with two more.
     pub fn wrapped_indented(&mut self, sentence: &str, tone: Tone) {
         let inner = sentence.trim_start();
-        let indent = sentence.len() - inner.len();
-        if sentence.width() <= self.width {
-            return self.row(&[Cell::new(sentence, tone)], &[]);
-        }
-        let mut lines = Page::new(self.width - indent, false, true);
-        lines.wrapped(inner, 2, tone);
-        for line in lines.into_text().lines() {
-            self.row(
-                &[Cell::new(format!("{}{line}", " ".repeat(indent)), tone)],
-                &[],
-            );
-        }
+        let indent = (sentence.len() - inner.len()).min(self.width / 2);
+        self.hanging(inner, indent, indent + 2, tone);
     }
 
-    /// Writes full lines of a word that is longer than a line and returns what is left of it.
-    fn broken(&mut self, mut line: String, indent: usize, tone: Tone) -> String {
-        while line.width() > self.width {
-            let mut head = String::new();
-            let mut rest = line.chars().peekable();
-            while let Some(&c) = rest.peek() {
-                if !head.is_empty() && format!("{head}{c}").width() > self.width {
-                    break;
-                }
-                head.push(c);
-                rest.next();
-            }
-            let rest: String = rest.collect();
-            self.row(&[Cell::new(head, tone)], &[]);
-            line = format!("{}{rest}", " ".repeat(indent.min(self.width / 2)));
+    fn hanging(&mut self, sentence: &str, first: usize, rest: usize, tone: Tone) {
+        let lines = broken(sentence, self.width - first, self.width - rest);
+        for (i, line) in lines.into_iter().enumerate() {
+            let indent = " ".repeat(if i == 0 { first } else { rest });
+            self.row(&[Cell::new(format!("{indent}{line}"), tone)], &[]);
         }
-        line
     }
 
     fn paint(&self, line: &mut String, text: &str, tone: Tone) {
@@ -237,6 +201,34 @@ impl Page {
 
 /// Columns between two cells.
 pub const GAP: usize = 2;
+
+/// `text` in lines of at most `room` columns, broken between words, and inside a word that is longer than a line.
+pub fn lines_of(text: &str, room: usize) -> Vec<String> {
+    broken(text, room, room)
+}
+
+/// [`lines_of`] with a first line of another width.
+fn broken(text: &str, first: usize, rest: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    // A column too narrow for any character still has to come to an end.
+    let room = |lines: &[String]| if lines.is_empty() { first } else { rest }.max(2);
+    for word in text.split_inclusive(' ') {
+        if !line.is_empty() && line.width() + word.trim_end().width() > room(&lines) {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+        }
+        for c in word.chars() {
+            if c != ' ' && line.width() + c.width().unwrap_or(0) > room(&lines) {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            }
+            line.push(c);
+        }
+    }
+    if !line.trim().is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
 
 /// `text` in at most `room` columns; where something had to go, `sign` is its last.
 pub fn cut(text: &str, room: usize, sign: char) -> String {

@@ -46,15 +46,19 @@ fn table(page: &mut Page, first: &Case, cases: &[&Case]) {
     if widths.iter().sum::<usize>() + GAP * (COLUMNS - 1) > page.width {
         narrow(&mut rows, &mut widths, page.width);
     }
+    let doubt = rows.iter().any(|row| row[3].text.ends_with('?'));
     for (i, row) in rows.iter().enumerate() {
         page.row(row, &widths);
         if i == 0 {
             page.rule(widths.iter().sum::<usize>() + GAP * (COLUMNS - 1));
         }
     }
+    if doubt {
+        page.wrapped("? no difference shown", 2, Tone::Faint);
+    }
 }
 
-/// Makes room: the verdict is a sign before the ratio, names are cut.
+/// Makes room: the verdict is a sign behind the ratio, names are cut.
 fn narrow(rows: &mut [[Cell; COLUMNS]], widths: &mut [usize; COLUMNS], page: usize) {
     for (i, row) in rows.iter_mut().enumerate() {
         let verdict = std::mem::take(&mut row[5].text);

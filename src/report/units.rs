@@ -41,6 +41,13 @@ impl TimeUnit {
         decimal(ns / self.ns, self.decimals)
     }
 
+    /// A difference: the number with its sign, also where that is a plus.
+    pub fn difference(&self, ns: f64) -> String {
+        let number = self.number(ns);
+        let more = ns > 0.0 && number.chars().any(|c| ('1'..='9').contains(&c));
+        if more { format!("+{number}") } else { number }
+    }
+
     /// The name of the unit.
     pub fn name(&self) -> &'static str {
         self.name
@@ -164,6 +171,10 @@ mod tests {
         assert_eq!(unit.number(-124_040.0), "−124.0");
         assert_eq!(unit.number(-20.0), "0.0", "no minus before a zero");
         assert_eq!(unit.number(0.0), "0  ");
+        assert_eq!(
+            (unit.difference(4_100.0), unit.difference(20.0)),
+            ("+4.1".into(), "0.0".into())
+        );
         assert_eq!(TimeUnit::for_block(413.0).number(38.0), "38.0");
         assert_eq!(TimeUnit::for_block(6_404_000.0).number(6_404_400.0), "6404");
         assert_eq!(TimeUnit::for_block(31e6).name(), "ms");

@@ -1,0 +1,245 @@
+//! The command as a user meets it: exit codes, sentences, mends.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the command in an empty directory, with an environment that names no interpreter.
+fn command(args: &[&str]) -> (tempfile::TempDir, Command) {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raptors-trace"));
+    command
+        .args(args)
+        .current_dir(place.path())
+        .env("XDG_CACHE_HOME", place.path());
+    for name in [
+        "RAPTORS_TRACE_PYTHON",
+        "RAPTORS_TRACE_HOST_PYTHON",
+        "VIRTUAL_ENV",
+        "COLUMNS",
+        "CLICOLOR_FORCE",
+    ] {
+        command.env_remove(name);
+    }
+    (place, command)
+}
+
+fn run(args: &[&str]) -> Output {
+    let (_place, mut command) = command(args);
+    command.output().unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The exit code and each text have to be there, and standard output stays empty.
+#[track_caller]
+fn refuses(output: &Output, code: i32, texts: &[&str]) {
+    let errors = errors(output);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(
+        output.stdout.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    for text in texts {
+        assert!(errors.contains(text), "no {text:?} in:\n{errors}");
+    }
+}
+
+/// An executable file that answers the probe with `answer`, whatever it is asked.
+fn interpreter(dir: &Path, answer: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join("python");
+    std::fs::write(
+        &path,
+        format!("#!/bin/sh\necho 'raptors-trace-probe {answer}'\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn answer(version: &str, machine: &str, rest: &str) -> String {
+    format!(
+        r#"{{"version": [{version}], "implementation": "CPython", "machine": "{machine}", "bits": 64, {rest}}}"#
+    )
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["compare", "--help"], &["--version"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn usage_errors_are_2_and_name_what_is_wrong() {
+    refuses(&run(&[]), 2, &["Usage", "compare"]);
+    refuses(&run(&["frobnicate"]), 2, &["frobnicate"]);
+    refuses(
+        &run(&["compare", "--size", "0"]),
+        2,
+        &["--size", "a size of 0 leaves nothing to measure"],
+    );
+    refuses(
+        &run(&["compare", "--dtype", "float16"]),
+        2,
+        &["float16", "float32"],
+    );
+    refuses(
+        &run(&["compare", "--setup", "x = 1", "--a", "x"]),
+        2,
+        &["--b"],
+    );
+    refuses(&run(&["show"]), 2, &["<FILE>"]);
+}
+
+#[test]
+fn an_interpreter_that_is_not_there_is_1_with_the_mend() {
+    let output = run(&["compare", "--python", "/no/such/python"]);
+    refuses(
+        &output,
+        1,
+        &[
+            "error: there is no Python at /no/such/python (from --python)",
+            "mend: ",
+        ],
+    );
+    let (_place, mut command) = command(&["compare"]);
+    let output = command
+        .env("RAPTORS_TRACE_PYTHON", "/no/such/python")
+        .output()
+        .unwrap();
+    refuses(
+        &output,
+        1,
+        &[
+            "(from RAPTORS_TRACE_PYTHON)",
+            "mend: set RAPTORS_TRACE_PYTHON",
+        ],
+    );
+}
+
+#[test]
+fn without_any_python_it_says_where_it_looked() {
+    let (place, mut command) = command(&["compare"]);
+    let output = command.env("PATH", place.path()).output().unwrap();
+    refuses(
+        &output,
+        1,
+        &[
+            "error: no Python was found",
+            "no .venv here",
+            "mend: install Python 3.11 or newer",
+        ],
+    );
+}
+
+#[test]
+fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_mend() {
+    let ours = std::env::consts::ARCH;
+    let other = if ours == "x86_64" { "arm64" } else { "x86_64" };
+    let cases = [
+        (
+            answer("3, 10, 1", ours, r#""numpy": "2.4.6""#),
+            "is Python 3.10.1",
+            "CPython 3.11 or newer",
+        ),
+        (
+            answer("3, 12, 1", other, r#""numpy": "2.4.6""#),
+            "another architecture",
+            "it must be built for",
+        ),
+        (
+            answer("3, 12, 1", ours, r#""numpy_error": "ModuleNotFoundError""#),
+            "cannot import NumPy",
+            "-m pip install numpy",
+        ),
+        (
+            answer("3, 12, 1", ours, r#""numpy": "1.26.4""#),
+            "has NumPy 1.26.4",
+            "pip install --upgrade",
+        ),
+        (
+            answer(
+                "3, 12, 1",
+                ours,
+                r#""numpy": "2.4.6", "raptors_trace_error": "ModuleNotFoundError""#,
+            ),
+            "cannot import raptors_trace",
+            "pip install .",
+        ),
+    ];
+    for (answer, sentence, mend) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let python = interpreter(dir.path(), &answer);
+        refuses(
+            &run(&["compare", "--python", &python]),
+            1,
+            &[sentence, "mend: ", mend],
+        );
+    }
+}
+
+#[test]
+fn a_program_that_is_no_python_is_refused() {
+    refuses(
+        &run(&["compare", "--python", "/bin/false"]),
+        1,
+        &["could not be run as Python"],
+    );
+}
+
+#[test]
+fn run_files_that_are_none_are_refused() {
+    refuses(
+        &run(&["show", "/no/such/run.rtrace"]),
+        1,
+        &["error: ", "/no/such/run.rtrace"],
+    );
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("empty", &b""[..]),
+        ("text", b"this is no run file at all"),
+        ("short", b"RTRACE\0\0\x01"),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        for command in ["show", "phases", "calls"] {
+            refuses(
+                &run(&[command, path.to_str().unwrap()]),
+                1,
+                &["error: ", name],
+            );
+        }
+    }
+    refuses(
+        &run(&["show", dir.path().to_str().unwrap()]),
+        1,
+        &["error: "],
+    );
+}
+
+#[test]
+fn a_file_name_cannot_move_the_cursor() {
+    let output = run(&["show", "/no/such/\u{1b}[2J.rtrace"]);
+    refuses(&output, 1, &["\\x1b[2J"]);
+    assert!(!errors(&output).contains('\u{1b}'));
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let (_place, mut command) = command(&["compare", "--help"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(errors(&output), "");
+    assert_eq!(output.status.code(), Some(0));
+}
