@@ -4,6 +4,31 @@ from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar, final, ov
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+__all__ = [
+    "GIL_RELEASE_SIZE",
+    "Array",
+    "Choice",
+    "__version__",
+    "arm",
+    "backends",
+    "clock_read_ns",
+    "disarm",
+    "document",
+    "finish_recording",
+    "from_numpy",
+    "last_choice",
+    "lost",
+    "main",
+    "mark",
+    "open_counters",
+    "read_counters",
+    "read_recording",
+    "rescan",
+    "scale",
+    "start_recording",
+    "ticks",
+]
+
 __version__: Final[str]
 
 # The kernel: public as raptors_trace.kernel.
@@ -67,7 +92,7 @@ class Array(Generic[_Float]):
     @overload
     def __array__(self, dtype: DTypeLike, copy: bool | None = None) -> NDArray[Any]: ...
     @classmethod
-    def __class_getitem__(cls, item: object, /) -> Any: ...
+    def __class_getitem__(cls, key: object) -> Any: ...
 
 @final
 class Choice:
