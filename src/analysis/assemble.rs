@@ -8,19 +8,14 @@ use super::stats::{self, median, median_ci};
 use crate::comparison::*;
 use crate::error::{Error, Exit};
 
-/// Beyond this share of the wall time, and beyond this many nanoseconds, the residual is a warning.
-const RESIDUAL_SHARE: f64 = 0.03;
-const RESIDUAL_NS: f64 = 300.0;
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;
 
 /// Boils a run down.
 pub fn comparison(run: &Run) -> Result<Comparison, Error> {
-    let spec = run
-        .documents
-        .spec
-        .as_ref()
-        .ok_or_else(|| nothing("the run file holds no comparison: it was cut off before the first round"))?;
+    let spec = run.documents.spec.as_ref().ok_or_else(|| {
+        nothing("the run file holds no comparison: it was cut off before the first round")
+    })?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -60,9 +55,9 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
         ));
     }
     if !comparison.complete {
-        comparison
-            .warnings
-            .push("the run was cut short: what follows is what it had measured until then".to_owned());
+        comparison.warnings.push(
+            "the run was cut short: what follows is what it had measured until then".to_owned(),
+        );
     }
     Ok(comparison)
 }
@@ -107,7 +102,11 @@ fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
         .sum();
     let calls = run.control.calls(&run.documents.sites, 1.0);
     let gemm = |call: &&Call| call.kind == CallKind::Routine && call.name.contains("gemm");
-    let seen = calls.iter().filter(gemm).map(|call| call.calls_per_op).sum::<f64>() as u64;
+    let seen = calls
+        .iter()
+        .filter(gemm)
+        .map(|call| call.calls_per_op)
+        .sum::<f64>() as u64;
     let control = Control {
         engine: "inprocess".into(),
         name: "a @ a".into(),
@@ -193,7 +192,10 @@ impl<'a> CaseBuilder<'a> {
 
     /// `None` where a side has no timed round.
     fn build(&self, warnings: &mut Vec<String>) -> Option<Case> {
-        let timed = [self.rounds(0, RoundKind::Timed), self.rounds(1, RoundKind::Timed)];
+        let timed = [
+            self.rounds(0, RoundKind::Timed),
+            self.rounds(1, RoundKind::Timed),
+        ];
         let [a, b] = [walls(self.run, &timed[0]), walls(self.run, &timed[1])];
         if a.is_empty() || b.is_empty() {
             return None;
@@ -225,7 +227,10 @@ impl<'a> CaseBuilder<'a> {
             count: a.len().min(b.len()) as u64,
             observed: self.rounds(0, RoundKind::Observed).len() as u64,
             warmup: warmup.map_or(0, |warmup| warmup.rounds),
-            ops_per_round: OpsPerRound { a: ops(0), b: ops(1) },
+            ops_per_round: OpsPerRound {
+                a: ops(0),
+                b: ops(1),
+            },
             drift: drift(a, b),
         }
     }
@@ -236,10 +241,16 @@ impl<'a> CaseBuilder<'a> {
         let wall = wall(&walls(self.run, &timed));
         let faults = median(&self.each(&timed, |i| self.run.rounds[i].faults as f64));
         let (phases_ns, phases_ns_ci95) = self.phases(side, &wall, faults, warnings);
-        let operations: f64 = observed.iter().map(|&i| self.run.rounds[i].ops as f64).sum();
+        let operations: f64 = observed
+            .iter()
+            .map(|&i| self.run.rounds[i].ops as f64)
+            .sum();
         let patterns = self.run.patterns.get(&(self.index, side));
-        let calls = patterns.map_or_else(Vec::new, |p| p.calls(&self.run.documents.sites, operations));
-        let bytes_per_op = patterns.and_then(|p| p.bytes()).map(|bytes| bytes / operations);
+        let calls =
+            patterns.map_or_else(Vec::new, |p| p.calls(&self.run.documents.sites, operations));
+        let bytes_per_op = patterns
+            .and_then(|p| p.bytes())
+            .map(|bytes| bytes / operations);
         let kernel = phases_ns.kernel.filter(|ns| *ns > 0.0);
         let counters = self.counters(side);
         Side {
@@ -247,13 +258,19 @@ impl<'a> CaseBuilder<'a> {
             statement: given.statement.clone(),
             faults_per_op: Some(faults),
             threads: self.threads(&observed, patterns.map_or(0, |p| p.threads())),
-            cpu_ns_per_op: Some(median(&self.each(&timed, |i| self.run.rounds[i].cpu_ns as f64))),
+            cpu_ns_per_op: Some(median(
+                &self.each(&timed, |i| self.run.rounds[i].cpu_ns as f64),
+            )),
             bytes_per_op,
             gb_s: bytes_per_op.zip(kernel).map(|(bytes, ns)| bytes / ns),
             memory_level: bytes_per_op.and_then(|bytes| self.level(bytes)),
             blas_calls_per_op: (!observed.is_empty()).then(|| {
                 let routine = |call: &&Call| call.kind == CallKind::Routine;
-                calls.iter().filter(routine).map(|call| call.calls_per_op).sum()
+                calls
+                    .iter()
+                    .filter(routine)
+                    .map(|call| call.calls_per_op)
+                    .sum()
             }),
             calls,
             dispatch_reason: self.dispatch_reason(side),
@@ -291,7 +308,11 @@ impl<'a> CaseBuilder<'a> {
             .map(|&i| f64::from(self.run.rounds[i].active_threads))
             .collect();
         let active = median(&active);
-        let active = if active.is_nan() { 0 } else { active.round() as u32 };
+        let active = if active.is_nan() {
+            0
+        } else {
+            active.round() as u32
+        };
         let threads = active.max(u32::try_from(calling).unwrap_or(0));
         (threads > 0).then_some(threads)
     }
@@ -314,7 +335,9 @@ impl<'a> CaseBuilder<'a> {
 
     fn dispatch_reason(&self, side: usize) -> Option<String> {
         let dispatches = self.run.dispatches.get(&(self.index, side))?;
-        let most = dispatches.iter().max_by_key(|(site, count)| (**count, **site))?;
+        let most = dispatches
+            .iter()
+            .max_by_key(|(site, count)| (**count, **site))?;
         let site = self.run.documents.sites.get(most.0)?;
         let mut text = site.name.clone();
         if let Some(reason) = &site.symbol {
@@ -336,7 +359,11 @@ impl<'a> CaseBuilder<'a> {
     ) -> (Phases, PhaseIntervals) {
         let touched = self.rounds(side, RoundKind::Touched);
         let faulting = faults >= 1.0 && !touched.is_empty();
-        let rounds = if faulting { touched } else { self.rounds(side, RoundKind::Observed) };
+        let rounds = if faulting {
+            touched
+        } else {
+            self.rounds(side, RoundKind::Observed)
+        };
         if rounds.is_empty() {
             return Default::default();
         }
@@ -348,10 +375,15 @@ impl<'a> CaseBuilder<'a> {
             self.warn_untouched(side, &rounds, faults, warnings);
         }
         let dispatch = self.dispatch(side);
+        let page_fault = if faulting {
+            self.first_touch(side, &rounds)
+        } else {
+            (0.0, [0.0; 2])
+        };
         let rows = [
             part(|p| p.conversion),
             part(|p| p.allocation),
-            part(|p| p.page_fault),
+            page_fault,
             part(|p| p.kernel),
             part(|p| p.sync),
             part(|p| p.free),
@@ -360,7 +392,9 @@ impl<'a> CaseBuilder<'a> {
         let residual = wall.median - rest - dispatch.map_or(0.0, |(ns, _)| ns);
         // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
         let parts = rows.iter().copied().chain(dispatch);
-        let half: f64 = parts.map(|(_, [low, high])| (high - low) / 2.0).sum::<f64>()
+        let half: f64 = parts
+            .map(|(_, [low, high])| (high - low) / 2.0)
+            .sum::<f64>()
             + (wall.ci95[1] - wall.ci95[0]) / 2.0;
         let [conversion, allocation, page_fault, kernel, sync, free] = rows;
         (
@@ -387,12 +421,27 @@ impl<'a> CaseBuilder<'a> {
         )
     }
 
+    /// What first touch costs: the time inside calls when they meet fresh pages, less the same when the pages were
+    /// touched ahead. The touching itself is not the measure: page by page and with nothing between, it is dearer.
+    fn first_touch(&self, side: usize, touched: &[usize]) -> (f64, Ci95) {
+        let inside = |rounds: &[usize]| {
+            let values = self.each(rounds, |i| self.run.parts[i].inside());
+            (median(&values), median_ci(&values))
+        };
+        let (warm, [warm_low, warm_high]) = inside(touched);
+        let (cold, [cold_low, cold_high]) = inside(&self.rounds(side, RoundKind::Observed));
+        let clamp = |ns: f64| ns.max(0.0);
+        (
+            clamp(cold - warm),
+            [clamp(cold_low - warm_high), clamp(cold_high - warm_low)],
+        )
+    }
+
     /// Wall time of the same statement on one element, less what its own calls took there.
     fn dispatch(&self, side: usize) -> Option<(f64, Ci95)> {
         let timed = walls(self.run, &self.rounds(side, RoundKind::UnitTimed));
         let observed = self.each(&self.rounds(side, RoundKind::UnitObserved), |i| {
-            let p = &self.run.parts[i];
-            p.conversion + p.allocation + p.page_fault + p.kernel + p.sync + p.free
+            self.run.parts[i].inside()
         });
         if timed.is_empty() || observed.is_empty() {
             return None;
@@ -404,7 +453,13 @@ impl<'a> CaseBuilder<'a> {
     }
 
     /// Says where page faults fell into memory that could not be touched ahead: their time is in other phases then.
-    fn warn_untouched(&self, side: usize, rounds: &[usize], faults: f64, warnings: &mut Vec<String>) {
+    fn warn_untouched(
+        &self,
+        side: usize,
+        rounds: &[usize],
+        faults: f64,
+        warnings: &mut Vec<String>,
+    ) {
         let touched = median(&self.each(rounds, |i| self.run.parts[i].faults_touched));
         if touched < 0.9 * faults - 2.0 {
             warnings.push(format!(
@@ -427,18 +482,10 @@ impl<'a> CaseBuilder<'a> {
             }
             warnings.extend(warmup.no_unit.clone());
         }
-        for side in [&case.sides.a, &case.sides.b] {
-            let residual = side.phases_ns.residual.unwrap_or(0.0);
-            if residual.abs() > RESIDUAL_NS && residual.abs() > RESIDUAL_SHARE * side.wall_ns.median {
-                warnings.push(format!(
-                    "{label}: {:.1} % of {}'s time is in no measured phase",
-                    100.0 * residual / side.wall_ns.median,
-                    side.name
-                ));
-            }
-        }
         let drift = &case.rounds.drift;
-        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(ratio)) = (drift.verdict, drift.ratio) {
+        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(ratio)) =
+            (drift.verdict, drift.ratio)
+        {
             warnings.push(format!(
                 "{label}: times moved during the run ({}; the ratio by {:+.1} %): close other programs, or give more --time",
                 drift_words(drift.verdict),

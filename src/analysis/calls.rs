@@ -115,7 +115,11 @@ fn shape_of(kind: Kind, record: &Record) -> Shape {
         depth: record.depth,
         flags: record.flags,
         // A backend's arguments are addresses, which say nothing about the pattern.
-        strides: if backend { [0; 2] } else { [record.args[1], record.args[2]] },
+        strides: if backend {
+            [0; 2]
+        } else {
+            [record.args[1], record.args[2]]
+        },
         aliasing: if backend {
             u32::from(record.args[1] == record.args[2])
         } else {
@@ -147,7 +151,12 @@ fn bytes_of(kind: Kind, record: &Record, site: Option<&Site>) -> Option<f64> {
 
 /// Strides of the first four operands, bytes.
 fn strides_of(record: &Record) -> [i64; 4] {
-    let halves = |word: u64| [i64::from(word as u32 as i32), i64::from((word >> 32) as i32)];
+    let halves = |word: u64| {
+        [
+            i64::from(word as u32 as i32),
+            i64::from((word >> 32) as i32),
+        ]
+    };
     let ([a, b], [c, d]) = (halves(record.args[1]), halves(record.args[2]));
     [a, b, c, d]
 }
@@ -215,7 +224,12 @@ impl Pattern {
             aliasing: aliasing(kind, shape, named),
             scalar: self.scalar_value(kind, named, shape),
             threads: u32::try_from(self.threads.len()).ok(),
-            depth: u32::from(shape.depth),
+            // Around a backend there is only its own operation, which is no call.
+            depth: if kind == CallKind::Backend {
+                0
+            } else {
+                u32::from(shape.depth)
+            },
             time_ns: Some(CallTime {
                 median: stats::median(&self.times),
                 total_per_op: self.total_ns / operations,
@@ -235,7 +249,10 @@ impl Pattern {
             }
             CallKind::Routine => {
                 let wide = |letter: char| matches!(letter, 'd' | 'z');
-                let stem = site.name.trim_start_matches("cblas_").trim_start_matches("catlas_");
+                let stem = site
+                    .name
+                    .trim_start_matches("cblas_")
+                    .trim_start_matches("catlas_");
                 let double = stem.chars().next().is_some_and(wide) || stem.ends_with('D');
                 if double { 'd' } else { 'f' }
             }
@@ -249,7 +266,9 @@ impl Pattern {
 /// The type codes of a loop's name: `np.multiply[ff->f]` gives f, f, f.
 fn type_codes(name: &str) -> impl Iterator<Item = char> + '_ {
     let inside = name.split_once('[').map_or("", |(_, rest)| rest);
-    inside.chars().filter(|c| c.is_ascii_alphabetic() || *c == '?')
+    inside
+        .chars()
+        .filter(|c| c.is_ascii_alphabetic() || *c == '?')
 }
 
 /// Bits as a number of NumPy's type `code`.

@@ -190,11 +190,9 @@ impl Documents {
     pub fn read(reader: &Reader) -> Result<Self, Error> {
         let mut documents = Self::default();
         for (key, json) in reader.documents() {
-            documents
-                .take(key, json)
-                .map_err(|error| {
-                    Error::new(format!("its document `{key}` is damaged")).caused_by(error)
-                })?;
+            documents.take(key, json).map_err(|error| {
+                Error::new(format!("its document `{key}` is damaged")).caused_by(error)
+            })?;
         }
         Ok(documents)
     }
@@ -223,7 +221,9 @@ impl Documents {
             }
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "counters" => self.counters.push(serde_json::from_str(json)?),
-            "warning" => self.warnings.push(serde_json::from_str::<Text>(json)?.into_string()),
+            "warning" => self
+                .warnings
+                .push(serde_json::from_str::<Text>(json)?.into_string()),
             // A later version may write more; what this one does not know it leaves alone.
             _ => {}
         }

@@ -106,10 +106,7 @@ impl Pairing {
     }
 
     fn close(&mut self, identity: u64, thread: u32, record: &Record) -> Result<Round, String> {
-        let (opened, begin) = self
-            .open
-            .take()
-            .ok_or("a round ends that did not begin")?;
+        let (opened, begin) = self.open.take().ok_or("a round ends that did not begin")?;
         if opened != identity {
             return Err("a round ends that is not the one that began".into());
         }

@@ -99,15 +99,16 @@ impl Run {
 fn read_rounds(reader: &Reader) -> Result<Vec<Round>, Error> {
     let mut pairing = Pairing::default();
     let mut problem = None;
-    reader.for_each(|thread, record| {
-        if record.kind == Kind::Mark
-            && problem.is_none()
-            && let Err(error) = pairing.take(thread.index, record)
-        {
-            problem = Some(error);
-        }
-    })
-    .map_err(unreadable)?;
+    reader
+        .for_each(|thread, record| {
+            if record.kind == Kind::Mark
+                && problem.is_none()
+                && let Err(error) = pairing.take(thread.index, record)
+            {
+                problem = Some(error);
+            }
+        })
+        .map_err(unreadable)?;
     match problem {
         Some(error) => Err(Error::new(format!("its rounds make no sense: {error}"))),
         None => Ok(pairing.rounds()),

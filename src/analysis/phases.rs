@@ -13,8 +13,8 @@ pub struct Parts {
     pub conversion: f64,
     /// Getting memory.
     pub allocation: f64,
-    /// First touch, where memory was touched ahead.
-    pub page_fault: f64,
+    /// What touching memory ahead took, beyond walking its pages once more; evidence, not the phase.
+    pub touching: f64,
     /// Loops, routines and backends.
     pub kernel: f64,
     /// Waking and joining threads.
@@ -25,6 +25,13 @@ pub struct Parts {
     pub faults_touched: f64,
     /// Records of the round, on any thread.
     pub records: f64,
+}
+
+impl Parts {
+    /// Nanoseconds inside recorded calls: every phase but dispatch, and but the time of touching ahead.
+    pub fn inside(&self) -> f64 {
+        self.conversion + self.allocation + self.kernel + self.sync + self.free
+    }
 }
 
 /// Ticks to nanoseconds, and what a pair of clock reads itself adds to each time.
@@ -111,7 +118,7 @@ impl Accounting {
             Kind::Free => parts.free += exclusive,
             Kind::Convert => parts.conversion += exclusive,
             Kind::Touch => {
-                parts.page_fault += spent;
+                parts.touching += spent;
                 parts.faults_touched += record.args[2] as f64;
             }
             _ => {}

@@ -96,7 +96,10 @@ mod tests {
         let many: Vec<f64> = (0..1000).map(|i| f64::from(i * 7 % 10)).collect();
         let (narrow, wide) = (median_ci(&many), median_ci(&few));
         assert!(wide[0] <= 4.5 && wide[1] >= 4.5, "{wide:?}");
-        assert!(narrow[1] - narrow[0] < wide[1] - wide[0], "{narrow:?} {wide:?}");
+        assert!(
+            narrow[1] - narrow[0] < wide[1] - wide[0],
+            "{narrow:?} {wide:?}"
+        );
     }
 
     #[test]

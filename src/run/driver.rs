@@ -61,8 +61,9 @@ pub fn run(
 ) -> Result<Ending, Error> {
     // Ctrl-C reaches the driver as well, which ends its recording; this process waits for that.
     let interrupted = Arc::new(AtomicBool::new(false));
-    let registered = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
-        .map_err(internal)?;
+    let registered =
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
+            .map_err(internal)?;
     let ending = start(interpreter, options).and_then(|mut child| {
         let stdin = child.stdin.take().expect("asked for above");
         let writer = send(stdin, serde_json::to_vec(spec).map_err(internal)?);

@@ -5,9 +5,12 @@ on. Both see the same process doing the same work once; symbol by symbol the cou
 """
 
 import json
+import operator
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,12 +18,10 @@ import numpy as np
 import pytest
 import tracers
 
-import raptors_trace
+from raptors_trace import _native
 
 LOOP = re.compile(r"^[A-Z]+_(multiply|add|exp|matmul)(_X86_V\d|_AVX\w+|_ASIMD\w*|_NEON\w*|_SVE)?$")
-ROUTINE = re.compile(
-    r"^(scipy_)?(cblas_[sd](gemm|gemv|dot|syrk|axpy|scal|nrm2)(64_)?|[sd]gesv_(64_)?)$"
-)
+ROUTINE = re.compile(r"^(scipy_)?(cblas_[sd](gemm|gemv|dot|syrk|axpy|scal|nrm2)(64_)?|[sd]gesv_(64_)?)$")
 REPEATS = 10
 
 # What is done, and how often each loop and routine has to be seen for it where that is known beforehand.
@@ -101,15 +102,11 @@ def probed() -> list[tuple[Path, str, int]]:
         tracers.unavailable(f"{umath} is stripped; NumPy's wheels from PyPI are not")
     library = openblas()
     routines = symbols(library, ROUTINE, dynamic=True)
-    return [(umath, name, at) for name, at in loops.items()] + [
-        (library, name, at) for name, at in routines.items()
-    ]
+    return [(umath, name, at) for name, at in loops.items()] + [(library, name, at) for name, at in routines.items()]
 
 
 def program(points: list[tuple[Path, str, int]]) -> str:
-    return "".join(
-        f'uprobe:{path}:{name} {{ @["{name}"] = count(); }}\n' for path, name, _ in points
-    )
+    return "".join(f'uprobe:{path}:{name} {{ @["{name}"] = count(); }}\n' for path, name, _ in points)
 
 
 def counted(text: str) -> Counter[str]:
@@ -125,21 +122,50 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Counter[str], Counte
     run = tmp_path_factory.mktemp("reality") / "run.rtrace"
     points = probed()
     with tracers.waiting([sys.executable, "-c", WORK, str(run)]) as waiting:
-        traced = tracers.count_with(
-            [tracer_path, "-p", str(waiting.pid), "-e", program(points)], waiting, points
-        )
+        command = [tracer_path, "-p", str(waiting.pid), "-e", program(points)]
+        traced = counted_by(command, waiting, points)
     names = {name for _, name, _ in points}
-    hooked: Counter[str] = Counter()
-    for call in json.loads(raptors_trace._native.count_calls(str(run))):
-        if call["symbol"] in names:
-            hooked[call["symbol"]] += call["calls"]
-    return hooked, counted(traced)
+    return +Counter({name: n for name, n in hooked(run).items() if name in names}), counted(traced)
+
+
+def hooked(run: Path) -> Counter[str]:
+    """Return how often the hooks saw each symbol."""
+    recording = _native.read_recording(run)
+    assert recording["complete"]
+    assert recording["lost"] == 0
+    sites = [json.loads(text) for key, text in recording["documents"] if key == "site"]
+    names = {site["id"]: site.get("symbol") for site in sites}
+    calls = (row[4] for row in recording["records"] if row[1] in {"loop", "routine"})
+    return Counter(names[site] for site in calls)
+
+
+def counted_by(command: list[str], program: tracers.Program, points: list[tuple[Path, str, int]]) -> str:
+    """Let the program run once every point is a breakpoint in its memory; what the tracer printed."""
+    addresses = [program.base(path) + at for path, _, at in points]
+    before = program.instructions(addresses)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tracer:
+        try:
+            deadline = time.monotonic() + tracers.ATTACH_SECONDS
+            while any(map(operator.eq, before, program.instructions(addresses))):
+                assert tracer.poll() is None, tracer.communicate()
+                assert time.monotonic() < deadline, "bpftrace is not attached"
+                time.sleep(0.05)
+            program.run()
+            try:
+                printed, _ = tracer.communicate(timeout=tracers.NOTICE_SECONDS)
+            except subprocess.TimeoutExpired:
+                tracer.send_signal(signal.SIGINT)
+                printed, _ = tracer.communicate(timeout=tracers.END_SECONDS)
+        finally:
+            if tracer.poll() is None:
+                tracer.kill()
+    return printed
 
 
 def test_the_hooks_count_what_uprobes_count(both: tuple[Counter[str], Counter[str]]) -> None:
-    hooked, traced = both
+    seen, traced = both
     assert sum(traced.values()) > 20 * REPEATS
-    assert hooked == +traced
+    assert seen == +traced
 
 
 @pytest.mark.parametrize(
