@@ -20,6 +20,8 @@ pub mod memory;
 pub mod routines;
 pub mod touch;
 
+#[cfg(test)]
+mod hot_path;
 mod operands;
 mod platform;
 mod record;

@@ -13,8 +13,11 @@ struct Registry {
     written: usize,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { documents: Vec::new(), writer: None, written: 0 });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    documents: Vec::new(),
+    writer: None,
+    written: 0,
+});
 
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
@@ -27,7 +30,10 @@ fn registry() -> MutexGuard<'static, Registry> {
 /// The run file does not take a document.
 pub fn record_into(writer: &'static Writer) -> Result<(), Error> {
     let mut registry = registry();
-    if !registry.writer.is_some_and(|known| std::ptr::eq(known, writer)) {
+    if !registry
+        .writer
+        .is_some_and(|known| std::ptr::eq(known, writer))
+    {
         registry.writer = Some(writer);
         registry.written = 0;
     }
@@ -51,11 +57,26 @@ pub(crate) fn publish() -> Result<(), Error> {
 
 impl Registry {
     fn flush(&mut self) -> Result<(), Error> {
-        let Some(writer) = self.writer else { return Ok(()) };
+        let Some(writer) = self.writer else {
+            return Ok(());
+        };
         while let Some(document) = self.documents.get(self.written) {
-            writer.document("site", document).map_err(|e| Error::Recording(e.to_string()))?;
-            self.written += 1;
+            match writer.document("site", document) {
+                Ok(()) => self.written += 1,
+                Err(raptors_recording::Error::Closed(_)) => {
+                    // The recording is over: what is found from now on waits for the next one.
+                    self.writer = None;
+                    break;
+                }
+                Err(error) => return Err(Error::Recording(error.to_string())),
+            }
         }
         Ok(())
     }
+}
+
+/// The registry's lock, for the test that nothing waits for it.
+#[cfg(test)]
+pub(crate) fn test_lock() -> impl Sized {
+    registry()
 }

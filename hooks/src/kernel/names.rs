@@ -19,7 +19,14 @@ pub(super) struct Names([Place; PLACES]);
 
 impl Names {
     pub(super) const fn new() -> Self {
-        Names([const { Place { key: AtomicUsize::new(0), site: AtomicU32::new(0) } }; PLACES])
+        Names(
+            [const {
+                Place {
+                    key: AtomicUsize::new(0),
+                    site: AtomicU32::new(0),
+                }
+            }; PLACES],
+        )
     }
 
     /// The site of `kind` with this name and detail, registered when it is first met. Later calls neither
@@ -54,7 +61,11 @@ impl Names {
         name: &'static CStr,
         detail: Option<&'static CStr>,
     ) -> u32 {
-        if place.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if place
+            .key
+            .compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             // Another thread took the place; with this key or another one.
             return self.site(kind, name, detail);
         }
@@ -76,7 +87,9 @@ fn mix(kind: &'static str, name: &'static CStr, detail: Option<&'static CStr>) -
     let detail = detail.map_or(0, |d| d.as_ptr() as usize);
     let parts = [kind.as_ptr() as usize, name.as_ptr() as usize, detail];
     let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325_usize, |h, part| {
-        (h ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        (h ^ part)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
     });
     hash | 1
 }

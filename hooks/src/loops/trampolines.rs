@@ -31,5 +31,7 @@ include!(concat!(env!("OUT_DIR"), "/trampolines.rs"));
 
 /// Which slot's trampoline a function pointer is, if it is one.
 pub(super) fn slot_of(function: *const c_void) -> Option<usize> {
-    TRAMPOLINES.iter().position(|t| *t as *const c_void == function)
+    TRAMPOLINES
+        .iter()
+        .position(|t| *t as *const c_void == function)
 }

@@ -80,7 +80,9 @@ impl Ufunc {
             || !(0..=MOST_OPERANDS).contains(&nout)
             || nargs != nin + nout
         {
-            return Err(refuse(format!("it claims {nin} inputs + {nout} outputs = {nargs} operands")));
+            return Err(refuse(format!(
+                "it claims {nin} inputs + {nout} outputs = {nargs} operands"
+            )));
         }
         if !(0..=MOST_LOOPS).contains(&ufunc.ntypes) {
             return Err(refuse(format!("it claims {} loops", ufunc.ntypes)));
@@ -89,11 +91,16 @@ impl Ufunc {
             return Err(refuse("it has no name".into()));
         }
         if ufunc.ntypes > 0 && (ufunc.functions.is_null() || ufunc.types.is_null()) {
-            return Err(refuse(format!("it claims {} loops but has no table of them", ufunc.ntypes)));
+            return Err(refuse(format!(
+                "it claims {} loops but has no table of them",
+                ufunc.ntypes
+            )));
         }
         // SAFETY: not null, so by the caller's promise a readable string, which lives as long as the ufunc.
         let name = unsafe { CStr::from_ptr(ufunc.name) };
-        let name = name.to_str().map_err(|e| refuse(format!("its name: {e}")))?;
+        let name = name
+            .to_str()
+            .map_err(|e| refuse(format!("its name: {e}")))?;
         Ok(Checked { ufunc, name })
     }
 }
@@ -141,29 +148,62 @@ impl Checked<'_> {
             .collect();
         let codes: String = numbers.iter().map(|&n| code(n)).collect::<Option<_>>()?;
         let (inputs, outputs) = codes.split_at(self.inputs());
-        Some(Signature { text: format!("{inputs}->{outputs}"), numbers })
+        Some(Signature {
+            text: format!("{inputs}->{outputs}"),
+            numbers,
+        })
     }
 }
 
 /// NumPy's type numbers in order: the letter of each, and its items' size in bytes (0 where it depends on the
 /// array), on machines with a 64-bit `long`.
 const TYPES: [(char, u8); 24] = [
-    ('?', 1), ('b', 1), ('B', 1), ('h', 2), ('H', 2), ('i', 4), ('I', 4), ('l', 8), ('L', 8), ('q', 8), ('Q', 8),
-    ('f', 4), ('d', 8), ('g', LONG_DOUBLE), ('F', 8), ('D', 16), ('G', 2 * LONG_DOUBLE), ('O', 8), ('S', 0),
-    ('U', 0), ('V', 0), ('M', 8), ('m', 8), ('e', 2),
+    ('?', 1),
+    ('b', 1),
+    ('B', 1),
+    ('h', 2),
+    ('H', 2),
+    ('i', 4),
+    ('I', 4),
+    ('l', 8),
+    ('L', 8),
+    ('q', 8),
+    ('Q', 8),
+    ('f', 4),
+    ('d', 8),
+    ('g', LONG_DOUBLE),
+    ('F', 8),
+    ('D', 16),
+    ('G', 2 * LONG_DOUBLE),
+    ('O', 8),
+    ('S', 0),
+    ('U', 0),
+    ('V', 0),
+    ('M', 8),
+    ('m', 8),
+    ('e', 2),
 ];
 
 /// `long double` is `double` on Apple's arm64, 16 bytes elsewhere on 64-bit machines.
-const LONG_DOUBLE: u8 =
-    if cfg!(all(target_vendor = "apple", target_arch = "aarch64")) { 8 } else { 16 };
+const LONG_DOUBLE: u8 = if cfg!(all(target_vendor = "apple", target_arch = "aarch64")) {
+    8
+} else {
+    16
+};
 
 fn code(number: c_int) -> Option<char> {
-    usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map(|t| t.0)
+    usize::try_from(number)
+        .ok()
+        .and_then(|n| TYPES.get(n))
+        .map(|t| t.0)
 }
 
 /// Bytes per item of a type number, 0 where it depends on the array.
 pub(super) fn item_size(number: c_int) -> u8 {
-    usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map_or(0, |t| t.1)
+    usize::try_from(number)
+        .ok()
+        .and_then(|n| TYPES.get(n))
+        .map_or(0, |t| t.1)
 }
 
 /// Whether an item's bytes are a number worth recording: not an object, string or structure.

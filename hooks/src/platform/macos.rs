@@ -5,7 +5,6 @@
 
 use super::Dlsym;
 use crate::macho::{self, Layout};
-use libc::mach_header;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ops::Range;
 use std::sync::Once;
@@ -14,16 +13,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The system the routines' calling conventions are asked for.
 pub(crate) const TARGET: raptors_routines::TargetOs = raptors_routines::TargetOs::MacOs;
 
-type ImageChange = extern "C" fn(*const mach_header, isize);
+type ImageChange = extern "C" fn(*const c_void, isize);
 
 unsafe extern "C" {
     fn _dyld_image_count() -> u32;
-    fn _dyld_get_image_header(index: u32) -> *const mach_header;
+    fn _dyld_get_image_header(index: u32) -> *const c_void;
     fn _dyld_get_image_vmaddr_slide(index: u32) -> isize;
     fn _dyld_get_image_name(index: u32) -> *const c_char;
     fn _dyld_register_func_for_add_image(changed: ImageChange);
     fn _dyld_register_func_for_remove_image(changed: ImageChange);
-    fn vm_protect(task: u32, address: usize, size: usize, maximum: c_int, protection: c_int) -> c_int;
+    fn vm_protect(
+        task: u32,
+        address: usize,
+        size: usize,
+        maximum: c_int,
+        protection: c_int,
+    ) -> c_int;
     static mach_task_self_: u32;
 }
 
@@ -59,7 +64,7 @@ pub(crate) fn minor_faults() -> u64 {
 pub(crate) fn generation() -> u64 {
     static CHANGES: AtomicU64 = AtomicU64::new(0);
     static REGISTERED: Once = Once::new();
-    extern "C" fn changed(_: *const mach_header, _: isize) {
+    extern "C" fn changed(_: *const c_void, _: isize) {
         CHANGES.fetch_add(1, Ordering::Relaxed);
     }
     REGISTERED.call_once(|| {
@@ -96,7 +101,9 @@ pub(crate) struct Import {
 /// All images outside the shared cache, the program first.
 pub(crate) fn images() -> Vec<Image> {
     // SAFETY: the function has no preconditions; an image that goes meanwhile gives nulls below.
-    (0..unsafe { _dyld_image_count() }).filter_map(Image::new).collect()
+    (0..unsafe { _dyld_image_count() })
+        .filter_map(Image::new)
+        .collect()
 }
 
 impl Image {
@@ -113,14 +120,22 @@ impl Image {
             return None;
         }
         // SAFETY: dyld's string for a loaded image.
-        let path = unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned();
+        let path = unsafe { CStr::from_ptr(path) }
+            .to_string_lossy()
+            .into_owned();
         // SAFETY: a loaded image begins with its header, whose 64-bit form has 32 bytes.
         let head = unsafe { std::slice::from_raw_parts(header.cast::<u8>(), 32) };
         let size = macho::header_size(head).ok()?;
         // SAFETY: the load commands follow the header in memory, as they do in the file.
         let commands = unsafe { std::slice::from_raw_parts(header.cast::<u8>(), size) };
-        let layout = Layout::parse(commands).ok().filter(|l| !l.in_shared_cache)?;
-        Some(Image { path, bias: slide as usize, layout })
+        let layout = Layout::parse(commands)
+            .ok()
+            .filter(|l| !l.in_shared_cache)?;
+        Some(Image {
+            path,
+            bias: slide as usize,
+            layout,
+        })
     }
 
     fn loaded(&self, addresses: &Range<u64>) -> Range<usize> {
@@ -130,14 +145,23 @@ impl Image {
 
     /// Whether an address belongs to this image.
     pub(crate) fn contains(&self, address: usize) -> bool {
-        let real = self.layout.segments.iter().filter(|s| s.name != "__PAGEZERO");
-        real.map(|s| self.loaded(&s.addresses)).any(|r| r.contains(&address))
+        let real = self
+            .layout
+            .segments
+            .iter()
+            .filter(|s| s.name != "__PAGEZERO");
+        real.map(|s| self.loaded(&s.addresses))
+            .any(|r| r.contains(&address))
     }
 
     /// Keeps the image loaded; `None` where it is gone.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let path = CString::new(self.path.as_str()).ok()?;
-        let name = if self.layout.program { std::ptr::null() } else { path.as_ptr() };
+        let name = if self.layout.program {
+            std::ptr::null()
+        } else {
+            path.as_ptr()
+        };
         // SAFETY: the name is null or a string; NOLOAD runs no code of the image.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
         if handle.is_null() {
@@ -149,14 +173,20 @@ impl Image {
 
     /// The imports whose name is wanted. The image is held loaded by the caller.
     pub(crate) fn imports(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Import> {
-        let Some(linkedit) = self.layout.segment("__LINKEDIT") else { return Vec::new() };
+        let Some(linkedit) = self.layout.segment("__LINKEDIT") else {
+            return Vec::new();
+        };
         let memory = self.loaded(&linkedit.addresses);
         let at = |offset: u64, length: u64| {
             let from = usize::try_from(offset.checked_sub(linkedit.file_offset)?).ok()?;
             let length = usize::try_from(length).ok()?;
-            let end = from.checked_add(length).filter(|end| *end <= memory.len())?;
+            let end = from
+                .checked_add(length)
+                .filter(|end| *end <= memory.len())?;
             // SAFETY: inside the link-edit segment of a loaded image, which dyld maps readable and nobody writes.
-            Some(unsafe { std::slice::from_raw_parts((memory.start + end - length) as *const u8, length) })
+            Some(unsafe {
+                std::slice::from_raw_parts((memory.start + end - length) as *const u8, length)
+            })
         };
         let pointers = self.layout.symbol_pointers(at).unwrap_or_default();
         pointers
@@ -165,7 +195,9 @@ impl Image {
             .map(|p| Import {
                 slot: self.bias.wrapping_add(p.address as usize),
                 lazy: p.lazy,
-                closed: p.authenticated.then_some("its pointers are signed (arm64e), which is not supported"),
+                closed: p
+                    .authenticated
+                    .then_some("its pointers are signed (arm64e), which is not supported"),
                 name: p.symbol,
             })
             .collect()
@@ -228,10 +260,19 @@ pub(crate) fn supported() -> Result<(), crate::Error> {
 
 /// Keeps the image that this code is in loaded for ever: pointers elsewhere lead into it.
 pub(crate) fn stay_loaded() {
-    let Some(module) = super::module_of(stay_loaded as *const () as usize) else { return };
-    let Ok(path) = CString::new(module.path) else { return };
+    let Some(module) = super::module_of(stay_loaded as *const () as usize) else {
+        return;
+    };
+    let Ok(path) = CString::new(module.path) else {
+        return;
+    };
     // SAFETY: a string; NOLOAD runs no code. The handle is dropped on purpose.
-    unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
+    unsafe {
+        libc::dlopen(
+            path.as_ptr(),
+            libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+        )
+    };
     clear_error();
 }
 
@@ -257,6 +298,8 @@ fn protect(range: &Range<usize>, protection: c_int) -> std::io::Result<()> {
     // pages. The task is this one.
     match unsafe { vm_protect(mach_task_self_, range.start, range.len(), 0, protection) } {
         0 => Ok(()),
-        code => Err(std::io::Error::other(format!("vm_protect: kernel error {code}"))),
+        code => Err(std::io::Error::other(format!(
+            "vm_protect: kernel error {code}"
+        ))),
     }
 }

@@ -55,9 +55,14 @@ impl Instance {
 
     /// An integer that came by value in a register or a stack word of its own: of a 32-bit one the upper half
     /// means nothing.
+    #[allow(dead_code, reason = "Apple's arm64 has a wrapper per width instead")]
     #[inline(always)]
     pub(super) fn wide(&self, value: isize) -> isize {
-        if self.narrow() { value as i32 as isize } else { value }
+        if self.narrow() {
+            value as i32 as isize
+        } else {
+            value
+        }
     }
 
     /// The integer of the library's width behind a pointer; 0 for a null pointer.
@@ -68,7 +73,11 @@ impl Instance {
     pub(super) unsafe fn integer(&self, pointer: *const c_void) -> isize {
         // SAFETY: as the caller promises.
         unsafe {
-            if self.narrow() { load::<i32>(pointer) as isize } else { load::<isize>(pointer) }
+            if self.narrow() {
+                load::<i32>(pointer) as isize
+            } else {
+                load::<isize>(pointer)
+            }
         }
     }
 }
@@ -89,5 +98,10 @@ pub(super) unsafe fn load<T: Copy + Default>(pointer: *const c_void) -> T {
 /// Reads the clock and writes the record.
 #[inline(always)]
 pub(super) fn finish(open: Open, instance: &Instance, flags: u16, words: [u64; 5]) {
-    open.end(Kind::Routine, flags, instance.site.load(Ordering::Relaxed), words);
+    open.end(
+        Kind::Routine,
+        flags,
+        instance.site.load(Ordering::Relaxed),
+        words,
+    );
 }

@@ -38,7 +38,10 @@ unsafe extern "C" fn look_up(handle: *mut c_void, name: *const c_char, caller: u
     // SAFETY: the caller of dlsym hands in a handle and a string, as dlsym takes them.
     match unsafe { observed(handle, name, caller) } {
         Some(value) => Answer { value, jump: 0 },
-        None => Answer { value: 0, jump: real() as usize },
+        None => Answer {
+            value: 0,
+            jump: real() as usize,
+        },
     }
 }
 

@@ -52,12 +52,18 @@ pub(super) fn wrapper(symbol: &str, original: usize) -> Result<Assigned, String>
     if instance.is_free() {
         instance.assign(original, width, site(routine, width, symbol, &library));
     }
-    Ok(Assigned { wrapper: WRAPPERS[row][copy].address(), library })
+    Ok(Assigned {
+        wrapper: WRAPPERS[row][copy].address(),
+        library,
+    })
 }
 
 /// The row of the tables that serves a routine in one width.
 fn row(routine: &'static Routine, width: Width) -> usize {
-    let index = CATALOGUE.iter().position(|r| std::ptr::eq(r, routine)).expect("it came from there");
+    let index = CATALOGUE
+        .iter()
+        .position(|r| std::ptr::eq(r, routine))
+        .expect("it came from there");
     let variant = WIDTHS.iter().position(|w| *w == Some(width)).unwrap_or(0);
     index * WIDTHS.len() + variant
 }
@@ -105,4 +111,10 @@ fn role(role: Role) -> &'static str {
         Role::Callback => "callback",
         Role::CharLen { .. } => "char_len",
     }
+}
+
+/// The lock of assigning, for the test that nothing waits for it.
+#[cfg(test)]
+pub(super) fn test_lock() -> impl Sized {
+    ASSIGNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

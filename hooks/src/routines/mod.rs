@@ -69,3 +69,15 @@ pub fn disarm() -> Report {
     report.elapsed_ns = begun.elapsed().as_nanos() as u64;
     report
 }
+
+/// The lock of the slots, for the test that nothing waits for it.
+#[cfg(test)]
+pub(crate) fn test_lock() -> impl Sized {
+    (slots(), instances::test_lock())
+}
+
+/// The wrapper that a slot of `symbol` which leads to `original` would get.
+#[cfg(test)]
+pub(crate) fn test_wrapper(symbol: &str, original: usize) -> usize {
+    instances::wrapper(symbol, original).unwrap().wrapper
+}

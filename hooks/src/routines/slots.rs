@@ -41,7 +41,11 @@ impl Slot {
 
 impl Slots {
     pub(super) const fn new() -> Self {
-        Slots { objects: Vec::new(), empty: None, generation: 0 }
+        Slots {
+            objects: Vec::new(),
+            empty: None,
+            generation: 0,
+        }
     }
 
     /// Patches new objects, and known slots that lost our pointer to their original again. Looks for new objects
@@ -77,7 +81,10 @@ impl Slots {
         empty.retain(|key| present.contains(key));
         for image in images {
             let key = (image.path.clone(), image.bias);
-            let known = self.objects.iter().any(|o| o.image.path == key.0 && o.image.bias == key.1);
+            let known = self
+                .objects
+                .iter()
+                .any(|o| o.image.path == key.0 && o.image.bias == key.1);
             if known || empty.contains(&key) {
                 continue;
             }
@@ -94,7 +101,9 @@ impl Slots {
         for object in &self.objects {
             for slot in object.slots.iter().filter(|s| s.name != dlsym::NAME) {
                 *report.symbols.entry(slot.name.clone()).or_default() += 1;
-                *between.entry((&object.image.path, &slot.library)).or_default() += 1;
+                *between
+                    .entry((&object.image.path, &slot.library))
+                    .or_default() += 1;
                 report.armed += 1;
             }
         }
@@ -112,7 +121,11 @@ impl Slots {
     pub(super) fn restore(&mut self, report: &mut Report) {
         for object in self.objects.drain(..) {
             let outcome = platform::unprotected(&object.image, || {
-                object.slots.iter().filter(|s| !s.exchange(s.ours, s.original)).collect::<Vec<_>>()
+                object
+                    .slots
+                    .iter()
+                    .filter(|s| !s.exchange(s.ours, s.original))
+                    .collect::<Vec<_>>()
             });
             match outcome {
                 Ok(changed) => {
@@ -125,7 +138,10 @@ impl Slots {
                     }
                 }
                 Err(error) => {
-                    report.refuse(&object.image.path, format!("cannot be made writable: {error}"));
+                    report.refuse(
+                        &object.image.path,
+                        format!("cannot be made writable: {error}"),
+                    );
                     // Our pointers are still in there, and the wrappers behind them pass calls on.
                     std::mem::forget(object);
                 }
@@ -137,7 +153,9 @@ impl Slots {
 
 impl Slot {
     fn exchange(&self, from: usize, to: usize) -> bool {
-        self.cell().compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.cell()
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 }
 
@@ -161,9 +179,16 @@ impl Armed {
         }
         let patched = platform::unprotected(&image, || patch(slots.into_values()));
         match patched {
-            Ok(slots) => Some(Armed { image, slots, _hold: hold }),
+            Ok(slots) => Some(Armed {
+                image,
+                slots,
+                _hold: hold,
+            }),
             Err(error) => {
-                report.refuse(&image.path, format!("its slots cannot be made writable: {error}"));
+                report.refuse(
+                    &image.path,
+                    format!("its slots cannot be made writable: {error}"),
+                );
                 None
             }
         }
@@ -203,7 +228,10 @@ fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, 
     }
     if import.name == dlsym::NAME {
         if slot.original != dlsym::real() as usize {
-            return Err("its dlsym is not the loader's own; symbols looked up through it are not seen".into());
+            return Err(
+                "its dlsym is not the loader's own; symbols looked up through it are not seen"
+                    .into(),
+            );
         }
         slot.ours = dlsym::hook();
     } else {
@@ -215,5 +243,8 @@ fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, 
 
 /// Stores our pointers; the slots where that was done.
 fn patch(planned: impl Iterator<Item = Planned>) -> Vec<Slot> {
-    planned.filter(|p| p.slot.exchange(p.now, p.slot.ours)).map(|p| p.slot).collect()
+    planned
+        .filter(|p| p.slot.exchange(p.now, p.slot.ours))
+        .map(|p| p.slot)
+        .collect()
 }

@@ -111,10 +111,15 @@ impl Image {
         let first = |kind| headers.iter().find(|h| h.p_type == kind).map(range);
         let loads = headers.iter().filter(|h| h.p_type == PT_LOAD);
         Some(Image {
-            path: path.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: path
+                .map(|p| p.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             bias,
             loads: loads
-                .map(|h| Segment { range: range(h), readable: h.p_flags & PF_R != 0 })
+                .map(|h| Segment {
+                    range: range(h),
+                    readable: h.p_flags & PF_R != 0,
+                })
                 .collect(),
             dynamic: first(PT_DYNAMIC)?,
             relro: first(PT_GNU_RELRO),
@@ -161,7 +166,10 @@ impl Image {
         let name = self.text(&tables.strings, symbol.name as usize)?;
         let slot = self.bias.wrapping_add(rela.offset as usize);
         let sound = slot.is_multiple_of(8) && self.contains(slot) && self.contains(slot + 7);
-        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT,
+        (sound && wanted(name)).then(|| Import {
+            name: name.to_owned(),
+            slot,
+            lazy: kind == JUMP_SLOT,
             closed: None,
         })
     }
@@ -169,7 +177,9 @@ impl Image {
     fn tables(&self) -> Tables {
         let mut value = [None; 24];
         for at in self.dynamic.clone().step_by(size_of::<Dyn>()) {
-            let Some(entry) = self.read::<Dyn>(at) else { break };
+            let Some(entry) = self.read::<Dyn>(at) else {
+                break;
+            };
             match usize::try_from(entry.tag) {
                 Ok(0) => break,
                 Ok(tag) if tag < value.len() => value[tag] = Some(entry.value as usize),
@@ -190,7 +200,11 @@ impl Image {
             symbols: get(DT_SYMTAB).map_or(0, |a| self.absolute(a)),
             strings: table(DT_STRTAB, DT_STRSZ),
             relocations: [
-                if with_addends { table(DT_JMPREL, DT_PLTRELSZ) } else { 0..0 },
+                if with_addends {
+                    table(DT_JMPREL, DT_PLTRELSZ)
+                } else {
+                    0..0
+                },
                 table(DT_RELA, DT_RELASZ),
             ],
         }
@@ -198,7 +212,11 @@ impl Image {
 
     /// glibc has turned the addresses in the dynamic section into absolute ones, other loaders have not.
     fn absolute(&self, address: usize) -> usize {
-        if self.contains(address) { address } else { self.bias.wrapping_add(address) }
+        if self.contains(address) {
+            address
+        } else {
+            self.bias.wrapping_add(address)
+        }
     }
 
     /// A value in the object's readable memory.
@@ -215,7 +233,10 @@ impl Image {
 
     /// A string of the string table.
     fn text(&self, strings: &Range<usize>, offset: usize) -> Option<&str> {
-        let start = strings.start.checked_add(offset).filter(|s| *s < strings.end)?;
+        let start = strings
+            .start
+            .checked_add(offset)
+            .filter(|s| *s < strings.end)?;
         self.read::<u8>(start)?;
         self.read::<u8>(strings.end - 1)?;
         // SAFETY: both ends of the table lie in readable segments of the object, which the caller keeps loaded;
