@@ -55,6 +55,16 @@ pub enum Leaf {
     /// Apple's Accelerate (macOS); `None`: `vDSP_vsmul`, in place `cblas_sscal`.
     Accelerate(Option<AccelerateRoutine>),
     /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
+    ///
+    /// Where it deviates from NumPy's multiplication (seen with 0.3.31, x86-64; `tests/openblas.rs`):
+    ///
+    /// | operands | NumPy and our loops | `omatcopy` | `scal` |
+    /// |---|---|---|---|
+    /// | anything × ±0 | ±0, NaN for ±∞ and NaN | +0 always | the same |
+    /// | signalling NaN × 1 | quiet NaN | still signalling | still signalling |
+    /// | NaN × NaN, short array | the element's payload | the factor's | the factor's |
+    ///
+    /// Older releases of OpenBLAS set everything to +0 for a factor of zero in `scal` too.
     OpenBlas(Option<OpenBlasRoutine>),
 }
 
