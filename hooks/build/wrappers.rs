@@ -38,7 +38,7 @@ pub fn all(packed: bool) -> String {
     text + &format!(
         "pub(super) const COPIES: usize = {copies};\n\
          pub(super) static WIDTHS: [Option<Width>; {}] = [{}];\n\
-         pub(super) static INSTANCES: [[Instance; COPIES]; {rows}] = [const {{ [Instance::FREE; COPIES] }}; {rows}];\n\
+         pub(super) static INSTANCES: [[Instance; COPIES]; {rows}] = [const {{ [const {{ Instance::free() }}; COPIES] }}; {rows}];\n\
          pub(super) static WRAPPERS: [[Wrapper; COPIES]; {rows}] = [\n{table}];\n",
         widths.len(),
         names.join(", "),

@@ -267,10 +267,8 @@ fn a_loop_that_somebody_else_replaced_is_left_alone() {
         "{report:?}"
     );
     // SAFETY: as above.
-    assert_eq!(
-        unsafe { *(*ufunc).functions } as usize,
-        other as *const () as usize
-    );
+    let held = unsafe { *(*ufunc).functions };
+    assert_eq!(held as usize, other as *const () as usize);
     // Whoever kept our trampoline gets the original's work, unrecorded.
     let recording = Recording::start();
     let (mut a, n) = (memory(), 4);

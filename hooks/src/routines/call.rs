@@ -17,11 +17,13 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) const FREE: Instance = Instance {
-        original: AtomicUsize::new(0),
-        site: AtomicU32::new(0),
-        narrow: AtomicBool::new(false),
-    };
+    pub(super) const fn free() -> Self {
+        Instance {
+            original: AtomicUsize::new(0),
+            site: AtomicU32::new(0),
+            narrow: AtomicBool::new(false),
+        }
+    }
 
     pub(super) fn is_free(&self) -> bool {
         self.original.load(Ordering::Acquire) == 0
