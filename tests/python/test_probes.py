@@ -172,9 +172,7 @@ def test_a_tracer_sees_every_scale_of_a_python_process(trace, extension, dtype, 
         assert len(reason) >= min(len(choice["reason"]), tracers.BPFTRACE_STRING)
     assert [backend for backend, *_ in dispatched[: 2 * count]] == ["scalar"] * 7 + ["simd"] * 7
     entered = traced.named("backend__entry")
-    assert [(name, elements) for name, elements, *_ in entered] == [
-        (choice["backend"], n) for choice in expected
-    ]
+    assert [(name, elements) for name, elements, *_ in entered] == [(choice["backend"], n) for choice in expected]
     for _, _, source, target, factor_bits, item_size in entered:
         assert (factor_bits, item_size) == (FACTOR_BITS[dtype], ITEM_SIZE[dtype])
         assert source != target, "the result is fresh"
@@ -197,3 +195,40 @@ def test_a_tracer_sees_the_pieces_of_a_parallel_scale(trace, extension):
     assert pieces[0][0] == 0
     assert pieces[-1][1] == n
     assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
+
+
+# One round trip of a whole array and one of every second element, which has to be copied.
+ROUND_TRIPS = """
+import os, sys
+import numpy as np
+from raptors_trace import kernel
+
+whole = np.ones(1003, np.float32)
+print("ready", os.getpid(), flush=True)
+sys.stdin.readline()
+kernel.from_numpy(whole).scale(2.5).to_numpy()
+kernel.from_numpy(whole[::2]).scale(2.5).to_numpy()
+"""
+
+
+@TRACERS
+def test_a_tracer_sees_the_conversions_and_the_memory_of_a_round_trip(trace, extension):
+    tracers.require_root()
+    with tracers.waiting([sys.executable, "-c", ROUND_TRIPS]) as program:
+        traced = trace(program, extension)
+    sizes = [1003, 502]
+    begun = [(way, n, 4) for n in sizes for way in ("from_numpy", "to_numpy")]
+    assert traced.named("convert__entry") == begun
+    assert traced.named("convert__return") == [
+        ("from_numpy", 1003, 0),
+        ("to_numpy", 1003, 0),
+        ("from_numpy", 502, 1),
+        ("to_numpy", 502, 0),
+    ]
+    allocated = [(data, size) for data, size, _ in traced.named("alloc__return")]
+    assert [(size,) for _, size in allocated] == traced.named("alloc__entry")
+    assert sorted(traced.named("free__entry")) == sorted(allocated), "all memory is given back"
+    assert sorted(traced.named("free__return")) == sorted(allocated)
+    results = [(target, 4 * n) for _, n, _, target, *_ in traced.named("backend__entry")]
+    assert [size for _, size in results] == [4 * n for n in sizes]
+    assert set(results) <= set(allocated), "a result lies in memory the kernel asked for"

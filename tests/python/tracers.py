@@ -27,6 +27,7 @@ DTRACE_PLACES = ("/opt/dtrace/bin/dtrace", "/usr/sbin/dtrace")
 # bpftrace 0.17 shows at most this much of a string.
 BPFTRACE_STRING = 63
 ATTACH_SECONDS = 60
+SETTLE_SECONDS = 1
 NOTICE_SECONDS = 2
 END_SECONDS = 30
 
@@ -119,22 +120,15 @@ def sites(path: Path) -> list[Site]:
     """Return the sites that ``readelf -n`` shows for the provider in one file."""
     command = [tool("readelf"), "-n", str(path)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    note = re.compile(
-        rf"Provider: {PROVIDER}\n\s*Name: (\w+)\n\s*Location: 0x([0-9a-f]+),.*\n\s*Arguments: (.*)"
-    )
-    return [
-        Site(name, int(address, 16), tuple(arguments.split()))
-        for name, address, arguments in note.findall(shown)
-    ]
+    note = re.compile(rf"Provider: {PROVIDER}\n\s*Name: (\w+)\n\s*Location: 0x([0-9a-f]+),.*\n\s*Arguments: (.*)")
+    return [Site(name, int(address, 16), tuple(arguments.split())) for name, address, arguments in note.findall(shown)]
 
 
 class Program:
     """A child process at its start barrier."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ready = self._lines().readline().split()
         if len(ready) != 2 or ready[0] != "ready":
             self.child.kill()
@@ -154,7 +148,7 @@ class Program:
         raise RuntimeError(f"{path} is not loaded")
 
     def instructions(self, addresses: Sequence[int]) -> list[bytes]:
-        """Return the first byte of the instruction at each address, as the process has it now."""
+        """Return the first 4 bytes of code at each address, as the process has them now."""
         with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
             return [os.pread(memory.fileno(), 4, address) for address in addresses]
 
@@ -182,10 +176,7 @@ def _bpftrace_program(path: Path) -> str:
     def clause(name: str, types: list[str]) -> str:
         shown = "".join("|%s" if kind == "char *" else "|%lu" for kind in types)
         values = (f"str(arg{i})" if kind == "char *" else f"arg{i}" for i, kind in enumerate(types))
-        return (
-            f"usdt:{path}:{PROVIDER}:{name} "
-            f'{{ printf("{name}{shown}\\n", {", ".join(values)}); }}\n'
-        )
+        return f'usdt:{path}:{PROVIDER}:{name} {{ printf("{name}{shown}\\n", {", ".join(values)}); }}\n'
 
     return "".join(clause(name, types) for name, types in listed().items())
 
@@ -193,10 +184,7 @@ def _bpftrace_program(path: Path) -> str:
 def _dtrace_program() -> str:
     def clause(name: str, types: list[str]) -> str:
         shown = "".join("|%s" if kind == "char *" else "|%u" for kind in types)
-        values = (
-            f"copyinstr(arg{i})" if kind == "char *" else f"(uint64_t)arg{i}"
-            for i, kind in enumerate(types)
-        )
+        values = (f"copyinstr(arg{i})" if kind == "char *" else f"(uint64_t)arg{i}" for i, kind in enumerate(types))
         probe = f"{PROVIDER}$target:::{name.replace('__', '-')}"
         return f'{probe} {{ printf("{name}{shown}\\n", {", ".join(values)}); }}\n'
 
@@ -205,9 +193,7 @@ def _dtrace_program() -> str:
 
 def trace_with_bpftrace(program: Program, path: Path) -> Traced:
     """Run the program under bpftrace with every probe of the file armed."""
-    return _trace(
-        [bpftrace(), "-p", str(program.pid), "-e", _bpftrace_program(path)], program, path
-    )
+    return _trace([bpftrace(), "-p", str(program.pid), "-e", _bpftrace_program(path)], program, path)
 
 
 def trace_with_dtrace(program: Program, path: Path) -> Traced:
@@ -225,11 +211,12 @@ def _uprobe_events() -> list[str]:
 
 
 def _trace(command: Sequence[str], program: Program, path: Path) -> Traced:
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as tracer:
+    base = program.base(path)
+    addresses = [base + site.address for site in sites(path)]
+    nops = program.instructions(addresses)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tracer:
         try:
-            _wait_until_armed(tracer, program, path)
+            _wait_until_armed(tracer, program, addresses, nops)
             output = program.run()
             events, complaints = _end(tracer)
         finally:
@@ -241,23 +228,18 @@ def _trace(command: Sequence[str], program: Program, path: Path) -> Traced:
     return Traced(_parse(events), output)
 
 
-def _wait_until_armed(tracer: subprocess.Popen[str], program: Program, path: Path) -> None:
-    base = program.base(path)
-    addresses = [base + site.address for site in sites(path)]
-    before = _nops(path, [site.address for site in sites(path)])
+def _wait_until_armed(
+    tracer: subprocess.Popen[str], program: Program, addresses: Sequence[int], nops: list[bytes]
+) -> None:
     deadline = time.monotonic() + ATTACH_SECONDS
-    while any(a == b for a, b in zip(before, program.instructions(addresses), strict=True)):
+    while any(a == b for a, b in zip(nops, program.instructions(addresses), strict=True)):
         if tracer.poll() is not None:
             raise RuntimeError(f"the tracer ended before it was attached: {tracer.communicate()}")
         if time.monotonic() > deadline:
             raise RuntimeError(f"the tracer is not attached after {ATTACH_SECONDS} s")
         time.sleep(0.05)
-
-
-def _nops(path: Path, offsets: Sequence[int]) -> list[bytes]:
-    """Return the instructions in the file: addresses are offsets in what this project links."""
-    with path.open("rb", buffering=0) as file:
-        return [os.pread(file.fileno(), 4, offset) for offset in offsets]
+    # A breakpoint stands for a moment before the tracer's own program is attached to it.
+    time.sleep(SETTLE_SECONDS)
 
 
 def _end(tracer: subprocess.Popen[str]) -> tuple[str, str]:
