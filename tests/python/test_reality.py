@@ -77,9 +77,9 @@ def symbols(path: Path, pattern: re.Pattern[str], dynamic: bool) -> dict[str, in
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = {}
     for line in shown.splitlines():
-        address, kind, name = line.split(maxsplit=2)
-        if kind in "tT" and pattern.match(name):
-            found[name] = int(address, 16)
+        fields = line.split(maxsplit=2)
+        if len(fields) == 3 and fields[1] in "tT" and pattern.match(fields[2]):
+            found[fields[2]] = int(fields[0], 16)
     return found
 
 
