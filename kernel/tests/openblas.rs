@@ -17,12 +17,12 @@ use raptors_kernel::{Backend, Error, Leaf, Request, openblas_library, scale_in_p
 fn found() -> bool {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        if std::env::var_os("RAPTORS_OPENBLAS").is_none() {
-            if let Some(path) = bundled_with_numpy() {
-                // SAFETY: every test of this program comes here first, and waits for this to end
-                // before it reads the environment.
-                unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
-            }
+        let named = std::env::var_os("RAPTORS_OPENBLAS").is_some();
+        let bundled = if named { None } else { bundled_with_numpy() };
+        if let Some(path) = bundled {
+            // SAFETY: every test of this program comes here first, and waits for this to end
+            // before it reads the environment.
+            unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
         }
         openblas_library()
             .map(drop)
