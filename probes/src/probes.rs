@@ -22,7 +22,8 @@ macro_rules! define_probes {
         }),*];
 
         /// What an in-process observer does at each probe: plain functions, called on the thread that fires, after
-        /// the probe itself. They must not unwind and must not fire probes. Set it with [`set_observer`].
+        /// the probe itself. They must not unwind and must not fire probes. Set it with
+        /// [`set_observer`](crate::set_observer).
         #[cfg(feature = "observer")]
         #[derive(Debug, Clone, Copy)]
         pub struct Observer {
