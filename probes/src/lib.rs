@@ -3,7 +3,7 @@
 //! `provider.d` is the one list of probes; the build makes one function of each. A call of such a function fires the
 //! probe of that name for DTrace, bpftrace, perf and SystemTap (feature `usdt-probes`: SystemTap notes on Linux, real
 //! DTrace probes on macOS, nothing elsewhere, with the arguments type-checked everywhere), and then calls the entry
-//! of the same name in the [`Observer`] that [`set_observer`] has set (feature `observer`). Nobody watching costs a
+//! of the same name in the `Observer` that `set_observer` has set (feature `observer`). Nobody watching costs a
 //! call, a one-byte nop, and a load with a branch; with both features off the functions are empty.
 //!
 //! Each function is compiled once, so each probe has one site in a binary: tracers count an operation once and
