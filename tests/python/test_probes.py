@@ -125,6 +125,16 @@ def test_a_tracer_sees_every_probe_of_the_example_with_its_arguments(trace, fire
     assert traced.events == expected
 
 
+def test_dtrace_finds_functions_where_they_are(fire_all):
+    """Hold the linking against its purpose: the pid provider takes addresses for file offsets."""
+    tracers.require_root()
+    also = 'pid$target:a.out:*probes*scale_entry*:entry { printf("entered\\n"); }'
+    with tracers.waiting([str(fire_all), "3"]) as program:
+        traced = tracers.trace_with_dtrace(program, fire_all, also)
+    assert len(traced.named("scale__entry")) == 3
+    assert traced.beside.count("entered") == 3
+
+
 def one_round(n):
     """Return what examples/fire_all.rs fires in one round."""
     factor = FACTOR_BITS["float32"]

@@ -48,6 +48,8 @@ class Traced:
 
     events: list[Event]
     output: str
+    # What the tracer printed beside the events.
+    beside: list[str]
 
     def named(self, name: str) -> list[tuple[Argument, ...]]:
         """Return the arguments of every hit of one probe, in order."""
@@ -196,9 +198,9 @@ def trace_with_bpftrace(program: Program, path: Path) -> Traced:
     return _trace([bpftrace(), "-p", str(program.pid), "-e", _bpftrace_program(path)], program, path)
 
 
-def trace_with_dtrace(program: Program, path: Path) -> Traced:
-    """Run the program under DTrace with every probe of the file armed."""
-    command = [dtrace(), "-q", "-p", str(program.pid), "-n", _dtrace_program()]
+def trace_with_dtrace(program: Program, path: Path, also: str = "") -> Traced:
+    """Run the program under DTrace with every probe of the file armed, and more clauses if given."""
+    command = [dtrace(), "-q", "-p", str(program.pid), "-n", _dtrace_program() + also]
     traced = _trace(command, program, path)
     left = [line for line in _uprobe_events() if f"dt_{program.pid}" in line]
     assert not left, f"DTrace left its probes behind: {left}"
@@ -225,7 +227,7 @@ def _trace(command: Sequence[str], program: Program, path: Path) -> Traced:
                 tracer.send_signal(signal.SIGINT)
     if tracer.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {tracer.returncode}: {complaints}")
-    return Traced(_parse(events), output)
+    return _parse(events, output)
 
 
 def _wait_until_armed(
@@ -251,15 +253,17 @@ def _end(tracer: subprocess.Popen[str]) -> tuple[str, str]:
         return tracer.communicate(timeout=END_SECONDS)
 
 
-def _parse(text: str) -> list[Event]:
+def _parse(text: str, output: str) -> Traced:
     types = listed()
-    events = []
-    for line in text.splitlines():
+    traced = Traced([], output, [])
+    for line in filter(None, text.splitlines()):
         name, *values = line.split("|")
-        if name in types:
-            assert len(values) == len(types[name]), line
-            events.append(Event(name, tuple(map(_value, values, types[name]))))
-    return events
+        if name not in types:
+            traced.beside.append(line)
+            continue
+        assert len(values) == len(types[name]), line
+        traced.events.append(Event(name, tuple(map(_value, values, types[name]))))
+    return traced
 
 
 def _value(text: str, c_type: str) -> Argument:
