@@ -163,6 +163,14 @@ impl State {
                 checked.name,
                 "it has no table of loops, so its calls are not seen",
             );
+            return;
+        }
+        if !checked.is_replaceable() {
+            report.refuse(
+                checked.name,
+                "its table of loops is in read-only memory, so its calls are not seen",
+            );
+            return;
         }
         // The first of equal signatures is the one NumPy uses, and the only one that can be replaced.
         let mut seen = HashSet::new();

@@ -123,6 +123,14 @@ impl Checked<'_> {
         (self.ufunc.core_enabled != 0).then(|| self.ufunc.core_dimensions.clamp(0, 64) as u8)
     }
 
+    /// Whether its table of loops can be written to. One that its extension declared constant lies in memory that is
+    /// read-only after loading, and NumPy's replacing function does not look.
+    pub(super) fn is_replaceable(&self) -> bool {
+        let table = self.ufunc.functions as usize;
+        let last = table + self.loops().saturating_sub(1) * size_of::<*mut c_void>();
+        crate::platform::is_writable(table) && crate::platform::is_writable(last)
+    }
+
     /// The function in loop `index`'s place of the table, as of now.
     pub(super) fn function(&self, index: usize) -> *mut c_void {
         assert!(index < self.loops(), "loop {index} of {}", self.loops());
