@@ -63,7 +63,9 @@ def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
         "environment": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name.startswith(("RAPTORS_", "OPENBLAS_", "OMP_", "MKL_", "VECLIB_", "NPY_", "MALLOC_", "GLIBC_TUNABLES"))
+            if name.startswith(
+                ("RAPTORS_", "OPENBLAS_", "OMP_", "MKL_", "VECLIB_", "NPY_", "MALLOC_", "GLIBC_TUNABLES")
+            )
         },
     }
 
@@ -115,7 +117,12 @@ def blas_libraries(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def describe(library: ctypes.CDLL | None, name: str) -> str:
     """What a BLAS library calls itself, else its file name."""
-    for symbol in ("scipy_openblas_get_config64_", "scipy_openblas_get_config", "openblas_get_config64_", "openblas_get_config"):
+    for symbol in (
+        "scipy_openblas_get_config64_",
+        "scipy_openblas_get_config",
+        "openblas_get_config64_",
+        "openblas_get_config",
+    ):
         function = getattr(library, symbol, None)
         if function is not None:
             function.restype = ctypes.c_char_p

@@ -50,9 +50,7 @@ def _reporting(side: str, what: str) -> Iterator[None]:
             "memory", side, f"{what} ran out of memory ({error}); choose a smaller --size", _users_traceback(error)
         ) from error
     except BaseException as error:  # SystemExit and friends included: a statement may not end the driver
-        raise SubjectError(
-            "raised", side, f"{what} raised {type(error).__name__}", _users_traceback(error)
-        ) from error
+        raise SubjectError("raised", side, f"{what} raised {type(error).__name__}", _users_traceback(error)) from error
 
 
 def _users_traceback(error: BaseException) -> str:
