@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::backend::{AccelerateRoutine, Backend, Isa, Leaf, OpenBlasRoutine};
 use crate::element::Element;
-use crate::loops::{self, Loop, Order};
+use crate::loops::{self, Loop, Loops, Order};
 use crate::pool::{self, Pool};
 use crate::{Error, nan};
 
@@ -85,7 +85,7 @@ pub(crate) enum Place {
 /// What one call is about to do.
 pub(crate) struct Plan<T> {
     pub(crate) choice: Choice,
-    pub(crate) run: Loop<T>,
+    pub(crate) loops: Loops<T>,
     /// Of `choice.threads` threads; none where the caller works alone.
     pub(crate) pool: Option<&'static Pool>,
 }
@@ -165,9 +165,20 @@ pub(crate) fn plan<T: Element>(
             None => automatic(n, wanted),
         },
     };
-    let order = nan::order(n, factor);
-    let (leaf, run) =
-        leaf::<T>(backend.leaf(), place, order).map_err(|error| named(error, backend))?;
+    let find =
+        |order| leaf::<T>(backend.leaf(), place, order).map_err(|error| named(error, backend));
+    let (leaf, element_first) = find(Order::ElementFirst)?;
+    let split = nan::factor_first_from(n, factor);
+    let factor_first = if split < n {
+        find(Order::FactorFirst)?.1
+    } else {
+        element_first
+    };
+    let loops = Loops {
+        element_first,
+        factor_first,
+        split,
+    };
     let mut plan = Plan {
         choice: Choice {
             backend,
@@ -175,7 +186,7 @@ pub(crate) fn plan<T: Element>(
             threads: 1,
             reason,
         },
-        run,
+        loops,
         pool: None,
     };
     if matches!(backend, Backend::Parallel(_)) {

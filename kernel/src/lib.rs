@@ -17,7 +17,7 @@
 //! # Results
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
 //! NumPy's `array * factor` gives, and raise the same floating-point flags; for the payload of
-//! NaN × NaN see [`set_factor_first_above`]. Library routines may deviate: see
+//! NaN × NaN see [`FactorFirst`]. Library routines may deviate: see
 //! [`Leaf::OpenBlas`] and [`Leaf::Accelerate`]; the automatic choice never takes them.
 
 mod backend;
@@ -39,6 +39,6 @@ pub use buffer::{ALIGNMENT, Buffer};
 pub use choice::{Choice, MAX_THREADS, Request, available};
 pub use element::{Dtype, Element};
 pub use error::Error;
-pub use nan::{factor_first_above, set_factor_first_above};
+pub use nan::{FactorFirst, factor_first, set_factor_first, set_factor_first_above};
 pub use openblas::library as openblas_library;
 pub use scale::{scale, scale_in_place, scale_uninit, scaled};

@@ -1,55 +1,133 @@
 //! Whose payload NaN × NaN keeps.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::element::{Dtype, Element};
-use crate::loops::Order;
 
-/// Not yet asked for: the default of this CPU.
-const UNSET: usize = usize::MAX - 1;
-/// The element's payload is kept at every length.
-const NEVER: usize = usize::MAX;
-
-static ABOVE: [AtomicUsize; 2] = [AtomicUsize::new(UNSET), AtomicUsize::new(UNSET)];
-
-/// Above how many elements an operation computes factor × element instead of element × factor.
+/// Which elements of an operation are computed as factor × element instead of element × factor.
 ///
 /// The order shows only where both are NaN: the first operand's payload is kept. NumPy's own order
-/// is an accident of how its loop was compiled: measured with the wheels of 2.4 on x86-64 with AVX2,
-/// the factor's payload is kept above two vectors (16 `float32`, 8 `float64`) and the element's up
-/// to there; the baseline (SSE) loop always keeps the element's. That is the default here.
-/// `None`: the element's payload is kept at every length.
-pub fn factor_first_above(dtype: Dtype) -> Option<usize> {
-    match ABOVE[dtype as usize].load(Ordering::Relaxed) {
+/// is an accident of how its loop was compiled:
+///
+/// | NumPy | factor first |
+/// |---|---|
+/// | 2.3, 2.4 on x86-64 with AVX2 | all, above two vectors (16 `float32`, 8 `float64`) |
+/// | 2.0 on x86-64 with AVX2 | those after the last whole two vectors, above two vectors |
+/// | 2.4 on aarch64 (read from its code, not run) | the same, vectors of 16 bytes |
+/// | x86-64 without AVX2 | none |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactorFirst {
+    /// Operations on at most this many elements compute element × factor throughout.
+    pub above: u32,
+    /// Longer ones compute element × factor for as many whole blocks of this many elements as
+    /// there are, and factor × element for the rest; 0: for all.
+    pub block: u32,
+}
+
+/// Not yet set: the default of this CPU.
+const UNSET: u64 = u64::MAX;
+/// None: above more elements than there can be.
+const NONE: u64 = u64::MAX - 1;
+
+static RULES: [AtomicU64; 2] = [AtomicU64::new(UNSET), AtomicU64::new(UNSET)];
+
+/// The rule in force; `None`: the element comes first everywhere. Unless set, that of the newest NumPy
+/// in [`FactorFirst`]'s table for this CPU.
+pub fn factor_first(dtype: Dtype) -> Option<FactorFirst> {
+    match RULES[dtype as usize].load(Ordering::Relaxed) {
         UNSET => default_of(dtype),
-        NEVER => None,
-        above => Some(above),
+        NONE => None,
+        packed => Some(FactorFirst {
+            above: packed as u32,
+            block: (packed >> 32) as u32,
+        }),
     }
 }
 
-/// Sets what [`factor_first_above`] gives, process-wide: for a NumPy that was compiled otherwise.
+/// Sets what [`factor_first`] gives, process-wide: for a NumPy that was compiled otherwise.
+pub fn set_factor_first(dtype: Dtype, rule: Option<FactorFirst>) {
+    let packed = rule.map_or(NONE, |rule| {
+        u64::from(rule.block) << 32 | u64::from(rule.above)
+    });
+    RULES[dtype as usize].store(packed.min(NONE), Ordering::Relaxed);
+}
+
+/// [`set_factor_first`] with a rule for whole operations; `None`: the element first everywhere.
 pub fn set_factor_first_above(dtype: Dtype, above: Option<usize>) {
-    let above = above.map_or(NEVER, |above| above.min(UNSET - 1));
-    ABOVE[dtype as usize].store(above, Ordering::Relaxed);
+    let saturated = |above: usize| u32::try_from(above).unwrap_or(u32::MAX);
+    set_factor_first(
+        dtype,
+        above.map(|above| FactorFirst {
+            above: saturated(above),
+            block: 0,
+        }),
+    );
 }
 
 #[cfg(target_arch = "x86_64")]
-fn default_of(dtype: Dtype) -> Option<usize> {
+fn default_of(dtype: Dtype) -> Option<FactorFirst> {
     let numpy_takes_v3 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    numpy_takes_v3.then(|| 2 * 32 / dtype.item_size() as usize)
+    numpy_takes_v3.then(|| FactorFirst {
+        above: 2 * 32 / dtype.item_size(),
+        block: 0,
+    })
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn default_of(_: Dtype) -> Option<usize> {
+#[cfg(target_arch = "aarch64")]
+fn default_of(dtype: Dtype) -> Option<FactorFirst> {
+    let two_vectors = 2 * 16 / dtype.item_size();
+    Some(FactorFirst {
+        above: two_vectors,
+        block: two_vectors,
+    })
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn default_of(_: Dtype) -> Option<FactorFirst> {
     None
 }
 
-/// The order for an operation on n elements.
+/// The first element of an operation on n elements that is computed as factor × element; n for none.
 #[inline]
-pub(crate) fn order<T: Element>(n: usize, factor: T) -> Order {
-    if factor.is_nan_bits() && factor_first_above(T::DTYPE).is_some_and(|above| n > above) {
-        Order::FactorFirst
-    } else {
-        Order::ElementFirst
+pub(crate) fn factor_first_from<T: Element>(n: usize, factor: T) -> usize {
+    if !factor.is_nan_bits() {
+        return n;
+    }
+    match factor_first(T::DTYPE) {
+        Some(rule) if n > rule.above as usize => {
+            n - n.checked_rem(rule.block as usize).unwrap_or(n)
+        }
+        _ => n,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // float64 here; the programs in tests/ rely on the default of both.
+    fn from(n: usize, rule: Option<FactorFirst>) -> usize {
+        set_factor_first(Dtype::Float64, rule);
+        factor_first_from(n, f64::NAN)
+    }
+
+    #[test]
+    fn a_rule_tells_where_the_factor_comes_first() {
+        assert_eq!(from(100, None), 100);
+        let all = Some(FactorFirst { above: 8, block: 0 });
+        assert_eq!([8, 9, 1000].map(|n| from(n, all)), [8, 0, 0]);
+        assert_eq!(factor_first(Dtype::Float64), all);
+        let rest = Some(FactorFirst { above: 8, block: 8 });
+        assert_eq!(
+            [7, 8, 9, 15, 16, 17].map(|n| from(n, rest)),
+            [7, 8, 8, 8, 16, 16]
+        );
+        assert_eq!(
+            factor_first_from(9, 1.0f64),
+            9,
+            "only where the factor is NaN"
+        );
+        set_factor_first_above(Dtype::Float64, Some(usize::MAX));
+        assert_eq!(factor_first_from(1000, f64::NAN), 1000);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::backend::Backend;
 use crate::choice::Plan;
 use crate::element::Element;
-use crate::loops::Loop;
+use crate::loops::Loops;
 use crate::{platform, trace};
 
 /// A piece is a multiple of this many bytes, so that no two threads share a cache line of a result
@@ -19,7 +19,7 @@ const SMALLEST_PIECE: usize = 64 << 10;
 /// Pieces for each thread: one that starts late leaves its pieces to the others.
 const PIECES_A_THREAD: usize = 4;
 
-/// Runs a plan. Safety: as for [`Loop`].
+/// Runs a plan. Safety: as for `Loop`.
 #[inline]
 pub(crate) unsafe fn run<T: Element>(
     plan: &Plan<T>,
@@ -30,14 +30,14 @@ pub(crate) unsafe fn run<T: Element>(
 ) {
     match plan.choice.backend {
         // SAFETY: passed on.
-        Backend::Whole(_) => unsafe { (plan.run)(src, dst, n, factor) },
+        Backend::Whole(_) => unsafe { plan.loops.run(src, dst, 0, n, factor) },
         Backend::Chunked(_) => {
-            let pieces = Pieces::new(plan.run, src, dst, n, factor, chunk_bytes());
+            let pieces = Pieces::new(plan.loops, src, dst, n, factor, chunk_bytes());
             pieces.work(|| 0);
         }
         Backend::Parallel(_) => {
             let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
-            let pieces = Pieces::new(plan.run, src, dst, n, factor, share.max(SMALLEST_PIECE));
+            let pieces = Pieces::new(plan.loops, src, dst, n, factor, share.max(SMALLEST_PIECE));
             match plan.pool {
                 Some(pool) => pool.run(pieces.count(), |thread| pieces.work(thread)),
                 None => pieces.work(|| 0),
@@ -54,7 +54,7 @@ fn chunk_bytes() -> usize {
 
 /// An operation cut into pieces that threads take one by one.
 struct Pieces<T> {
-    run: Loop<T>,
+    loops: Loops<T>,
     src: *const T,
     dst: *mut T,
     n: usize,
@@ -69,10 +69,10 @@ struct Pieces<T> {
 unsafe impl<T: Element> Sync for Pieces<T> {}
 
 impl<T: Element> Pieces<T> {
-    fn new(run: Loop<T>, src: *const T, dst: *mut T, n: usize, factor: T, bytes: usize) -> Self {
+    fn new(loops: Loops<T>, src: *const T, dst: *mut T, n: usize, factor: T, bytes: usize) -> Self {
         let piece = bytes.next_multiple_of(GRAIN) / size_of::<T>();
         Pieces {
-            run,
+            loops,
             src,
             dst,
             n,
@@ -99,14 +99,7 @@ impl<T: Element> Pieces<T> {
             let _traced = trace::Chunk::new(thread(), start, end);
             // SAFETY: start < end ≤ n, and this index was given to this thread only; the rest is
             // what the caller of `run` promised.
-            unsafe {
-                (self.run)(
-                    self.src.add(start),
-                    self.dst.add(start),
-                    end - start,
-                    self.factor,
-                );
-            }
+            unsafe { self.loops.run(self.src, self.dst, start, end, self.factor) };
         }
     }
 }

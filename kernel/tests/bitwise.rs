@@ -4,9 +4,7 @@ mod common;
 
 use common::{Bits, SPECIAL_F32, SPECIAL_F64, own_backends};
 use proptest::prelude::*;
-use raptors_kernel::{
-    Backend, Dtype, Element, Request, factor_first_above, scale, scale_in_place, scaled,
-};
+use raptors_kernel::{Backend, Element, Request, scale, scale_in_place, scaled};
 
 /// The reference: one multiplication after the other, in the order NumPy's loop has at this length.
 fn reference<T: Bits>(src: &[T], factor: T) -> Vec<u64> {
@@ -126,7 +124,8 @@ fn pieces_join_without_a_seam() {
 fn the_reference_keeps_the_payload_of_the_first_operand() {
     let quieted = |bits: u32| bits | 0x0040_0000;
     let (element, factor) = (0x7f80_0123, 0xffc0_0456);
-    let above = factor_first_above(Dtype::Float32).unwrap_or(usize::MAX);
+    let above = raptors_kernel::factor_first(raptors_kernel::Dtype::Float32)
+        .map_or(u32::MAX, |rule| rule.above) as usize;
     for n in 1..=130 {
         let values = vec![f32::from_bits(element); n];
         let first = if n > above { factor } else { element };

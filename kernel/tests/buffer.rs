@@ -4,8 +4,7 @@ mod common;
 
 use std::mem::MaybeUninit;
 
-use common::in_new_process;
-use raptors_kernel::{ALIGNMENT, Buffer, Error, Request, scaled};
+use raptors_kernel::{ALIGNMENT, Buffer, Error};
 
 #[test]
 fn memory_is_aligned_at_every_size() {
@@ -61,7 +60,8 @@ fn advised(address: usize) -> bool {
 #[ignore = "run by the tests below, in a process of its own"]
 fn show() {
     for len in [2 << 20, 1 << 18] {
-        let (result, _) = scaled(&vec![1.0f32; len], 2.0, &Request::default()).unwrap();
+        let (result, _) =
+            raptors_kernel::scaled(&vec![1.0f32; len], 2.0, &Default::default()).unwrap();
         let middle = result[len / 2..].as_ptr() as usize;
         println!(
             "{len}: advised {} offset {}",
@@ -77,9 +77,9 @@ fn large_results_are_advised_to_use_huge_pages_unless_plain() {
     if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
         return common::skip("this kernel has no transparent huge pages");
     }
-    let said = in_new_process("show", &[]);
+    let said = common::in_new_process("show", &[]);
     assert!(said.contains("2097152: advised true offset 0"), "{said}");
     assert!(said.contains("262144: advised false offset 0"), "{said}");
-    let said = in_new_process("show", &[("RAPTORS_ALLOC", "plain")]);
+    let said = common::in_new_process("show", &[("RAPTORS_ALLOC", "plain")]);
     assert!(said.contains("2097152: advised false"), "{said}");
 }

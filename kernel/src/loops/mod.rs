@@ -35,3 +35,35 @@ pub enum Order {
     /// factor × element
     FactorFirst,
 }
+
+/// The loops of one operation: from the element `split` on the operands are swapped.
+#[derive(Clone, Copy)]
+pub(crate) struct Loops<T> {
+    pub(crate) element_first: Loop<T>,
+    pub(crate) factor_first: Loop<T>,
+    pub(crate) split: usize,
+}
+
+impl<T: Copy> Loops<T> {
+    /// Computes the elements start to end. Safety: as for [`Loop`], with n = end.
+    #[inline]
+    pub(crate) unsafe fn run(
+        &self,
+        src: *const T,
+        dst: *mut T,
+        start: usize,
+        end: usize,
+        factor: T,
+    ) {
+        let split = self.split.clamp(start, end);
+        // SAFETY: start ≤ split ≤ end, so both parts lie in what the caller promised.
+        unsafe {
+            if start < split {
+                (self.element_first)(src.add(start), dst.add(start), split - start, factor);
+            }
+            if split < end {
+                (self.factor_first)(src.add(split), dst.add(split), end - split, factor);
+            }
+        }
+    }
+}

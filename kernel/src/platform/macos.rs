@@ -2,11 +2,6 @@
 
 use std::ffi::{CStr, c_void};
 
-#[path = "other.rs"]
-mod other;
-
-pub(crate) use other::{Affinity, Library, OPENBLAS_SONAMES, advise_huge_pages, affinity, loaded};
-
 /// Bytes of the second-level cache: that of the fast cores where there are two kinds.
 pub(crate) fn l2_bytes() -> usize {
     let names = [c"hw.perflevel0.l2cachesize", c"hw.l2cachesize"];

@@ -1,21 +1,27 @@
 //! What differs between systems, in one place.
 
+#[cfg(not(target_os = "linux"))]
+mod absent;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-mod other;
 
+#[cfg(not(target_os = "linux"))]
+pub(crate) use absent::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::*;
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub(crate) use other::*;
 
 /// The size of the second-level cache where the system does not tell.
 pub(crate) const USUAL_L2: usize = 1 << 20;
+
+/// Bytes of the second-level cache: not asked for here.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) fn l2_bytes() -> usize {
+    USUAL_L2
+}
 
 /// Accelerate where there is none.
 #[cfg(not(target_os = "macos"))]

@@ -1,4 +1,4 @@
-//! Any other system: no advice, no affinity, no library to open.
+//! What only Linux has: advice, affinity, and an OpenBLAS to open.
 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,6 @@ impl Affinity {
 /// Not known here.
 pub(crate) fn affinity() -> Affinity {
     Affinity
-}
-
-/// Not asked for here.
-pub(crate) fn l2_bytes() -> usize {
-    super::USUAL_L2
 }
 
 /// No library is opened here.
