@@ -5,6 +5,8 @@
 //! in bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is
 //! `None` (`null`), never 0. The committed schema is `docs/compare.schema.json`.
 
+mod methods;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -357,18 +359,6 @@ pub enum Scalar {
     Text(String),
 }
 
-impl From<f64> for Scalar {
-    fn from(value: f64) -> Self {
-        if value.is_finite() {
-            Self::Number(value)
-        } else if value.is_nan() {
-            Self::Text("nan".into())
-        } else {
-            Self::Text(if value > 0.0 { "inf" } else { "-inf" }.into())
-        }
-    }
-}
-
 /// Time inside the calls of a pattern, observed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallTime {
@@ -414,19 +404,6 @@ pub enum Verdict {
     /// The interval holds 1.
     #[serde(rename = "no difference shown")]
     NoDifferenceShown,
-}
-
-impl Verdict {
-    /// The verdict of an interval of A's time ÷ B's. An interval that touches 1, or is not a number, shows nothing.
-    pub fn of(ci95: Ci95) -> Self {
-        if ci95[0] > 1.0 && ci95[1] > 1.0 {
-            Self::BFaster
-        } else if ci95[0] < 1.0 && ci95[1] < 1.0 {
-            Self::AFaster
-        } else {
-            Self::NoDifferenceShown
-        }
-    }
 }
 
 /// The rounds of a case.
@@ -559,83 +536,4 @@ pub enum FindingVerdict {
     Refuted,
     /// It could not be told.
     Undecided,
-}
-
-impl Case {
-    /// What the case is called where one line has to name it: `operation float32 2048 × 2048`, `custom`, …; results
-    /// that are kept are said.
-    pub fn label(&self) -> String {
-        let mut label = self.name.as_str().to_owned();
-        if let Some(dtype) = &self.dtype {
-            label = format!("{label} {dtype}");
-        }
-        if !self.shape.is_empty() {
-            label = format!("{label} {}", self.shape_text(" × "));
-        }
-        if self.results == Results::Kept {
-            label.push_str(", results kept");
-        }
-        label
-    }
-
-    /// The shape, its lengths joined by `cross`; empty where the case has none.
-    pub fn shape_text(&self, cross: &str) -> String {
-        self.shape
-            .iter()
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join(cross)
-    }
-
-    /// Bytes of one array of the case's dtype and shape.
-    pub fn array_bytes(&self) -> Option<u64> {
-        let item: u64 = match self.dtype.as_deref()? {
-            "float32" => 4,
-            "float64" => 8,
-            _ => return None,
-        };
-        if self.shape.is_empty() {
-            return None;
-        }
-        self.shape
-            .iter()
-            .try_fold(item, |bytes, length| bytes.checked_mul(*length))
-    }
-}
-
-impl CaseName {
-    /// The name as `--json` has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operation => "operation",
-            Self::RoundTrip => "round trip",
-            Self::Custom => "custom",
-        }
-    }
-}
-
-impl Phases {
-    /// Every phase with its name as `--json` has it, in the order an operation goes through them; residual last.
-    pub fn named(&self) -> [(&'static str, Option<f64>); 8] {
-        [
-            ("dispatch", self.dispatch),
-            ("conversion", self.conversion),
-            ("allocation", self.allocation),
-            ("page_fault", self.page_fault),
-            ("kernel", self.kernel),
-            ("sync", self.sync),
-            ("free", self.free),
-            ("residual", self.residual),
-        ]
-    }
-
-    /// The sum of all measured phases, residual included.
-    pub fn sum(&self) -> f64 {
-        self.named().iter().filter_map(|(_, ns)| *ns).sum()
-    }
-
-    /// The sum of all measured phases without the residual.
-    pub fn measured(&self) -> f64 {
-        self.sum() - self.residual.unwrap_or(0.0)
-    }
 }

@@ -418,12 +418,10 @@ fn threads(case: &Case) -> Row {
     ]
 }
 
-/// The limit that holds for a side: that of one thread, or of all.
+/// The limit that holds for a side: that of one thread, or of all; none where its threads are not known.
 fn limit(machine: &Machine, side: &Side) -> Option<f64> {
-    machine
-        .limit_gb_s
-        .get(if side.threads == Some(1) { "1" } else { "all" })
-        .copied()
+    let threads = if side.threads? == 1 { "1" } else { "all" };
+    machine.limit_gb_s.get(threads).copied()
 }
 
 fn memory(machine: &Machine, case: &Case) -> Row {
@@ -436,6 +434,9 @@ fn memory(machine: &Machine, case: &Case) -> Row {
             units::gb_s(a),
             units::gb_s(b)
         ),
+        [Some(one), None] | [None, Some(one)] => {
+            format!("memory (limit {} GB/s)", units::gb_s(one))
+        }
         _ => "memory".to_owned(),
     };
     let cell = |side: &Side, limit: Option<f64>| {
