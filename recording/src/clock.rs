@@ -36,7 +36,8 @@ impl ClockSource {
 /// How long a tick is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
-    /// Nanoseconds per tick.
+    /// Nanoseconds per tick. 0 in the header of a file whose writer was killed before it had read its
+    /// clock twice; such a file has no records.
     pub ns_per_tick: f64,
     /// Nanoseconds over which that was measured; 0 where the hardware or the clock itself tells.
     pub span_ns: u64,

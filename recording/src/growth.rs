@@ -5,6 +5,7 @@
 //! outruns the helper goes on in the second zone, slower by its page faults but without a loss.
 
 use std::{
+    fs::File,
     io,
     sync::atomic::Ordering,
     thread::{self, JoinHandle},
@@ -39,8 +40,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const RETOUCHED: u64 = 128;
 
 /// What growing has to remember.
-#[derive(Default)]
 pub(crate) struct Growth {
+    /// The run file; None once the recording is finished.
+    file: Option<File>,
     /// Segments that have room on disk.
     allocated: u64,
     refused_at: Option<Instant>,
@@ -86,7 +88,11 @@ impl Writer {
         self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
         // More is welcome and not needed: the helper asks again, and keeps a refusal in mind.
         let _ = self.allocate_to(&mut growth, self.allocation_goal(0));
-        self.touch(0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
+        self.touch(
+            &growth,
+            0,
+            self.ahead.min(FIRST_TOUCHED).min(self.record_cap),
+        )
     }
 
     /// One step of growth, if one is due; the allocation first, as a lack of it loses records.
@@ -125,7 +131,7 @@ impl Writer {
         if missing == 0 || (missing < step && goal != self.record_cap) {
             return false;
         }
-        if self.touch(from, (from + step).min(goal)).is_ok() {
+        if self.touch(growth, from, (from + step).min(goal)).is_ok() {
             return true;
         }
         // Room that the file system promised and does not have: hand out none of it.
@@ -149,7 +155,7 @@ impl Writer {
         }
         let from = layout::segment_offset(growth.allocated);
         let end = layout::segment_offset(to);
-        platform::allocate(&self.file, from, end)?;
+        platform::allocate(growth.file()?, from, end)?;
         growth.allocated = to;
         self.header_u64(at::ALLOCATED).store(end, Ordering::Release);
         self.ready.store(to, Ordering::Release);
@@ -162,9 +168,9 @@ impl Writer {
     /// KiB and touching is cheap. Left to readahead the pieces grow, and ext4 walks a whole one for
     /// each page made writable: 100 ns and more a record instead of 15. (Readahead is off for the
     /// mapping, too: a record that comes before the helper pays for one page only.)
-    fn touch(&self, from: u64, to: u64) -> io::Result<()> {
+    fn touch(&self, growth: &Growth, from: u64, to: u64) -> io::Result<()> {
         for index in from..to {
-            self.zero(index)?;
+            self.zero(growth.file()?, index)?;
         }
         if from < to {
             self.map
@@ -179,7 +185,7 @@ impl Writer {
     }
 
     /// Writes zeros over a segment that nobody has. Meanwhile nobody gets it.
-    fn zero(&self, index: u64) -> io::Result<()> {
+    fn zero(&self, file: &File, index: u64) -> io::Result<()> {
         let state = &self.states[index as usize];
         let (free, busy) = (state::FREE, state::BEING_ZEROED);
         if state
@@ -189,7 +195,7 @@ impl Writer {
             return Ok(());
         }
         let from = layout::segment_offset(index);
-        let result = platform::write_zeros(&self.file, from, layout::segment_offset(index + 1));
+        let result = platform::write_zeros(file, from, layout::segment_offset(index + 1));
         state.store(free, Ordering::Release);
         result
     }
@@ -210,7 +216,11 @@ impl Writer {
             layout::segment_offset(*released),
             layout::segment_offset(to),
         );
-        self.map.release(&self.file, from, end);
+        let growth = lock(&self.growth);
+        let Ok(file) = growth.file() else {
+            return false;
+        };
+        self.map.release(file, from, end);
         *released = to;
         true
     }
@@ -230,6 +240,25 @@ impl Writer {
 }
 
 impl Growth {
+    pub(crate) fn new(file: File) -> Self {
+        Self {
+            file: Some(file),
+            allocated: 0,
+            refused_at: None,
+        }
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        self.file
+            .as_ref()
+            .ok_or_else(|| io::Error::other("the recording was finished"))
+    }
+
+    /// Takes the file away: nothing grows from here on.
+    pub(crate) fn end(&mut self) -> Option<File> {
+        self.file.take()
+    }
+
     fn may_ask(&self) -> bool {
         self.refused_at.is_none_or(|at| at.elapsed() >= RETRY)
     }

@@ -108,6 +108,9 @@ impl Scanner<'_> {
                 None => {}
             }
         }
+        if header.calibration.ns_per_tick == 0.0 && !records.is_empty() {
+            return Err(self.damaged(at::CLOCK_SLOTS as u64, "there are records and no clock"));
+        }
         let documents = self.documents(&documents, header.complete)?;
         Ok(Scan {
             header,
@@ -265,7 +268,9 @@ impl Scanner<'_> {
     /// the file has at least.
     fn live(&self, bytes: &[u8]) -> Result<(Header, u64), Error> {
         let allocated = u64_at(bytes, at::ALLOCATED);
-        self.check_length(at::ALLOCATED, allocated, u64_at(bytes, at::LIMIT))?;
+        if allocated != 0 {
+            self.check_length(at::ALLOCATED, allocated, u64_at(bytes, at::LIMIT))?;
+        }
         let latest = (0..2)
             .filter_map(|i| {
                 let slot = &bytes[at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES..];
@@ -277,7 +282,7 @@ impl Scanner<'_> {
             })
             .max_by_key(|pair| pair.ns);
         let header = self.build(bytes, at::LIVE_LOST, latest, false)?;
-        Ok((header, allocated))
+        Ok((header, allocated.max(at::END as u64)))
     }
 
     fn complete(&self, bytes: &[u8]) -> Result<(Header, u64), Error> {
@@ -328,7 +333,7 @@ impl Scanner<'_> {
             pid: u32_at(bytes, at::PID),
             started: started.unwrap_or(SystemTime::UNIX_EPOCH),
             clock,
-            calibration: self.calibration(clock, &start, end)?,
+            calibration: self.calibration(bytes, clock, &start, end)?,
             start_ticks: start.ticks,
             complete,
             lost: Lost {
@@ -344,6 +349,7 @@ impl Scanner<'_> {
 
     fn calibration(
         &self,
+        bytes: &[u8],
         clock: ClockSource,
         start: &Pair,
         end: Option<Pair>,
@@ -354,11 +360,19 @@ impl Scanner<'_> {
                 span_ns: 0,
             });
         }
+        let never =
+            (0..2).all(|i| u32_at(bytes, at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES + 16) == 0);
+        if end.is_none() && never {
+            // Killed while it was being made: no record is older than the first reading.
+            return Ok(Calibration {
+                ns_per_tick: 0.0,
+                span_ns: 0,
+            });
+        }
         let measured = end.and_then(|end| start.until(&end));
         let sane = measured.filter(|c| (0.01..=1000.0).contains(&c.ns_per_tick));
         sane.ok_or_else(|| {
-            let what = "the clock's readings give no sane length of a tick; the writer was killed \
-                        before it had measured one, or the file is damaged";
+            let what = "the clock's readings give no sane length of a tick";
             self.damaged(at::CLOCK_SLOTS as u64, what)
         })
     }

@@ -79,7 +79,6 @@ pub struct Writer {
     pub(crate) generation: u64,
     pub(crate) pid: u32,
     pub(crate) path: PathBuf,
-    pub(crate) file: File,
     pub(crate) map: Mapping,
     pub(crate) start: Pair,
     /// Segments that fit below the limit, and those of them that records may take.
@@ -101,6 +100,8 @@ pub struct Writer {
     pub(crate) stopping: AtomicBool,
     documents: Mutex<Documents>,
     helper: Mutex<Option<JoinHandle<()>>>,
+    /// What was lost, once the recording is finished.
+    lost_in_all: OnceLock<Lost>,
 }
 
 impl Writer {
@@ -145,9 +146,10 @@ impl Writer {
         let start = Pair::now();
         let capacity = (options.limit_bytes - HEADER_BYTES as u64) / SEGMENT_BYTES as u64;
         let full = |e| growth_error(path, e);
-        platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
+        // The header comes before all else: whoever is killed from here on leaves a run file.
         file.write_all_at(&fixed_header(&start, options), 0)
             .map_err(full)?;
+        platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
         let map =
             Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
                 let mend =
@@ -158,7 +160,6 @@ impl Writer {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             pid: std::process::id(),
             path: path.to_path_buf(),
-            file,
             map,
             start,
             capacity,
@@ -170,10 +171,11 @@ impl Writer {
             refused: AtomicU8::new(0),
             states: (0..capacity).map(|_| AtomicU8::new(state::FREE)).collect(),
             threads: AtomicU32::new(0),
-            growth: Mutex::new(Growth::default()),
+            growth: Mutex::new(Growth::new(file)),
             stopping: AtomicBool::new(false),
             documents: Mutex::new(Documents::default()),
             helper: Mutex::new(None),
+            lost_in_all: OnceLock::new(),
         });
         writer.grow_first().map_err(full)?;
         // A first calibration, over the time that this took.
@@ -205,6 +207,13 @@ impl Writer {
 
     /// Records lost so far, by reason.
     pub fn lost_by_reason(&self) -> Lost {
+        self.lost_in_all
+            .get()
+            .copied()
+            .unwrap_or_else(|| self.counted_lost())
+    }
+
+    fn counted_lost(&self) -> Lost {
         let count = |i: usize| {
             self.header_u64(at::LIVE_LOST + 8 * i)
                 .load(Ordering::Relaxed)
@@ -245,10 +254,11 @@ impl Writer {
         self.write_final(used);
         drop(documents);
         let end = layout::segment_offset(used);
-        self.map.release(&self.file, 0, end);
         // SAFETY: `next` is CLOSED, so nobody takes a segment from `used` on, and none was taken.
-        unsafe { self.map.cut(end) };
-        let cut = self.file.set_len(end);
+        unsafe { self.map.retire(end) };
+        let cut = lock(&self.growth)
+            .end()
+            .map_or(Ok(()), |file| file.set_len(end));
         BUSY.store(false, Ordering::Release);
         cut.map_err(|e| io_error("cut to its length", &self.path, "", e))
     }
@@ -358,7 +368,7 @@ impl Writer {
     }
 
     fn write_final(&self, used: u64) {
-        let lost = self.lost_by_reason();
+        let lost = *self.lost_in_all.get_or_init(|| self.counted_lost());
         let late = self.header_u64(at::LATE).load(Ordering::Relaxed);
         let end = Pair::now();
         let mut bytes = [0; at::END - at::FINAL];
@@ -477,8 +487,8 @@ fn io_error(what: &'static str, path: &Path, mend: &'static str, cause: io::Erro
 }
 
 /// The part of the header that never changes, and the state.
-fn fixed_header(start: &Pair, options: Options) -> [u8; at::END] {
-    let mut bytes = [0; at::END];
+fn fixed_header(start: &Pair, options: Options) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&layout::MAGIC);
     put_u32(&mut bytes, at::VERSION, layout::VERSION);
     put_u32(&mut bytes, at::HEADER_BYTES, HEADER_BYTES as u32);
@@ -497,6 +507,5 @@ fn fixed_header(start: &Pair, options: Options) -> [u8; at::END] {
     let crc = crc32fast::hash(&bytes[..at::FIXED_CRC]);
     put_u32(&mut bytes, at::FIXED_CRC, crc);
     put_u32(&mut bytes, at::STATE, layout::STATE_RECORDING);
-    put_u64(&mut bytes, at::ALLOCATED, HEADER_BYTES as u64);
     bytes
 }

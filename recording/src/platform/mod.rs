@@ -190,14 +190,20 @@ impl Mapping {
         system::release(self, file, from, to);
     }
 
-    /// Gives the address space from `from` on back. Nobody may use it any more.
+    /// Lets go of the file: what lies below `end` becomes memory that nobody reads, so that a record
+    /// still under way on some thread does no harm; the address space behind it goes back.
     ///
     /// # Safety
-    /// No thread holds or will ever make a pointer at or beyond `from`.
-    pub(crate) unsafe fn cut(&self, from: u64) {
-        if from < self.len as u64 {
+    /// No thread holds or will ever make a pointer at or beyond `end`.
+    pub(crate) unsafe fn retire(&self, end: u64) {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the range is our own mapping; it is replaced in one step, and where that fails the
+        // file stays mapped, which is as good.
+        unsafe { libc::mmap(self.base.cast(), end as usize, access, flags, -1, 0) };
+        if end < self.len as u64 {
             // SAFETY: the range is the tail of our own mapping, and unused (caller).
-            unsafe { libc::munmap(self.at(from).cast(), self.len - from as usize) };
+            unsafe { libc::munmap(self.at(end).cast(), self.len - end as usize) };
         }
     }
 }
