@@ -205,6 +205,31 @@ fn what_is_no_run_file_is_said_to_be_none() {
     );
 }
 
+#[test]
+fn a_writer_killed_at_birth_leaves_an_empty_run() {
+    let mut bytes = small()[..384].to_vec();
+    bytes[128] = 1; // recording
+    bytes[136..].fill(0); // no length, no clock, no end
+    for tail in [0, SEGMENT - 384, 4 * SEGMENT] {
+        bytes.resize(384 + tail, 0);
+        let reader = Reader::from_bytes(bytes.clone(), false).unwrap();
+        assert!(!reader.header().complete);
+        assert_eq!(reader.header().calibration.ns_per_tick, 0.0);
+        assert!(reader.documents().is_empty());
+        reader.for_each(|_, _| panic!("a record")).unwrap();
+    }
+    // With records in it, the clock cannot be missing.
+    let mut bytes = small().to_vec();
+    bytes[128] = 1;
+    bytes[136..144].copy_from_slice(&(small().len() as u64).to_le_bytes());
+    bytes[192..256].fill(0);
+    let message = read(bytes, false).unwrap_err().to_string();
+    assert!(
+        message.contains("at offset 192: there are records and no clock"),
+        "{message}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
 

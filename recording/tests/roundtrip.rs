@@ -183,3 +183,21 @@ fn a_file_that_is_still_written_can_be_read() {
         800_000
     );
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_finished_recording_holds_no_file() {
+    let _turn = one_at_a_time();
+    let (_dir, path) = place();
+    let writer = Writer::create(&path, Options::default()).unwrap();
+    push_numbered(0, 0);
+    let held = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = open.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == path));
+        (maps.contains(path.to_str().unwrap()), open.count())
+    };
+    assert_eq!(held(), (true, 1));
+    writer.finish().unwrap();
+    assert_eq!(held(), (false, 0));
+}
