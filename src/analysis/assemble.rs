@@ -8,6 +8,8 @@ use super::stats::{self, median, median_ci};
 use crate::comparison::*;
 use crate::error::{Error, Exit};
 
+/// A side whose CPU time is less than this share of its wall time was kept waiting.
+const BUSY: f64 = 0.9;
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;
 
@@ -481,6 +483,17 @@ impl<'a> CaseBuilder<'a> {
                 ));
             }
             warnings.extend(warmup.no_unit.clone());
+        }
+        for side in [&case.sides.a, &case.sides.b] {
+            let working = side.cpu_ns_per_op.unwrap_or(f64::NAN) / side.wall_ns.median;
+            if working < BUSY {
+                warnings.push(format!(
+                    "{label}: {} was off the processor for {:.0} % of its time: close other programs, or mind what \
+                     it waits for",
+                    side.name,
+                    100.0 * (1.0 - working)
+                ));
+            }
         }
         let drift = &case.rounds.drift;
         if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(ratio)) =
