@@ -145,10 +145,10 @@ class Case:
         difference = first_difference(values["a"], values["b"])
         if difference is None:
             return
-        where = f"{self.spec['dtype']} {' × '.join(map(str, self.shape))}"
+        where = f" at {self.spec['dtype']} {' × '.join(map(str, self.shape))}" if self.shape else ""
         if not self.spec["allow_different"]:
-            raise SubjectError("different", "both", f"the sides give different values at {where}: {difference}")
-        note("warning", f"the sides give different values at {where} (allowed by --allow-different): {difference}")
+            raise SubjectError("different", "both", f"the sides give different values{where}: {difference}")
+        note("warning", f"the sides give different values{where} (allowed by --allow-different): {difference}")
 
     def run(self, seconds: float) -> None:
         """The whole case: check, warm-up, rounds of every kind, and the same statements at size 1."""
