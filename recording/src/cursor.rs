@@ -176,3 +176,54 @@ impl Writer {
             .fetch_add(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::Ordering, thread};
+
+    use super::*;
+    use crate::platform::Mapping;
+
+    const SLOTS: u64 = 2000;
+
+    /// The words of slot `i`: three at the end of one page, five in the next.
+    fn slot(map: &Mapping, i: u64) -> [&AtomicU64; 8] {
+        let at = i * 2 * 16384 + 16384 - 24;
+        // SAFETY: aligned words inside the mapping and its file; all but the one writer access them
+        // as atomics.
+        std::array::from_fn(|word| unsafe {
+            AtomicU64::from_ptr(map.at(at + 8 * word as u64).cast())
+        })
+    }
+
+    #[test]
+    fn a_record_whose_tag_is_seen_is_whole() {
+        let file = tempfile::tempfile().unwrap();
+        let len = SLOTS as usize * 2 * 16384;
+        file.set_len(len as u64).unwrap();
+        let (written, seen) = (
+            Mapping::new(&file, len).unwrap(),
+            Mapping::new(&file, len).unwrap(),
+        );
+        // One side has every page, the other only the first of each slot: the fault inside the slot
+        // holds the writer up, so that a tag written too early shows.
+        for word in (0..SLOTS).flat_map(|i| slot(&seen, i)) {
+            word.store(0, Ordering::Relaxed);
+        }
+        (0..SLOTS).for_each(|i| slot(&written, i)[0].store(0, Ordering::Relaxed));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for i in 0..SLOTS {
+                    // SAFETY: eight aligned words that only this thread writes.
+                    unsafe { write(slot(&written, i)[0].as_ptr(), 7, 1, 9, 9, [9; 5]) }
+                }
+            });
+            for words in (0..SLOTS).map(|i| slot(&seen, i)) {
+                while words[0].load(Ordering::Acquire) as u32 == 0 {
+                    std::hint::spin_loop();
+                }
+                assert_eq!(words.map(|word| word.load(Ordering::Relaxed))[1..], [9; 7]);
+            }
+        });
+    }
+}

@@ -213,7 +213,9 @@ impl Scanner<'_> {
     fn check_identity(&self, bytes: &[u8]) -> Result<(), Error> {
         let magic = &bytes[..bytes.len().min(8)];
         if bytes.is_empty() {
-            return Err(self.foreign("it is empty"));
+            return Err(
+                self.foreign("it is empty, as a recording killed before its first byte leaves it")
+            );
         }
         if magic != &layout::MAGIC[..magic.len()] {
             return Err(self.foreign("its first bytes at offset 0 are not those of a run file"));

@@ -230,6 +230,22 @@ fn a_writer_killed_at_birth_leaves_an_empty_run() {
     );
 }
 
+#[test]
+fn a_document_cut_by_the_writers_end_is_not_there() {
+    let used = SEGMENT + 36;
+    let mut bytes = with(used, &[small()[used] - 8]);
+    let message = read(bytes.clone(), false).unwrap_err().to_string();
+    assert!(
+        message.contains("the documents end inside this one"),
+        "{message}"
+    );
+    bytes[128] = 1;
+    bytes[136..144].copy_from_slice(&(small().len() as u64).to_le_bytes());
+    let reader = Reader::from_bytes(bytes, false).unwrap();
+    assert!(!reader.header().complete);
+    assert_eq!(reader.documents().len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
 

@@ -6,6 +6,7 @@ use super::Mapping;
 
 /// Whether the kernel itself trusts the time-stamp counter. A kernel that found it drifting between
 /// CPUs switches to one of these slow clocks; on any other it may be used.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn trusts_tsc() -> bool {
     const NAME: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     let current = std::fs::read_to_string(NAME).unwrap_or_default();

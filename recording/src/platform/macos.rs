@@ -5,6 +5,7 @@ use std::{fs::File, io, os::fd::AsRawFd};
 use super::Mapping;
 
 /// Apple's x86-64 machines all have a constant, synchronous counter.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn trusts_tsc() -> bool {
     true
 }

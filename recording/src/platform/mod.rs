@@ -16,7 +16,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-pub(crate) use system::{advise_new_file, thread_id, trusts_tsc};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use system::trusts_tsc;
+pub(crate) use system::{advise_new_file, thread_id};
 
 use crate::layout::SEGMENT_BYTES;
 
