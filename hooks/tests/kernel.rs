@@ -109,12 +109,20 @@ fn more_frames_than_the_stack_holds_are_not_mixed_up() {
     for n in 0..20 {
         probes::backend_entry(c"simd", n, 0, 0, 0, 4);
     }
-    for n in (0..20).rev() {
+    for n in (16..20).rev() {
+        probes::backend_return(c"simd", n);
+    }
+    let dropped = raptors_recording::clock::ticks();
+    for n in (0..16).rev() {
         probes::backend_return(c"simd", n);
     }
     operation();
     let _ = kernel::disarm();
     let recorded = recording.finish();
+    assert!(
+        recorded.records.iter().all(|r| r.end() >= dropped),
+        "the return of a dropped frame closed another one"
+    );
     let lengths: Vec<_> = recorded
         .records
         .iter()
