@@ -37,6 +37,7 @@ pub struct Choice {
     pub leaf: Leaf,
     /// Threads that shared the work, the caller included.
     pub threads: usize,
+    name: &'static CStr,
     reason: &'static CStr,
 }
 
@@ -46,7 +47,17 @@ impl Choice {
         self.reason.to_str().unwrap_or("?")
     }
 
-    /// The same as the probe `dispatch` carries it.
+    /// The backend's name, `parallel`.
+    pub fn name(&self) -> &'static str {
+        self.name.to_str().unwrap_or("?")
+    }
+
+    /// The same as the probes carry it.
+    pub fn name_c(&self) -> &'static CStr {
+        self.name
+    }
+
+    /// The reason as the probe `dispatch` carries it.
     pub fn reason_c(&self) -> &'static CStr {
         self.reason
     }
@@ -184,6 +195,7 @@ pub(crate) fn plan<T: Element>(
             backend,
             leaf,
             threads: 1,
+            name: backend.name_c(),
             reason,
         },
         loops,
@@ -251,36 +263,42 @@ fn leaf<T: Element>(leaf: Leaf, place: Place, order: Order) -> Result<(Leaf, Loo
         }),
         Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => Ok((leaf, T::simd(isa, order))),
         Leaf::Simd(Some(isa)) => Err(no_isa(isa)),
-        Leaf::Accelerate(routine) => {
-            let usual = match place {
-                Place::Out => AccelerateRoutine::Vsmul,
-                Place::In => AccelerateRoutine::Scal,
-            };
-            let routine = routine.unwrap_or(usual);
-            let run = T::accelerate(routine)?;
-            let leaf = Leaf::Accelerate(Some(routine));
-            match routine {
-                AccelerateRoutine::Scal => only(Place::In, place, leaf)?,
-                AccelerateRoutine::Axpby => only(Place::Out, place, leaf)?,
-                AccelerateRoutine::Vsmul | AccelerateRoutine::Vsmsa => {}
-            }
-            Ok((leaf, run))
-        }
-        Leaf::OpenBlas(routine) => {
-            let (usual, can) = match place {
-                Place::Out => (OpenBlasRoutine::Omatcopy, routine),
-                Place::In => (OpenBlasRoutine::Scal, routine),
-            };
-            let routine = can.unwrap_or(usual);
-            let run = T::openblas(routine)?;
-            let leaf = Leaf::OpenBlas(Some(routine));
-            match routine {
-                OpenBlasRoutine::Scal => only(Place::In, place, leaf)?,
-                OpenBlasRoutine::Omatcopy => only(Place::Out, place, leaf)?,
-            }
-            Ok((leaf, run))
-        }
+        Leaf::Accelerate(routine) => accelerate(routine, place),
+        Leaf::OpenBlas(routine) => openblas(routine, place),
     }
+}
+
+fn accelerate<T: Element>(
+    routine: Option<AccelerateRoutine>,
+    place: Place,
+) -> Result<(Leaf, Loop<T>), Error> {
+    let routine = routine.unwrap_or(match place {
+        Place::Out => AccelerateRoutine::Vsmul,
+        Place::In => AccelerateRoutine::Scal,
+    });
+    let (leaf, run) = (Leaf::Accelerate(Some(routine)), T::accelerate(routine)?);
+    match routine {
+        AccelerateRoutine::Scal => only(Place::In, place, leaf)?,
+        AccelerateRoutine::Axpby => only(Place::Out, place, leaf)?,
+        AccelerateRoutine::Vsmul | AccelerateRoutine::Vsmsa => {}
+    }
+    Ok((leaf, run))
+}
+
+fn openblas<T: Element>(
+    routine: Option<OpenBlasRoutine>,
+    place: Place,
+) -> Result<(Leaf, Loop<T>), Error> {
+    let routine = routine.unwrap_or(match place {
+        Place::Out => OpenBlasRoutine::Omatcopy,
+        Place::In => OpenBlasRoutine::Scal,
+    });
+    let (leaf, run) = (Leaf::OpenBlas(Some(routine)), T::openblas(routine)?);
+    match routine {
+        OpenBlasRoutine::Scal => only(Place::In, place, leaf)?,
+        OpenBlasRoutine::Omatcopy => only(Place::Out, place, leaf)?,
+    }
+    Ok((leaf, run))
 }
 
 #[cold]

@@ -18,21 +18,13 @@ pub fn scaled<T: Element>(
     request: &Request,
 ) -> Result<(Buffer<T>, Choice), Error> {
     let mut traced = begin(src.len(), factor, Kind::Fresh);
-    let plan = plan(request, Place::Out, src.len(), factor)?;
     let mut dst = Buffer::uninit(src.len())?;
+    let data = dst.as_mut_ptr().cast();
     // SAFETY: src is a slice of n elements, dst n elements of our own.
-    unsafe {
-        run(
-            &plan,
-            src.as_ptr(),
-            dst.as_mut_ptr().cast(),
-            src.len(),
-            factor,
-        )
-    };
+    let choice = unsafe { run(request, Place::Out, src.as_ptr(), data, src.len(), factor) }?;
     traced.ok = true;
     // SAFETY: `run` has written every element.
-    Ok((unsafe { dst.assume_init() }, plan.choice))
+    Ok((unsafe { dst.assume_init() }, choice))
 }
 
 /// dst\[i\] = src\[i\] × factor, into memory that is there already.
@@ -75,12 +67,11 @@ pub fn scale_in_place<T: Element>(
     request: &Request,
 ) -> Result<Choice, Error> {
     let mut traced = begin(data.len(), factor, Kind::InPlace);
-    let plan = plan(request, Place::In, data.len(), factor)?;
     let pointer = data.as_mut_ptr();
     // SAFETY: source and destination are the same n elements of one slice.
-    unsafe { run(&plan, pointer, pointer, data.len(), factor) };
-    traced.ok = true;
-    Ok(plan.choice)
+    let result = unsafe { run(request, Place::In, pointer, pointer, data.len(), factor) };
+    traced.ok = result.is_ok();
+    result
 }
 
 #[inline]
@@ -89,6 +80,7 @@ fn begin<T: Element>(n: usize, factor: T, kind: Kind) -> trace::Scale {
 }
 
 /// `dst` is the start of `len` elements that the caller has borrowed mutably.
+#[inline(never)]
 fn out<T: Element>(
     src: &[T],
     factor: T,
@@ -104,19 +96,38 @@ fn out<T: Element>(
             destination_len: len,
         });
     }
-    let plan = plan(request, Place::Out, len, factor)?;
     // SAFETY: both are slices of n elements, and a mutable borrow overlaps no other.
-    unsafe { run(&plan, src.as_ptr(), dst, len, factor) };
-    traced.ok = true;
-    Ok(plan.choice)
+    let result = unsafe { run(request, Place::Out, src.as_ptr(), dst, len, factor) };
+    traced.ok = result.is_ok();
+    result
 }
 
-/// Safety: as for `Loop`.
-unsafe fn run<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
-    let name = plan.choice.backend.name_c();
-    trace::dispatch(&plan.choice, name, n);
-    let (from, to) = (src as usize, dst as usize);
-    let _traced = trace::Run::new(name, n, from, to, factor.bits(), T::DTYPE.item_size());
+/// Decides and runs. Safety: as for `Loop`.
+#[inline]
+unsafe fn run<T: Element>(
+    request: &Request,
+    place: Place,
+    src: *const T,
+    dst: *mut T,
+    n: usize,
+    factor: T,
+) -> Result<Choice, Error> {
+    // The plan stays where it was made: it is large, and moving it would cost more than the probes.
+    match plan(request, place, n, factor) {
+        Ok(ref plan) => {
+            // SAFETY: passed on.
+            unsafe { execute(plan, src, dst, n, factor) };
+            Ok(plan.choice)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Out of line, so that it is compiled alike with and without probes. Safety: as for `Loop`.
+#[inline(never)]
+unsafe fn execute<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
+    let (from, to, bits) = (src as usize, dst as usize, factor.bits());
+    let _traced = trace::Run::new(&plan.choice, n, from, to, bits, T::DTYPE.item_size());
     // SAFETY: passed on.
     unsafe { split::run(plan, src, dst, n, factor) };
 }

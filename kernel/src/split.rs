@@ -31,18 +31,27 @@ pub(crate) unsafe fn run<T: Element>(
     match plan.choice.backend {
         // SAFETY: passed on.
         Backend::Whole(_) => unsafe { plan.loops.run(src, dst, 0, n, factor) },
-        Backend::Chunked(_) => {
-            let pieces = Pieces::new(plan.loops, src, dst, n, factor, chunk_bytes());
-            pieces.work(|| 0);
-        }
-        Backend::Parallel(_) => {
-            let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
-            let pieces = Pieces::new(plan.loops, src, dst, n, factor, share.max(SMALLEST_PIECE));
-            match plan.pool {
-                Some(pool) => pool.run(pieces.count(), |thread| pieces.work(thread)),
-                None => pieces.work(|| 0),
-            }
-        }
+        // SAFETY: passed on.
+        Backend::Chunked(_) => unsafe { in_turn(plan, src, dst, n, factor) },
+        // SAFETY: passed on.
+        Backend::Parallel(_) => unsafe { shared(plan, src, dst, n, factor) },
+    }
+}
+
+/// Pieces that fit in the cache, one after the other. Safety: as for `Loop`.
+#[inline(never)]
+unsafe fn in_turn<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
+    Pieces::new(plan.loops, src, dst, n, factor, chunk_bytes()).work(|| 0);
+}
+
+/// Pieces on the plan's pool. Safety: as for `Loop`.
+#[inline(never)]
+unsafe fn shared<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
+    let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
+    let pieces = Pieces::new(plan.loops, src, dst, n, factor, share.max(SMALLEST_PIECE));
+    match plan.pool {
+        Some(pool) => pool.run(pieces.count(), |thread| pieces.work(thread)),
+        None => pieces.work(|| 0),
     }
 }
 

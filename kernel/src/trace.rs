@@ -44,12 +44,18 @@ use crate::choice::Choice;
 /// Makes a span and enters it, if somebody listens. The span's making is kept out of line.
 #[cfg(feature = "spans")]
 macro_rules! span {
-    ($($fields:tt)*) => {{
+    ($name:literal, $($fields:tt)*) => {
+        span!((); $name, $($fields)*)
+    };
+    ($before:expr; $($fields:tt)*) => {{
         use tracing::level_filters::LevelFilter;
         let entered = if LevelFilter::current() < LevelFilter::TRACE {
             None
         } else {
-            cold(|| Some(Box::new(tracing::trace_span!(target: "raptors", $($fields)*).entered())))
+            cold(move || {
+                $before;
+                Some(Box::new(tracing::trace_span!(target: "raptors", $($fields)*).entered()))
+            })
         };
         Span(ManuallyDrop::new(entered))
     }};
@@ -65,9 +71,9 @@ impl Drop for Span {
     // The drop of an Option<Box<…>> may be compiled as a call; this is one comparison.
     #[inline(always)]
     fn drop(&mut self) {
-        if self.0.is_some() {
-            // SAFETY: dropped here only, once.
-            cold(|| unsafe { ManuallyDrop::drop(&mut self.0) });
+        // SAFETY: taken here only, once; `self.0` is not used again.
+        if let Some(span) = unsafe { ManuallyDrop::take(&mut self.0) } {
+            cold(move || drop(span));
         }
     }
 }
@@ -87,6 +93,9 @@ macro_rules! span {
             $(let _ = &$value;)*
         }
     }};
+    ($before:expr; $($fields:tt)*) => {
+        span!($($fields)*)
+    };
 }
 
 #[cfg(not(feature = "spans"))]
@@ -129,33 +138,19 @@ impl Drop for Scale {
     }
 }
 
-/// The branch taken: a point, not a span.
-#[inline]
-pub(crate) fn dispatch(choice: &Choice, name: &'static CStr, n: usize) {
-    probes::dispatch(name, choice.reason_c(), choice.threads as u32, n as u64);
-    #[cfg(feature = "spans")]
-    if tracing::level_filters::LevelFilter::current() >= tracing::level_filters::LevelFilter::TRACE
-    {
-        cold(|| {
-            tracing::trace!(target: "raptors", backend = choice.backend.name(),
-                variant = choice.variant(), reason = choice.reason(), threads = choice.threads,
-                n, "dispatch");
-        });
-    }
-}
-
-/// The backend that runs, around everything it does.
+/// The branch taken, and the backend that runs, around everything it does. Both know the choice,
+/// so one question whether anybody listens serves both.
 #[must_use]
-pub(crate) struct Run {
-    backend: &'static CStr,
+pub(crate) struct Run<'a> {
+    choice: &'a Choice,
     n: u64,
     _span: Span,
 }
 
-impl Run {
+impl<'a> Run<'a> {
     #[inline]
     pub(crate) fn new(
-        backend: &'static CStr,
+        choice: &'a Choice,
         n: usize,
         src: usize,
         dst: usize,
@@ -163,17 +158,26 @@ impl Run {
         item_size: u32,
     ) -> Self {
         let n = n as u64;
-        probes::backend_entry(backend, n, src, dst, factor_bits, item_size);
-        let _span = span!("backend", backend = backend.to_str().unwrap_or("?"), n = n);
-        Run { backend, n, _span }
+        let name = choice.name_c();
+        probes::dispatch(name, choice.reason_c(), choice.threads as u32, n);
+        probes::backend_entry(name, n, src, dst, factor_bits, item_size);
+        let _span = span!(dispatched(choice, n); "backend", backend = choice.name(), n = n);
+        Run { choice, n, _span }
     }
 }
 
-impl Drop for Run {
+impl Drop for Run<'_> {
     #[inline]
     fn drop(&mut self) {
-        probes::backend_return(self.backend, self.n);
+        probes::backend_return(self.choice.name_c(), self.n);
     }
+}
+
+/// The branch taken, as an event: it has no duration.
+#[cfg(feature = "spans")]
+fn dispatched(choice: &Choice, n: u64) {
+    tracing::trace!(target: "raptors", backend = choice.name(), variant = choice.variant(),
+        reason = choice.reason(), threads = choice.threads, n, "dispatch");
 }
 
 /// One piece, elements start to end, on pool thread `thread` (0 = the caller).
