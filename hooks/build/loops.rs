@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// As `CAPACITY` in `src/loops/trampolines.rs`, which the compiler holds this against.
-const LOOPS: usize = 2048;
+const LOOPS: usize = 4096;
 
 pub fn trampolines() -> String {
     let mut table = String::from("pub(super) static TRAMPOLINES: [LoopFn; CAPACITY] = [\n");

@@ -227,9 +227,9 @@ impl State {
         if let Some(other) = slot_of(old).filter(|&other| other != slot) {
             // SAFETY: as above; another slot's trampoline was in its place and goes back there.
             unsafe { replace(ufunc, old, signature.numbers.as_ptr(), &mut old) };
+            let name = &self.loops[other].name;
             return Err(format!(
-                "it is observed already, as {}",
-                self.loops[other].name
+                "it shares its place with {name}, as which its calls are recorded"
             ));
         }
         if slot_of(old) != Some(slot) {

@@ -1,7 +1,9 @@
 //! One function per slot: a ufunc's loop is not told which loop it is.
 
 use super::observe::{Slot, observe};
+use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
+use std::sync::LazyLock;
 
 /// A ufunc's inner loop (`PyUFuncGenericFunction`).
 pub(super) type LoopFn = unsafe extern "C" fn(
@@ -11,8 +13,9 @@ pub(super) type LoopFn = unsafe extern "C" fn(
     data: *mut c_void,
 );
 
-/// How many loops can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950.
-pub const CAPACITY: usize = 2048;
+/// How many loops can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950, `scipy.special`
+/// over 1,000 more.
+pub const CAPACITY: usize = 4096;
 
 pub(super) static SLOTS: [Slot; CAPACITY] = [const { Slot::empty() }; CAPACITY];
 
@@ -31,7 +34,12 @@ include!(concat!(env!("OUT_DIR"), "/trampolines.rs"));
 
 /// Which slot's trampoline a function pointer is, if it is one.
 pub(super) fn slot_of(function: *const c_void) -> Option<usize> {
-    TRAMPOLINES
-        .iter()
-        .position(|t| *t as *const c_void == function)
+    static ALL: LazyLock<HashMap<usize, usize>> = LazyLock::new(|| {
+        TRAMPOLINES
+            .iter()
+            .enumerate()
+            .map(|(slot, t)| (*t as usize, slot))
+            .collect()
+    });
+    ALL.get(&(function as usize)).copied()
 }

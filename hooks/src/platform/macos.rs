@@ -143,15 +143,25 @@ impl Image {
         at(addresses.start)..at(addresses.end)
     }
 
-    /// Whether an address belongs to this image.
-    pub(crate) fn contains(&self, address: usize) -> bool {
+    /// The image's segments in memory; the first of a program only keeps address 0 free.
+    fn segments(&self) -> impl Iterator<Item = Range<usize>> {
         let real = self
             .layout
             .segments
             .iter()
             .filter(|s| s.name != "__PAGEZERO");
         real.map(|s| self.loaded(&s.addresses))
-            .any(|r| r.contains(&address))
+    }
+
+    /// Whether an address belongs to this image.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        self.segments().any(|r| r.contains(&address))
+    }
+
+    /// From the image's first byte in memory to its last.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let start = self.segments().map(|r| r.start).min().unwrap_or(0);
+        start..self.segments().map(|r| r.end).max().unwrap_or(start)
     }
 
     /// Keeps the image loaded; `None` where it is gone.

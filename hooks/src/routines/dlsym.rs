@@ -61,7 +61,10 @@ unsafe fn observed(handle: *mut c_void, name: *const c_char, caller: usize) -> O
     if instances::is_wrapper(original) {
         return Some(original);
     }
-    let wrapper = instances::wrapper(symbol, original).map_or(original, |a| a.wrapper);
+    let library = platform::module_of(original)
+        .map(|m| m.path)
+        .unwrap_or_default();
+    let wrapper = instances::wrapper(symbol, original, &library).unwrap_or(original);
     // A run file that takes no more documents loses the name, not the call.
     let _ = crate::sites::publish();
     Some(wrapper)

@@ -10,14 +10,6 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// library may be waiting for it inside `dlsym`.
 static ASSIGNING: Mutex<()> = Mutex::new(());
 
-/// A wrapper that stands for one function.
-pub(super) struct Assigned {
-    /// The wrapper's address.
-    pub wrapper: usize,
-    /// The file of the original.
-    pub library: String,
-}
-
 /// Whether a symbol names a routine of the catalogue.
 pub(super) fn is_routine(symbol: &str) -> bool {
     parse_symbol(symbol).is_some()
@@ -30,16 +22,14 @@ pub(super) fn is_wrapper(address: usize) -> bool {
     ALL.contains(&address)
 }
 
-/// The wrapper of the function at `original`, which `symbol` leads to.
-pub(super) fn wrapper(symbol: &str, original: usize) -> Result<Assigned, String> {
+/// The wrapper's address for the function at `original` in the file `library`, which `symbol` leads to.
+pub(super) fn wrapper(symbol: &str, original: usize, library: &str) -> Result<usize, String> {
     let (routine, width, mangling) = parse_symbol(symbol).ok_or("it is not in the catalogue")?;
     if let Some(hazard) = routine.abi_hazard(mangling, platform::TARGET) {
         return Err(hazard.into());
     }
-    let module = platform::module_of(original);
-    let library = module.map(|m| m.path).unwrap_or_default();
     let width = match mangling {
-        Mangling::Plain | Mangling::Underscore => library_width(&library).unwrap_or(width),
+        Mangling::Plain | Mangling::Underscore => library_width(library).unwrap_or(width),
         _ => width,
     };
     let row = row(routine, width);
@@ -50,20 +40,16 @@ pub(super) fn wrapper(symbol: &str, original: usize) -> Result<Assigned, String>
         .ok_or_else(|| format!("{COPIES} other functions of this name are observed already"))?;
     let instance = &INSTANCES[row][copy];
     if instance.is_free() {
-        instance.assign(original, width, site(routine, width, symbol, &library));
+        instance.assign(original, width, site(routine, width, symbol, library));
     }
-    Ok(Assigned {
-        wrapper: WRAPPERS[row][copy].address(),
-        library,
-    })
+    Ok(WRAPPERS[row][copy].address())
 }
 
 /// The row of the tables that serves a routine in one width.
 fn row(routine: &'static Routine, width: Width) -> usize {
     let index = CATALOGUE
-        .iter()
-        .position(|r| std::ptr::eq(r, routine))
-        .expect("it came from there");
+        .binary_search_by(|r| r.name.cmp(routine.name))
+        .expect("the catalogue is sorted by name, and it came from there");
     let variant = WIDTHS.iter().position(|w| *w == Some(width)).unwrap_or(0);
     index * WIDTHS.len() + variant
 }

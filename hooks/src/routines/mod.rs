@@ -7,6 +7,7 @@
 mod call;
 mod dlsym;
 mod instances;
+mod libraries;
 mod slots;
 mod wrappers;
 
@@ -79,5 +80,5 @@ pub(crate) fn test_lock() -> impl Sized {
 /// The wrapper that a slot of `symbol` which leads to `original` would get.
 #[cfg(test)]
 pub(crate) fn test_wrapper(symbol: &str, original: usize) -> usize {
-    instances::wrapper(symbol, original).unwrap().wrapper
+    instances::wrapper(symbol, original, "").unwrap()
 }

@@ -1,5 +1,6 @@
 //! The slots of loaded objects: found, pointed at wrappers, put back.
 
+use super::libraries::Libraries;
 use super::{dlsym, instances};
 use crate::platform::{self, Hold, Image, Import};
 use crate::report::{Object, Report};
@@ -13,6 +14,8 @@ pub(super) struct Slots {
     /// Objects that were looked at, by path and place, and hold no slot of interest.
     empty: Option<HashSet<(String, usize)>>,
     generation: u64,
+    /// What [`Slots::count`] found when objects last came or went.
+    summary: Option<Report>,
 }
 
 /// An object with slots of ours, held loaded.
@@ -45,6 +48,7 @@ impl Slots {
             objects: Vec::new(),
             empty: None,
             generation: 0,
+            summary: None,
         }
     }
 
@@ -56,8 +60,13 @@ impl Slots {
         if all || generation != self.generation {
             self.generation = generation;
             self.scan_objects(report);
+            self.summary = Some(self.count());
         }
-        self.count(report);
+        if let Some(summary) = &self.summary {
+            report.armed = summary.armed;
+            report.symbols.clone_from(&summary.symbols);
+            report.objects.clone_from(&summary.objects);
+        }
     }
 
     /// A lazy slot that another thread was resolving while it was patched holds its original now.
@@ -76,6 +85,7 @@ impl Slots {
 
     fn scan_objects(&mut self, report: &mut Report) {
         let images = platform::images();
+        let libraries = Libraries::new(&images);
         let present: HashSet<_> = images.iter().map(|i| (i.path.clone(), i.bias)).collect();
         let mut empty = self.empty.take().unwrap_or_default();
         empty.retain(|key| present.contains(key));
@@ -88,7 +98,7 @@ impl Slots {
             if known || empty.contains(&key) {
                 continue;
             }
-            match Armed::new(image, report) {
+            match Armed::new(image, &libraries, report) {
                 Some(armed) => self.objects.push(armed),
                 None => _ = empty.insert(key),
             }
@@ -96,25 +106,30 @@ impl Slots {
         self.empty = Some(empty);
     }
 
-    fn count(&self, report: &mut Report) {
+    fn count(&self) -> Report {
+        let mut summary = Report::new("routines");
+        let mut symbols: BTreeMap<&str, usize> = BTreeMap::new();
         let mut between: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for object in &self.objects {
             for slot in object.slots.iter().filter(|s| s.name != dlsym::NAME) {
-                *report.symbols.entry(slot.name.clone()).or_default() += 1;
+                *symbols.entry(&slot.name).or_default() += 1;
                 *between
                     .entry((&object.image.path, &slot.library))
                     .or_default() += 1;
-                report.armed += 1;
+                summary.armed += 1;
             }
         }
-        report.objects = between
+        summary.symbols = symbols
             .into_iter()
-            .map(|((object, library), slots)| Object {
-                object: object.to_owned(),
-                library: library.to_owned(),
-                slots,
-            })
+            .map(|(name, n)| (name.to_owned(), n))
             .collect();
+        let object = |((object, library), slots): ((&str, &str), usize)| Object {
+            object: object.to_owned(),
+            library: library.to_owned(),
+            slots,
+        };
+        summary.objects = between.into_iter().map(object).collect();
+        summary
     }
 
     /// Puts every slot back that still holds our pointer, and lets the objects go.
@@ -147,7 +162,7 @@ impl Slots {
                 }
             }
         }
-        self.empty = None;
+        (self.empty, self.summary) = (None, None);
     }
 }
 
@@ -161,14 +176,14 @@ impl Slot {
 
 impl Armed {
     /// Patches an object; `None` where it has nothing to patch.
-    fn new(image: Image, report: &mut Report) -> Option<Self> {
+    fn new(image: Image, libraries: &Libraries, report: &mut Report) -> Option<Self> {
         let hold = image.hold()?;
         let wanted = |name: &str| name == dlsym::NAME || instances::is_routine(name);
         let imports = image.imports(&wanted);
         // By address: some linkers list a slot in two tables.
         let mut slots: HashMap<usize, Planned> = HashMap::new();
         for import in imports {
-            match plan(&image, &hold, &import) {
+            match plan(&image, &hold, &import, libraries) {
                 Ok(Some(planned)) => _ = slots.insert(import.slot, planned),
                 Ok(None) => {}
                 Err(why) => report.refuse(format!("{} in {}", import.name, image.path), why),
@@ -203,7 +218,12 @@ struct Planned {
 }
 
 /// What to do with one import: nothing (`None`), or why it cannot be observed.
-fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, String> {
+fn plan(
+    image: &Image,
+    hold: &Hold,
+    import: &Import,
+    libraries: &Libraries,
+) -> Result<Option<Planned>, String> {
     if let Some(why) = import.closed {
         return Err(why.into());
     }
@@ -235,8 +255,8 @@ fn plan(image: &Image, hold: &Hold, import: &Import) -> Result<Option<Planned>, 
         }
         slot.ours = dlsym::hook();
     } else {
-        let instance = instances::wrapper(&import.name, slot.original)?;
-        (slot.ours, slot.library) = (instance.wrapper, instance.library);
+        slot.library = libraries.of(slot.original);
+        slot.ours = instances::wrapper(&import.name, slot.original, &slot.library)?;
     }
     Ok((now != slot.ours).then_some(Planned { slot, now }))
 }

@@ -131,6 +131,13 @@ impl Image {
         self.loads.iter().any(|s| s.range.contains(&address))
     }
 
+    /// From the object's first byte in memory to its last.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let ranges = || self.loads.iter().map(|s| &s.range);
+        let start = ranges().map(|r| r.start).min().unwrap_or(0);
+        start..ranges().map(|r| r.end).max().unwrap_or(start)
+    }
+
     /// The pages the loader makes read-only after relocation: both ends rounded down, as it does.
     pub(super) fn relro(&self, page: usize) -> Option<Range<usize>> {
         let range = self.relro.as_ref()?;

@@ -1,0 +1,34 @@
+//! Which file an address belongs to, for thousands of addresses: the loader's own answer walks a library's symbols.
+
+use crate::platform::{self, Image};
+use std::ops::Range;
+
+/// The loaded files by their places, as of one scan.
+pub(super) struct Libraries {
+    /// In order, without overlap.
+    places: Vec<(Range<usize>, String)>,
+}
+
+impl Libraries {
+    pub(super) fn new(images: &[Image]) -> Self {
+        // The program's own name is not in its image.
+        let named = images.iter().filter(|i| !i.path.is_empty());
+        let mut places: Vec<_> = named.map(|i| (i.span(), i.path.clone())).collect();
+        places.sort_by_key(|(range, _)| range.start);
+        Libraries { places }
+    }
+
+    /// The file that an address lies in; empty where it is in none.
+    pub(super) fn of(&self, address: usize) -> String {
+        let after = self
+            .places
+            .partition_point(|(range, _)| range.start <= address);
+        let before = after.checked_sub(1).map(|at| &self.places[at]);
+        match before.filter(|(range, _)| range.contains(&address)) {
+            Some((_, path)) => path.clone(),
+            None => platform::module_of(address)
+                .map(|m| m.path)
+                .unwrap_or_default(),
+        }
+    }
+}
