@@ -349,6 +349,22 @@ fn what_is_no_ufunc_is_refused() {
 }
 
 #[test]
+fn a_constant_table_of_loops_is_left_alone() {
+    let _alone = alone();
+    static TABLE: [LoopFn; 1] = [multiply];
+    let ufunc = binary("constant", multiply);
+    // SAFETY: just made. The table lies in read-only memory, into which NumPy's function would write.
+    unsafe { (*ufunc).functions = TABLE.as_ptr().cast_mut() };
+    let report = arm(&[ufunc]);
+    let refused = report.not_armed.iter().find(|n| n.what == "constant");
+    assert!(
+        refused.is_some_and(|n| n.why.contains("read-only")),
+        "{report:?}"
+    );
+    let _ = disarm();
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_forked_child_computes_and_records_nothing() {
     let _alone = alone();
