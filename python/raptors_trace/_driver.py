@@ -114,6 +114,7 @@ class Case:
         self.shape = tuple(spec["shape"])
         self.ops = {"a": 1, "b": 1}
         self.result_bytes = {"a": 0, "b": 0}
+        self.alternating = {"a": False, "b": False}
 
     def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         """Both sides, each in a namespace of its own, with the same random numbers."""
@@ -156,6 +157,7 @@ class Case:
         if not self.keep:
             self.check()
         subjects = self.subjects(self.shape)
+        self.alternating = {side: subject.alternates for side, subject in subjects.items()}
         timed = {side: subject.timed(self.keep) for side, subject in subjects.items()}
         if self.keep:
             self.result_bytes = {side: value_bytes(subject.once()) for side, subject in subjects.items()}
@@ -213,7 +215,7 @@ class Case:
             wanted = min(wanted, max(2, KEPT_BYTES // max(self.result_bytes[side], 1)))
         # An even count, because a statement in place alternates between two factors.
         self.ops[side] = wanted + (wanted & 1) if wanted > 1 or self.keep else 1
-        if wanted == 1 and "s" in self.spec[side]["statement"]:
+        if wanted == 1 and self.alternating[side]:
             self.ops[side] = 2
 
     def measure(self, timed: dict[str, Timed], seconds: float, faults: dict[str, float]) -> None:
