@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 import traceback
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -36,11 +37,13 @@ KEPT_BYTES = 256 << 20
 WARMUP_ROUNDS = (4, 60)
 WARMUP_SHARE = 0.5
 """At least and at most so many, and no longer than this share of the case's time."""
-BLOCKS = 3
-"""Blocks of timed rounds, with observed rounds between them."""
-OBSERVED_ROUNDS = 8
+BLOCKS = 24
+"""Blocks of timed rounds, each with one observed round of each side after it, so that both kinds meet the same state of
+the machine, the caches and the allocator."""
 OBSERVED_OPS = 2_000
-"""Per block and side, and operations per such round: enough for a median, few enough for a small run file."""
+"""Operations of an observed round at most: enough for a median over the blocks, few enough for a small run file."""
+LEAST_BLOCKS = 6
+"""Enough for a median and its interval, where operations are so long that a block outlasts its time."""
 COUNTED_ROUNDS = 5
 COUNTERS = ("cycles", "instructions", "cache_misses", "tlb_misses")
 UNIT_NS = 60_000_000
@@ -83,7 +86,9 @@ class Progress:
 def run_round(case: int, side: str, kind: int, function: Timed, ops: int) -> Round:
     """Runs one round between two marks. Results that were kept die after the second mark."""
     code = (case << 24) | (kind << 16) | (SIDES[side] << 8)
-    count_threads = kind in (OBSERVED, CONTROL)
+    # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a round
+    # has to be the same for those that are set against each other.
+    count_threads = kind in (TIMED, OBSERVED, TOUCHED, CONTROL)
     busy = _facts.thread_times() if count_threads else {}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = time.process_time_ns()
@@ -115,6 +120,7 @@ class Case:
         self.ops = {"a": 1, "b": 1}
         self.result_bytes = {"a": 0, "b": 0}
         self.alternating = {"a": False, "b": False}
+        self.turns: Counter[int] = Counter()
 
     def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         """Both sides, each in a namespace of its own, with the same random numbers."""
@@ -151,8 +157,11 @@ class Case:
             raise SubjectError("different", "both", f"the sides give different values{where}: {difference}")
         note("warning", f"the sides give different values{where} (allowed by --allow-different): {difference}")
 
-    def run(self, seconds: float) -> None:
-        """The whole case: check, warm-up, rounds of every kind, and the same statements at size 1."""
+    def run(self, seconds: float, before: dict[str, float]) -> dict[str, float]:
+        """The whole case: check, warm-up, rounds of every kind, and the same statements at size 1.
+
+        ``before`` is what this returned for the case before: the page faults of an operation once they had settled.
+        """
         self.say("checking")
         if not self.keep:
             self.check()
@@ -163,11 +172,10 @@ class Case:
             self.result_bytes = {side: value_bytes(subject.once()) for side, subject in subjects.items()}
         self.say("warming up")
         faults = self.warm_up(timed, seconds * WARMUP_SHARE)
-        if self.keep and self.spec.get("only_if_different") and not self.differs(faults):
+        if self.keep and self.spec.get("only_if_different") and not differ(before, faults):
             _native.document("case", json.dumps({"index": self.index, "skipped": "same page faults as dropped"}))
             self.say("skipped")
-            return
-        Case.dropped_faults = faults
+            return faults
         self.measure(timed, seconds, faults)
         if self.counting:
             self.count(timed)
@@ -177,13 +185,7 @@ class Case:
         self.unit()
         _native.document("case", json.dumps({"index": self.index, "done": True}))
         self.say("done")
-
-    dropped_faults: dict[str, float] = {}
-
-    def differs(self, faults: dict[str, float]) -> bool:
-        """Whether keeping the results changes the page faults of an operation on either side."""
-        before = Case.dropped_faults
-        return any(abs(faults[side] - before.get(side, 0.0)) > 1.0 for side in faults)
+        return faults
 
     def say(self, stage: str, **values: Any) -> None:
         self.progress.say("case", case=self.index, stage=stage, **values)
@@ -219,19 +221,21 @@ class Case:
             self.ops[side] = 2
 
     def measure(self, timed: dict[str, Timed], seconds: float, faults: dict[str, float]) -> None:
-        """Blocks of timed rounds with observed rounds between, touched rounds where there are page faults."""
+        """Timed rounds with observed rounds between, and touched rounds where there are page faults."""
         faulting = any(value >= 1.0 for value in faults.values())
+        few = {side: min(self.ops[side], OBSERVED_OPS) for side in self.ops}
+        deadline = time.perf_counter() + seconds * (2.0 + faulting)
         for block in range(BLOCKS):
-            self.say("timing", block=block, blocks=BLOCKS)
+            self.say("measuring", block=block, blocks=BLOCKS)
             self.rounds(TIMED, timed, self.ops, seconds / BLOCKS, 1_000)
-            few = {side: min(self.ops[side], OBSERVED_OPS) for side in self.ops}
-            self.say("observing", block=block, blocks=BLOCKS)
-            self.rounds(OBSERVED, timed, few, seconds / BLOCKS / 2, OBSERVED_ROUNDS)
+            self.rounds(OBSERVED, timed, few, 0.0, 1)
             if faulting:
-                self.rounds(TOUCHED, timed, few, seconds / BLOCKS / 2, OBSERVED_ROUNDS)
+                self.rounds(TOUCHED, timed, few, 0.0, 1)
+            if block >= LEAST_BLOCKS and time.perf_counter() > deadline:
+                break
 
     def rounds(self, kind: int, timed: dict[str, Timed], ops: dict[str, int], seconds: float, most: int) -> None:
-        """Rounds of one kind, sides in turn, the first side changing from round to round."""
+        """Rounds of one kind, sides in turn, the first side changing from round to round: at least one of each side."""
         observing = OBSERVING[kind]
         if observing is not None:
             _native.arm(touch=observing)
@@ -240,10 +244,11 @@ class Case:
             for side in ("a", "b"):
                 run_round(self.index, side, WARMUP, timed[side], min(ops[side], 2))
             deadline = time.perf_counter() + seconds
-            for number in range(most):
-                for side in ("a", "b") if number % 2 == 0 else ("b", "a"):
+            for _ in range(most):
+                self.turns[kind] += 1
+                for side in ("a", "b") if self.turns[kind] % 2 else ("b", "a"):
                     run_round(self.index, side, kind, timed[side], ops[side])
-                if number >= 2 and time.perf_counter() > deadline:
+                if time.perf_counter() > deadline:
                     break
         finally:
             if observing is not None:
@@ -285,6 +290,11 @@ class Case:
             self.rounds(UNIT_TIMED, timed, ops, UNIT_NS / 1e9, 15)
             few = {side: min(ops[side], 500) for side in ops}
             self.rounds(UNIT_OBSERVED, timed, few, UNIT_NS / 1e9, 10)
+
+
+def differ(dropped: dict[str, float], kept: dict[str, float]) -> bool:
+    """Whether keeping the results changes the page faults of an operation on either side."""
+    return any(abs(kept[side] - dropped.get(side, 0.0)) > 1.0 for side in kept)
 
 
 def settles(rounds: list[Round]) -> bool:
@@ -344,9 +354,10 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
         complain(reports)
         facts = _facts.software(reports.get("routines", {}).get("objects", []))
         _native.document("facts", json.dumps({**facts, "counters_why_not": why_no_counters}))
+        faults: dict[str, float] = {}
         for index, case in enumerate(spec["cases"]):
             gc.collect()
-            Case(index, case, progress, counting=why_no_counters is None).run(case["seconds"])
+            faults = Case(index, case, progress, counting=why_no_counters is None).run(case["seconds"], faults)
     finally:
         gc.enable()
         _native.finish_recording()

@@ -64,8 +64,7 @@ pub enum Error {
     },
     /// The end of the file is missing.
     #[error(
-        "{path} is truncated at offset {len}: {missing} of {expected} bytes are missing; \
-         copy it again, or read what is left of it (lossy)"
+        "{path} is truncated at offset {len}: {missing} of {expected} bytes are missing; copy it again"
     )]
     Truncated {
         /// The file.

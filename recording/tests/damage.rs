@@ -111,7 +111,7 @@ fn a_truncated_file_says_how_much_is_missing() {
         "{message}"
     );
     assert!(
-        message.contains("1000 of") && message.contains("lossy"),
+        message.contains("1000 of") && message.contains("copy it again"),
         "{message}"
     );
     let reader = Reader::from_bytes(bytes, true).unwrap();

@@ -3,6 +3,7 @@
 mod catalogue;
 mod model;
 mod symbol;
+mod traffic;
 
 pub use catalogue::{CATALOGUE, find};
 pub use model::{

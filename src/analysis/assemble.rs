@@ -5,11 +5,10 @@ use super::documents::{CaseSpec, SideSpec, Spec};
 use super::marks::RoundKind;
 use super::phases::Parts;
 use super::stats::{self, median, median_ci};
+use super::troubles::Troubles;
 use crate::comparison::*;
 use crate::error::{Error, Exit};
 
-/// A side whose CPU time is less than this share of its wall time was kept waiting.
-const BUSY: f64 = 0.9;
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;
 
@@ -31,15 +30,16 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
         complete: run.complete,
         ..Comparison::default()
     };
+    let mut troubles = Troubles::default();
     for (index, case) in spec.cases.iter().enumerate() {
         let state = run.documents.cases.get(&(index as u64));
         if state.is_some_and(|state| state.skipped.is_some()) {
             continue;
         }
-        match CaseBuilder::new(run, spec, index as u64, case).build(&mut comparison.warnings) {
+        match CaseBuilder::new(run, spec, index as u64, case).build(&mut troubles) {
             Some(built) => comparison.cases.push(built),
-            None => comparison
-                .warnings
+            None => troubles
+                .others
                 .push(format!("{} was not run", describe(case))),
         }
         if !state.is_some_and(|state| state.done) && !comparison.cases.is_empty() {
@@ -49,6 +49,7 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
     if comparison.cases.is_empty() {
         return Err(nothing("the run file holds no whole round of either side"));
     }
+    comparison.warnings.extend(troubles.into_sentences());
     comparison.observer_cost = Some(observer_cost(run, &comparison));
     if run.lost > 0 {
         comparison.warnings.push(format!(
@@ -193,7 +194,7 @@ impl<'a> CaseBuilder<'a> {
     }
 
     /// `None` where a side has no timed round.
-    fn build(&self, warnings: &mut Vec<String>) -> Option<Case> {
+    fn build(&self, troubles: &mut Troubles) -> Option<Case> {
         let timed = [
             self.rounds(0, RoundKind::Timed),
             self.rounds(1, RoundKind::Timed),
@@ -205,8 +206,8 @@ impl<'a> CaseBuilder<'a> {
         let rounds = self.rounds_of(&timed, &a, &b);
         let ratio = ratio(&a, &b);
         let sides = Sides {
-            a: self.side(0, &self.case.a, warnings),
-            b: self.side(1, &self.case.b, warnings),
+            a: self.side(0, &self.case.a, &mut troubles.others),
+            b: self.side(1, &self.case.b, &mut troubles.others),
         };
         let case = Case {
             name: self.case.name,
@@ -218,7 +219,7 @@ impl<'a> CaseBuilder<'a> {
             ratio,
             rounds,
         };
-        self.warn(&case, warnings);
+        self.note(&case, troubles);
         Some(case)
     }
 
@@ -473,48 +474,12 @@ impl<'a> CaseBuilder<'a> {
         }
     }
 
-    fn warn(&self, case: &Case, warnings: &mut Vec<String>) {
-        let label = case.label();
-        if let Some(warmup) = self.run.documents.warmups.get(&self.index) {
-            if !warmup.settled {
-                warnings.push(format!(
-                    "{label}: times or page faults had not settled after {} rounds of warm-up; give more --time",
-                    warmup.rounds
-                ));
-            }
-            warnings.extend(warmup.no_unit.clone());
-        }
-        for side in [&case.sides.a, &case.sides.b] {
-            let working = side.cpu_ns_per_op.unwrap_or(f64::NAN) / side.wall_ns.median;
-            if working < BUSY {
-                warnings.push(format!(
-                    "{label}: {} was off the processor for {:.0} % of its time: close other programs, or mind what \
-                     it waits for",
-                    side.name,
-                    100.0 * (1.0 - working)
-                ));
-            }
-        }
-        let drift = &case.rounds.drift;
-        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(ratio)) =
-            (drift.verdict, drift.ratio)
-        {
-            warnings.push(format!(
-                "{label}: times moved during the run ({}; the ratio by {:+.1} %): close other programs, or give more --time",
-                drift_words(drift.verdict),
-                100.0 * ratio
-            ));
-        }
-    }
-}
-
-fn drift_words(verdict: DriftVerdict) -> &'static str {
-    match verdict {
-        DriftVerdict::A => "side A drifts",
-        DriftVerdict::B => "side B drifts",
-        DriftVerdict::Both => "both sides drift",
-        DriftVerdict::None => "no drift",
-        DriftVerdict::TooFewRounds => "too few rounds",
+    fn note(&self, case: &Case, troubles: &mut Troubles) {
+        let warmup = self.run.documents.warmups.get(&self.index);
+        troubles.take(case, warmup.is_none_or(|warmup| warmup.settled));
+        troubles
+            .others
+            .extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
     }
 }
 

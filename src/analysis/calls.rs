@@ -145,19 +145,63 @@ fn bytes_of(kind: Kind, record: &Record, site: Option<&Site>) -> Option<f64> {
                 .sum();
             Some(record.args[0] as f64 * per_element as f64)
         }
+        Kind::Loop => core_bytes(record, site?),
+        Kind::Routine => {
+            let [m, words] = [record.args[0], record.args[1]];
+            let [n, k] = halves(words).map(u64::from);
+            Some(raptors_routines::find(&site?.name)?.bytes(m, n, k)? as f64)
+        }
         _ => None,
     }
 }
 
+/// Core dimensions that a record has room for.
+const CORE_DIMENSIONS: usize = 4;
+
+/// Bytes of a generalised ufunc's call: every element of every operand's core once, for each turn of its loop.
+///
+/// Core dimensions are numbered in the order in which their names first stand in the signature (NumPy's
+/// "Generalized universal function API").
+fn core_bytes(record: &Record, site: &Site) -> Option<f64> {
+    let signature = site.core_signature.as_deref()?;
+    let [first, second] = [record.args[1], record.args[2]].map(halves);
+    let lengths = [first, second].concat();
+    let mut names: Vec<&str> = Vec::new();
+    let mut bytes = 0.0;
+    let operands = signature.split(')').filter_map(|part| part.split_once('('));
+    for ((_, core), size) in operands.zip(&site.item_sizes) {
+        let mut elements = 1.0;
+        for name in core
+            .split(',')
+            .map(|name| name.trim().trim_end_matches('?'))
+        {
+            if name.is_empty() {
+                continue;
+            }
+            let at = names.iter().position(|known| *known == name);
+            let at = at.unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            if at >= CORE_DIMENSIONS {
+                return None;
+            }
+            elements *= f64::from(lengths[at]);
+        }
+        bytes += elements * *size as f64;
+    }
+    Some(bytes * record.args[0] as f64)
+}
+
+/// The two counts in one word of a record, the low half first.
+fn halves(word: u64) -> [u32; 2] {
+    [word as u32, (word >> 32) as u32]
+}
+
 /// Strides of the first four operands, bytes.
 fn strides_of(record: &Record) -> [i64; 4] {
-    let halves = |word: u64| {
-        [
-            i64::from(word as u32 as i32),
-            i64::from((word >> 32) as i32),
-        ]
-    };
-    let ([a, b], [c, d]) = (halves(record.args[1]), halves(record.args[2]));
+    let signed = |word: u64| halves(word).map(|half| i64::from(half as i32));
+    let ([a, b], [c, d]) = (signed(record.args[1]), signed(record.args[2]));
     [a, b, c, d]
 }
 
@@ -324,4 +368,56 @@ fn aliasing(kind: CallKind, shape: &Shape, site: &Site) -> Option<String> {
         "none"
     };
     Some(word.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: Kind, flags: u16, args: [u64; 5]) -> Record {
+        Record {
+            kind,
+            depth: 0,
+            flags,
+            site: 1,
+            start: 0,
+            duration: 0,
+            args,
+        }
+    }
+
+    #[test]
+    fn a_generalised_ufunc_moves_its_cores_once_a_turn() {
+        let site = Site {
+            item_sizes: vec![4, 4, 8],
+            core_signature: Some("(n?,k),(k,m?)->(n?,m?)".into()),
+            ..Site::default()
+        };
+        // Two turns of n = 2, k = 3, m = 5.
+        let call = record(Kind::Loop, flags::GUFUNC, [2, 3 << 32 | 2, 5, 0, 0]);
+        let expected = 2.0 * (6.0 * 4.0 + 15.0 * 4.0 + 10.0 * 8.0);
+        assert_eq!(bytes_of(Kind::Loop, &call, Some(&site)), Some(expected));
+        let many = Site {
+            core_signature: Some("(a,b,c),(d,e)->()".into()),
+            ..site
+        };
+        let told = bytes_of(Kind::Loop, &call, Some(&many));
+        assert_eq!(told, None, "a record holds four of the five dimensions");
+    }
+
+    #[test]
+    fn a_routine_moves_what_its_sizes_say() {
+        let site = Site {
+            name: "cblas_sgemm".into(),
+            ..Site::default()
+        };
+        let call = record(Kind::Routine, 0, [2, 5 << 32 | 3, 0, 0, 0]);
+        let told = bytes_of(Kind::Routine, &call, Some(&site));
+        assert_eq!(told, Some(f64::from((10 + 15 + 6) * 4)));
+        let lapack = Site {
+            name: "dgesv".into(),
+            ..Site::default()
+        };
+        assert_eq!(bytes_of(Kind::Routine, &call, Some(&lapack)), None);
+    }
 }

@@ -28,6 +28,8 @@ pub struct Site {
     pub nout: usize,
     /// Bytes of one element of each operand of a loop.
     pub item_sizes: Vec<u64>,
+    /// `(n?,k),(k,m?)->(n?,m?)` of a generalised ufunc's loop.
+    pub core_signature: Option<String>,
 }
 
 /// One side as the driver was asked to run it.

@@ -6,6 +6,7 @@ mod documents;
 mod marks;
 mod phases;
 pub mod stats;
+mod troubles;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,22 +38,34 @@ struct Run {
     started_unix_s: f64,
 }
 
-/// Reads a run file and boils it down.
+/// Reads a run file and boils it down. With `lossy`, what is damaged or missing is stepped over and told in the warnings.
 ///
 /// # Errors
 /// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
 /// whose positive control saw nothing.
-pub fn read(path: &Path) -> Result<Comparison, Error> {
-    let reader = Reader::open(path).map_err(unreadable)?;
+pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
+    let opened = if lossy {
+        Reader::open_lossy(path)
+    } else {
+        Reader::open(path)
+    };
+    let reader = opened.map_err(unreadable)?;
     let run = Run::read(&reader)?;
     let mut comparison = assemble::comparison(&run)?;
     comparison.warnings.extend(reader.warnings());
     Ok(comparison)
 }
 
-/// The reader's errors are sentences that name the file, the offset and the mend.
+/// The reader's errors are sentences that name the file, the offset and the mend; that a part of the file can still be
+/// shown is the command's to say.
 fn unreadable(error: raptors_recording::Error) -> Error {
-    Error::new(error.to_string())
+    use raptors_recording::Error::{Damaged, Truncated};
+    let partly = matches!(error, Truncated { .. } | Damaged { .. });
+    let error = Error::new(error.to_string());
+    if partly {
+        return error.mend("see what it still holds: raptors-trace show --lossy FILE");
+    }
+    error
 }
 
 impl Run {

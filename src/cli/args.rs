@@ -52,6 +52,9 @@ struct PartArgs {
     /// A saved run; without it, a new one is made
     #[arg(value_name = "FILE", conflicts_with = "subject")]
     file: Option<PathBuf>,
+    /// Show what a damaged or truncated FILE still holds
+    #[arg(long, requires = "file")]
+    lossy: bool,
     #[command(flatten)]
     subject: SubjectArgs,
     #[command(flatten)]
@@ -63,6 +66,9 @@ struct ShowArgs {
     /// The run file that `--save` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Show what a damaged or truncated FILE still holds
+    #[arg(long)]
+    lossy: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -106,6 +112,9 @@ struct SubjectArgs {
     /// Keep the run, to `show` it later
     #[arg(long, value_name = "FILE.rtrace")]
     save: Option<PathBuf>,
+    /// Measure this machine's memory limit again (about 2 s) instead of taking the cached one
+    #[arg(long)]
+    measure_limit: bool,
     /// The Python that runs both sides [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -161,18 +170,31 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         .iter()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    let (file, subject, output, part) = match line.command {
-        Command::Compare(args) => (None, Some(args.subject), args.output, Part::All),
-        Command::Phases(args) => (args.file, Some(args.subject), args.output, Part::Phases),
-        Command::Calls(args) => (args.file, Some(args.subject), args.output, Part::Calls),
-        Command::Show(args) => (Some(args.file), None, args.output, Part::All),
+    let run = |subject, verbose| -> Result<Source, clap::Error> {
+        let options = options(subject, verbose, host.clone(), command.clone())?;
+        Ok(Source::Run(Box::new(options)))
     };
-    let source = match (file, subject) {
-        (Some(file), _) => Source::File(file),
-        (None, Some(subject)) => {
-            Source::Run(Box::new(options(subject, output.verbose, host, command)?))
-        }
-        (None, None) => unreachable!("show has a file"),
+    let part_of = |args: PartArgs, part| -> Result<_, clap::Error> {
+        let lossy = args.lossy;
+        let source = match args.file {
+            Some(path) => Source::File { path, lossy },
+            None => run(args.subject, args.output.verbose)?,
+        };
+        Ok((source, args.output, part))
+    };
+    let (source, output, part) = match line.command {
+        Command::Compare(args) => (
+            run(args.subject, args.output.verbose)?,
+            args.output,
+            Part::All,
+        ),
+        Command::Phases(args) => part_of(args, Part::Phases)?,
+        Command::Calls(args) => part_of(args, Part::Calls)?,
+        Command::Show(ShowArgs {
+            file: path,
+            lossy,
+            output,
+        }) => (Source::File { path, lossy }, output, Part::All),
     };
     let output = OutputOptions {
         json: output.json,
@@ -229,6 +251,7 @@ fn options(
         python: args.python,
         host,
         threads: args.threads,
+        measure_limit: args.measure_limit,
         allow_different: args.allow_different,
         verbose,
         command,
@@ -250,8 +273,13 @@ mod tests {
     fn run(line: &[&str]) -> CompareOptions {
         match parsed(line).unwrap().source {
             Source::Run(options) => *options,
-            Source::File(file) => panic!("a file: {}", file.display()),
+            Source::File { path, .. } => panic!("a file: {}", path.display()),
         }
+    }
+
+    fn file(path: &str, lossy: bool) -> Source {
+        let path = path.into();
+        Source::File { path, lossy }
     }
 
     fn refusal(line: &[&str]) -> String {
@@ -334,8 +362,11 @@ mod tests {
         let job = parsed(&["calls", "x.rtrace", "--json"]).unwrap();
         assert_eq!(
             (job.source, job.output.part),
-            (Source::File("x.rtrace".into()), Part::Calls)
+            (file("x.rtrace", false), Part::Calls)
         );
+        let job = parsed(&["show", "x.rtrace", "--lossy"]).unwrap();
+        assert_eq!(job.source, file("x.rtrace", true));
+        assert!(refusal(&["calls", "--lossy"]).contains("FILE"));
         assert!(matches!(
             parsed(&["phases"]).unwrap().source,
             Source::Run(_)

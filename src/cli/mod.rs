@@ -59,7 +59,7 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 
 fn execute(job: &Job) -> Result<(), Error> {
     let comparison = match &job.source {
-        Source::File(file) => analysis::read(file)?,
+        Source::File { path, lossy } => analysis::read(path, *lossy)?,
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(job.output.quiet))?,
     };
     print(&rendered(&comparison, &job.output)?)?;

@@ -52,6 +52,8 @@ pub struct CompareOptions {
     pub host: Host,
     /// `RAPTORS_THREADS` for the driver; `None`: as inherited.
     pub threads: Option<NonZeroU32>,
+    /// Measure the machine's memory limit again, whatever the cache holds.
+    pub measure_limit: bool,
     /// Compare even where the sides' values differ.
     pub allow_different: bool,
     /// Say more about what is done.
@@ -166,7 +168,12 @@ pub enum Source {
     /// A new run.
     Run(Box<CompareOptions>),
     /// A saved run file.
-    File(PathBuf),
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether what is damaged or missing in it is stepped over.
+        lossy: bool,
+    },
 }
 
 /// A whole, validated command line.

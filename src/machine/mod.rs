@@ -45,14 +45,14 @@ pub fn allocator() -> Option<String> {
     platform::allocator()
 }
 
-/// The facts of this machine with its memory limit, which is measured if it never was (about 2 s). `verbose` says on
-/// standard error where the limit could not be kept.
+/// The facts of this machine with its memory limit, which is measured if it never was, or `anew` (about 2 s). `verbose`
+/// says on standard error where the limit could not be kept.
 ///
 /// # Errors
 /// None today; a machine that cannot be told apart is described with less.
-pub fn describe(verbose: bool) -> Result<Machine, Error> {
+pub fn describe(anew: bool, verbose: bool) -> Result<Machine, Error> {
     let mut machine = facts();
-    let limit = limit(&machine, false);
+    let limit = limit(&machine, anew);
     if let Some(note) = limit.note.filter(|_| verbose) {
         eprintln!("note: {}", crate::report::escape(&note));
     }

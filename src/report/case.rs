@@ -4,7 +4,8 @@ use super::layout::{Cell, GAP, Page, Tone, bar, lines_of};
 use super::units::{self, TimeUnit};
 use super::{Part, calls, escape};
 use crate::comparison::{
-    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, Results, Side, Sides, Verdict,
+    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Side,
+    Sides, Verdict,
 };
 
 /// Columns of the bar beside a difference.
@@ -503,13 +504,25 @@ fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
         DriftVerdict::TooFewRounds => "too few rounds to see drift".to_owned(),
     };
     let parts = [
-        cost.map(|ratio| format!("observed rounds cost {}", units::change(ratio - 1.0)))
-            .unwrap_or_default(),
+        observing(cost, comparison.observer_cost.as_ref()),
         format!("{} rounds", case.rounds.count),
         drift,
         format!("warm after {}", case.rounds.warmup),
     ];
     page.parts(&parts, 2, Tone::Faint);
+}
+
+/// What observing cost: the observed rounds of the case, and one recorded call of the run.
+fn observing(ratio: Option<f64>, cost: Option<&ObserverCost>) -> String {
+    let a_call = cost.and_then(|cost| cost.ns_per_call);
+    let a_call = a_call.map(|ns| format!(", {} a recorded call", units::time(ns.max(0.0))));
+    ratio.map_or_else(String::new, |ratio| {
+        let change = units::change(ratio - 1.0);
+        format!(
+            "observed rounds cost {change}{}",
+            a_call.unwrap_or_default()
+        )
+    })
 }
 
 fn drifted(side: &Side, change: Option<f64>) -> String {
@@ -519,30 +532,42 @@ fn drifted(side: &Side, change: Option<f64>) -> String {
     format!("{} drifts{by}", escape(&side.name))
 }
 
-/// A residual beyond 3 % of the time and 0.3 µs: the phases do not explain the time, and that is said, never hidden.
-pub fn residual_warnings(case: &Case) -> Vec<String> {
-    let beyond = |side: &&Side| {
+/// Residuals beyond 3 % of the time and 0.3 µs: there the phases do not explain the time, and that is said, never hidden.
+pub fn residual_warning(cases: &[Case]) -> Option<String> {
+    let beyond = |side: &Side| {
         let residual = side.phases_ns.residual.unwrap_or(0.0).abs();
-        residual > 0.03 * side.wall_ns.median && residual > 300.0
+        let share = residual / side.wall_ns.median;
+        (share > 0.03 && residual > 300.0).then_some(share)
     };
-    let sentence = |side: &Side| {
-        let residual = side.phases_ns.residual.unwrap_or(0.0);
-        let share = units::decimal(residual.abs() / side.wall_ns.median * 100.0, 1);
-        let what = if residual > 0.0 {
-            "is in no phase"
-        } else {
-            "is counted in phases beyond the wall time"
-        };
-        format!(
-            "{}: {} of {} ({share} %) {what}",
-            case.label(),
-            units::time(residual.abs()),
-            escape(&side.name),
-        )
+    let of_case = |case: &Case| -> Option<(f64, String)> {
+        let sides = [&case.sides.a, &case.sides.b];
+        let shares = sides
+            .into_iter()
+            .filter_map(|side| Some((beyond(side)?, side)));
+        let (share, side) = shares.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        Some((share, unexplained(case, side, share)))
     };
-    [&case.sides.a, &case.sides.b]
-        .into_iter()
-        .filter(beyond)
-        .map(sentence)
-        .collect()
+    let all: Vec<_> = cases.iter().filter_map(of_case).collect();
+    let (_, worst) = all.iter().max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    Some(format!(
+        "in {} of {} cases the phases miss the time by more than 3 %, most in {worst}",
+        all.len(),
+        cases.len()
+    ))
+}
+
+fn unexplained(case: &Case, side: &Side, share: f64) -> String {
+    let residual = side.phases_ns.residual.unwrap_or(0.0);
+    let what = if residual > 0.0 {
+        "is in no phase"
+    } else {
+        "is counted in phases beyond the wall time"
+    };
+    format!(
+        "{}: {} of {} ({} %) {what}",
+        case.label(),
+        units::time(residual.abs()),
+        escape(&side.name),
+        units::decimal(share * 100.0, 1),
+    )
 }

@@ -78,7 +78,7 @@ fn warnings(page: &mut Page, comparison: &Comparison) {
              0 proves nothing"
         ));
     }
-    sentences.extend(comparison.cases.iter().flat_map(case::residual_warnings));
+    sentences.extend(case::residual_warning(&comparison.cases));
     sentences.extend(comparison.warnings.iter().map(|warning| escape(warning)));
     if !sentences.is_empty() {
         page.gap();

@@ -86,7 +86,7 @@ impl RunFile {
     /// # Errors
     /// When it cannot be renamed.
     pub fn keep_what_is_whole(mut self) -> Result<Option<PathBuf>, Error> {
-        if self.save.is_none() || analysis::read(&self.recording).is_err() {
+        if self.save.is_none() || analysis::read(&self.recording, false).is_err() {
             return Ok(None);
         }
         let save = self.save.take().expect("looked at above");

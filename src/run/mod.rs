@@ -32,7 +32,7 @@ pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<
     }
     let run_file = RunFile::create(options.save.as_deref())?;
     progress.update(0.0, "measuring this machine's memory limit");
-    let machine = machine::describe(options.verbose)?;
+    let machine = machine::describe(options.measure_limit, options.verbose)?;
     let spec = spec::Spec::new(options, run_file.recording(), machine);
     let ending = driver::run(&interpreter, options, &spec, progress)?;
     conclude(run_file, ending, progress)
@@ -47,12 +47,12 @@ fn conclude(
     progress.update(1.0, "reading the run");
     match ending {
         Ending::Finished => {
-            let comparison = analysis::read(run_file.recording())?;
+            let comparison = analysis::read(run_file.recording(), false)?;
             run_file.keep()?;
             Ok(comparison)
         }
         Ending::Interrupted => {
-            let mut comparison = analysis::read(run_file.recording()).map_err(|error| {
+            let mut comparison = analysis::read(run_file.recording(), false).map_err(|error| {
                 Error::new("interrupted before anything was measured").caused_by(error)
             })?;
             comparison.complete = false;

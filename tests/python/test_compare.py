@@ -76,12 +76,30 @@ def test_a_saved_run_shows_the_same(main_job: tuple[dict[str, Any], Path]) -> No
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
 
 
+def test_a_truncated_run_names_the_loss_and_shows_the_rest(
+    main_job: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    whole = main_job[1].read_bytes()
+    path = tmp_path / "cut.rtrace"
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    refused = subprocess.run([COMMAND, "show", str(path)], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "is truncated at offset" in refused.stderr
+    assert "--lossy" in refused.stderr
+    command = [COMMAND, "show", "--lossy", "--json", str(path)]
+    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert shown["cases"]
+    assert any("is truncated at offset" in warning for warning in shown["warnings"])
+
+
 def test_blas_calls_are_counted_once_although_a_loop_makes_them() -> None:
     comparison = compared("--setup", SETUP, "--a", "a @ a", "--b", "np.dot(a, a)", "--size", "32")
     for case in comparison["cases"]:
         for side in case["sides"].values():
             assert side["blas_calls_per_op"] == 1
             assert any(call["name"] == "cblas_sgemm" for call in side["calls"])
+            # Both operands are read and the result is written: by a generalised ufunc here, by a routine there.
+            assert side["bytes_per_op"] == 3 * 32 * 32 * 4
 
 
 def test_statements_in_place_alternate_and_stay_equal() -> None:

@@ -1,0 +1,102 @@
+//! What limits the trust in the times, gathered over all cases: a run of nine cases on a busy machine has one thing to
+//! say, not thirty.
+
+use crate::comparison::{Case, DriftVerdict};
+
+/// A side whose CPU time is less than this share of its wall time was kept waiting.
+const BUSY: f64 = 0.9;
+
+/// Troubles of the cases taken so far.
+#[derive(Default)]
+pub struct Troubles {
+    cases: usize,
+    /// Labels of cases whose warm-up did not settle.
+    unsettled: Vec<String>,
+    /// Label, and the larger share of its time that a side was off the processor.
+    waiting: Vec<(String, f64)>,
+    /// Label, the sides that moved, and by how much the ratio did.
+    moved: Vec<(String, DriftVerdict, f64)>,
+    /// What concerns one case alone, in words.
+    pub others: Vec<String>,
+}
+
+impl Troubles {
+    /// Takes a case, and whether its warm-up settled.
+    pub fn take(&mut self, case: &Case, settled: bool) {
+        let label = case.label();
+        self.cases += 1;
+        let waiting = [&case.sides.a, &case.sides.b]
+            .map(|side| 1.0 - side.cpu_ns_per_op.unwrap_or(f64::NAN) / side.wall_ns.median)
+            .into_iter()
+            .fold(0.0, f64::max);
+        if waiting > 1.0 - BUSY {
+            self.waiting.push((label.clone(), waiting));
+        }
+        let drift = &case.rounds.drift;
+        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(by)) =
+            (drift.verdict, drift.ratio)
+        {
+            self.moved.push((label.clone(), drift.verdict, by));
+        }
+        if !settled {
+            self.unsettled.push(label);
+        }
+    }
+
+    /// One sentence for each kind of trouble, then those of single cases.
+    pub fn into_sentences(self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if let Some((label, share)) = worst(&self.waiting, |(_, share)| *share) {
+            sentences.push(format!(
+                "{}: the sides were kept off the processor, for up to {:.0} % of their time ({label}): close other \
+                 programs, or mind what the statements wait for",
+                self.among(self.waiting.len()),
+                100.0 * share
+            ));
+        }
+        if let Some(first) = self.unsettled.first() {
+            sentences.push(format!(
+                "{}: times or page faults had not settled when the warm-up ended ({}): give more --time",
+                self.among(self.unsettled.len()),
+                and_more(first, self.unsettled.len())
+            ));
+        }
+        if let Some((label, verdict, by)) = worst(&self.moved, |(_, _, by)| by.abs()) {
+            sentences.push(format!(
+                "{}: times moved during the run, most in {label} ({}; the ratio by {:+.1} %): close other programs, \
+                 or give more --time",
+                self.among(self.moved.len()),
+                words(*verdict),
+                100.0 * by
+            ));
+        }
+        sentences.extend(self.others);
+        sentences
+    }
+
+    fn among(&self, count: usize) -> String {
+        format!("in {count} of {} cases", self.cases)
+    }
+}
+
+/// The label of the first, and how many there are beside it.
+fn and_more(first: &str, count: usize) -> String {
+    match count {
+        0 | 1 => first.to_owned(),
+        n => format!("{first}, and {} more", n - 1),
+    }
+}
+
+fn worst<T>(all: &[T], size: impl Fn(&T) -> f64) -> Option<&T> {
+    all.iter().max_by(|a, b| size(a).total_cmp(&size(b)))
+}
+
+fn words(verdict: DriftVerdict) -> &'static str {
+    match verdict {
+        DriftVerdict::A => "side A drifts",
+        DriftVerdict::B => "side B drifts",
+        DriftVerdict::Both => "both sides drift",
+        DriftVerdict::None => "no drift",
+        DriftVerdict::TooFewRounds => "too few rounds",
+    }
+}
