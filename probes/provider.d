@@ -1,8 +1,8 @@
 /*
  * The USDT provider `raptors`: the one list of its probes and of their arguments.
  *
- * build.rs of this crate reads it and makes one function per probe; `dtrace` and `bpftrace` scripts are held against
- * it by tests. The comment in front of a probe becomes the documentation of its function.
+ * build.rs of this crate reads it and makes one function per probe; the tests hold what
+ * readelf, DTrace and bpftrace list against it. The comment in front of a probe becomes the documentation of its function.
  * Taken: provider NAME { probe NAME(TYPE NAME, ...); ... }; with comments like this one. Types: uint32_t, uint64_t,
  * uintptr_t and char * (a NUL-terminated string that lives for ever). At most 6 arguments: macOS passes no more.
  * SystemTap and bpftrace spell a probe scale__entry; DTrace spells it scale-entry.

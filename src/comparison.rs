@@ -317,8 +317,12 @@ pub struct Call {
     pub module: Option<String>,
     /// How often per operation.
     pub calls_per_op: f64,
-    /// Calls per operation by length n.
+    /// Calls per operation by length n; of a routine on matrices, by its first size.
     pub n: BTreeMap<u64, f64>,
+    /// Sizes of a call on matrices by the names of its routine's arguments (`m`, `n`, `k`), or of the core dimensions of
+    /// a generalised ufunc.
+    #[serde(default)]
+    pub sizes: Option<BTreeMap<String, u64>>,
     /// Bytes between elements, one per operand (loops); increments or leading dimensions (routines).
     pub strides: Option<Vec<i64>>,
     /// Alignment of each operand's pointer, bytes.
@@ -349,13 +353,13 @@ pub enum CallKind {
     Backend,
 }
 
-/// A scalar operand: a number, or the text `nan`, `inf` or `-inf`, which JSON has no number for.
+/// A scalar operand: a number, the text `nan`, `inf` or `-inf`, which JSON has no number for, or the text `varies`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Scalar {
     /// A finite number.
     Number(f64),
-    /// `nan`, `inf` or `-inf`.
+    /// `nan`, `inf`, `-inf`; `varies` where the calls of a pattern had different ones.
     Text(String),
 }
 

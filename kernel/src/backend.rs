@@ -53,6 +53,9 @@ pub enum Leaf {
     /// Vectors of this CPU; `None`: the widest it has.
     Simd(Option<Isa>),
     /// Apple's Accelerate (macOS); `None`: `vDSP_vsmul`, in place `cblas_sscal`.
+    ///
+    /// Type-checked, never run by the authors: whether and where its results deviate from NumPy's is not known, so the
+    /// automatic choice does not take it.
     Accelerate(Option<AccelerateRoutine>),
     /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
     ///

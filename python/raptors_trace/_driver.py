@@ -343,11 +343,12 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
     _native.start_recording(spec["recording"], spec["limit_bytes"], spec["ahead_bytes"])
     try:
         _native.document("spec", json.dumps(spec))
+        # Before NumPy: the threads that OpenBLAS starts when it is loaded are counted only if they are born later.
+        why_no_counters = _native.open_counters()
         import numpy as np  # noqa: F401  (a missing NumPy was reported before the driver was started)
 
         progress.say("started", pid=os.getpid(), cases=len(spec["cases"]))
         _native.document("clock", json.dumps({"read_ns": _native.clock_read_ns()}))
-        why_no_counters = _native.open_counters()
         gc.disable()
         reports = control(len(spec["cases"]))
         _native.document("hooks", json.dumps(reports))

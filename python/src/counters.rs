@@ -1,7 +1,7 @@
 //! Hardware counters of this process: cycles, instructions, cache and TLB misses in user space (Linux).
 //!
 //! Source: perf_event_open(2). Threads that are started after [`open`] are counted too; those that were there before
-//! are not, so it is called before the sides are set up.
+//! are not, so it is called before NumPy is imported, whose OpenBLAS starts its threads when it is loaded.
 
 #[cfg(target_os = "linux")]
 pub use linux::{Counts, open, read};

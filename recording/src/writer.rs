@@ -187,8 +187,8 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Adds a document: a JSON text under a key ("site", "spec", "facts", "environment", "warning",
-    /// "error", "hooks"). A key may be used many times. Takes a lock: not for the hot path. The text
+    /// Adds a document: a JSON text under a key ("site", "spec", "facts", "hooks", "case",
+    /// "warning", …). A key may be used many times. Takes a lock: not for the hot path. The text
     /// is stored as it is, with a CRC; it is not parsed.
     ///
     /// # Errors

@@ -58,9 +58,7 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
         ));
     }
     if !comparison.complete {
-        comparison.warnings.push(
-            "the run was cut short: what follows is what it had measured until then".to_owned(),
-        );
+        comparison.cut_short();
     }
     Ok(comparison)
 }
@@ -480,6 +478,14 @@ impl<'a> CaseBuilder<'a> {
         troubles
             .others
             .extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
+        for side in [&case.sides.a, &case.sides.b] {
+            if case.rounds.observed > 0 && side.calls.is_empty() {
+                let seen = format!("{}: no call was seen in {}", case.label(), side.name);
+                troubles
+                    .others
+                    .push(seen + &self.run.documents.blind_spots());
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use raptors_recording::{Kind, Record, flags};
 
+use super::arguments::{Arguments, bytes_of, operands};
 use super::documents::Site;
 use super::phases::Scale;
 use super::stats;
@@ -19,8 +20,13 @@ struct Shape {
     site: u32,
     depth: u8,
     flags: u16,
-    strides: [u64; 2],
-    aliasing: u32,
+    arguments: Arguments,
+}
+
+impl Shape {
+    fn generalised(&self) -> bool {
+        self.flags & flags::GUFUNC != 0
+    }
 }
 
 #[derive(Default)]
@@ -108,101 +114,13 @@ impl Patterns {
 }
 
 fn shape_of(kind: Kind, record: &Record) -> Shape {
-    let backend = kind == Kind::Backend;
     Shape {
         kind: kind as u8,
         site: record.site,
         depth: record.depth,
         flags: record.flags,
-        // A backend's arguments are addresses, which say nothing about the pattern.
-        strides: if backend {
-            [0; 2]
-        } else {
-            [record.args[1], record.args[2]]
-        },
-        aliasing: if backend {
-            u32::from(record.args[1] == record.args[2])
-        } else {
-            (record.args[3] >> 32) as u32
-        },
+        arguments: Arguments::of(kind, record),
     }
-}
-
-/// Bytes that a call reads and writes, from its arguments.
-fn bytes_of(kind: Kind, record: &Record, site: Option<&Site>) -> Option<f64> {
-    match kind {
-        Kind::Backend => Some(2.0 * record.args[0] as f64 * record.args[4] as f64),
-        Kind::Loop if record.flags & flags::GUFUNC == 0 => {
-            let site = site?;
-            let strides = strides_of(record);
-            let per_element: u64 = site
-                .item_sizes
-                .iter()
-                .enumerate()
-                // An operand that stands still is read once and stays in a register.
-                .filter(|(operand, _)| strides.get(*operand).is_none_or(|stride| *stride != 0))
-                .map(|(_, size)| *size)
-                .sum();
-            Some(record.args[0] as f64 * per_element as f64)
-        }
-        Kind::Loop => core_bytes(record, site?),
-        Kind::Routine => {
-            let [m, words] = [record.args[0], record.args[1]];
-            let [n, k] = halves(words).map(u64::from);
-            Some(raptors_routines::find(&site?.name)?.bytes(m, n, k)? as f64)
-        }
-        _ => None,
-    }
-}
-
-/// Core dimensions that a record has room for.
-const CORE_DIMENSIONS: usize = 4;
-
-/// Bytes of a generalised ufunc's call: every element of every operand's core once, for each turn of its loop.
-///
-/// Core dimensions are numbered in the order in which their names first stand in the signature (NumPy's
-/// "Generalized universal function API").
-fn core_bytes(record: &Record, site: &Site) -> Option<f64> {
-    let signature = site.core_signature.as_deref()?;
-    let [first, second] = [record.args[1], record.args[2]].map(halves);
-    let lengths = [first, second].concat();
-    let mut names: Vec<&str> = Vec::new();
-    let mut bytes = 0.0;
-    let operands = signature.split(')').filter_map(|part| part.split_once('('));
-    for ((_, core), size) in operands.zip(&site.item_sizes) {
-        let mut elements = 1.0;
-        for name in core
-            .split(',')
-            .map(|name| name.trim().trim_end_matches('?'))
-        {
-            if name.is_empty() {
-                continue;
-            }
-            let at = names.iter().position(|known| *known == name);
-            let at = at.unwrap_or_else(|| {
-                names.push(name);
-                names.len() - 1
-            });
-            if at >= CORE_DIMENSIONS {
-                return None;
-            }
-            elements *= f64::from(lengths[at]);
-        }
-        bytes += elements * *size as f64;
-    }
-    Some(bytes * record.args[0] as f64)
-}
-
-/// The two counts in one word of a record, the low half first.
-fn halves(word: u64) -> [u32; 2] {
-    [word as u32, (word >> 32) as u32]
-}
-
-/// Strides of the first four operands, bytes.
-fn strides_of(record: &Record) -> [i64; 4] {
-    let signed = |word: u64| halves(word).map(|half| i64::from(half as i32));
-    let ([a, b], [c, d]) = (signed(record.args[1]), signed(record.args[2]));
-    [a, b, c, d]
 }
 
 impl Pattern {
@@ -260,12 +178,13 @@ impl Pattern {
                 .iter()
                 .map(|(n, count)| (*n, *count as f64 / operations))
                 .collect(),
-            strides: strides(kind, shape, operands),
+            strides: shape.arguments.strides(kind, named, shape.generalised()),
+            sizes: shape.arguments.sizes(kind, named, shape.generalised()),
             alignment: self
                 .alignment
                 .filter(|_| operands > 0)
                 .map(|log2| log2[..operands].iter().map(|l| 1_u64 << l).collect()),
-            aliasing: aliasing(kind, shape, named),
+            aliasing: Some(shape.arguments.aliasing(kind, named)),
             scalar: self.scalar_value(kind, named, shape),
             threads: u32::try_from(self.threads.len()).ok(),
             // Around a backend there is only its own operation, which is no call.
@@ -288,7 +207,7 @@ impl Pattern {
         }
         let code = match kind {
             CallKind::Loop => {
-                let still = (0..site.nin.min(4)).find(|i| stride_at(shape, *i) == 0)?;
+                let still = (0..site.nin.min(4)).find(|i| shape.arguments.stride_at(*i) == 0)?;
                 type_codes(&site.name).nth(still)?
             }
             CallKind::Routine => {
@@ -331,93 +250,4 @@ fn number(code: char, bits: u64) -> Option<Scalar> {
         _ => return None,
     };
     Some(value.into())
-}
-
-fn operands(kind: CallKind, site: &Site) -> usize {
-    match kind {
-        CallKind::Loop => (site.nin + site.nout).min(8),
-        CallKind::Routine => 0,
-        CallKind::Backend => 2,
-    }
-}
-
-fn stride_at(shape: &Shape, operand: usize) -> i64 {
-    let word = shape.strides[operand / 2];
-    i64::from((word >> (32 * (operand % 2))) as i32)
-}
-
-fn strides(kind: CallKind, shape: &Shape, operands: usize) -> Option<Vec<i64>> {
-    let plain = kind == CallKind::Loop && shape.flags & flags::GUFUNC == 0 && operands > 0;
-    plain.then(|| (0..operands.min(4)).map(|i| stride_at(shape, i)).collect())
-}
-
-/// How the first output lies to the inputs, in words.
-fn aliasing(kind: CallKind, shape: &Shape, site: &Site) -> Option<String> {
-    let codes: Vec<u32> = match kind {
-        CallKind::Backend => vec![shape.aliasing],
-        CallKind::Loop => (0..site.nin.min(8))
-            .map(|i| (shape.aliasing >> (2 * i)) & 3)
-            .collect(),
-        CallKind::Routine => vec![shape.aliasing & 3],
-    };
-    let word = if codes.contains(&2) {
-        "overlaps"
-    } else if codes.contains(&1) {
-        "in place"
-    } else {
-        "none"
-    };
-    Some(word.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(kind: Kind, flags: u16, args: [u64; 5]) -> Record {
-        Record {
-            kind,
-            depth: 0,
-            flags,
-            site: 1,
-            start: 0,
-            duration: 0,
-            args,
-        }
-    }
-
-    #[test]
-    fn a_generalised_ufunc_moves_its_cores_once_a_turn() {
-        let site = Site {
-            item_sizes: vec![4, 4, 8],
-            core_signature: Some("(n?,k),(k,m?)->(n?,m?)".into()),
-            ..Site::default()
-        };
-        // Two turns of n = 2, k = 3, m = 5.
-        let call = record(Kind::Loop, flags::GUFUNC, [2, 3 << 32 | 2, 5, 0, 0]);
-        let expected = 2.0 * (6.0 * 4.0 + 15.0 * 4.0 + 10.0 * 8.0);
-        assert_eq!(bytes_of(Kind::Loop, &call, Some(&site)), Some(expected));
-        let many = Site {
-            core_signature: Some("(a,b,c),(d,e)->()".into()),
-            ..site
-        };
-        let told = bytes_of(Kind::Loop, &call, Some(&many));
-        assert_eq!(told, None, "a record holds four of the five dimensions");
-    }
-
-    #[test]
-    fn a_routine_moves_what_its_sizes_say() {
-        let site = Site {
-            name: "cblas_sgemm".into(),
-            ..Site::default()
-        };
-        let call = record(Kind::Routine, 0, [2, 5 << 32 | 3, 0, 0, 0]);
-        let told = bytes_of(Kind::Routine, &call, Some(&site));
-        assert_eq!(told, Some(f64::from((10 + 15 + 6) * 4)));
-        let lapack = Site {
-            name: "dgesv".into(),
-            ..Site::default()
-        };
-        assert_eq!(bytes_of(Kind::Routine, &call, Some(&lapack)), None);
-    }
 }

@@ -178,8 +178,26 @@ pub struct Documents {
     pub counters: Vec<CounterDocument>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
+    /// What the observers of loops and routines could not be armed for, and why.
+    pub not_armed: Vec<NotArmed>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
+}
+
+/// Something that an observer could not be armed for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NotArmed {
+    /// A ufunc, a loop, a symbol or an object.
+    pub what: String,
+    /// A sentence.
+    pub why: String,
+}
+
+/// What one observer reported when it was armed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Hook {
+    not_armed: Vec<NotArmed>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +215,20 @@ impl Documents {
             })?;
         }
         Ok(documents)
+    }
+
+    /// What may explain that nothing was seen, as the rest of a sentence.
+    pub fn blind_spots(&self) -> String {
+        let why = ": it calls no ufunc loop, no routine of a math library and no kernel backend";
+        match self.not_armed.as_slice() {
+            [] => why.to_owned(),
+            [first, ..] => format!(
+                "{why}, or one of the {} that cannot be observed ({}: {})",
+                self.not_armed.len(),
+                first.what,
+                first.why
+            ),
+        }
     }
 
     fn take(&mut self, key: &str, json: &str) -> serde_json::Result<()> {
@@ -220,6 +252,11 @@ impl Documents {
             "case" => {
                 let state: CaseState = serde_json::from_str(json)?;
                 self.cases.insert(state.index, state);
+            }
+            "hooks" => {
+                let hooks: HashMap<String, Hook> = serde_json::from_str(json)?;
+                self.not_armed
+                    .extend(hooks.into_values().flat_map(|hook| hook.not_armed));
             }
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "counters" => self.counters.push(serde_json::from_str(json)?),

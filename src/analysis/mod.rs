@@ -1,5 +1,6 @@
 //! From a run file to the comparison: rounds, phases, call patterns, intervals.
 
+mod arguments;
 mod assemble;
 mod calls;
 mod documents;

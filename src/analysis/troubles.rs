@@ -1,8 +1,10 @@
 //! What limits the trust in the times, gathered over all cases: a run of nine cases on a busy machine has one thing to
 //! say, not thirty.
 
-use crate::comparison::{Case, DriftVerdict};
+use crate::comparison::{Case, DriftVerdict, Side};
 
+/// A residual beyond this share of the time and this many nanoseconds is said, never hidden.
+const RESIDUAL: (f64, f64) = (0.03, 300.0);
 /// A side whose CPU time is less than this share of its wall time was kept waiting.
 const BUSY: f64 = 0.9;
 
@@ -16,6 +18,8 @@ pub struct Troubles {
     waiting: Vec<(String, f64)>,
     /// Label, the sides that moved, and by how much the ratio did.
     moved: Vec<(String, DriftVerdict, f64)>,
+    /// Cases whose phases do not explain the time: how much is missing of it, in words and as a share.
+    unexplained: Vec<(String, f64)>,
     /// What concerns one case alone, in words.
     pub others: Vec<String>,
 }
@@ -38,6 +42,9 @@ impl Troubles {
         {
             self.moved.push((label.clone(), drift.verdict, by));
         }
+        let sides = [&case.sides.a, &case.sides.b].map(|side| unexplained(&label, side));
+        let worst = worst(sides.as_slice(), |side| side.as_ref().map_or(0.0, |s| s.1));
+        self.unexplained.extend(worst.cloned().flatten());
         if !settled {
             self.unsettled.push(label);
         }
@@ -46,9 +53,15 @@ impl Troubles {
     /// One sentence for each kind of trouble, then those of single cases.
     pub fn into_sentences(self) -> Vec<String> {
         let mut sentences = Vec::new();
+        if let Some((what, _)) = worst(&self.unexplained, |(_, share)| *share) {
+            sentences.push(format!(
+                "{}the phases miss the time by more than 3 %, most in {what}",
+                self.among(self.unexplained.len())
+            ));
+        }
         if let Some((label, share)) = worst(&self.waiting, |(_, share)| *share) {
             sentences.push(format!(
-                "{}: the sides were kept off the processor, for up to {:.0} % of their time ({label}): close other \
+                "{}the sides were kept off the processor, for up to {:.0} % of their time ({label}): close other \
                  programs, or mind what the statements wait for",
                 self.among(self.waiting.len()),
                 100.0 * share
@@ -56,14 +69,14 @@ impl Troubles {
         }
         if let Some(first) = self.unsettled.first() {
             sentences.push(format!(
-                "{}: times or page faults had not settled when the warm-up ended ({}): give more --time",
+                "{}times or page faults had not settled when the warm-up ended ({}): give more --time",
                 self.among(self.unsettled.len()),
                 and_more(first, self.unsettled.len())
             ));
         }
         if let Some((label, verdict, by)) = worst(&self.moved, |(_, _, by)| by.abs()) {
             sentences.push(format!(
-                "{}: times moved during the run, most in {label} ({}; the ratio by {:+.1} %): close other programs, \
+                "{}times moved during the run, most in {label} ({}; the ratio by {:+.1} %): close other programs, \
                  or give more --time",
                 self.among(self.moved.len()),
                 words(*verdict),
@@ -74,9 +87,36 @@ impl Troubles {
         sentences
     }
 
+    /// How many cases the sentence is about, where there are several.
     fn among(&self, count: usize) -> String {
-        format!("in {count} of {} cases", self.cases)
+        match self.cases {
+            1 => String::new(),
+            all => format!("in {count} of {all} cases "),
+        }
     }
+}
+
+/// What the phases of a side leave unexplained, where that is too much: in words, and its share of the time.
+fn unexplained(label: &str, side: &Side) -> Option<(String, f64)> {
+    let residual = side.phases_ns.residual?;
+    let share = residual.abs() / side.wall_ns.median;
+    if share <= RESIDUAL.0 || residual.abs() <= RESIDUAL.1 {
+        return None;
+    }
+    let what = if residual > 0.0 {
+        "is in no phase"
+    } else {
+        "is counted in phases beyond the wall time"
+    };
+    let name = &side.name;
+    Some((
+        format!(
+            "{label}: {:.1} µs of {name}, {:.1} % of its time, {what}",
+            residual.abs() / 1e3,
+            100.0 * share
+        ),
+        share,
+    ))
 }
 
 /// The label of the first, and how many there are beside it.

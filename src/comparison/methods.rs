@@ -1,6 +1,6 @@
 //! What can be said of a comparison from its own figures.
 
-use super::{Case, CaseName, Ci95, Phases, Results, Scalar, Verdict};
+use super::{Case, CaseName, Ci95, Comparison, Phases, Results, Scalar, Verdict};
 
 impl From<f64> for Scalar {
     fn from(value: f64) -> Self {
@@ -23,6 +23,17 @@ impl Verdict {
             Self::AFaster
         } else {
             Self::NoDifferenceShown
+        }
+    }
+}
+
+impl Comparison {
+    /// Says that the run did not come to its end, once.
+    pub fn cut_short(&mut self) {
+        let warning = "the run was cut short: what is shown is what it had measured until then";
+        self.complete = false;
+        if !self.warnings.iter().any(|said| said == warning) {
+            self.warnings.push(warning.to_owned());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which calls an operation makes, on either side, with the control that a zero leans on.
 
+use std::collections::BTreeMap;
+
 use super::layout::{Cell, Tone};
 use super::{Part, case::Row, escape, header::short_file, units};
 use crate::comparison::{Call, CallKind, Case, Comparison, Control, Scalar, Side};
@@ -91,6 +93,13 @@ fn pattern(call: &Call) -> String {
         [n] => format!(" × n={n}"),
         [least, .., most] => format!(" × n={least}…{most}"),
     };
+    let n = match &call.sizes {
+        Some(sizes) if call.kind == CallKind::Loop && lengths != [1] => {
+            format!("{n} × {}", dimensions(sizes))
+        }
+        Some(sizes) => format!(" × {}", dimensions(sizes)),
+        None => n,
+    };
     let strides = call.strides.as_ref().map(|strides| {
         let strides: Vec<String> = strides
             .iter()
@@ -99,6 +108,16 @@ fn pattern(call: &Call) -> String {
         format!(" ({})", strides.join(","))
     });
     format!("{times}{n}{}", strides.unwrap_or_default())
+}
+
+/// `m=64 n=64 k=64`: the usual three in their usual order, others as they come.
+fn dimensions(sizes: &BTreeMap<String, u64>) -> String {
+    let usual = ["m", "n", "k"];
+    let others = sizes.keys().map(String::as_str);
+    let others = others.filter(|name| !usual.contains(name));
+    let named = usual.into_iter().chain(others);
+    let each = named.filter_map(|name| Some(format!("{}={}", escape(name), sizes.get(name)?)));
+    each.collect::<Vec<_>>().join(" ")
 }
 
 /// The code that ran; for the kernel's own backends the branch and its reason.

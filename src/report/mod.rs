@@ -59,17 +59,6 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
 /// What limits the trust in the figures, last, so that it is on the screen when the command has ended.
 fn warnings(page: &mut Page, comparison: &Comparison) {
     let mut sentences = Vec::new();
-    if !comparison.complete {
-        sentences.push(
-            "the run was cut short: what is shown is what had been recorded by then".to_owned(),
-        );
-    }
-    if comparison.lost_records > 0 {
-        let lost = comparison.lost_records;
-        sentences.push(format!(
-            "{lost} records found no room in the run file: calls and phases are too low"
-        ));
-    }
     for control in comparison.controls.iter().filter(|control| !control.ok) {
         let (engine, name) = (escape(&control.engine), escape(&control.name));
         let (seen, expected) = (control.seen, control.expected);
@@ -78,7 +67,6 @@ fn warnings(page: &mut Page, comparison: &Comparison) {
              0 proves nothing"
         ));
     }
-    sentences.extend(case::residual_warning(&comparison.cases));
     sentences.extend(comparison.warnings.iter().map(|warning| escape(warning)));
     if !sentences.is_empty() {
         page.gap();

@@ -139,16 +139,20 @@ pub fn change(value: f64) -> String {
     format!("{sign}{text} %")
 }
 
-/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets a third decimal, so that what is
-/// printed never says more or less than the verdict.
+/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as it
+/// takes to show that it is not 1, so that what is printed never says more or less than the verdict.
 pub fn ratio(ratio: &Ratio) -> (String, String) {
-    let near_one = |value: f64| (value - 1.0).abs() < 0.005;
     let small = |value: f64| value.abs() < 0.1;
-    let decimals = if ratio.ci95.iter().any(|&v| near_one(v) || small(v)) {
+    let looks_like_one =
+        |value: f64, decimals: i32| (value - 1.0).abs() < 0.5 * 10_f64.powi(-decimals);
+    let least = if ratio.ci95.iter().any(|&v| small(v)) {
         3
     } else {
         2
     };
+    let decimals = (least..6)
+        .find(|&decimals| !ratio.ci95.iter().any(|&v| looks_like_one(v, decimals)))
+        .unwrap_or(6) as usize;
     let [low, high] = ratio.ci95.map(|bound| decimal(bound, decimals));
     (
         format!("{}×", decimal(ratio.median, decimals)),

@@ -55,7 +55,7 @@ fn conclude(
             let mut comparison = analysis::read(run_file.recording(), false).map_err(|error| {
                 Error::new("interrupted before anything was measured").caused_by(error)
             })?;
-            comparison.complete = false;
+            comparison.cut_short();
             run_file.keep()?;
             Ok(comparison)
         }
