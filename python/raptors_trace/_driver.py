@@ -44,8 +44,8 @@ times by more than any round does, and an interval that knows one placement only
 SETUP_SHARE = 0.5
 """Of a case's time, what setting up anew may take; setups that are long are repeated less often."""
 BLOCKS = 24
-"""Blocks of timed rounds, over all placements, each with one observed round of each side after it, so that both kinds meet the same state of
-the machine, the caches and the allocator."""
+"""Blocks of timed rounds, over all placements, each with one observed round of each side after it, so that both kinds
+meet the same state of the machine, the caches and the allocator."""
 OBSERVED_OPS = 2_000
 """Operations of an observed round at most: enough for a median over the blocks, few enough for a small run file."""
 LEAST_BLOCKS = 6
@@ -92,8 +92,8 @@ class Progress:
 def run_round(case: int, side: str, kind: int, function: Timed, ops: int, placement: int = 0) -> Round:
     """Runs one round between two marks. Results that were kept die after the second mark."""
     code = (case << 24) | (kind << 16) | (SIDES[side] << 8)
-    # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a round
-    # has to be the same for those that are set against each other.
+    # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a
+    # round has to be the same for those that are set against each other.
     count_threads = kind in (TIMED, OBSERVED, TOUCHED, CONTROL)
     busy = _facts.thread_times() if count_threads else {}
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -255,7 +255,7 @@ class Case:
         return count
 
     def measure(self, timed: dict[str, Timed], seconds: float, placements: int, faults: dict[str, float]) -> None:
-        """The blocks of one placement: timed rounds with observed rounds between, touched ones where there are faults."""
+        """One placement's blocks: timed rounds with observed rounds between, touched ones where there are faults."""
         faulting = any(value >= 1.0 for value in faults.values())
         few = {side: min(self.ops[side], OBSERVED_OPS) for side in self.ops}
         blocks = max(1, BLOCKS // placements)
