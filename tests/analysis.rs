@@ -496,6 +496,20 @@ fn memory_that_is_read_and_written_in_place_is_held_once() {
 }
 
 #[test]
+fn the_kernels_choice_is_told_with_its_reason() {
+    let mut recording = Recording::plain(64);
+    recording.timed(0, [(WALL, WALL); 3]);
+    let chosen = call(Kind::Dispatch, CHOICE, 0);
+    recording.round(round(0, B, OBSERVED), &[chosen]);
+    let Sides { a, b } = recording.finish().comparison().cases.remove(0).sides;
+    assert_eq!(a.dispatch_reason, None);
+    assert_eq!(
+        b.dispatch_reason.as_deref(),
+        Some("parallel: enough elements to share")
+    );
+}
+
+#[test]
 fn a_recorded_call_costs_what_observed_rounds_take_longer() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
