@@ -308,4 +308,6 @@ def test_an_interrupted_run_shows_what_it_has(tmp_path: Path) -> None:
     assert run.returncode == 1, out + err
     assert (out + err).count("cut short: ") == 1
     assert "np.multiply[ff->f]" in out
+    assert "the recording was not finished" not in out, "the driver ends it before it goes"
+    assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == [path]
