@@ -24,6 +24,8 @@ const BACKENDS: &[&str] = &[
     "chunked:accelerate",
     "parallel",
     "parallel:accelerate",
+    "parallel:simd+accelerate",
+    "parallel:simd+openblas",
 ];
 
 fn requests() -> impl Iterator<Item = (&'static str, Request)> {

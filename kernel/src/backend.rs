@@ -55,7 +55,7 @@ pub enum Leaf {
     /// Apple's Accelerate (macOS); `None`: `vDSP_vsmul`, in place `cblas_sscal`.
     ///
     /// Type-checked, never run by the authors: whether and where its results deviate from NumPy's is not known, so the
-    /// automatic choice does not take it.
+    /// automatic choice does not take it. In a [`Backend::Hybrid`] it computes the odd pieces.
     Accelerate(Option<AccelerateRoutine>),
     /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
     ///
@@ -66,6 +66,8 @@ pub enum Leaf {
     /// | anything × ±0 | ±0, NaN for ±∞ and NaN | +0 always | the same |
     /// | signalling NaN × 1 | quiet NaN | still signalling | still signalling |
     /// | NaN × NaN, short array | the element's payload | the factor's | the factor's |
+    ///
+    /// In a [`Backend::Hybrid`] these are met in the odd pieces, which it computes.
     ///
     /// Older releases of OpenBLAS set everything to +0 for a factor of zero in `scal` too.
     OpenBlas(Option<OpenBlasRoutine>),
@@ -81,6 +83,13 @@ pub enum Backend {
     Chunked(Option<Leaf>),
     /// Pieces on a pool of threads; `None`: with `simd`.
     Parallel(Option<Leaf>),
+    /// Pieces on a pool of threads, in turn `simd` and this leaf: the even pieces `simd`, the odd ones the leaf.
+    ///
+    /// Meant for a library (`parallel:simd+openblas`, `parallel:simd+accelerate`), whose deviations from NumPy then
+    /// show in the odd pieces only. By the piece and not by the thread, so that which elements a library computed
+    /// does not depend on which thread was faster: the same call with as many threads gives the same bits. An array
+    /// of one piece is `simd`'s alone. The automatic choice never takes it.
+    Hybrid(Leaf),
 }
 
 /// A NUL-terminated static string of literals.
@@ -93,17 +102,38 @@ macro_rules! cstr {
     };
 }
 
+/// The names of one leaf.
+struct Names {
+    whole: &'static CStr,
+    chunked: &'static CStr,
+    parallel: &'static CStr,
+    hybrid: &'static CStr,
+    /// Beside each loop that `simd` can stand for, in the order of [`own_index`].
+    beside: [&'static CStr; 5],
+}
+
 /// Every leaf with its name: the one list that parsing, showing and the probes use.
 macro_rules! leaves {
     ($($name:literal => [$($leaf:tt)+]),+ $(,)?) => {
         /// Every leaf there is a name for.
         const LEAVES: &[Leaf] = &[$($($leaf)+),+];
 
-        /// The names of a leaf: whole, chunked, parallel.
-        fn names(leaf: Leaf) -> &'static [&'static CStr; 3] {
+        fn names(leaf: Leaf) -> &'static Names {
             match leaf {
                 $($($leaf)+ => const {
-                    &[cstr!($name), cstr!("chunked:", $name), cstr!("parallel:", $name)]
+                    &Names {
+                        whole: cstr!($name),
+                        chunked: cstr!("chunked:", $name),
+                        parallel: cstr!("parallel:", $name),
+                        hybrid: cstr!("parallel:simd+", $name),
+                        beside: [
+                            cstr!("scalar+", $name),
+                            cstr!("simd:avx512+", $name),
+                            cstr!("simd:avx2+", $name),
+                            cstr!("simd:sse2+", $name),
+                            cstr!("simd:neon+", $name),
+                        ],
+                    }
                 }),+
             }
         }
@@ -127,6 +157,20 @@ leaves! {
     "openblas:cblas_sscal" => [Leaf::OpenBlas(Some(OpenBlasRoutine::Scal))],
 }
 
+/// Where [`Names::beside`] has a leaf that `simd` was spelled out as; `None` for any other.
+fn own_index(leaf: Leaf) -> Option<usize> {
+    match leaf {
+        Leaf::Scalar => Some(0),
+        Leaf::Simd(Some(isa)) => Some(match isa {
+            Isa::Avx512 => 1,
+            Isa::Avx2 => 2,
+            Isa::Sse2 => 3,
+            Isa::Neon => 4,
+        }),
+        Leaf::Simd(None) | Leaf::Accelerate(_) | Leaf::OpenBlas(_) => None,
+    }
+}
+
 fn utf8(name: &'static CStr) -> &'static str {
     name.to_str().unwrap_or("?")
 }
@@ -134,7 +178,14 @@ fn utf8(name: &'static CStr) -> &'static str {
 impl Leaf {
     /// Its name, `simd:avx512`.
     pub fn name(self) -> &'static str {
-        utf8(names(self)[0])
+        utf8(names(self).whole)
+    }
+
+    /// The name of the pair that a hybrid computes with, `simd:avx512+openblas:cblas_sscal`: `even` is what
+    /// `simd` was spelled out as.
+    pub(crate) fn name_beside(self, even: Leaf) -> &'static str {
+        let names = names(self);
+        utf8(own_index(even).map_or(names.hybrid, |index| names.beside[index]))
     }
 }
 
@@ -155,11 +206,12 @@ impl Backend {
     /// Its name as the probes carry it.
     pub fn name_c(self) -> &'static CStr {
         match self {
-            Backend::Whole(leaf) => names(leaf)[0],
+            Backend::Whole(leaf) => names(leaf).whole,
             Backend::Chunked(None) => c"chunked",
-            Backend::Chunked(Some(leaf)) => names(leaf)[1],
+            Backend::Chunked(Some(leaf)) => names(leaf).chunked,
             Backend::Parallel(None) => c"parallel",
-            Backend::Parallel(Some(leaf)) => names(leaf)[2],
+            Backend::Parallel(Some(leaf)) => names(leaf).parallel,
+            Backend::Hybrid(leaf) => names(leaf).hybrid,
         }
     }
 
@@ -176,14 +228,24 @@ impl Backend {
         all.extend(leaves().map(|leaf| Backend::Chunked(Some(leaf))));
         all.push(Backend::PARALLEL);
         all.extend(leaves().map(|leaf| Backend::Parallel(Some(leaf))));
+        all.extend(leaves().map(Backend::Hybrid));
         all
     }
 
-    /// What computes each piece.
+    /// What computes each piece, of a hybrid the even ones.
     pub(crate) fn leaf(self) -> Leaf {
         match self {
             Backend::Whole(leaf) => leaf,
             Backend::Chunked(leaf) | Backend::Parallel(leaf) => leaf.unwrap_or(Leaf::Simd(None)),
+            Backend::Hybrid(_) => Leaf::Simd(None),
+        }
+    }
+
+    /// What computes the odd pieces, where that is another leaf.
+    pub(crate) fn beside(self) -> Option<Leaf> {
+        match self {
+            Backend::Hybrid(leaf) => Some(leaf),
+            Backend::Whole(_) | Backend::Chunked(_) | Backend::Parallel(_) => None,
         }
     }
 }

@@ -33,8 +33,10 @@ pub struct Request {
 pub struct Choice {
     /// The backend, by the name it was asked for.
     pub backend: Backend,
-    /// What computed each piece, the variant spelled out (`simd:avx512`).
+    /// What computed each piece, of a hybrid the even ones, the variant spelled out (`simd:avx512`).
     pub leaf: Leaf,
+    /// What computed the odd pieces of a hybrid, the variant spelled out; `None` for any other backend.
+    pub beside: Option<Leaf>,
     /// Threads that shared the work, the caller included.
     pub threads: usize,
     name: &'static CStr,
@@ -62,9 +64,13 @@ impl Choice {
         self.reason
     }
 
-    /// The name of what computed each piece, the variant spelled out: `simd:avx512`.
+    /// The name of what computed each piece, the variant spelled out: `simd:avx512`; of a hybrid both,
+    /// `simd:avx512+openblas:cblas_somatcopy`.
     pub fn variant(&self) -> &'static str {
-        self.leaf.name()
+        match self.beside {
+            None => self.leaf.name(),
+            Some(odd) => odd.name_beside(self.leaf),
+        }
     }
 }
 
@@ -73,13 +79,13 @@ impl fmt::Display for Choice {
         match self.backend {
             Backend::Whole(_) => {}
             Backend::Chunked(_) => f.write_str("chunked:")?,
-            Backend::Parallel(_) => f.write_str("parallel:")?,
+            Backend::Parallel(_) | Backend::Hybrid(_) => f.write_str("parallel:")?,
         }
         let plural = if self.threads == 1 { "" } else { "s" };
         write!(
             f,
             "{}, {} thread{plural}: {}",
-            self.leaf,
+            self.variant(),
             self.threads,
             self.reason()
         )
@@ -97,6 +103,8 @@ pub(crate) enum Place {
 pub(crate) struct Plan<T> {
     pub(crate) choice: Choice,
     pub(crate) loops: Loops<T>,
+    /// The loops of the odd pieces, where they are others.
+    pub(crate) beside: Option<Loops<T>>,
     /// Of `choice.threads` threads; none where the caller works alone.
     pub(crate) pool: Option<&'static Pool>,
 }
@@ -194,16 +202,45 @@ pub(crate) fn plan<T: Element>(
         choice: Choice {
             backend,
             leaf,
+            beside: None,
             threads: 1,
             name: backend.name_c(),
             reason,
         },
         loops,
+        beside: None,
         pool: None,
     };
-    if matches!(backend, Backend::Parallel(_)) {
-        share(&mut plan, wanted);
+    match backend {
+        Backend::Whole(_) | Backend::Chunked(_) => Ok(plan),
+        Backend::Parallel(_) => {
+            share(&mut plan, wanted);
+            Ok(plan)
+        }
+        Backend::Hybrid(odd) => hybrid(plan, odd, place, wanted),
     }
+}
+
+/// Adds what computes the odd pieces to a plan. Apart from [`plan`], so that no other backend pays for it.
+#[cold]
+#[inline(never)]
+fn hybrid<T: Element>(
+    mut plan: Plan<T>,
+    odd: Leaf,
+    place: Place,
+    wanted: Option<usize>,
+) -> Result<Plan<T>, Error> {
+    let asked = plan.choice.backend;
+    let find = |order| leaf::<T>(odd, place, order).map_err(|error| named(error, asked));
+    let (odd, element_first) = find(Order::ElementFirst)?;
+    let (_, factor_first) = find(Order::FactorFirst)?;
+    plan.choice.beside = Some(odd);
+    plan.beside = Some(Loops {
+        element_first,
+        factor_first,
+        split: plan.loops.split,
+    });
+    share(&mut plan, wanted);
     Ok(plan)
 }
 
@@ -333,9 +370,12 @@ fn only(can: Place, asked: Place, leaf: Leaf) -> Result<(), Error> {
 /// The backends that can run on this machine, out of place, in place or both. May open OpenBLAS.
 pub fn available() -> Vec<Backend> {
     let runs = |backend: &Backend| {
-        [Place::Out, Place::In]
-            .into_iter()
-            .any(|place| leaf::<f32>(backend.leaf(), place, Order::ElementFirst).is_ok())
+        [Place::Out, Place::In].into_iter().any(|place| {
+            let mut leaves = [Some(backend.leaf()), backend.beside()]
+                .into_iter()
+                .flatten();
+            leaves.all(|part| leaf::<f32>(part, place, Order::ElementFirst).is_ok())
+        })
     };
     Backend::all().into_iter().filter(runs).collect()
 }

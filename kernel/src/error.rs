@@ -12,7 +12,8 @@ pub enum Error {
     #[error(
         "there is no backend {given:?}; a backend is scalar, simd, accelerate, openblas, chunked or \
          parallel, the first four also with a variant (simd:avx2, accelerate:vDSP_vsmsa) and the \
-         last two with what computes each piece (chunked:simd, parallel:accelerate)"
+         last two with what computes each piece (chunked:simd, parallel:accelerate, or two in turn, \
+         parallel:simd+openblas)"
     )]
     UnknownBackend {
         /// What was given.

@@ -18,7 +18,8 @@
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
 //! NumPy's `array * factor` gives, and raise the same floating-point flags; for the payload of
 //! NaN × NaN see [`FactorFirst`]. Library routines may deviate: see
-//! [`Leaf::OpenBlas`] and [`Leaf::Accelerate`]; the automatic choice never takes them.
+//! [`Leaf::OpenBlas`] and [`Leaf::Accelerate`]; the automatic choice never takes them, nor a
+//! [`Backend::Hybrid`], which shares an array between `simd` and another leaf.
 
 mod backend;
 mod buffer;

@@ -1,4 +1,4 @@
-//! A whole array, its pieces one after the other, or its pieces on a pool.
+//! A whole array, its pieces one after the other, or its pieces on a pool, with one leaf or two in turn.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::choice::Plan;
 use crate::element::Element;
 use crate::loops::Loops;
+use crate::pool::Pool;
 use crate::{platform, trace};
 
 /// A piece is a multiple of this many bytes, so that no two threads share a cache line of a result
@@ -34,24 +35,28 @@ pub(crate) unsafe fn run<T: Element>(
         // SAFETY: passed on.
         Backend::Chunked(_) => unsafe { in_turn(plan, src, dst, n, factor) },
         // SAFETY: passed on.
-        Backend::Parallel(_) => unsafe { shared(plan, src, dst, n, factor) },
+        Backend::Parallel(_) | Backend::Hybrid(_) => unsafe { shared(plan, src, dst, n, factor) },
     }
 }
 
 /// Pieces that fit in the cache, one after the other. Safety: as for `Loop`.
 #[inline]
 unsafe fn in_turn<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
-    Pieces::new(plan.loops, src, dst, n, factor, chunk_bytes()).work(|| 0);
+    let loops = plan.loops;
+    Pieces::new(move |_| loops, src, dst, n, factor, chunk_bytes()).work(|| 0);
 }
 
-/// Pieces on the plan's pool. Safety: as for `Loop`.
+/// Pieces on the plan's pool; of a hybrid each second one with the other leaf. Safety: as for `Loop`.
 #[inline(never)]
 unsafe fn shared<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
-    let pieces = Pieces::new(plan.loops, src, dst, n, factor, share.max(SMALLEST_PIECE));
-    match plan.pool {
-        Some(pool) => pool.run(pieces.count(), |thread| pieces.work(thread)),
-        None => pieces.work(|| 0),
+    let (bytes, even) = (share.max(SMALLEST_PIECE), plan.loops);
+    match plan.beside {
+        None => Pieces::new(move |_| even, src, dst, n, factor, bytes).share(plan.pool),
+        Some(odd) => {
+            let of = move |index| if index % 2 == 0 { even } else { odd };
+            Pieces::new(of, src, dst, n, factor, bytes).share(plan.pool);
+        }
     }
 }
 
@@ -62,8 +67,9 @@ fn chunk_bytes() -> usize {
 }
 
 /// An operation cut into pieces that threads take one by one.
-struct Pieces<T> {
-    loops: Loops<T>,
+struct Pieces<T, L> {
+    /// The loops of a piece, by its index: a type of its own for those with one leaf, which then do not ask.
+    loops: L,
     src: *const T,
     dst: *mut T,
     n: usize,
@@ -74,11 +80,11 @@ struct Pieces<T> {
 }
 
 // SAFETY: the pointers are used for disjoint ranges only, each taken by one thread from `next`, and
-// the elements are plain numbers.
-unsafe impl<T: Element> Sync for Pieces<T> {}
+// the elements are plain numbers; `loops` is shared by its own right.
+unsafe impl<T: Element, L: Sync> Sync for Pieces<T, L> {}
 
-impl<T: Element> Pieces<T> {
-    fn new(loops: Loops<T>, src: *const T, dst: *mut T, n: usize, factor: T, bytes: usize) -> Self {
+impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
+    fn new(loops: L, src: *const T, dst: *mut T, n: usize, factor: T, bytes: usize) -> Self {
         let piece = bytes.next_multiple_of(GRAIN) / size_of::<T>();
         Pieces {
             loops,
@@ -95,6 +101,14 @@ impl<T: Element> Pieces<T> {
         self.n.div_ceil(self.piece)
     }
 
+    /// Computes all pieces: on a pool, or alone where there is none.
+    fn share(&self, pool: Option<&Pool>) {
+        match pool {
+            Some(pool) => pool.run(self.count(), |thread| self.work(thread)),
+            None => self.work(|| 0),
+        }
+    }
+
     /// Takes pieces until none is left; `thread` tells on which thread.
     #[inline(never)]
     fn work(&self, thread: impl Fn() -> u32) {
@@ -105,10 +119,11 @@ impl<T: Element> Pieces<T> {
             }
             let start = index * self.piece;
             let end = self.n.min(start + self.piece);
+            let loops = (self.loops)(index);
             trace::chunk(thread(), start, end, move || {
                 // SAFETY: start < end ≤ n, and this index was given to this thread only; the rest
                 // is what the caller of `run` promised.
-                unsafe { self.loops.run(self.src, self.dst, start, end, self.factor) };
+                unsafe { loops.run(self.src, self.dst, start, end, self.factor) };
             });
         }
     }

@@ -6,53 +6,9 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
 
-use common::{Bits, SPECIAL_F32, SPECIAL_F64};
+use common::{Bits, SPECIAL_F32, SPECIAL_F64, openblas_found};
 use raptors_kernel::{Backend, Error, Leaf, Request, openblas_library, scale_in_place, scaled};
-
-/// Makes some OpenBLAS known to this process: the one named, NumPy's bundled one, or the system's.
-fn found() -> bool {
-    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
-    let found = FOUND.get_or_init(|| {
-        let named = std::env::var_os("RAPTORS_OPENBLAS").is_some();
-        let bundled = if named { None } else { bundled_with_numpy() };
-        if let Some(path) = bundled {
-            // SAFETY: every test of this program comes here first, and waits for this to end
-            // before it reads the environment.
-            unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
-        }
-        openblas_library()
-            .map(drop)
-            .map_err(|error| error.to_string())
-    });
-    match found {
-        Ok(()) => true,
-        Err(why) => {
-            common::skip(why);
-            false
-        }
-    }
-}
-
-fn bundled_with_numpy() -> Option<PathBuf> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let named = std::env::var_os("RAPTORS_TRACE_PYTHON").map(PathBuf::from);
-    let pythons = [
-        named,
-        Some(root.join(".venv/bin/python")),
-        Some("python3".into()),
-    ];
-    let ask = "import numpy, glob, os; print(glob.glob(os.path.join(os.path.dirname(\
-               numpy.__file__), '..', 'numpy.libs', '*openblas*'))[0])";
-    pythons.into_iter().flatten().find_map(|python| {
-        let output = Command::new(python).args(["-c", ask]).output().ok()?;
-        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-        (output.status.success() && path.is_file()).then_some(path)
-    })
-}
 
 fn by(backend: Backend) -> Request {
     Request {
@@ -115,7 +71,7 @@ fn deviations<T: Bits + Into<f64>>(special: &[T], in_place: bool) -> BTreeMap<&'
 
 #[test]
 fn every_deviation_is_a_listed_one() {
-    if !found() {
+    if !openblas_found() {
         return;
     }
     println!("{}", openblas_library().unwrap().display());
@@ -141,7 +97,7 @@ fn every_deviation_is_a_listed_one() {
 
 #[test]
 fn ordinary_values_are_bitwise_ours_at_every_length() {
-    if !found() {
+    if !openblas_found() {
         return;
     }
     // In place, longer than the pieces that keep OpenBLAS on the calling thread.
@@ -156,7 +112,7 @@ fn ordinary_values_are_bitwise_ours_at_every_length() {
 
 #[test]
 fn a_routine_of_the_other_place_is_refused() {
-    if !found() {
+    if !openblas_found() {
         return;
     }
     let scal = by("openblas:cblas_sscal".parse().unwrap());
@@ -173,7 +129,7 @@ fn a_routine_of_the_other_place_is_refused() {
 
 #[test]
 fn the_automatic_choice_never_takes_it() {
-    if !found() {
+    if !openblas_found() {
         return;
     }
     for n in [0, 1, 1000, 1 << 20] {
@@ -187,6 +143,7 @@ fn the_automatic_choice_never_takes_it() {
                 matches!(choice.leaf, Leaf::Simd(_) | Leaf::Scalar),
                 "{choice}"
             );
+            assert_eq!(choice.beside, None, "{choice}");
         }
     }
 }

@@ -31,7 +31,8 @@ impl Choice {
         self.0.backend.name()
     }
 
-    /// What computed each piece, spelled out: `simd:avx512`.
+    /// What computed each piece, spelled out: `simd:avx512`; of a hybrid both, even and odd pieces':
+    /// `simd:avx512+openblas:cblas_somatcopy`.
     #[getter]
     fn variant(&self) -> &str {
         self.0.variant()
@@ -41,7 +42,7 @@ impl Choice {
     #[getter]
     fn isa(&self) -> &str {
         match self.0.leaf {
-            Leaf::Simd(_) => self.0.variant().rsplit(':').next().unwrap_or_default(),
+            Leaf::Simd(_) => self.0.leaf.name().rsplit(':').next().unwrap_or_default(),
             _ => "",
         }
     }
@@ -74,6 +75,9 @@ pub fn last_choice() -> Option<Choice> {
 }
 
 /// List the names of the backends that can run here, out of place, in place or both.
+///
+/// Those that name a library (`accelerate`, `openblas`, the hybrid `parallel:simd+openblas`) may deviate from NumPy for
+/// NaNs and for a factor of zero; all others are exact.
 #[pyfunction]
 pub fn backends() -> Vec<&'static str> {
     kernel::available().into_iter().map(Backend::name).collect()

@@ -111,20 +111,29 @@ fn error() -> String {
 
 /// Compiles `calls.c` against a library, with extra flags for gcc.
 pub fn caller(dir: &Path, name: &str, library: &Path, flags: &[&str]) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/calls.c");
+    let (path, rpath) = linked(library);
+    let mut flags = flags.to_vec();
+    if !flags.contains(&"-DVIA_DLSYM=1") {
+        flags.extend([&path[..], &rpath]);
+    }
+    shared(dir, name, "calls.c", &flags)
+}
+
+/// gcc's flags for a caller of this library, which it finds where it is now.
+pub fn linked(library: &Path) -> (String, String) {
+    let dir = library.parent().unwrap().display();
+    (library.display().to_string(), format!("-Wl,-rpath,{dir}"))
+}
+
+/// Compiles a fixture into `libNAME.so`.
+pub fn shared(dir: &Path, name: &str, fixture: &str, flags: &[&str]) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let out = dir.join(format!("lib{name}.so"));
     let mut gcc = Command::new("gcc");
     gcc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
         .arg(&out)
-        .arg(source);
-    gcc.args(flags);
-    if !flags.contains(&"-DVIA_DLSYM=1") {
-        gcc.arg(library).arg(format!(
-            "-Wl,-rpath,{}",
-            library.parent().unwrap().display()
-        ));
-    }
-    let status = gcc.arg("-ldl").status().expect("gcc is there");
+        .arg(fixtures.join(fixture));
+    let status = gcc.args(flags).arg("-ldl").status().expect("gcc is there");
     assert!(status.success(), "gcc: {status}");
     out
 }

@@ -1,6 +1,12 @@
 //! Values where multiplications differ, and the backends whose results are promised.
 #![allow(dead_code)] // each test program uses its part
 
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
+use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use raptors_kernel::{Backend, Element, Leaf, available};
 
@@ -80,9 +86,53 @@ pub fn own_backends() -> Vec<Backend> {
     backends.retain(|backend| match backend {
         Backend::Whole(leaf) => own(*leaf),
         Backend::Chunked(leaf) | Backend::Parallel(leaf) => leaf.is_none_or(own),
+        Backend::Hybrid(leaf) => own(*leaf),
         _ => false,
     });
     backends
+}
+
+/// Makes some OpenBLAS known to this process: the one named, NumPy's bundled one, or the system's.
+#[cfg(target_os = "linux")]
+pub fn openblas_found() -> bool {
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let named = std::env::var_os("RAPTORS_OPENBLAS").is_some();
+        let bundled = if named { None } else { bundled_with_numpy() };
+        if let Some(path) = bundled {
+            // SAFETY: every test of this program comes here first, and waits for this to end
+            // before it reads the environment.
+            unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
+        }
+        raptors_kernel::openblas_library()
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    match found {
+        Ok(()) => true,
+        Err(why) => {
+            skip(why);
+            false
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn bundled_with_numpy() -> Option<PathBuf> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let named = std::env::var_os("RAPTORS_TRACE_PYTHON").map(PathBuf::from);
+    let pythons = [
+        named,
+        Some(root.join(".venv/bin/python")),
+        Some("python3".into()),
+    ];
+    let ask = "import numpy, glob, os; print(glob.glob(os.path.join(os.path.dirname(\
+               numpy.__file__), '..', 'numpy.libs', '*openblas*'))[0])";
+    pythons.into_iter().flatten().find_map(|python| {
+        let output = Command::new(python).args(["-c", ask]).output().ok()?;
+        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+        (output.status.success() && path.is_file()).then_some(path)
+    })
 }
 
 /// Leaves a test out with its printed reason. A failure where everything can be had: on a CI
@@ -109,7 +159,7 @@ fn is_linux_root() -> bool {
 /// Runs the ignored test `name` of this very program in a process of its own, with variables set
 /// and the kernel's others unset, and gives what it printed.
 pub fn in_new_process(name: &str, variables: &[(&str, &str)]) -> String {
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", name, "--nocapture"]);
     for variable in [
         "RAPTORS_BACKEND",
