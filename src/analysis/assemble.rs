@@ -349,7 +349,7 @@ impl<'a> CaseBuilder<'a> {
             .max_by_key(|(site, count)| (**count, **site))?;
         let site = self.run.documents.sites.get(most.0)?;
         let mut text = site.name.clone();
-        if let Some(reason) = &site.symbol {
+        if let Some(reason) = &site.reason {
             text = format!("{text}: {reason}");
         }
         if dispatches.len() > 1 {
@@ -502,8 +502,9 @@ impl<'a> CaseBuilder<'a> {
         troubles
             .others
             .extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
-        for side in [&case.sides.a, &case.sides.b] {
-            if case.rounds.observed > 0 && side.calls.is_empty() {
+        for (number, side) in [&case.sides.a, &case.sides.b].into_iter().enumerate() {
+            let observed = !self.rounds(number, RoundKind::Observed).is_empty();
+            if observed && side.calls.is_empty() {
                 let seen = format!("{}: no call was seen in {}", case.label(), side.name);
                 troubles
                     .others

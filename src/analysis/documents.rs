@@ -22,6 +22,8 @@ pub struct Site {
     pub symbol: Option<String>,
     /// The file the code is in.
     pub module: Option<String>,
+    /// Why the kernel took a branch; of a dispatch only.
+    pub reason: Option<String>,
     /// Inputs of a loop.
     pub nin: usize,
     /// Outputs of a loop.
