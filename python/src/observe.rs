@@ -10,7 +10,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
 use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
 
-use crate::counters;
+use crate::platform;
 
 /// The run file that is being written, or was last.
 static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
@@ -101,14 +101,14 @@ pub fn clock_read_ns(py: Python<'_>) -> f64 {
 /// there are none.
 #[pyfunction]
 pub fn open_counters() -> Option<String> {
-    counters::open().err()
+    platform::open_counters().err()
 }
 
 /// Cycles, instructions, cache misses and data TLB misses so far, in user space; None for one that
 /// is not counted.
 #[pyfunction]
-pub fn read_counters() -> counters::Counts {
-    counters::read()
+pub fn read_counters() -> platform::Counts {
+    platform::read_counters()
 }
 
 /// Records lost so far because the file was full or its growth too slow.
