@@ -85,15 +85,19 @@ def started(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
                 os.killpg(run.pid, signal.SIGKILL)
 
 
-def marking(marker: Path, operations: int) -> tuple[str, ...]:
-    """Give statements of which the first makes a file of this process's id once it was run so often."""
-    setup = "import itertools, os, pathlib; count = itertools.count(1)"
-    mark = f"next(count) == {operations} and pathlib.Path({str(marker)!r}).write_text(str(os.getpid())) and None"
-    return statements(mark, "False", setup)
+def marking(marker: Path, setups: int) -> tuple[str, ...]:
+    """Give statements whose setup makes a file of its process's id once it is run so often."""
+    setup = f"""
+import os, pathlib, sys
+sys.setups = getattr(sys, "setups", 0) + 1
+if sys.setups == {setups}:
+    pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))
+"""
+    return statements("1", setup=setup)
 
 
-# A warm-up of at most 60 rounds of 8 ms ends before so many operations.
-MEASURING = 8_000_000
+# Both sides are set up for the check, for the first rounds, and then each time they are laid elsewhere in memory.
+MEASURING = 7
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -101,7 +105,7 @@ def test_a_signal_to_the_command_alone_ends_the_driver_and_shows_what_was_measur
     sent: signal.Signals, place: Path, tmp_path: Path
 ) -> None:
     marker, save = tmp_path / "marker", tmp_path / "run.rtrace"
-    command = arguments(*marking(marker, MEASURING), "--save", str(save), seconds="100")
+    command = arguments(*marking(marker, MEASURING), "--save", str(save), seconds="24")
     with started(command) as run:
         until(lambda: marker.exists() and bool(marker.read_text()))
         driver = int(marker.read_text())
@@ -124,7 +128,7 @@ def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
     def nohup() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    with started(arguments(*marking(marker, 2)), preexec_fn=nohup) as run:
+    with started(arguments(*marking(marker, 1), seconds="3"), preexec_fn=nohup) as run:
         until(marker.exists)
         run.send_signal(signal.SIGHUP)
         out, err = run.communicate(timeout=GUARD_SECONDS)
