@@ -6,12 +6,13 @@
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::{interrupt, platform};
 
 /// Oldest Python the extension module loads into.
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
@@ -19,11 +20,17 @@ const OLDEST_PYTHON: (u32, u32) = (3, 11);
 const OLDEST_NUMPY: u32 = 2;
 /// A cold start from a network drive takes seconds; more than this is no interpreter.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After so long the user is told what is waited for.
+const NOTICE: Duration = Duration::from_secs(2);
 const ENVIRONMENT_VARIABLE: &str = "RAPTORS_TRACE_PYTHON";
 
-/// Prints one JSON object; written so that Python 2 can run it as well and be told apart by its version.
+/// Prints one JSON object; written so that Python 2 can run it as well and be told apart by its version. The current
+/// directory is not searched, or a `random.py` there would break NumPy: older Pythons have no option for that.
 const PROBE: &str = r#"
-import json, platform, sys
+import sys
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+import json, platform
 answer = {"version": list(sys.version_info[:3]), "implementation": platform.python_implementation(),
           "machine": platform.machine(), "bits": 64 if sys.maxsize > 2**32 else 32}
 try:
@@ -70,16 +77,17 @@ pub enum Origin {
     Path,
 }
 
+/// As it stands in brackets behind the interpreter's path.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Asked => "--python",
-            Self::Variable => ENVIRONMENT_VARIABLE,
-            Self::VirtualEnvironment => "active virtual environment",
-            Self::Host => "runs this command",
-            Self::DotVenv => ".venv",
-            Self::Path => "python3 on PATH",
-        })
+        match self {
+            Self::Asked => f.write_str("from --python"),
+            Self::Variable => write!(f, "from {ENVIRONMENT_VARIABLE}"),
+            Self::VirtualEnvironment => f.write_str("of the active virtual environment"),
+            Self::Host => f.write_str("which runs this command"),
+            Self::DotVenv => f.write_str("of .venv in this directory"),
+            Self::Path => f.write_str("found on PATH"),
+        }
     }
 }
 
@@ -131,15 +139,18 @@ pub enum InterpreterError {
     )]
     None,
     /// The one asked for is not there.
-    #[error("there is no Python at {} (from {origin})", .path.display())]
+    #[error("there is no Python at {} ({origin})", .path.display())]
     Missing {
         /// What was asked for.
         path: PathBuf,
         /// Who asked.
         origin: Origin,
     },
+    /// The user has had enough.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
     /// It is there and does not run.
-    #[error("{} (from {origin}) could not be run as Python: {why}", .path.display())]
+    #[error("{} ({origin}) could not be run as Python: {why}", .path.display())]
     NotRunning {
         /// The file.
         path: PathBuf,
@@ -191,7 +202,7 @@ pub enum InterpreterError {
         version: String,
     },
     /// The Python part of raptors-trace is not installed there.
-    #[error("{} (from {origin}) cannot import raptors_trace: {why}", .path.display())]
+    #[error("{} ({origin}) cannot import raptors_trace: {why}", .path.display())]
     NoRaptorsTrace {
         /// The file.
         path: PathBuf,
@@ -207,6 +218,7 @@ impl InterpreterError {
     pub fn mend(&self) -> String {
         const OTHER: &str = "choose another interpreter with --python PATH";
         match self {
+            Self::Interrupted => String::new(),
             Self::None => "install Python 3.11 or newer, or name one with --python PATH".into(),
             Self::Missing {
                 origin: Origin::Variable,
@@ -244,13 +256,16 @@ impl InterpreterError {
 
 impl From<InterpreterError> for Error {
     fn from(error: InterpreterError) -> Self {
+        if error == InterpreterError::Interrupted {
+            return interrupt::too_early();
+        }
         let mend = error.mend();
         Self::new(error.to_string()).mend(mend)
     }
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -260,13 +275,21 @@ fn quoted(path: &Path) -> String {
     }
 }
 
+/// What goes on around the wait for an interpreter's answer.
+pub struct Waiting<'a> {
+    /// Whether the user has asked to end it.
+    pub interrupted: &'a dyn Fn() -> bool,
+    /// Told once what is waited for, where that takes long.
+    pub tell: &'a mut dyn FnMut(&str),
+}
+
 /// Finds the interpreter, starts it once and checks that it can run both sides.
 ///
 /// # Errors
 /// Every [`InterpreterError`], with its mend.
-pub fn find(surroundings: &Surroundings) -> Result<Interpreter, Error> {
+pub fn find(surroundings: &Surroundings, waiting: Waiting<'_>) -> Result<Interpreter, Error> {
     let (path, origin) = choose(surroundings, Path::is_file)?;
-    let answer = ask(&path, origin)?;
+    let answer = ask(&path, origin, waiting)?;
     Ok(check(path, origin, answer, std::env::consts::ARCH)?)
 }
 
@@ -348,22 +371,29 @@ struct Answer {
 }
 
 /// Starts the interpreter with the probe and reads its answer.
-fn ask(path: &Path, origin: Origin) -> Result<Answer, InterpreterError> {
+fn ask(path: &Path, origin: Origin, waiting: Waiting<'_>) -> Result<Answer, InterpreterError> {
     let not_running = |why: String| InterpreterError::NotRunning {
         path: path.to_owned(),
         origin,
         why,
     };
-    let mut child = Command::new(path)
+    let mut command = Command::new(path);
+    command
         .args(["-c", PROBE])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::piped());
+    platform::end_with_us(&mut command);
+    let mut child = command
         .spawn()
         .map_err(|error| not_running(error.to_string()))?;
     let output = drain(child.stdout.take());
     let errors = drain(child.stderr.take());
-    let status = wait(&mut child).map_err(not_running)?;
+    let status = match wait(&mut child, path, waiting) {
+        Ok(Some(status)) => status,
+        Ok(None) => return Err(InterpreterError::Interrupted),
+        Err(why) => return Err(not_running(why)),
+    };
     let output = output.join().unwrap_or_default();
     let answer = output
         .lines()
@@ -393,22 +423,45 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<St
     })
 }
 
-fn wait(child: &mut Child) -> Result<std::process::ExitStatus, String> {
+/// Waits for the end of the probe; nothing where the user has had enough of it.
+fn wait(
+    child: &mut Child,
+    path: &Path,
+    waiting: Waiting<'_>,
+) -> Result<Option<ExitStatus>, String> {
     let started = Instant::now();
+    let mut told = false;
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if started.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(5))
-            }
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("it gave no answer within {} s", PATIENCE.as_secs()));
-            }
-            Err(error) => return Err(error.to_string()),
+        let ended = child.try_wait().map_err(|error| error.to_string())?;
+        // Looked at after the probe, which a Ctrl-C ends as well.
+        if (waiting.interrupted)() {
+            end(child);
+            return Ok(None);
         }
+        if ended.is_some() {
+            return Ok(ended);
+        }
+        let waited = started.elapsed();
+        if waited > PATIENCE {
+            end(child);
+            return Err(format!("it gave no answer within {} s", PATIENCE.as_secs()));
+        }
+        if waited > NOTICE && !told {
+            told = true;
+            (waiting.tell)(&format!(
+                "waiting for {} to import NumPy, {} s at most",
+                path.display(),
+                PATIENCE.as_secs()
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself by now, which is as good.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Judges an answer.

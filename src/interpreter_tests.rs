@@ -198,18 +198,81 @@ fn a_python_without_raptors_trace_is_refused() {
     assert!(error.mend().contains("pip install ."));
 }
 
+fn asked(path: &str, interrupted: bool, told: &mut Vec<String>) -> InterpreterError {
+    let waiting = Waiting {
+        interrupted: &|| interrupted,
+        tell: &mut |text| told.push(text.to_owned()),
+    };
+    ask(Path::new(path), Origin::Asked, waiting).unwrap_err()
+}
+
+/// An executable file that does as `script` says, whatever it is asked.
+fn program(dir: &Path, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join("python");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
 #[test]
 fn a_program_that_is_no_python_is_said_to_be_none() {
-    let error = ask(Path::new("/bin/false"), Origin::Asked).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("could not be run as Python: exit status: 1"),
-        "{error}"
+    let error = asked("/bin/false", false, &mut Vec::new());
+    assert_eq!(
+        error.to_string(),
+        "/bin/false (from --python) could not be run as Python: exit status: 1; it said nothing"
     );
-    let error = ask(Path::new("/etc/hosts"), Origin::Asked).unwrap_err();
+    let error = asked("/etc/hosts", false, &mut Vec::new());
     assert!(
         matches!(error, InterpreterError::NotRunning { .. }),
         "{error}"
     );
+}
+
+#[test]
+fn a_long_wait_is_told_once_and_can_be_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = program(dir.path(), "sleep 3; exit 1");
+    let mut told = Vec::new();
+    let error = asked(&slow, false, &mut told);
+    assert!(
+        matches!(error, InterpreterError::NotRunning { .. }),
+        "{error}"
+    );
+    let [told] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(told.contains(&slow), "{told}");
+    // `exec`, so that the kill reaches the sleep and nothing is left behind.
+    let endless = program(dir.path(), "exec sleep 600");
+    let error = asked(&endless, true, &mut Vec::new());
+    assert_eq!(error, InterpreterError::Interrupted);
+    assert_eq!(Error::from(error).mend_text(), None);
+}
+
+#[test]
+fn every_origin_fits_the_sentences_it_stands_in() {
+    let told: Vec<String> = [
+        Origin::Asked,
+        Origin::Variable,
+        Origin::VirtualEnvironment,
+        Origin::Host,
+        Origin::DotVenv,
+        Origin::Path,
+    ]
+    .map(|origin| {
+        let path = "/p".into();
+        let why = "x".into();
+        InterpreterError::NoRaptorsTrace { path, origin, why }.to_string()
+    })
+    .to_vec();
+    let expected = [
+        "/p (from --python) cannot import raptors_trace: x",
+        "/p (from RAPTORS_TRACE_PYTHON) cannot import raptors_trace: x",
+        "/p (of the active virtual environment) cannot import raptors_trace: x",
+        "/p (which runs this command) cannot import raptors_trace: x",
+        "/p (of .venv in this directory) cannot import raptors_trace: x",
+        "/p (found on PATH) cannot import raptors_trace: x",
+    ];
+    assert_eq!(told, expected);
 }

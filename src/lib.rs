@@ -4,6 +4,7 @@ pub mod cli;
 pub mod comparison;
 pub mod error;
 pub mod interpreter;
+mod interrupt;
 pub mod machine;
 mod platform;
 pub mod report;

@@ -124,6 +124,19 @@ fn environment() -> &'static Environment {
     })
 }
 
+/// Whether `RAPTORS_BACKEND` and `RAPTORS_THREADS` hold what they may: said before a long run, whose first call would
+/// find it out.
+///
+/// # Errors
+/// [`Error::Environment`] for each of them that does not.
+pub fn check_environment() -> [Result<(), Error>; 2] {
+    let environment = environment();
+    [
+        environment.backend.as_ref().map(drop).map_err(Error::clone),
+        environment.threads.as_ref().map(drop).map_err(Error::clone),
+    ]
+}
+
 /// A variable's value; unset and empty are `None`.
 fn parse<V>(
     variable: &'static str,

@@ -37,7 +37,7 @@ pub mod trace;
 
 pub use backend::{AccelerateRoutine, Backend, Isa, Leaf, OpenBlasRoutine};
 pub use buffer::{ALIGNMENT, Buffer};
-pub use choice::{Choice, MAX_THREADS, Request, available};
+pub use choice::{Choice, MAX_THREADS, Request, available, check_environment};
 pub use element::{Dtype, Element};
 pub use error::Error;
 pub use nan::{FactorFirst, factor_first, set_factor_first};

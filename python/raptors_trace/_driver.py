@@ -10,18 +10,21 @@ between them, so that a drift of the machine meets all kinds alike.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import json
 import os
 import random
 import resource
+import signal
 import statistics
 import sys
 import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from raptors_trace import _facts, _native
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference
@@ -80,13 +83,20 @@ class Progress:
     """Tells the command where the run is, on a copy of standard output that statements cannot write to."""
 
     def __init__(self) -> None:
-        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        # What cannot be encoded (half a surrogate pair in somebody's message) may not cost the whole line.
+        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+        self._pid = os.getpid()
         sys.stdout.flush()
         os.dup2(2, 1)
 
     def say(self, event: str, **values: Any) -> None:
-        self._stream.write(json.dumps({"event": event, **values}) + "\n")
-        self._stream.flush()
+        if os.getpid() != self._pid:
+            os._exit(0)  # a statement forked, and its child came back here: there is one driver
+        try:
+            self._stream.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+            self._stream.flush()
+        except OSError:
+            os._exit(1)  # the command is gone, and with it whoever would want to know
 
 
 def run_round(case: int, side: str, kind: int, function: Timed, ops: int, placement: int = 0) -> Round:
@@ -386,6 +396,8 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
     _native.start_recording(spec["recording"], spec["limit_bytes"], spec["ahead_bytes"])
     try:
         _native.document("spec", json.dumps(spec))
+        for text in spec.get("warnings", []):
+            note("warning", text)
         # Before NumPy: the threads that OpenBLAS starts when it is loaded are counted only if they are born later.
         why_no_counters = _native.open_counters()
         import numpy as np  # noqa: F401  (a missing NumPy was reported before the driver was started)
@@ -407,20 +419,22 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
         _native.finish_recording()
 
 
-def main() -> int:
-    """Entry point of the process. Exit code 0: done; 3: a side could not be run, the reason was said."""
-    progress = Progress()
+def attempt(progress: Progress) -> int:
+    """Runs what standard input asks for and says how that went; the exit code. An interruption is the caller's."""
     spec = json.loads(sys.stdin.buffer.read())
     try:
         run(spec, progress)
     except SubjectError as error:
         progress.say("error", kind=error.kind, side=error.side, text=error.text, detail=error.detail)
         return 3
-    except KeyboardInterrupt:
-        progress.say("interrupted")
-        return 130
+    except MemoryError:
+        progress.say("error", kind="memory", side="both", text="the driver ran out of memory")
+        return 3
     except OSError as error:
-        progress.say("error", kind="recording", side="both", text=f"the run could not be recorded: {error}")
+        # The recorder's mend is a note of its exception.
+        mend = "; ".join(getattr(error, "__notes__", []))
+        text = f"the run could not be recorded: {error}"
+        progress.say("error", kind="recording", side="both", text=text, mend=mend)
         return 3
     except Exception as error:
         text = f"the driver failed, which is a fault of raptors-trace: {type(error).__name__}: {error}"
@@ -430,5 +444,40 @@ def main() -> int:
     return 0
 
 
+def interrupt_once(*_: object) -> None:
+    """Handles SIGINT: a terminal sends one to the driver, and the command another, which must not disturb the end."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Entry point of the process. Exit code 0: done; 3: a side could not be run, the reason was said; 130: interrupted.
+
+    The current directory is searched last: a module of the user's is found there, and a file that happens to be called
+    `random.py` is not taken for the standard library's.
+    """
+    if not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.append(os.getcwd())
+    progress = Progress()
+    try:
+        signal.signal(signal.SIGINT, interrupt_once)
+        # The command has it wait until somebody is here to handle it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return attempt(progress)
+    except KeyboardInterrupt:
+        progress.say("interrupted")
+        return 130
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process without waiting for threads that a setup has left running: all is said and recorded."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    with contextlib.suppress(Exception):
+        ctypes.CDLL(None).fflush(None)  # what C code of a statement has printed
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -22,6 +22,9 @@ from typing import Any
 FACTORS = (2.0, 0.5)
 """What the name ``s`` alternates between, so that an operation in place neither overflows nor underflows."""
 
+MESSAGE_LENGTH = 300
+"""Characters of an exception's message that a sentence shows at most."""
+
 Timed = Callable[[int], tuple[int, list[Any]]]
 
 
@@ -46,11 +49,20 @@ def _reporting(side: str, what: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except MemoryError as error:
-        raise SubjectError(
-            "memory", side, f"{what} ran out of memory ({error}); choose a smaller --size", _users_traceback(error)
-        ) from error
+        text = f"{what} ran out of memory{_message(error)}"
+        raise SubjectError("memory", side, text, _users_traceback(error)) from error
     except BaseException as error:  # SystemExit and friends included: a statement may not end the driver
-        raise SubjectError("raised", side, f"{what} raised {type(error).__name__}", _users_traceback(error)) from error
+        text = f"{what} raised {type(error).__name__}{_message(error)}"
+        raise SubjectError("raised", side, text, _users_traceback(error)) from error
+
+
+def _message(error: BaseException) -> str:
+    """Its message as the end of a sentence: its first line, as the traceback has the rest, or nothing."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # an exception of the user's own may not even be able to show itself
+        return ""
+    return f": {lines[0][:MESSAGE_LENGTH]}" if lines else ""
 
 
 def _users_traceback(error: BaseException) -> str:

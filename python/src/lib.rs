@@ -4,11 +4,11 @@
 
 mod array;
 mod convert;
-mod counters;
 mod factor;
 mod logging;
 mod ndarray;
 mod observe;
+mod platform;
 mod scale;
 
 use std::ffi::OsString;

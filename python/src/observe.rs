@@ -1,5 +1,6 @@
 //! What the driver uses to record: the run file, and the observers switched on and off.
 use std::ffi::{c_int, c_void};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
 use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
 
-use crate::counters;
+use crate::platform;
 
 /// The run file that is being written, or was last.
 static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
@@ -33,8 +34,28 @@ fn set_writer(writer: Option<&'static Writer>) {
     }
 }
 
-fn failed(error: &recording::Error) -> PyErr {
-    PyOSError::new_err(error.to_string())
+/// The mend is a note of the exception (PEP 678): a traceback shows it, and the driver can tell it apart.
+fn failed(py: Python<'_>, error: &recording::Error) -> PyErr {
+    let raised = PyOSError::new_err(error.sentence());
+    if let Some(mend) = mend_of(error) {
+        // Without its note the exception still says what is wrong.
+        let _ = raised.value(py).call_method1("add_note", (mend,));
+    }
+    raised
+}
+
+/// What mends it for who uses the command, as far as the system's word for the cause tells.
+fn mend_of(error: &recording::Error) -> Option<&'static str> {
+    let recording::Error::Io { cause, .. } = error else {
+        return error.mend();
+    };
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
+            "free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY",
+        ),
+        ErrorKind::OutOfMemory => Some("allow more memory (ulimit -v), or free some"),
+        _ => error.mend(),
+    }
 }
 
 /// Makes the run file at `path` and lets the observers write into it.
@@ -42,12 +63,17 @@ fn failed(error: &recording::Error) -> PyErr {
 /// At most `limit_bytes` are written, and `ahead_bytes` kept ready ahead of use. OSError if the
 /// file cannot be made or another one is being written.
 #[pyfunction]
-pub fn start_recording(path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyResult<()> {
+pub fn start_recording(
+    py: Python<'_>,
+    path: PathBuf,
+    limit_bytes: u64,
+    ahead_bytes: u64,
+) -> PyResult<()> {
     let options = Options {
         limit_bytes,
         ahead_bytes,
     };
-    let writer = Writer::create(&path, options).map_err(|error| failed(&error))?;
+    let writer = Writer::create(&path, options).map_err(|error| failed(py, &error))?;
     set_writer(Some(writer));
     hooks::record_into(writer).map_err(|error| PyOSError::new_err(error.to_string()))
 }
@@ -57,7 +83,7 @@ pub fn start_recording(path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyR
 pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
     let writer = writer()?;
     py.detach(|| writer.document(key, json))
-        .map_err(|error| failed(&error))
+        .map_err(|error| failed(py, &error))
 }
 
 /// Records a mark: a code and four numbers whose meaning the driver and the reader share.
@@ -73,7 +99,7 @@ pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
 pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
     let writer = writer()?;
     py.detach(|| writer.finish())
-        .map_err(|error| failed(&error))
+        .map_err(|error| failed(py, &error))
 }
 
 /// The clock of the records.
@@ -101,14 +127,14 @@ pub fn clock_read_ns(py: Python<'_>) -> f64 {
 /// there are none.
 #[pyfunction]
 pub fn open_counters() -> Option<String> {
-    counters::open().err()
+    platform::open_counters().err()
 }
 
 /// Cycles, instructions, cache misses and data TLB misses so far, in user space; None for one that
 /// is not counted.
 #[pyfunction]
-pub fn read_counters() -> counters::Counts {
-    counters::read()
+pub fn read_counters() -> platform::Counts {
+    platform::read_counters()
 }
 
 /// Records lost so far because the file was full or its growth too slow.
@@ -122,7 +148,7 @@ pub fn lost() -> PyResult<u64> {
 /// duration in ticks, arguments), of each thread in the order in which the calls ended.
 #[pyfunction]
 pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
-    let reader = Reader::open(&path).map_err(|error| failed(&error))?;
+    let reader = Reader::open(&path).map_err(|error| failed(py, &error))?;
     let records = PyList::empty(py);
     let mut full = Ok(());
     let read = reader.for_each(|thread, r| {
@@ -134,7 +160,7 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDic
             full = records.append(row);
         }
     });
-    read.map_err(|error| failed(&error))?;
+    read.map_err(|error| failed(py, &error))?;
     full?;
     let run = PyDict::new(py);
     run.set_item("complete", reader.header().complete)?;

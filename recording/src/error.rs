@@ -1,13 +1,16 @@
 //! What can go wrong, said to the person who has to mend it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why a run file could not be written or read. Each is a sentence with its mend, where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something.
-    #[error("cannot {what} {}: {cause}{}", path.display(), or_nothing(mend))]
+    #[error("{}{}", could_not(what, path, cause), or_nothing(mend))]
     Io {
         /// What was tried, as a verb: "create".
         what: &'static str,
@@ -86,6 +89,30 @@ pub enum Error {
         /// What is wrong there.
         what: String,
     },
+}
+
+impl Error {
+    /// The sentence without its mend, for who shows that somewhere else.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Io {
+                what, path, cause, ..
+            } => could_not(what, path, cause),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to do about it, where that is not a part of the sentence.
+    pub fn mend(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { mend, .. } if !mend.is_empty() => Some(mend),
+            _ => None,
+        }
+    }
+}
+
+fn could_not(what: &str, path: &Path, cause: &io::Error) -> String {
+    format!("cannot {what} {}: {cause}", path.display())
 }
 
 fn or_nothing(text: &str) -> String {

@@ -45,5 +45,5 @@ pub use clock::{Calibration, ClockSource};
 pub use cursor::{active, push};
 pub use error::Error;
 pub use layout::{Kind, Lost, Record, flags};
-pub use reader::{Header, Reader, ThreadId};
+pub use reader::{Header, Reader, ThreadId, begins_as_run_file};
 pub use writer::{Options, Writer};

@@ -88,11 +88,13 @@ impl Reader {
                 cause,
             }
         };
-        let file = File::open(path).map_err(io("check the name and your right to read it"))?;
-        let about = file.metadata().map_err(io(""))?;
+        let check = "check the name and your right to read it";
+        // Looked at before it is opened: opening a pipe waits for its writer, and opening a device may do anything.
+        let about = std::fs::metadata(path).map_err(io(check))?;
         if !about.is_file() {
             return Err(Error::NotAFile(path.into()));
         }
+        let file = File::open(path).map_err(io(check))?;
         Self::new(Source::File(file), path.display().to_string(), lossy)
     }
 
@@ -219,6 +221,11 @@ impl Reader {
             cause,
         })
     }
+}
+
+/// Whether a file that begins with these bytes is a run file, damaged or not.
+pub fn begins_as_run_file(bytes: &[u8]) -> bool {
+    bytes.starts_with(&layout::MAGIC)
 }
 
 /// How many records a segment holds: a thread fills its segment in order, so the first absent tag

@@ -152,8 +152,7 @@ impl Writer {
         platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
         let map =
             Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
-                let mend =
-                    "lower the recording's limit, or raise the address space limit (ulimit -v)";
+                let mend = "allow more memory (ulimit -v), or lower the recording's limit";
                 io_error("map", path, mend, e)
             })?;
         let writer = Box::new(Writer {

@@ -205,6 +205,32 @@ fn what_is_no_run_file_is_said_to_be_none() {
     );
 }
 
+/// Opening a pipe that nobody writes to would wait for ever: hence the thread, and a limit on the waiting.
+#[test]
+fn a_pipe_is_refused_without_waiting_for_its_writer() {
+    let (dir, _) = place();
+    let pipe = dir.path().join("pipe");
+    let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+    // SAFETY: the name is a live C string.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(Reader::open(&pipe).map(drop)));
+    let refused = told.recv_timeout(std::time::Duration::from_secs(20));
+    assert!(
+        matches!(refused, Ok(Err(Error::NotAFile(_)))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_error_is_its_sentence_and_its_mend() {
+    let (dir, _) = place();
+    let error = Reader::open(&dir.path().join("none")).unwrap_err();
+    let mend = error.mend().unwrap();
+    assert!(!error.sentence().contains(mend));
+    assert_eq!(error.to_string(), format!("{}; {mend}", error.sentence()));
+}
+
 #[test]
 fn a_writer_killed_at_birth_leaves_an_empty_run() {
     let mut bytes = small()[..384].to_vec();

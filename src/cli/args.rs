@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{CompareOptions, Dtype, Job, OutputOptions, Part, Shape, Source, Subject};
@@ -77,13 +78,18 @@ struct ShowArgs {
 #[group(id = "subject", multiple = true)]
 struct SubjectArgs {
     /// Sizes: n for n × n, or lengths as in 512x1024; several with commas [default: 512,1024,2048]
-    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     size: Vec<Shape>,
     /// Element types, several with commas [default: float32]
     #[arg(long, value_name = "DTYPES", value_delimiter = ',', value_enum)]
     dtype: Vec<Dtype>,
     /// Unobserved seconds per size, both sides together
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     time: Option<Duration>,
     /// Python run once per side before its statement; knows np, kernel, rng, shape, size and dtype
     #[arg(long, value_name = "PYTHON", value_parser = statement, requires_all = ["a", "b"])]
@@ -107,7 +113,7 @@ struct SubjectArgs {
     #[arg(long)]
     allow_different: bool,
     /// Threads the Raptors kernel may use (RAPTORS_THREADS); 1 means one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads, allow_negative_numbers = true)]
     threads: Option<NonZeroU32>,
     /// Keep the run, to `show` it later
     #[arg(long, value_name = "FILE.rtrace")]
@@ -143,6 +149,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(_) => Err("give more than 0 seconds and at most a day (86400)".to_owned()),
         Err(_) => Err("give a number of seconds, as in 4 or 0.5".to_owned()),
     }
+}
+
+fn threads(text: &str) -> Result<NonZeroU32, String> {
+    let taken = |threads: &NonZeroU32| threads.get() as usize <= MAX_THREADS;
+    let threads = text.parse().ok().filter(taken);
+    threads.ok_or_else(|| format!("give a number of threads, 1 to {MAX_THREADS}"))
 }
 
 fn statement(text: &str) -> Result<String, String> {
@@ -242,6 +254,14 @@ fn options(
         name_b: args.name_b,
         in_place: args.in_place,
     };
+    if subject.names()[0] == subject.names()[1] {
+        let what = format!(
+            "both sides would be called `{}`, and nobody could tell them apart; give them different names with --name-a \
+             and --name-b",
+            subject.names()[0]
+        );
+        return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+    }
     Ok(CompareOptions {
         subject,
         shapes,
@@ -351,10 +371,34 @@ mod tests {
         assert!(refusal(&["compare", "--time", "nan"]).contains("more than 0 seconds"));
         assert!(refusal(&["compare", "--setup", "x = 1"]).contains("--a"));
         assert!(refusal(&["compare", "--a", " "]).contains("it is empty"));
-        assert!(refusal(&["compare", "--threads", "0"]).contains("--threads"));
+        for threads in ["0", "1025", "100000", "-1", "two"] {
+            assert!(refusal(&["compare", "--threads", threads]).contains("1 to 1024"));
+        }
+        assert_eq!(
+            run(&["compare", "--threads", "1024"]).threads,
+            NonZeroU32::new(1024)
+        );
+        assert!(refusal(&["compare", "--size", "-5"]).contains("`-5` is not a size"));
+        assert!(refusal(&["compare", "--time", "-1"]).contains("more than 0 seconds"));
         assert!(refusal(&["phases", "x.rtrace", "--size", "8"]).contains("cannot be used with"));
         assert!(refusal(&["show"]).contains("FILE"));
         assert!(refusal(&["frobnicate"]).contains("frobnicate"));
+    }
+
+    #[test]
+    fn sides_of_one_name_are_refused() {
+        let custom = ["--a", "1", "--b", "2"];
+        for names in [
+            &["--name-a", "x", "--name-b", " x "][..],
+            &["--name-a", "raptors"],
+        ] {
+            assert!(refusal(&[&["compare"], names].concat()).contains("both sides"));
+        }
+        assert!(
+            refusal(&[&["compare", "--name-b", "A"], &custom[..]].concat()).contains("both sides")
+        );
+        let options = run(&[&["compare", "--name-a", "raptors"], &custom[..]].concat());
+        assert_eq!(options.subject.names(), ["raptors", "B"]);
     }
 
     #[test]

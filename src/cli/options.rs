@@ -31,6 +31,19 @@ impl Subject {
     pub fn is_main_job(&self) -> bool {
         self.setup.is_none() && self.a.is_none() && self.b.is_none()
     }
+
+    /// What the tables call A and B.
+    pub fn names(&self) -> [&str; 2] {
+        let [a, b] = if self.is_main_job() {
+            ["numpy", "raptors"]
+        } else {
+            ["A", "B"]
+        };
+        [
+            self.name_a.as_deref().unwrap_or(a),
+            self.name_b.as_deref().unwrap_or(b),
+        ]
+    }
 }
 
 /// A comparison to run.

@@ -46,8 +46,11 @@ fn is_utf8(locale: &OsStr) -> bool {
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// Progress on standard error where that is a terminal, nothing elsewhere.
-pub struct Bar(ProgressBar);
+/// Progress on standard error where that is a terminal, nothing elsewhere; notes on either.
+pub struct Bar {
+    bar: ProgressBar,
+    quiet: bool,
+}
 
 impl Bar {
     /// A bar, or one that shows nothing.
@@ -68,22 +71,29 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(look.0) {
             bar.set_style(style.progress_chars(look.1));
         }
-        Self(bar)
+        Self { bar, quiet }
     }
 }
 
 impl Progress for Bar {
     fn update(&mut self, fraction: f64, text: &str) {
-        let length = self.0.length().unwrap_or(0) as f64;
-        self.0
+        let length = self.bar.length().unwrap_or(0) as f64;
+        self.bar
             .set_position((fraction.clamp(0.0, 1.0) * length) as u64);
-        self.0.set_message(crate::report::escape(text));
+        self.bar.set_message(crate::report::escape(text));
+    }
+
+    fn note(&mut self, text: &str) {
+        if !self.quiet {
+            let text = crate::report::escape(text);
+            self.bar.suspend(|| eprintln!("note: {text}"));
+        }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,7 +1,10 @@
 //! Linux: `/proc`, `/sys`, the scheduler's affinity and the control group.
 
 use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use super::Caches;
 
@@ -181,6 +184,23 @@ pub fn wish_huge_pages(start: *mut u8, bytes: usize) {
     // SAFETY: the range lies inside the caller's allocation and begins on a page; MADV_HUGEPAGE changes no content,
     // and a refusal (old kernel, no huge pages) leaves everything as it was.
     unsafe { libc::madvise(start.add(skip).cast(), bytes - skip, libc::MADV_HUGEPAGE) };
+}
+
+pub fn end_with_us(command: &mut Command) {
+    let us = std::process::id();
+    // SAFETY: the closure runs between fork and exec: it only makes system calls, and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // Who died before that call sends no signal any more.
+            if libc::getppid() as u32 != us {
+                libc::_exit(1);
+            }
+            Ok(())
+        });
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ mod other;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 use other as system;
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 
 /// Sizes of the caches one core can use, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,4 +123,70 @@ pub fn cache_dir() -> Option<PathBuf> {
 /// Asks for large pages under `bytes` at `start`, so that touching them is quick; a wish that may go unheard.
 pub fn wish_huge_pages(start: *mut u8, bytes: usize) {
     system::wish_huge_pages(start, bytes);
+}
+
+/// Has the process of `command` killed when the thread that starts it ends, also by a kill that leaves it no time to do
+/// it itself; where the system cannot, the process finds its pipe broken.
+pub fn end_with_us(command: &mut Command) {
+    system::end_with_us(command);
+}
+
+/// Has SIGINT wait in the process of `command` until that is ready for it and unblocks it.
+pub fn hold_interrupts(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec: it only calls functions that may be called in a signal handler,
+    // and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            match libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
+/// Sends SIGINT to a child that has not been waited for; one that has ended meanwhile stays ended.
+pub fn interrupt(child: &Child) {
+    if let Ok(pid) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: kill touches no memory of ours, and the id is the child's until it is waited for.
+        unsafe { libc::kill(pid, libc::SIGINT) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn an_interrupt_waits_for_who_holds_it() {
+        let mut command = shell("kill -INT $$; echo alive");
+        hold_interrupts(&mut command);
+        assert_eq!(command.output().unwrap().stdout, b"alive\n");
+        let mut child = shell("sleep 600").spawn().unwrap();
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_ends_with_the_thread_that_started_it() {
+        let start = || {
+            let mut command = shell("exec sleep 600");
+            end_with_us(&mut command);
+            command.spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
 }

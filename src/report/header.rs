@@ -152,7 +152,7 @@ fn counters(comparison: &Comparison) -> String {
         return "hardware counters: per operation, below".to_owned();
     }
     match sides.find_map(|side| side.counters_why_not.as_deref()) {
-        Some(why) => format!("hardware counters: none ({})", escape(why)),
+        Some(why) => format!("hardware counters: none: {}", escape(why)),
         None => "hardware counters: none on this machine".to_owned(),
     }
 }

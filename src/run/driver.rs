@@ -1,53 +1,26 @@
 //! The driver's process: started with the spec on its standard input, followed line by line, seen to its end.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
-use super::Progress;
-use super::spec::Spec;
+use super::ending::{Death, Ending, Event, judge};
+use super::spec::{Case, Spec};
+use super::{Progress, environment};
 use crate::cli::options::CompareOptions;
-use crate::error::{Error, Exit};
+use crate::comparison::Results;
+use crate::error::Error;
 use crate::interpreter::Interpreter;
+use crate::interrupt::Interrupt;
+use crate::platform;
 
-/// How the driver came to its end.
-pub enum Ending {
-    /// Everything was run.
-    Finished,
-    /// The user pressed Ctrl-C; what was measured until then is in the run file.
-    Interrupted,
-    /// It said what was wrong.
-    Failed(Error),
-    /// It said nothing: killed, or crashed.
-    Died(Error),
-}
-
-/// One line of the driver.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-enum Event {
-    Started {},
-    Case {
-        case: usize,
-        stage: String,
-        #[serde(default)]
-        block: f64,
-        #[serde(default)]
-        blocks: f64,
-    },
-    Error {
-        kind: String,
-        text: String,
-        #[serde(default)]
-        detail: String,
-    },
-    Interrupted {},
-    Finished {},
-}
+/// How often the process and the user are looked after, beside the driver's lines.
+const STEP: Duration = Duration::from_millis(50);
+/// How long the driver may take to end: once it has said its last word, or once the user asked it to. A statement may
+/// be deep in a C function by then, or be stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the driver to its end.
 ///
@@ -57,23 +30,33 @@ pub fn run(
     interpreter: &Interpreter,
     options: &CompareOptions,
     spec: &Spec,
+    interrupt: &Interrupt,
     progress: &mut dyn Progress,
 ) -> Result<Ending, Error> {
-    // Ctrl-C reaches the driver as well, which ends its recording; this process waits for that.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let registered =
-        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))
-            .map_err(internal)?;
-    let ending = start(interpreter, options).and_then(|mut child| {
-        let stdin = child.stdin.take().expect("asked for above");
-        let writer = send(stdin, serde_json::to_vec(spec).map_err(internal)?);
-        let outcome = follow(&mut child, spec, progress);
-        let status = child.wait().map_err(internal)?;
-        let _ = writer.join();
-        Ok(judge(outcome, status, interrupted.load(Ordering::SeqCst)))
-    });
-    signal_hook::low_level::unregister(registered);
-    ending
+    let text = serde_json::to_vec(spec).map_err(internal)?;
+    let mut child = start(interpreter, options)?;
+    send(child.stdin.take().expect("asked for above"), text);
+    let stdout = child.stdout.take().expect("asked for above");
+    let mut driver = Driver {
+        child,
+        events: listen(stdout),
+        spec,
+        place: None,
+    };
+    let last = driver.follow(interrupt, progress);
+    // Who was asked to end and did not, or has closed its output without a word, has had its time.
+    let patience = if last.is_some() || !interrupt.asked() {
+        PATIENCE
+    } else {
+        Duration::ZERO
+    };
+    let (status, by_us) = end(&mut driver.child, patience).map_err(internal)?;
+    let death = Death {
+        status,
+        by_us,
+        place: driver.place,
+    };
+    Ok(judge(last, &death, interrupt.asked()))
 }
 
 fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -82,13 +65,17 @@ fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, Error> {
     let mut command = Command::new(&interpreter.path);
+    // -P: a `random.py` in the current directory is not the standard library's.
     command
-        .args(["-m", "raptors_trace._driver"])
+        .args(["-P", "-m", "raptors_trace._driver"])
+        .env_remove(environment::LOG)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     if let Some(threads) = options.threads {
         command.env("RAPTORS_THREADS", threads.to_string());
     }
+    platform::end_with_us(&mut command);
+    platform::hold_interrupts(&mut command);
     command.spawn().map_err(|error| {
         Error::new(format!(
             "`{}` could not be started",
@@ -99,81 +86,120 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
 }
 
 /// Writes the spec from a thread of its own: a driver that dies early must not block or kill this process.
-fn send(mut stdin: ChildStdin, spec: Vec<u8>) -> thread::JoinHandle<()> {
+fn send(mut stdin: ChildStdin, spec: Vec<u8>) {
     thread::spawn(move || {
         let _ = stdin.write_all(&spec);
-    })
+    });
 }
 
-/// Reads events until the driver closes its output; the last error or interruption it told of.
-fn follow(child: &mut Child, spec: &Spec, progress: &mut dyn Progress) -> Option<Event> {
-    let mut last = None;
-    let stdout = child.stdout.take().expect("asked for above");
-    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        match serde_json::from_str(&line) {
-            Ok(Event::Case {
-                case,
-                stage,
-                block,
-                blocks,
-            }) => tell(spec, case, &stage, block / blocks.max(1.0), progress),
-            Ok(Event::Started {}) => {
-                progress.update(0.0, "importing NumPy and looking for its loops")
+/// Reads the driver's lines on a thread of their own, so that nothing else has to wait for them. The thread outlives
+/// the driver where a process that a statement left behind holds the pipe.
+fn listen(stdout: ChildStdout) -> Receiver<Event> {
+    let (tell, events) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // A line that makes no sense is no event.
+            if let Ok(event) = serde_json::from_str(&line)
+                && tell.send(event).is_err()
+            {
+                return;
             }
-            Ok(event) => last = Some(event),
-            Err(_) => {}
+        }
+    });
+    events
+}
+
+struct Driver<'a> {
+    child: Child,
+    events: Receiver<Event>,
+    spec: &'a Spec,
+    /// What it was last seen doing.
+    place: Option<String>,
+}
+
+impl Driver<'_> {
+    /// Follows the driver to its last word; nothing where it ended without one or, once the user asked it to end, took
+    /// too long for that.
+    fn follow(&mut self, interrupt: &Interrupt, progress: &mut dyn Progress) -> Option<Event> {
+        let mut ended = false;
+        let mut until: Option<Instant> = None;
+        loop {
+            match self.events.recv_timeout(STEP) {
+                Ok(Event::Started {}) => self.see(
+                    0.0,
+                    "importing NumPy and looking for its loops".into(),
+                    progress,
+                ),
+                Ok(Event::Case {
+                    case,
+                    stage,
+                    block,
+                    blocks,
+                }) => {
+                    self.see_case(case, &stage, block / blocks.max(1.0), progress);
+                }
+                Ok(last) => return Some(last),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                // All that it wrote has been read since, if it ended before the wait.
+                Err(RecvTimeoutError::Timeout) if ended => return None,
+                Err(RecvTimeoutError::Timeout) => ended = !self.runs(),
+            }
+            if !interrupt.asked() {
+                continue;
+            }
+            if until.is_none() && self.runs() {
+                platform::interrupt(&self.child);
+            }
+            if Instant::now() > *until.get_or_insert_with(|| Instant::now() + PATIENCE) {
+                return None;
+            }
         }
     }
-    last
-}
 
-fn tell(spec: &Spec, index: usize, stage: &str, part: f64, progress: &mut dyn Progress) {
-    let total: f64 = spec.cases.iter().map(|case| case.seconds).sum();
-    let Some(case) = spec.cases.get(index) else {
-        return;
-    };
-    let before: f64 = spec.cases[..index].iter().map(|case| case.seconds).sum();
-    let shape: Vec<String> = case.shape.iter().map(u64::to_string).collect();
-    let kept = match case.results {
-        crate::comparison::Results::Kept => ", results kept",
-        crate::comparison::Results::Dropped => "",
-    };
-    let text = format!(
-        "{} {}{kept}: {stage}",
-        case.name.as_str(),
-        shape.join(" × ")
-    );
-    progress.update((before + case.seconds * part) / total, &text);
-}
+    fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
 
-fn judge(last: Option<Event>, status: ExitStatus, interrupted: bool) -> Ending {
-    match last {
-        Some(Event::Finished {}) if status.success() => Ending::Finished,
-        Some(Event::Error { kind, text, detail }) => Ending::Failed(failure(&kind, text, detail)),
-        Some(Event::Interrupted {}) => Ending::Interrupted,
-        _ if interrupted => Ending::Interrupted,
-        _ => Ending::Died(
-            Error::new(format!(
-                "the driver ended before its work was done ({status})"
-            ))
-            .mend("run it again; what it wrote to standard error says more"),
-        ),
+    fn see(&mut self, fraction: f64, place: String, progress: &mut dyn Progress) {
+        progress.update(fraction, &place);
+        self.place = Some(place);
+    }
+
+    fn see_case(&mut self, index: usize, stage: &str, part: f64, progress: &mut dyn Progress) {
+        let cases = &self.spec.cases;
+        let Some(case) = cases.get(index) else {
+            return;
+        };
+        let seconds = |cases: &[Case]| cases.iter().map(|case| case.seconds).sum::<f64>();
+        let fraction = (seconds(&cases[..index]) + case.seconds * part) / seconds(cases);
+        self.see(fraction, format!("{}: {stage}", label(case)), progress);
     }
 }
 
-fn failure(kind: &str, text: String, detail: String) -> Error {
-    let error = Error::new(text);
-    let error = if detail.is_empty() {
-        error
-    } else {
-        error.detail(detail)
-    };
-    match kind {
-        "different" => {
-            error.mend("compare statements that compute the same, or give --allow-different")
+/// A case in a few words: `operation float32 512 × 512`.
+fn label(case: &Case) -> String {
+    let mut label = case.name.as_str().to_owned();
+    if !case.shape.is_empty() {
+        let shape: Vec<String> = case.shape.iter().map(u64::to_string).collect();
+        label = format!("{label} {} {}", case.dtype, shape.join(" × "));
+    }
+    if case.results == Results::Kept {
+        label.push_str(", results kept");
+    }
+    label
+}
+
+/// Waits for the end of the process, and kills it once that takes longer than `patience`; whether it was killed.
+fn end(child: &mut Child, patience: Duration) -> io::Result<(ExitStatus, bool)> {
+    let until = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, false));
         }
-        "unobservable" => error.exit(Exit::NothingObserved),
-        "recording" => error.mend("free space, or give another place with --save FILE or TMPDIR"),
-        _ => error,
+        if Instant::now() >= until {
+            child.kill()?;
+            return Ok((child.wait()?, true));
+        }
+        thread::sleep(Duration::from_millis(2));
     }
 }

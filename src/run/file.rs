@@ -1,66 +1,83 @@
 //! The run file's life: recorded under a temporary name, given its own when it is whole.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use raptors_recording::begins_as_run_file;
 use tempfile::TempDir;
 
 use crate::analysis;
 use crate::error::Error;
 
+/// Links that are followed to the file they stand for; the system itself follows as many.
+const MOST_LINKS: usize = 40;
+const ANOTHER: &str = "choose another --save FILE";
+
 /// A run file being recorded.
 pub struct RunFile {
     recording: PathBuf,
-    save: Option<PathBuf>,
+    save: Option<Save>,
     /// Holds the recording of a run that nobody saves; gone when dropped.
     directory: Option<TempDir>,
+}
+
+/// Where a recording is to be kept.
+struct Save {
+    /// As the user named it.
+    name: PathBuf,
+    /// The file itself, where that is a link.
+    file: PathBuf,
 }
 
 impl RunFile {
     /// Prepares `save`, or a place that is gone afterwards.
     ///
     /// # Errors
-    /// When the directory is not there or cannot be written to: said before anything is measured.
+    /// When the file could not be saved there: said before anything is measured.
     pub fn create(save: Option<&Path>) -> Result<Self, Error> {
-        let Some(save) = save else {
-            let directory = tempfile::Builder::new()
-                .prefix("raptors-trace-")
-                .tempdir()
-                .map_err(|error| {
-                    Error::new("there is no place for the recording")
-                        .caused_by(error)
-                        .mend("set TMPDIR to a directory that can be written to")
-                })?;
-            return Ok(Self {
-                recording: directory.path().join("run.rtrace"),
-                save: None,
-                directory: Some(directory),
-            });
-        };
-        let cannot = |why: String| {
-            Error::new(format!(
-                "the run cannot be saved as `{}`: {why}",
-                save.display()
-            ))
-            .mend("choose another --save FILE")
-        };
-        let name = save
-            .file_name()
-            .ok_or_else(|| cannot("that is not a file name".into()))?;
-        if save.is_dir() {
-            return Err(cannot("it is a directory".into()));
+        match save {
+            Some(name) => Self::beside(name),
+            None => Self::somewhere(),
         }
+    }
+
+    fn somewhere() -> Result<Self, Error> {
+        let directory = tempfile::Builder::new()
+            .prefix("raptors-trace-")
+            .tempdir()
+            .map_err(|error| {
+                Error::new("there is no place for the recording")
+                    .caused_by(error)
+                    .mend("set TMPDIR to a directory that can be written to")
+            })?;
+        Ok(Self {
+            recording: directory.path().join("run.rtrace"),
+            save: None,
+            directory: Some(directory),
+        })
+    }
+
+    fn beside(name: &Path) -> Result<Self, Error> {
+        let file = check_name(name)
+            .and_then(|()| follow_links(name).map_err(Refusal::from))
+            .and_then(|file| check_target(&file).map(|()| file))
+            .map_err(|refusal| refusal.of(name))?;
         let mut hidden = OsString::from(".");
-        hidden.push(name);
+        hidden.push(file.file_name().unwrap_or_default());
         hidden.push(format!(".partial-{}", std::process::id()));
-        let recording = save.with_file_name(hidden);
+        let recording = file.with_file_name(hidden);
         // Made and removed: whether it can be made is known now, not after a minute of measuring.
-        fs::File::create_new(&recording).map_err(|error| cannot(error.to_string()))?;
-        fs::remove_file(&recording).map_err(|error| cannot(error.to_string()))?;
+        File::create_new(&recording)
+            .and_then(|_| fs::remove_file(&recording))
+            .map_err(|error| Refusal::from(error).of(name))?;
+        let name = name.to_owned();
         Ok(Self {
             recording,
-            save: Some(save.to_owned()),
+            save: Some(Save { name, file }),
             directory: None,
         })
     }
@@ -70,28 +87,30 @@ impl RunFile {
         &self.recording
     }
 
-    /// Gives the recording its name, where it was asked to be saved.
+    /// Gives the recording its name, where it was asked to be saved; that name.
     ///
     /// # Errors
-    /// When it cannot be renamed.
-    pub fn keep(mut self) -> Result<(), Error> {
-        if let Some(save) = self.save.take() {
-            rename(&self.recording, &save)?;
-        }
-        Ok(())
+    /// When it cannot be renamed; nothing stays behind then.
+    pub fn keep(mut self) -> Result<Option<PathBuf>, Error> {
+        let Some(save) = &self.save else {
+            return Ok(None);
+        };
+        // Minutes have gone by: a pipe that has come since would be replaced.
+        check_target(&save.file)
+            .and_then(|()| fs::rename(&self.recording, &save.file).map_err(Refusal::from))
+            .map_err(|refusal| refusal.of(&save.name))?;
+        Ok(self.save.take().map(|save| save.name))
     }
 
     /// Keeps what a driver that died had recorded, if a comparison can be read from it; says where.
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub fn keep_what_is_whole(mut self) -> Result<Option<PathBuf>, Error> {
+    pub fn keep_what_is_whole(self) -> Result<Option<PathBuf>, Error> {
         if self.save.is_none() || analysis::read(&self.recording, false).is_err() {
             return Ok(None);
         }
-        let save = self.save.take().expect("looked at above");
-        rename(&self.recording, &save)?;
-        Ok(Some(save))
+        self.keep()
     }
 }
 
@@ -104,45 +123,203 @@ impl Drop for RunFile {
     }
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(|error| {
-        Error::new(format!("the run cannot be saved as `{}`", to.display())).caused_by(error)
-    })
+/// Why a run cannot be saved, and what mends it.
+struct Refusal {
+    why: String,
+    mend: &'static str,
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>, mend: &'static str) -> Self {
+        let why = why.into();
+        Self { why, mend }
+    }
+
+    fn of(self, name: &Path) -> Error {
+        let name = name.display();
+        Error::new(format!("the run cannot be saved as `{name}`: {}", self.why)).mend(self.mend)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        let mend = match error.kind() {
+            io::ErrorKind::NotFound => "make its directory first, or choose another --save FILE",
+            _ => ANOTHER,
+        };
+        Self::new(error.to_string(), mend)
+    }
+}
+
+fn check_name(name: &Path) -> Result<(), Refusal> {
+    if name.to_str().is_none() {
+        return Err(Refusal::new("its name is not UTF-8", ANOTHER));
+    }
+    let text = name.as_os_str().as_bytes();
+    if name.file_name().is_none() || text.ends_with(b"/") || text.ends_with(b"/.") {
+        return Err(Refusal::new("that is not the name of a file", ANOTHER));
+    }
+    Ok(())
+}
+
+/// The file that `name` stands for, there or not: renaming onto a link would replace the link.
+fn follow_links(name: &Path) -> io::Result<PathBuf> {
+    let mut file = name.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&file) {
+            // An absolute target takes the place of the whole path.
+            Ok(target) => file = file.parent().unwrap_or(Path::new("")).join(target),
+            // No link, or nothing there.
+            Err(_) => return Ok(file),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// Only what would be lost without regret may be replaced: nothing, an empty file, another run.
+fn check_target(file: &Path) -> Result<(), Refusal> {
+    let kind = match fs::symlink_metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?.file_type(),
+    };
+    if kind.is_dir() {
+        return Err(Refusal::new("it is a directory", ANOTHER));
+    }
+    if !kind.is_file() {
+        let what = if kind.is_fifo() {
+            "it is a pipe, and a run file is no stream"
+        } else if kind.is_socket() {
+            "it is a socket"
+        } else {
+            "it is a device"
+        };
+        return Err(Refusal::new(what, ANOTHER));
+    }
+    let mut beginning = Vec::new();
+    File::open(file)?.take(64).read_to_end(&mut beginning)?;
+    if beginning.is_empty() || begins_as_run_file(&beginning) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "there is a file of that name, and it is not a run file",
+        "choose another --save FILE, or delete it",
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
+    /// What a run file begins with is all that is looked at.
+    const RUN: &[u8] = b"\x89RTRACE\nand the rest";
+
+    fn refused(path: &Path) -> String {
+        match RunFile::create(Some(path)) {
+            Ok(_) => panic!("{} is taken", path.display()),
+            Err(error) => error.report(),
+        }
+    }
+
+    fn names(place: &Path) -> Vec<String> {
+        let entries = fs::read_dir(place).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Records `bytes` and keeps them as `path`.
+    fn saved(path: &Path, bytes: &[u8]) -> Result<Option<PathBuf>, Error> {
+        let run = RunFile::create(Some(path))?;
+        fs::write(run.recording(), bytes).unwrap();
+        run.keep()
+    }
+
+    fn make_pipe(path: &Path) {
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: the name is a live C string.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    }
+
     #[test]
-    fn a_directory_that_is_not_there_is_said_before_measuring() {
-        let error = RunFile::create(Some(Path::new("/no/such/place/x.rtrace")))
-            .err()
-            .unwrap();
-        assert!(
-            error.to_string().contains("/no/such/place/x.rtrace"),
-            "{error}"
-        );
-        assert!(RunFile::create(Some(Path::new("/"))).is_err());
+    fn a_place_that_cannot_be_is_said_before_measuring() {
+        let place = tempfile::tempdir().unwrap();
+        let told = refused(Path::new("/no/such/place/x.rtrace"));
+        assert!(told.contains("/no/such/place/x.rtrace"), "{told}");
+        assert!(told.contains("mend: make its directory first"), "{told}");
+        for name in ["/", "x/", "..", "x/."] {
+            refused(&place.path().join(name));
+        }
+        assert!(refused(place.path()).contains("it is a directory"));
+        assert!(names(place.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let [pipe, socket, link] = ["pipe", "socket", "link"].map(|name| place.path().join(name));
+        make_pipe(&pipe);
+        let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        symlink(&pipe, &link).unwrap();
+        assert!(refused(&pipe).contains("it is a pipe"));
+        assert!(refused(&socket).contains("it is a socket"));
+        assert!(refused(&link).contains("it is a pipe"));
+        // A device is refused by its kind, before anything is made beside it.
+        let told = check_target(Path::new("/dev/null")).err().unwrap().why;
+        assert_eq!(told, "it is a device");
+        assert_eq!(names(place.path()), ["link", "pipe", "socket"]);
+    }
+
+    #[test]
+    fn only_a_run_file_or_an_empty_one_is_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x.rtrace");
+        for (content, taken) in [(&b""[..], true), (RUN, true), (b"my thesis", false)] {
+            fs::write(&path, content).unwrap();
+            let kept = saved(&path, b"whole");
+            assert_eq!(kept.is_ok(), taken);
+            let left = if taken { b"whole" } else { content };
+            assert_eq!(fs::read(&path).unwrap(), left);
+        }
+        let told = refused(&path);
+        assert!(told.contains("it is not a run file"), "{told}");
+        assert!(told.contains("or delete it"), "{told}");
+        assert_eq!(names(place.path()), ["x.rtrace"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_its_file_is_written() {
+        let place = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (first, second) = (place.path().join("a"), place.path().join("b"));
+        symlink("b", &first).unwrap();
+        symlink(elsewhere.path().join("run"), &second).unwrap();
+        for _ in 0..2 {
+            assert_eq!(saved(&first, RUN).unwrap(), Some(first.clone()));
+        }
+        assert_eq!(fs::read(elsewhere.path().join("run")).unwrap(), RUN);
+        assert!(fs::read_link(&first).is_ok() && fs::read_link(&second).is_ok());
+        assert_eq!(names(place.path()), ["a", "b"]);
+        symlink("c", place.path().join("c")).unwrap();
+        refused(&place.path().join("c"));
     }
 
     #[test]
     fn a_recording_that_is_not_kept_leaves_nothing() {
         let place = tempfile::tempdir().unwrap();
-        let run = RunFile::create(Some(&place.path().join("x.rtrace"))).unwrap();
-        fs::write(run.recording(), b"half").unwrap();
-        drop(run);
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_kept_recording_has_its_name_and_only_that() {
-        let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x.rtrace");
         let run = RunFile::create(Some(&path)).unwrap();
+        fs::write(run.recording(), b"half").unwrap();
+        drop(run);
+        assert!(names(place.path()).is_empty());
+        // Nor does one that cannot be kept, as something has come in its way.
+        let run = RunFile::create(Some(&path)).unwrap();
         fs::write(run.recording(), b"whole").unwrap();
-        run.keep().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+        fs::create_dir(&path).unwrap();
+        assert!(run.keep().is_err());
+        assert_eq!(names(place.path()), ["x.rtrace"]);
     }
 }

@@ -1,6 +1,8 @@
 //! Runs a comparison: starts the driver, follows it, and reads what it recorded.
 
 mod driver;
+mod ending;
+mod environment;
 mod file;
 mod spec;
 
@@ -8,33 +10,49 @@ use crate::analysis;
 use crate::cli::options::CompareOptions;
 use crate::comparison::Comparison;
 use crate::error::Error;
-use crate::interpreter::{self, Interpreter, Surroundings};
+use crate::interpreter::{self, Interpreter, Surroundings, Waiting};
+use crate::interrupt::{self, Interrupt};
 use crate::machine;
-use driver::Ending;
+use ending::Ending;
 use file::RunFile;
 
 /// Where a run is told to be; the command draws it on a terminal.
 pub trait Progress {
     /// `fraction` of the whole run is done (0 to 1); `text` says what is being done, in a few words.
     fn update(&mut self, fraction: f64, text: &str);
+
+    /// Something the user should know while it lasts, in a sentence.
+    fn note(&mut self, text: &str);
+}
+
+/// A run that has something to show.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it found.
+    pub comparison: Comparison,
+    /// What went wrong all the same: it was interrupted, or could not be saved.
+    pub failure: Option<Error>,
 }
 
 /// Runs both sides and compares them.
 ///
 /// # Errors
-/// When the interpreter, the statements or the observers fail.
-pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Comparison, Error> {
-    let interpreter = interpreter(options)?;
+/// When the interpreter, the statements or the observers fail, and when it is interrupted before it has anything to show.
+pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let interrupt = Interrupt::watch();
+    environment::check(options)?;
     for shape in &options.shapes {
         for dtype in &options.dtypes {
             machine::check_fits(shape, *dtype)?;
         }
     }
     let run_file = RunFile::create(options.save.as_deref())?;
+    let interpreter = interpreter(options, &interrupt, progress)?;
     progress.update(0.0, "measuring this machine's memory limit");
     let machine = machine::describe(options.measure_limit, options.verbose)?;
+    interrupt.check()?;
     let spec = spec::Spec::new(options, run_file.recording(), machine);
-    let ending = driver::run(&interpreter, options, &spec, progress)?;
+    let ending = driver::run(&interpreter, options, &spec, &interrupt, progress)?;
     conclude(run_file, ending, progress)
 }
 
@@ -43,34 +61,59 @@ fn conclude(
     run_file: RunFile,
     ending: Ending,
     progress: &mut dyn Progress,
-) -> Result<Comparison, Error> {
+) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
     match ending {
         Ending::Finished => {
             let comparison = analysis::read(run_file.recording(), false)?;
-            run_file.keep()?;
-            Ok(comparison)
+            let failure = run_file.keep().err();
+            Ok(Outcome {
+                comparison,
+                failure,
+            })
         }
         Ending::Interrupted => {
-            let mut comparison = analysis::read(run_file.recording(), false).map_err(|error| {
-                Error::new("interrupted before anything was measured").caused_by(error)
-            })?;
+            let mut comparison =
+                analysis::read(run_file.recording(), false).map_err(|_| interrupt::too_early())?;
             comparison.cut_short();
-            run_file.keep()?;
-            Ok(comparison)
+            let failure = run_file.keep().map_or_else(
+                |error| error,
+                |path| kept(Error::new("interrupted"), path.as_deref()),
+            );
+            Ok(Outcome {
+                comparison,
+                failure: Some(failure),
+            })
         }
         Ending::Failed(error) => Err(error),
-        Ending::Died(error) => match run_file.keep_what_is_whole()? {
-            Some(path) => Err(error.mend(format!(
-                "what was measured until then is kept: raptors-trace show {}",
-                path.display()
-            ))),
-            None => Err(error),
-        },
+        Ending::Died(error) => {
+            let path = run_file.keep_what_is_whole()?;
+            Err(kept(error, path.as_deref()))
+        }
     }
 }
 
-fn interpreter(options: &CompareOptions) -> Result<Interpreter, Error> {
+/// The error with the place of what was measured until then, where that was kept.
+fn kept(error: Error, path: Option<&std::path::Path>) -> Error {
+    let Some(path) = path else {
+        return error;
+    };
+    error.mend(format!(
+        "what was measured until then is kept: raptors-trace show {}",
+        interpreter::quoted(path)
+    ))
+}
+
+fn interpreter(
+    options: &CompareOptions,
+    interrupt: &Interrupt,
+    progress: &mut dyn Progress,
+) -> Result<Interpreter, Error> {
     let host = options.host.python.clone();
-    interpreter::find(&Surroundings::collect(options.python.clone(), host))
+    let surroundings = Surroundings::collect(options.python.clone(), host);
+    let waiting = Waiting {
+        interrupted: &|| interrupt.asked(),
+        tell: &mut |text| progress.note(text),
+    };
+    interpreter::find(&surroundings, waiting)
 }

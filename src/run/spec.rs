@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::environment;
 use crate::cli::options::{CompareOptions, Dtype, Shape, Subject};
 use crate::comparison::{CaseName, Machine, Results};
 
@@ -65,6 +66,8 @@ pub struct Spec {
     pub command: Vec<String>,
     /// The machine, so that a run file can be shown elsewhere.
     pub machine: Machine,
+    /// What limits the trust in the figures and is known before the run.
+    pub warnings: Vec<String>,
 }
 
 impl Spec {
@@ -77,6 +80,7 @@ impl Spec {
             cases: cases(options),
             command: options.command.clone(),
             machine,
+            warnings: environment::warnings(),
         }
     }
 }
@@ -134,31 +138,25 @@ fn sizes(options: &CompareOptions) -> Vec<(String, Vec<u64>)> {
 const ARRAY: &str = "a = rng.random(shape, dtype=dtype)";
 const RAPTORS: &str = "a = rng.random(shape, dtype=dtype)\nr = kernel.from_numpy(a)";
 
-fn side(name: Option<&String>, otherwise: &str, setup: &str, statement: &str) -> Side {
+fn side(name: &str, setup: &str, statement: &str) -> Side {
     Side {
-        name: name.cloned().unwrap_or_else(|| otherwise.to_owned()),
+        name: name.to_owned(),
         setup: setup.to_owned(),
         statement: statement.to_owned(),
     }
 }
 
 fn pairs(subject: &Subject) -> Vec<Pair> {
-    let names = (subject.name_a.as_ref(), subject.name_b.as_ref());
-    let numpy = |statement: &str| side(names.0, "numpy", ARRAY, statement);
-    let raptors = |setup: &str, statement: &str| side(names.1, "raptors", setup, statement);
+    let names = subject.names();
+    let numpy = |statement: &str| side(names[0], ARRAY, statement);
+    let raptors = |setup: &str, statement: &str| side(names[1], setup, statement);
     if !subject.is_main_job() {
         let setup = subject.setup.as_deref().unwrap_or(RAPTORS);
         return vec![Pair {
             name: CaseName::Custom,
-            a: side(
-                names.0,
-                "A",
-                setup,
-                subject.a.as_deref().unwrap_or("a * 2.5"),
-            ),
+            a: side(names[0], setup, subject.a.as_deref().unwrap_or("a * 2.5")),
             b: side(
-                names.1,
-                "B",
+                names[1],
                 setup,
                 subject.b.as_deref().unwrap_or("r.scale(2.5)"),
             ),

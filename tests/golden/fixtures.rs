@@ -248,7 +248,7 @@ fn side(name: &str, statement: &str, ns: f64, parts: [f64; 7], call: Call) -> Si
         blas_calls_per_op: Some(0.0),
         dispatch_reason: None,
         counters: None,
-        counters_why_not: Some("perf_event_open: no hardware counters here".into()),
+        counters_why_not: Some("this machine offers none, as most virtual machines".into()),
         wall_ratio_observed_to_unobserved: Some(1.004),
     }
 }

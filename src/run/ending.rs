@@ -1,0 +1,203 @@
+//! What the driver says on its way, and what its end means.
+
+use std::process::ExitStatus;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Exit};
+
+/// How the driver came to its end.
+#[derive(Debug)]
+pub enum Ending {
+    /// Everything was run.
+    Finished,
+    /// The user asked it to end; what was measured until then is in the run file.
+    Interrupted,
+    /// It said what was wrong.
+    Failed(Error),
+    /// It said nothing: killed, or crashed.
+    Died(Error),
+}
+
+/// One line of the driver.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// It runs, and arms its observers.
+    Started {},
+    /// Where it is.
+    Case {
+        /// Index of the case.
+        case: usize,
+        /// What is done of it.
+        stage: String,
+        /// Blocks of timed rounds that are done.
+        #[serde(default)]
+        block: f64,
+        /// And how many there will be.
+        #[serde(default)]
+        blocks: f64,
+    },
+    /// It cannot go on.
+    Error {
+        /// A stable word.
+        kind: String,
+        /// The sentence.
+        text: String,
+        /// A traceback, or nothing.
+        #[serde(default)]
+        detail: String,
+        /// What mends it, where the driver knows; or nothing.
+        #[serde(default)]
+        mend: String,
+    },
+    /// It was interrupted and has ended its recording.
+    Interrupted {},
+    /// It has ended its recording, which is whole.
+    Finished {},
+}
+
+/// How the process of the driver ended, beside what it said.
+#[derive(Debug)]
+pub struct Death {
+    /// Its exit code or signal.
+    pub status: ExitStatus,
+    /// Whether it was killed by this command, which had waited long enough.
+    pub by_us: bool,
+    /// What it was last seen doing.
+    pub place: Option<String>,
+}
+
+/// What the last event and the end of the process mean together. `interrupted`: the command was asked to end.
+pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
+    match last {
+        // The run file is whole by then, whatever became of the process.
+        Some(Event::Finished {}) => Ending::Finished,
+        Some(Event::Error {
+            kind,
+            text,
+            detail,
+            mend,
+        }) => Ending::Failed(failure(&kind, text, detail, mend)),
+        Some(Event::Interrupted {}) => Ending::Interrupted,
+        _ if interrupted => Ending::Interrupted,
+        _ => Ending::Died(died(death)),
+    }
+}
+
+fn died(death: &Death) -> Error {
+    let seen = death.place.as_ref().map_or_else(
+        || "before it said anything".to_owned(),
+        |place| format!("last seen at `{place}`"),
+    );
+    if death.by_us {
+        let sentence =
+            format!("the driver closed its output and did not end, so it was ended; {seen}");
+        return Error::new(sentence)
+            .mend("look for code in the setup or a statement that closes files it did not open");
+    }
+    let status = death.status;
+    let error = Error::new(format!(
+        "the driver ended before its work was done ({status}); {seen}"
+    ));
+    match signal(status) {
+        Some(libc::SIGKILL) => error
+            .caused_by(Error::new("often the system ran out of memory"))
+            .mend("choose a smaller --size, or allow more memory"),
+        Some(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGABRT | libc::SIGFPE) => error
+            .mend("it crashed in native code: run the statement alone under a debugger; if something was written to standard error, it says more"),
+        _ => error.mend("if something was written to standard error, it says more"),
+    }
+}
+
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+fn failure(kind: &str, text: String, detail: String, mend: String) -> Error {
+    let mut error = Error::new(text);
+    if !detail.is_empty() {
+        error = error.detail(detail);
+    }
+    if !mend.is_empty() {
+        error = error.mend(mend);
+    }
+    match kind {
+        "different" => {
+            error.mend("compare statements that compute the same, or give --allow-different")
+        }
+        "memory" => error.mend("choose a smaller --size, or allow more memory"),
+        "unobservable" => error.exit(Exit::NothingObserved),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn death(status: i32, by_us: bool, place: Option<&str>) -> Death {
+        Death {
+            status: ExitStatus::from_raw(status),
+            by_us,
+            place: place.map(str::to_owned),
+        }
+    }
+
+    fn report(death: &Death) -> String {
+        match judge(None, death, false) {
+            Ending::Died(error) => error.report(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_death_says_where_and_what_is_likely() {
+        let told = report(&death(9, false, Some("custom: measuring")));
+        assert!(
+            told.contains("(signal: 9 (SIGKILL)); last seen at `custom: measuring`"),
+            "{told}"
+        );
+        assert!(
+            told.contains("because: often the system ran out of memory"),
+            "{told}"
+        );
+        let told = report(&death(11, false, None));
+        assert!(
+            told.contains("before it said anything") && !told.contains("memory"),
+            "{told}"
+        );
+        let told = report(&death(9, true, None));
+        assert!(
+            told.contains("closed its output") && !told.contains("memory"),
+            "{told}"
+        );
+        // 256: exit code 1.
+        assert!(report(&death(256, false, None)).contains("if something was written"));
+    }
+
+    #[test]
+    fn what_was_said_last_counts_more_than_how_the_process_ended() {
+        let killed = death(9, true, None);
+        assert!(matches!(
+            judge(Some(Event::Finished {}), &killed, true),
+            Ending::Finished
+        ));
+        assert!(matches!(judge(None, &killed, true), Ending::Interrupted));
+    }
+
+    #[test]
+    fn a_failure_has_one_mend() {
+        let line =
+            r#"{"event": "error", "kind": "recording", "text": "no room", "mend": "make room"}"#;
+        let event: Event = serde_json::from_str(line).unwrap();
+        match judge(Some(event), &death(0, false, None), false) {
+            Ending::Failed(error) => {
+                assert_eq!(error.report(), "error: no room\n  mend: make room\n");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
