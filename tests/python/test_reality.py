@@ -105,8 +105,9 @@ def probed() -> list[tuple[Path, str, int]]:
     return [(umath, name, at) for name, at in loops.items()] + [(library, name, at) for name, at in routines.items()]
 
 
-def program(points: list[tuple[Path, str, int]]) -> str:
-    return "".join(f'uprobe:{path}:{name} {{ @["{name}"] = count(); }}\n' for path, name, _ in points)
+def program(points: list[tuple[Path, str, int]], pid: int) -> str:
+    # The probe is in the file, so that other processes hit it too, whatever is said with -p.
+    return "".join(f'uprobe:{path}:{name} /pid == {pid}/ {{ @["{name}"] = count(); }}\n' for path, name, _ in points)
 
 
 def counted(text: str) -> Counter[str]:
@@ -122,7 +123,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Counter[str], Counte
     run = tmp_path_factory.mktemp("reality") / "run.rtrace"
     points = probed()
     with tracers.waiting([sys.executable, "-c", WORK, str(run)]) as waiting:
-        command = [tracer_path, "-p", str(waiting.pid), "-e", program(points)]
+        command = [tracer_path, "-p", str(waiting.pid), "-e", program(points, waiting.pid)]
         traced = counted_by(command, waiting, points)
     names = {name for _, name, _ in points}
     return +Counter({name: n for name, n in hooked(run).items() if name in names}), counted(traced)
