@@ -113,6 +113,7 @@ def test_a_signal_to_the_command_alone_ends_the_driver_and_shows_what_was_measur
         out, err = run.communicate(timeout=GUARD_SECONDS)
     assert run.returncode == 1, out + err
     assert "cut short" in out
+    assert "the recording was not finished" not in out, "the driver was killed instead of ending it"
     assert "error: interrupted\n" in err
     assert (out + err).count(str(save)) == 1
     assert "Traceback" not in err
@@ -120,6 +121,21 @@ def test_a_signal_to_the_command_alone_ends_the_driver_and_shows_what_was_measur
     assert save.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["marker", "run.rtrace", "temporary"]
     assert not list(place.iterdir())
+
+
+def test_a_second_interrupt_does_not_disturb_the_end() -> None:
+    twice = """
+import os, signal
+from raptors_trace import _driver
+signal.signal(signal.SIGINT, _driver.interrupt_once)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGINT)
+    print("ended in peace")
+"""
+    done = subprocess.run([sys.executable, "-c", twice], capture_output=True, text=True, check=False)
+    assert done.stdout == "ended in peace\n", done.stderr
 
 
 def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
@@ -136,9 +152,13 @@ def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
 
 
 def endless(marker: Path) -> tuple[str, ...]:
-    """Give a statement that makes a file of its process's id and then takes no interruption."""
-    stuck = "while True:\n    try:\n        while True: pass\n    except BaseException: pass"
-    return statements(f"import os, pathlib\npathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\n{stuck}")
+    """Give a statement that makes a file of its process's id and then takes no interruption, as a loop in C would."""
+    return statements(f"""
+import os, pathlib, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))
+while True: time.sleep(1)
+""")
 
 
 def test_a_statement_that_cannot_be_interrupted_is_killed(place: Path, tmp_path: Path) -> None:
