@@ -2,9 +2,12 @@
 pub mod analysis;
 pub mod cli;
 pub mod comparison;
+pub mod doctor;
 pub mod error;
+pub mod imports;
 pub mod interpreter;
 pub mod machine;
 mod platform;
 pub mod report;
 pub mod run;
+pub mod scripts;

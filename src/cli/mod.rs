@@ -3,7 +3,10 @@
 //! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
 mod args;
+mod doctor;
+mod imports;
 pub mod options;
+mod script;
 mod terminal;
 
 use std::ffi::OsString;
@@ -15,7 +18,7 @@ use crate::comparison::Comparison;
 use crate::error::{Error, Exit};
 use crate::report::{self, TextOptions};
 use crate::run;
-use options::{Job, OutputOptions, Source};
+use options::{Job, OutputOptions, Part, Source, Task};
 
 /// Set by whoever starts the command inside a Python: that interpreter's path.
 const HOST_VARIABLE: &str = "RAPTORS_TRACE_HOST_PYTHON";
@@ -58,27 +61,42 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 }
 
 fn execute(job: &Job) -> Result<(), Error> {
-    let comparison = match &job.source {
-        Source::File { path, lossy } => analysis::read(path, *lossy)?,
-        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(job.output.quiet))?,
-    };
-    print(&rendered(&comparison, &job.output)?)?;
-    judge(&comparison, matches!(job.source, Source::Run(_)))
+    match &job.task {
+        Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Imports(options) => imports::execute(options, &job.output),
+        Task::Script(options) => script::execute(options, &job.output),
+        Task::Doctor(options) => doctor::execute(options, &job.output),
+    }
 }
 
-fn rendered(comparison: &Comparison, output: &OutputOptions) -> Result<String, Error> {
+fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Error> {
+    let comparison = match source {
+        Source::File { path, lossy } => analysis::read(path, *lossy)?,
+        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
+    };
     if output.json {
-        let json = serde_json::to_string_pretty(comparison)
-            .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
-        return Ok(json + "\n");
+        print_json(&comparison)?;
+    } else {
+        print(&report::text(&comparison, &text_options(part, output)))?;
     }
-    let options = TextOptions {
+    judge(&comparison, matches!(source, Source::Run(_)))
+}
+
+/// How a text is to look on this terminal.
+fn text_options(part: Part, output: &OutputOptions) -> TextOptions {
+    TextOptions {
         width: terminal::width(),
         color: !output.no_color && terminal::color(),
         unicode: terminal::unicode(),
-        part: output.part,
-    };
-    Ok(report::text(comparison, &options))
+        part,
+    }
+}
+
+/// Prints a result as JSON.
+fn print_json(result: &impl serde::Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(result)
+        .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
+    print(&(json + "\n"))
 }
 
 /// Prints to standard output. A reader that went away has seen enough.
