@@ -177,8 +177,8 @@ fn formats(subject: &Subject) -> String {
 fn format(file: &File) -> String {
     match (file.format, file.architecture.as_str()) {
         (Format::MachO, "aarch64") => "Mach-O arm64".to_owned(),
-        (Format::MachO, other) => format!("Mach-O {other}"),
-        (Format::Elf, other) => format!("ELF {other}"),
+        (Format::MachO, other) => format!("Mach-O {}", escape(other)),
+        (Format::Elf, other) => format!("ELF {}", escape(other)),
     }
 }
 
@@ -321,17 +321,18 @@ fn short_routine(import: &Import) -> String {
 
 /// Names one after the other; what has no room in [`LINES_OF_NAMES`] is counted.
 fn few_lines(names: &[String], room: usize) -> Vec<String> {
-    let mut lines = lines_of(&names.join(" "), room);
-    if lines.len() <= LINES_OF_NAMES {
-        return lines;
+    let all = lines_of(&names.join(" "), room);
+    if all.len() <= LINES_OF_NAMES {
+        return all;
     }
-    lines.truncate(LINES_OF_NAMES);
-    let shown: usize = lines[..LINES_OF_NAMES - 1]
-        .iter()
-        .map(|line| line.split(' ').count())
-        .sum();
-    lines[LINES_OF_NAMES - 1] = format!("… and {} more (--all)", names.len() - shown);
-    lines
+    let first = |count: usize| {
+        let more = names.len() - count;
+        let text = format!("{} … and {more} more (--all)", names[..count].join(" "));
+        lines_of(text.trim_start(), room)
+    };
+    let fits = |count: &usize| first(*count).len() <= LINES_OF_NAMES;
+    let most = (1..names.len()).take_while(fits).last().unwrap_or(0);
+    first(most)
 }
 
 /// `22 CBLAS`, `4 BLAS, 31 LAPACK`.

@@ -25,7 +25,9 @@ impl Columns {
         let labels = labels
             .filter(|file| !file.imports.is_empty())
             .map(|file| stem(&file.path).len() + 2);
-        let label = labels.max().unwrap_or(0).clamp(13, (width / 3).max(13));
+        // `only here, LAPACK`, where there is room.
+        let least = if width < 80 { 13 } else { 17 };
+        let label = labels.max().unwrap_or(0).clamp(least, width / 3);
         let column = (width - label) / subjects.len();
         let column = column.checked_sub(GAP).filter(|n| *n >= NARROWEST_COLUMN)?;
         let widths = std::iter::once(label).chain(vec![column; subjects.len()]);

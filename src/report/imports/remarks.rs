@@ -92,11 +92,8 @@ fn first_of(names: &[String]) -> String {
 }
 
 fn looking_up(looking: &[&File], of: usize) -> String {
-    let names: BTreeSet<&str> = looking
-        .iter()
-        .flat_map(|file| &file.looks_up)
-        .map(String::as_str)
-        .collect();
+    let names = looking.iter().flat_map(|file| &file.looks_up);
+    let names: BTreeSet<String> = names.map(|name| escape(name)).collect();
     let names = names.into_iter().collect::<Vec<_>>().join(" and ");
     match (looking, of) {
         ([], 1) => "It imports neither dlsym nor dlopen.".to_owned(),
