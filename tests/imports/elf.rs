@@ -183,6 +183,15 @@ fn links_to_a_file_do_not_make_it_two_and_links_to_directories_are_left_alone() 
     }
     std::os::unix::fs::symlink("libone.so.1", inside.join("libone.so")).unwrap();
     std::os::unix::fs::symlink("..", inside.join("round")).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    gcc(
+        outside.path(),
+        "libother.so",
+        "void cblas_dgemm(void) {}",
+        &[],
+    )
+    .expect("gcc was there");
+    std::os::unix::fs::symlink(outside.path(), inside.join("outside")).unwrap();
     std::os::unix::fs::symlink("nowhere", inside.join("broken.so")).unwrap();
     assert_eq!(read_one(dir.path()).files.len(), 1);
 }
