@@ -142,8 +142,6 @@ struct Scope<'a> {
     read: Vec<usize>,
     /// Those that were not and may provide routines.
     unread: Vec<&'a str>,
-    /// Whether one of either is a math library.
-    math: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -152,7 +150,6 @@ impl<'a> Scope<'a> {
         let mut scope = Self {
             read: Vec::new(),
             unread: Vec::new(),
-            math: false,
         };
         let mut seen: HashSet<&str> = HashSet::new();
         let mut queue = VecDeque::from([start]);
@@ -172,11 +169,6 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        let by_name = scope
-            .unread
-            .iter()
-            .any(|name| classify::is_math_library(name));
-        scope.math = by_name || scope.read.iter().any(|at| is_math(&nodes[*at]));
         scope
     }
 }
@@ -252,45 +244,36 @@ fn process() -> Provider {
 
 /// The first needed library that defines it, else those that may.
 fn needed(symbol: &str, nodes: &[Node], scope: &Scope) -> Provider {
-    let found = scope.read.iter().map(|at| &nodes[*at]);
-    if let Some(library) = found.clone().find(|node| node.exports.contains(symbol)) {
-        let name = library
-            .image
-            .identity
-            .as_deref()
-            .unwrap_or(base(library.path));
-        return Provider {
-            libraries: vec![name.to_owned()],
-            file: Some(library.path.to_owned()),
-            binding: Binding::Defined,
-            origin: if is_math(library) {
-                Origin::Math
-            } else {
-                Origin::Unknown
-            },
-        };
+    let mut read = scope.read.iter().map(|at| &nodes[*at]);
+    let Some(library) = read.find(|node| node.exports.contains(symbol)) else {
+        return guessed(scope);
+    };
+    let identity = library.image.identity.as_deref();
+    let math = is_math(library);
+    Provider {
+        libraries: vec![identity.unwrap_or(base(library.path)).to_owned()],
+        file: Some(library.path.to_owned()),
+        binding: Binding::Defined,
+        origin: if math { Origin::Math } else { Origin::Unknown },
     }
-    let named: Vec<&str> = scope
-        .unread
-        .iter()
-        .copied()
+}
+
+/// The needed libraries that were not read: those named like math libraries, else any.
+fn guessed(scope: &Scope) -> Provider {
+    let unread = scope.unread.iter().copied();
+    let named: Vec<&str> = unread
         .filter(|name| classify::is_math_library(name))
         .collect();
-    let (libraries, binding) = match (named.is_empty(), scope.unread.is_empty()) {
-        (false, _) => (named, Binding::ByName),
-        (true, false) => (scope.unread.clone(), Binding::OneOf),
+    let (libraries, binding, origin) = match (named.is_empty(), scope.unread.is_empty()) {
+        (false, _) => (named, Binding::ByName, Origin::MayBeMath),
+        (true, false) => (scope.unread.clone(), Binding::OneOf, Origin::Unknown),
         (true, true) => return process(),
     };
-    let may_be = binding == Binding::ByName && scope.math;
     Provider {
         libraries: libraries.into_iter().map(str::to_owned).collect(),
         file: None,
         binding,
-        origin: if may_be {
-            Origin::MayBeMath
-        } else {
-            Origin::Unknown
-        },
+        origin,
     }
 }
 

@@ -32,24 +32,34 @@ where
     while let Some(command) = commands.next()? {
         read_library(&mut image, command, endian)?;
         if let Some(table) = command.symtab()? {
-            let symbols = table.symbols::<M, R>(endian, data)?;
-            // The string table is read whole: name by name would be a system call each.
-            let bytes = data
-                .read_bytes_at(
-                    table.stroff.get(endian).into(),
-                    table.strsize.get(endian).into(),
-                )
-                .map_err(|()| {
-                    Unreadable("it is damaged or cut off: its names lie outside".into())
-                })?;
-            let strings = StringTable::new(bytes, 0, bytes.len() as u64);
-            for symbol in symbols.iter() {
-                let name = symbol.name(endian, strings)?;
+            for (symbol, name) in named::<M, R>(table, endian, data)? {
                 read_symbol(&mut image, symbol, name, endian, two_level);
             }
         }
     }
     Ok(image)
+}
+
+/// The symbols with their names. The string table is read whole: name by name would be a system call each.
+fn named<'data, M, R>(
+    table: &macho::SymtabCommand<Endianness>,
+    endian: Endianness,
+    data: R,
+) -> Result<Vec<(&'data M::Nlist, &'data [u8])>, Unreadable>
+where
+    M: MachHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let symbols = table.symbols::<M, R>(endian, data)?;
+    let (start, size) = (table.stroff.get(endian), table.strsize.get(endian));
+    let bytes = data
+        .read_bytes_at(start.into(), size.into())
+        .map_err(|()| Unreadable("it is damaged or cut off: its names lie outside".into()))?;
+    let strings = StringTable::new(bytes, 0, bytes.len() as u64);
+    symbols
+        .iter()
+        .map(|symbol| Ok((symbol, symbol.name(endian, strings)?)))
+        .collect()
 }
 
 fn kind(of: FileType) -> Result<FileKind, Unreadable> {

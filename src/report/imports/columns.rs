@@ -8,7 +8,7 @@ use crate::report::escape;
 use crate::report::layout::{Cell, GAP, Page, Tone, lines_of};
 
 /// A narrower column holds no name of a library; then subjects stand one below the other.
-const NARROWEST_COLUMN: usize = 20;
+const NARROWEST_COLUMN: usize = 18;
 
 /// How wide the columns of subjects side by side are.
 pub struct Columns {
@@ -27,7 +27,10 @@ impl Columns {
             .map(|file| stem(&file.path).len() + 2);
         // `only here, LAPACK`, where there is room.
         let least = if width < 80 { 13 } else { 17 };
-        let label = labels.max().unwrap_or(0).clamp(least, width / 3);
+        let label = labels
+            .max()
+            .unwrap_or(0)
+            .clamp(least, (width / 3).max(least));
         let column = (width - label) / subjects.len();
         let column = column.checked_sub(GAP).filter(|n| *n >= NARROWEST_COLUMN)?;
         let widths = std::iter::once(label).chain(vec![column; subjects.len()]);
