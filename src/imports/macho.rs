@@ -40,12 +40,15 @@ where
     Ok(image)
 }
 
+/// A symbol and its name.
+type Named<'data, M> = (&'data <M as MachHeader>::Nlist, &'data [u8]);
+
 /// The symbols with their names. The string table is read whole: name by name would be a system call each.
 fn named<'data, M, R>(
     table: &macho::SymtabCommand<Endianness>,
     endian: Endianness,
     data: R,
-) -> Result<Vec<(&'data M::Nlist, &'data [u8])>, Unreadable>
+) -> Result<Vec<Named<'data, M>>, Unreadable>
 where
     M: MachHeader<Endian = Endianness>,
     R: ReadRef<'data>,

@@ -193,7 +193,7 @@ fn families(subjects: &[Subject]) -> impl Iterator<Item = Family> {
     Family::ALL.into_iter().filter(occurs)
 }
 
-/// `CBLAS  22  Accelerate, 64-bit integers`.
+/// `CBLAS  22  Accelerate with 64-bit integers`.
 fn count_row(page: &mut Page, indent: &str, family: Family, count: u64, from: &str) {
     let tone = if count == 0 { Tone::Faint } else { Tone::Plain };
     let title = format!("{indent}{:<10}  {count:>5}", family.title());
@@ -217,7 +217,7 @@ fn lines_or_empty(text: &str, room: usize) -> Vec<String> {
     }
 }
 
-/// Where the imports of a family come from: `Accelerate, 64-bit integers`.
+/// Where the imports of a family come from: `Accelerate with 64-bit integers`.
 fn providers<'a>(imports: impl Iterator<Item = &'a Import>, family: Family) -> String {
     let mut seen: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
     for import in imports.filter(|import| import.family == family) {
@@ -231,7 +231,7 @@ fn providers<'a>(imports: impl Iterator<Item = &'a Import>, family: Family) -> S
             0 => from,
             _ => {
                 let bits: Vec<String> = bits.iter().map(u32::to_string).collect();
-                format!("{from}, {}-bit integers", bits.join("- and "))
+                format!("{from} with {}-bit integers", bits.join("- and "))
             }
         })
         .collect();

@@ -236,7 +236,7 @@ fn all_lists_what_the_short_table_shortens() {
     let here = Path::new(".");
     let short = prints(&run(here, &[mac]));
     assert!(
-        short.contains("  CBLAS          22  Accelerate, 64-bit integers\n"),
+        short.contains("  CBLAS          22  Accelerate with 64-bit integers\n"),
         "{short}"
     );
     assert!(
