@@ -1,9 +1,14 @@
 //! Linux: `/proc`, `/sys`, the scheduler's affinity and the control group.
 
+pub mod load;
+pub mod tracing;
+
 use std::fs;
 use std::path::Path;
 
-use super::Caches;
+use super::{Caches, System};
+
+pub const SYSTEM: System = System::Linux;
 
 /// Below the home directory, by the XDG convention.
 pub const HOME_CACHE: &str = ".cache";
