@@ -1,0 +1,194 @@
+//! The parts of a script's manual that differ: how it is started, what it arms, what it leaves out.
+
+use super::target::{Filled, LeftOut};
+use super::text::{comment, shell};
+use super::watch::{Request, patterns};
+use super::{Script, Tool};
+
+/// Columns of a comment.
+const WIDTH: usize = 116;
+
+/// Text as lines of a comment, `indent` spaces in.
+pub fn lines(text: &str, indent: usize) -> String {
+    let start = format!(" *{}", " ".repeat(indent));
+    let mut out: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match out.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => out.push(format!("{start}{word}")),
+        }
+    }
+    out.join("\n")
+}
+
+/// The commands that start a script, first of all.
+pub fn usage(script: Script, tool: Tool, request: &Request) -> String {
+    let name = script.file_name(tool);
+    let text = match (tool, request.filled()) {
+        (Tool::Dtrace, None) => format!(
+            " *   sudo dtrace -s dtrace/{name} -p PID      a running process; Ctrl-C ends it\n \
+             *   sudo dtrace -s dtrace/{name} -c 'CMD'    a command, for what it is linked to"
+        ),
+        (Tool::Dtrace, Some(filled)) => {
+            let pids = match filled.processes.as_slice() {
+                [] => "-p PID".to_owned(),
+                pids => pids.iter().map(|pid| format!("-p {pid}")).collect::<Vec<_>>().join(" "),
+            };
+            format!(" *   sudo dtrace -s {name} {pids}      with {name} the file you saved this in; Ctrl-C ends it")
+        }
+        (Tool::Bpftrace, None) => generic_bpftrace(script, &name),
+        (Tool::Bpftrace, Some(filled)) => filled_bpftrace(filled, &name, request),
+    };
+    match request.filled() {
+        Some(filled) => format!("{text}\n{}", again(script, tool, filled)),
+        None => text,
+    }
+}
+
+fn generic_bpftrace(script: Script, name: &str) -> String {
+    let files = match script {
+        Script::ProfileStacks => "",
+        Script::ScalePhases | Script::Alloc => " EXTENSION",
+        Script::PageFaults => " EXTENSION UMATH",
+        Script::TraceAccelerateCalls | Script::CompareCallPatterns => " EXTENSION UMATH BLAS",
+    };
+    let mut text = format!(" *   sudo bpftrace -p PID dtrace/{name} PID{files}");
+    if script == Script::CompareCallPatterns {
+        text += &format!("\n *   sudo bpftrace dtrace/{name} PID_A{files} PID_B      two processes, one side each");
+    }
+    text += "\n *\n";
+    if files.is_empty() {
+        return text + &lines("PID twice: bpftrace 0.17 ends with the process of -p, but does not keep to it. 0 is every process.", 1);
+    }
+    let told = "EXTENSION is Raptors' extension module, UMATH NumPy's _multiarray_umath, BLAS the library it calls: the paths \
+        are in /proc/PID/maps (grep -E 'raptors|umath|blas'). For a file that the process lacks give any other one of it. \
+        PID twice: bpftrace 0.17 ends with the process of -p, but does not keep to it. PID 0 is every process.";
+    let filled = format!(
+        "`raptors-trace script {name} --pid PID` prints this script with the paths filled in, and then it also sees the \
+         loops of a stripped NumPy, by the offsets in its live ufunc tables."
+    );
+    text + &lines(told, 1) + "\n" + &lines(&filled, 1)
+}
+
+fn filled_bpftrace(filled: &Filled, name: &str, request: &Request) -> String {
+    let option = if super::watch::needs_unsafe(request) { "--unsafe " } else { "" };
+    let with = match filled.processes.as_slice() {
+        [pid] => format!("-p {pid} "),
+        _ => String::new(),
+    };
+    let mut text = format!(" *   sudo bpftrace {option}{with}{name}      with {name} the file you saved this in; Ctrl-C ends it");
+    if filled.processes.is_empty() {
+        text += "\n *\n * It watches every process that uses these files; start it before or after them.";
+    }
+    if !option.is_empty() {
+        text += "\n *\n";
+        text += &lines(
+            "--unsafe: some loops have no symbol in a stripped file, so bpftrace cannot check where they begin. Their places were \
+             read from NumPy's live tables.",
+            1,
+        );
+    }
+    text
+}
+
+/// The routines that are asked for, by their patterns.
+pub fn armed_patterns(request: &Request) -> String {
+    let all: Vec<_> = request.routines.iter().collect();
+    let names: Vec<String> = patterns(&all).into_iter().map(|(name, _)| name).collect();
+    lines(&names.join(" "), 3)
+}
+
+/// The libraries they are looked for in.
+pub fn armed_libraries(request: &Request) -> String {
+    match request.filled() {
+        None => lines(
+            "macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new \
+             LAPACK ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*, with \
+             and without the suffix 64_.",
+            3,
+        ),
+        Some(filled) => files(filled),
+    }
+}
+
+/// What bpftrace scripts arm: files with the number of places in each.
+pub fn armed_files(request: &Request, script: Script) -> String {
+    let Some(filled) = request.filled() else {
+        let text = match script {
+            Script::ProfileStacks => "A sample of every running thread of the process, 199 a second on each processor.",
+            Script::ScalePhases => "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it.",
+            Script::Alloc => {
+                "malloc, calloc, realloc, aligned_alloc and posix_memalign of the C library for blocks of 64 KiB and more, the \
+                 system calls mmap, munmap and madvise, and the probes of the Raptors kernel in EXTENSION."
+            }
+            Script::PageFaults => {
+                "Page faults of the process, the probes of the Raptors kernel in EXTENSION, and in UMATH the usual float32 and \
+                 float64 loops of NumPy by their symbols."
+            }
+            Script::TraceAccelerateCalls | Script::CompareCallPatterns => {
+                "In BLAS the routines below under all spellings, those that it has; in UMATH the usual float32 and float64 loops of \
+                 NumPy by their symbols (wheels have them, distributions' builds do not); in EXTENSION the probes of the Raptors \
+                 kernel."
+            }
+        };
+        let mut told = lines(text, 1);
+        if matches!(script, Script::TraceAccelerateCalls | Script::CompareCallPatterns) {
+            told = format!("{told}\n{}", armed_patterns(request));
+        }
+        return told;
+    };
+    match script {
+        Script::ProfileStacks => lines("A sample of every running thread, 199 a second on each processor.", 1),
+        _ => files(filled),
+    }
+}
+
+fn files(filled: &Filled) -> String {
+    let mut told = Vec::new();
+    for library in &filled.libraries {
+        let names: Vec<&str> = library.routines.iter().map(|exported| exported.symbol.as_str()).collect();
+        told.push(lines(&comment(&format!("{}:", library.path.display())), 3));
+        told.push(lines(&comment(&names.join(" ")), 5));
+    }
+    let mut loops: Vec<(&std::path::Path, usize)> = Vec::new();
+    for point in &filled.loops {
+        match loops.iter_mut().find(|(path, _)| *path == point.path) {
+            Some((_, count)) => *count += 1,
+            None => loops.push((&point.path, 1)),
+        }
+    }
+    for (path, count) in loops {
+        told.push(lines(&comment(&format!("{}: those asked for of its {count} loops", path.display())), 3));
+    }
+    for path in &filled.extensions {
+        told.push(lines(&comment(&format!("{}: the probes of Raptors", path.display())), 3));
+    }
+    if told.is_empty() {
+        told.push(lines("nothing in files of this process", 3));
+    }
+    told.join("\n")
+}
+
+/// A section for what is left out; empty where nothing is.
+pub fn left_out(list: &[LeftOut]) -> String {
+    if list.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(" *\n * LEFT OUT\n");
+    for left in list {
+        text += &lines(&comment(&format!("{}: {}.", left.what, left.why)), 3);
+        text.push('\n');
+    }
+    text
+}
+
+/// How the same script is printed again.
+fn again(script: Script, tool: Tool, filled: &Filled) -> String {
+    let pids: String = filled.processes.iter().map(|pid| format!(" --pid {pid}")).collect();
+    let python = filled.python.as_deref().map(|path| format!(" --python {}", shell(path)));
+    let command = format!("raptors-trace script {}{pids}{}", script.file_name(tool), python.unwrap_or_default());
+    format!(" *\n * Printed by: {command}")
+}

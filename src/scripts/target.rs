@@ -1,0 +1,94 @@
+//! What a script is made for: any process, or one interpreter with its libraries.
+
+use std::path::PathBuf;
+
+use raptors_routines::{Routine, Width};
+
+/// What a script is made for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Any process: the scripts that are committed.
+    Generic,
+    /// One interpreter or running process, with the real paths and names.
+    Filled(Box<Filled>),
+}
+
+/// What was found of an interpreter or a running process.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// The processes to watch, one or two; none: every process that uses these files.
+    pub processes: Vec<u32>,
+    /// The interpreter that was asked, where it was not a process.
+    pub python: Option<PathBuf>,
+    /// The libraries with routines of the catalogue.
+    pub libraries: Vec<Library>,
+    /// NumPy's inner loops.
+    pub loops: Vec<LoopPoint>,
+    /// The files with the probes of the provider `raptors`.
+    pub extensions: Vec<PathBuf>,
+    /// The C library, for its allocator.
+    pub libc: Option<PathBuf>,
+    /// What could not be armed, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that a script does not watch.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    /// What: a path, or a loop.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A library with routines of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its routines that a script may watch.
+    pub routines: Vec<Exported>,
+    /// Its addresses differ from its file offsets, which DTrace for Linux confuses.
+    pub shifted: bool,
+}
+
+/// A routine as one library exports it.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The library's symbol.
+    pub symbol: String,
+    /// What it is.
+    pub routine: &'static Routine,
+    /// How wide its integers are.
+    pub width: Width,
+}
+
+/// One inner loop of a ufunc: where its code is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopPoint {
+    /// The ufunc's name, `multiply`.
+    pub ufunc: String,
+    /// The types it takes and gives, `ff->f`.
+    pub types: String,
+    /// How many arrays it is handed: inputs and outputs.
+    pub operands: usize,
+    /// How many dimensions beside the outer one it is handed: 3 for `matmul`, 0 for an elementwise one.
+    pub core_dimensions: usize,
+    /// The file with its code.
+    pub path: PathBuf,
+    /// The code's offset in the file.
+    pub offset: u64,
+    /// The code's address in the file's own numbering.
+    pub address: u64,
+    /// The symbol that names it, where the file is not stripped of it.
+    pub symbol: Option<String>,
+    /// The file's addresses differ from its offsets.
+    pub shifted: bool,
+}
+
+impl LoopPoint {
+    /// As the tables write it: `np.multiply[ff->f]`.
+    pub fn name(&self) -> String {
+        format!("np.{}[{}]", self.ufunc, self.types)
+    }
+}
