@@ -160,7 +160,10 @@ pub fn make(options: &Options) -> Result<Made, Error> {
         [] => default_routines(),
         names => named_routines(names)?,
     };
-    let target = if options.generic {
+    let tool = options.name.tool.unwrap_or(default_tool());
+    // The patterns of a D script name the libraries of every process on macOS, where they lie in one shared cache.
+    let everywhere = tool == Tool::Dtrace && std::env::consts::OS == "macos";
+    let target = if options.generic || everywhere {
         Target::Generic
     } else if options.processes.is_empty() {
         let python = python(options)?;
@@ -173,7 +176,6 @@ pub fn make(options: &Options) -> Result<Made, Error> {
         routines,
         ufuncs: options.ufuncs.clone(),
     };
-    let tool = options.name.tool.unwrap_or(default_tool());
     something_to_watch(options.name.script, &request)?;
     Ok(generate(options.name.script, tool, &request))
 }
@@ -196,7 +198,9 @@ pub fn committed() -> Vec<(String, String)> {
         ufuncs: Vec::new(),
     };
     let tools = [Tool::Dtrace, Tool::Bpftrace];
-    let all = Script::ALL.into_iter().flat_map(|script| tools.map(|tool| (script, tool)));
+    let all = Script::ALL
+        .into_iter()
+        .flat_map(|script| tools.map(|tool| (script, tool)));
     all.map(|(script, tool)| generate(script, tool, &request))
         .map(|made| (made.name, made.text))
         .collect()
@@ -222,13 +226,14 @@ fn something_to_watch(script: Script, request: &Request) -> Result<(), Error> {
     let Some(filled) = request.filled() else {
         return Ok(());
     };
-    let mach_o = std::env::consts::OS == "macos";
     let wants_raptors = script == Script::ScalePhases && filled.extensions.is_empty();
-    let wants_calls = matches!(script, Script::TraceAccelerateCalls | Script::CompareCallPatterns)
-        && filled.libraries.is_empty()
+    let wants_calls = matches!(
+        script,
+        Script::TraceAccelerateCalls | Script::CompareCallPatterns
+    ) && filled.libraries.is_empty()
         && filled.loops.is_empty()
         && filled.extensions.is_empty();
-    if mach_o || !(wants_raptors || wants_calls) {
+    if !(wants_raptors || wants_calls) {
         return Ok(());
     }
     let what = if wants_raptors {

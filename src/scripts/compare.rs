@@ -5,7 +5,7 @@
 use super::target::LeftOut;
 use super::text::literal;
 use super::watch::{self, Request};
-use super::write::{begin, extensions, filter_of};
+use super::write::{asked_for, begin, extensions, filter_of};
 use super::{Script, bt, d, manual, probes};
 
 type Values = Vec<(&'static str, String)>;
@@ -24,7 +24,10 @@ fn sides(request: &Request, generic_pair: bool) -> [(&'static str, String); 3] {
         scale-return and in the pieces its threads run; the left one is all else in the process, NumPy above all.";
     match pair(request) {
         Some((a, b)) => [
-            ("SIDES", format!("The left column is process {a}, the right one process {b}.")),
+            (
+                "SIDES",
+                format!("The left column is process {a}, the right one process {b}."),
+            ),
             ("A", format!("pid {a}")),
             ("B", format!("pid {b}")),
         ],
@@ -33,7 +36,11 @@ fn sides(request: &Request, generic_pair: bool) -> [(&'static str, String); 3] {
             let told = format!("{one}{}", if generic_pair { also } else { "" });
             let told = manual::lines(&told, 1);
             let told = told.strip_prefix(" * ").unwrap_or(&told).to_owned();
-            [("SIDES", told), ("A", "NumPy".into()), ("B", "Raptors".into())]
+            [
+                ("SIDES", told),
+                ("A", "NumPy".into()),
+                ("B", "Raptors".into()),
+            ]
         }
     }
 }
@@ -64,10 +71,18 @@ pub fn dtrace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values
         }
         clauses += &d::shape_clauses(&armed, "", &counted);
         for armed in &loops {
-            let key = format!("probefunc,\n\t    {}", d::loop_values(armed).join(",\n\t    "));
-            clauses += &format!("{}\n{{\n\t{}\n}}\n\n", d::probes(armed.places.iter(), "entry"), counted(&key));
+            let key = format!(
+                "probefunc,\n\t    {}",
+                d::loop_values(armed).join(",\n\t    ")
+            );
+            clauses += &format!(
+                "{}\n{{\n\t{}\n}}\n\n",
+                d::probes(armed.places.iter(), "entry"),
+                counted(&key)
+            );
         }
-        let template = include_str!("templates/compare_raptors.d").replace("@SIDE@", &side_in_scale(request));
+        let template =
+            include_str!("templates/compare_raptors.d").replace("@SIDE@", &side_in_scale(request));
         raptors += &probes::fill_d(&template, process);
     }
     let begin = match pair(request) {
@@ -75,14 +90,17 @@ pub fn dtrace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values
         None => "Process %d: routines, loops and the probes of Raptors are armed, as far as it has loaded them.\\n".into(),
     };
     let mut values: Values = vec![
-        ("ROUTINES", request.routines.len().to_string()),
-        ("ARMED", manual::armed_patterns(request)),
+        ("ROUTINES", asked_for(request)),
+        ("ARMED", manual::armed_d(request)),
         ("BEGIN", begin),
         ("CLAUSES", clauses),
         ("RAPTORS", raptors),
     ];
     values.extend(sides(request, false));
-    (include_str!("templates/compare_call_patterns.d").to_owned(), values)
+    (
+        include_str!("templates/compare_call_patterns.d").to_owned(),
+        values,
+    )
 }
 
 /// The side of a scale: with one process it is Raptors'.
@@ -101,10 +119,18 @@ pub fn bpftrace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Valu
             "($5 != 0 && pid == $5) || ($5 == 0 && @in_raptors[tid] > 0)".to_owned(),
             "$5 == 0 || pid == $5".to_owned(),
         ),
-        (Some(_), Some((a, b))) => (format!("pid == {a} || pid == {b}"), format!("pid == {b}"), format!("pid == {b}")),
+        (Some(_), Some((a, b))) => (
+            format!("pid == {a} || pid == {b}"),
+            format!("pid == {b}"),
+            format!("pid == {b}"),
+        ),
         (Some(filled), None) => {
             let condition = filled.processes.first().map(|pid| format!("pid == {pid}"));
-            (condition.unwrap_or_default(), "@in_raptors[tid] > 0".to_owned(), "1 == 1".to_owned())
+            (
+                condition.unwrap_or_default(),
+                "@in_raptors[tid] > 0".to_owned(),
+                "1 == 1".to_owned(),
+            )
         }
     };
     let filter = filter_of(&condition).alone;
@@ -117,13 +143,29 @@ pub fn bpftrace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Valu
     let mut clauses = String::new();
     for armed in &routines {
         let row = table.row(armed.label);
-        clauses += &clause(&bt::probes(armed.places.iter(), "uprobe"), &filter, &side, row, &bt::shape_key(armed));
+        clauses += &clause(
+            &bt::probes(armed.places.iter(), "uprobe"),
+            &filter,
+            &side,
+            row,
+            &bt::shape_key(armed),
+        );
     }
     for armed in &loops {
         let [n, steps @ ..] = bt::loop_values(armed);
-        let key = format!("{}, {n}, 0, 0, {}, 0", bt::label(&armed.label), steps.join(", "));
+        let key = format!(
+            "{}, {n}, 0, 0, {}, 0",
+            bt::label(&armed.label),
+            steps.join(", ")
+        );
         let row = table.row(&armed.label);
-        clauses += &clause(&bt::probes(armed.places.iter(), "uprobe"), &filter, &side, row, &key);
+        clauses += &clause(
+            &bt::probes(armed.places.iter(), "uprobe"),
+            &filter,
+            &side,
+            row,
+            &key,
+        );
     }
     let mut report = String::new();
     if let Some(paths) = &extensions {
@@ -136,18 +178,37 @@ pub fn bpftrace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Valu
         report += "\tprintf(\"\\nRaptors: process, backend, reason, threads, n\\n\");\n\tprint(@dispatched); clear(@dispatched);\n";
     }
     // A map that is read has to be written somewhere.
-    let declared = if extensions.is_some() { "" } else { "\t@in_raptors[tid] = 0;\n" };
+    let declared = if extensions.is_some() {
+        ""
+    } else {
+        "\t@in_raptors[tid] = 0;\n"
+    };
     let mut values: Values = vec![
-        ("ARMED", manual::armed_files(request, Script::CompareCallPatterns)),
-        ("BEGIN", begin(request, "routines, loops and the probes of Raptors are armed, as far as the files have them.")),
-        ("CLAUSES", clauses.replace(SLOTS_HERE, &(table.slots() - 1).to_string())),
+        (
+            "ARMED",
+            manual::armed_files(request, Script::CompareCallPatterns),
+        ),
+        (
+            "BEGIN",
+            begin(
+                request,
+                "routines, loops and the probes of Raptors are armed, as far as the files have them.",
+            ),
+        ),
+        (
+            "CLAUSES",
+            clauses.replace(SLOTS_HERE, &(table.slots() - 1).to_string()),
+        ),
         ("SLOTS", table.slots().to_string()),
         ("DECLARED", declared.to_owned()),
         ("ROWS", table.report()),
         ("REPORT", report),
     ];
     values.extend(sides(request, request.filled().is_none()));
-    (include_str!("templates/compare_call_patterns.bt").to_owned(), values)
+    (
+        include_str!("templates/compare_call_patterns.bt").to_owned(),
+        values,
+    )
 }
 
 fn clause(probes: &str, filter: &str, side: &str, row: usize, key: &str) -> String {
@@ -183,7 +244,11 @@ impl Table {
     /// For how many processors counts are kept, a power of two: as many as the verifier lets pass.
     fn slots(&self) -> usize {
         let most = (MOST_LOOKUPS / self.0.len().max(1)).clamp(1, 64);
-        if most.is_power_of_two() { most } else { most.next_power_of_two() / 2 }
+        if most.is_power_of_two() {
+            most
+        } else {
+            most.next_power_of_two() / 2
+        }
     }
 
     fn report(&self) -> String {

@@ -47,8 +47,12 @@ impl Image {
         }
         let mut functions = functions(file.symbols(), false);
         functions.extend(functions_exported(&file));
-        functions.sort_by(|a, b| (a.address, &a.name, b.exported).cmp(&(b.address, &b.name, a.exported)));
-        functions.dedup_by(|later, earlier| (later.address, &later.name) == (earlier.address, &earlier.name));
+        functions.sort_by(|a, b| {
+            (a.address, &a.name, b.exported).cmp(&(b.address, &b.name, a.exported))
+        });
+        functions.dedup_by(|later, earlier| {
+            (later.address, &later.name) == (earlier.address, &earlier.name)
+        });
         Some(Self {
             functions,
             has_raptors_probes: has_raptors_probes(&file),
@@ -118,7 +122,9 @@ fn functions<'data>(
 fn has_raptors_probes<'data, F: Object<'data>>(file: &F) -> bool {
     let name = format!("\0{}\0", raptors_probes::PROVIDER);
     let notes = file.section_by_name(".note.stapsdt");
-    let data = notes.and_then(|notes| notes.data().ok()).unwrap_or_default();
+    let data = notes
+        .and_then(|notes| notes.data().ok())
+        .unwrap_or_default();
     // The first string of a note follows three addresses, whose last byte need not be 0.
     data.windows(name.len() - 1)
         .any(|window| window == &name.as_bytes()[1..])
@@ -131,12 +137,23 @@ mod tests {
     #[test]
     fn this_program_has_functions_where_its_segments_say() {
         let Some(image) = Image::read(&std::env::current_exe().unwrap()) else {
-            assert_ne!(std::env::consts::OS, "linux", "the test itself is an ELF file");
+            assert_ne!(
+                std::env::consts::OS,
+                "linux",
+                "the test itself is an ELF file"
+            );
             println!("skipped: this system's programs are no ELF files");
             return;
         };
-        let function = image.functions.iter().find(|f| f.name.contains("Image")).unwrap();
-        assert_eq!(image.function_at(function.address).unwrap().address, function.address);
+        let function = image
+            .functions
+            .iter()
+            .find(|f| f.name.contains("Image"))
+            .unwrap();
+        assert_eq!(
+            image.function_at(function.address).unwrap().address,
+            function.address
+        );
         let segment = image.segments.iter().find(|s| s.executable).unwrap();
         assert_eq!(image.address_of(segment.offset), Some(segment.address));
         assert_eq!(image.is_shifted(), segment.offset != segment.address);

@@ -43,7 +43,11 @@ struct RawLoop {
 /// When the interpreter does not run, cannot import NumPy, or this system does not say where its code is.
 pub fn loops(python: &Path) -> Result<Vec<LoopPoint>, Error> {
     let answer = ask(Command::new(python), python)?;
-    Ok(points(answer.loops, &mut Images::default(), &mut Vec::new()))
+    Ok(points(
+        answer.loops,
+        &mut Images::default(),
+        &mut Vec::new(),
+    ))
 }
 
 /// The libraries with routines of the catalogue that a running process has loaded.
@@ -53,7 +57,10 @@ pub fn loops(python: &Path) -> Result<Vec<LoopPoint>, Error> {
 pub fn libraries(pid: u32, routines: &[&'static Routine]) -> Result<Vec<Library>, Error> {
     let files = Process::look_at(pid)?.files()?;
     let mut images = Images::default();
-    Ok(files.iter().filter_map(|file| library(file, routines, &mut images)).collect())
+    Ok(files
+        .iter()
+        .filter_map(|file| library(file, routines, &mut images))
+        .collect())
 }
 
 /// All that an interpreter has to offer.
@@ -79,10 +86,12 @@ pub fn processes(pids: &[u32], routines: &[&'static Routine]) -> Result<Filled, 
     for &pid in pids {
         let process = Process::look_at(pid)?;
         let files = process.files()?;
-        filled.left_out.extend(process.replaced()?.into_iter().map(|path| LeftOut {
-            what: path,
-            why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
-        }));
+        filled
+            .left_out
+            .extend(process.replaced()?.into_iter().map(|path| LeftOut {
+                what: path,
+                why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
+            }));
         let loops = process_loops(&process, &files, &mut filled.left_out);
         add(&mut filled, &files, loops, routines);
         filled.processes.push(pid);
@@ -92,7 +101,11 @@ pub fn processes(pids: &[u32], routines: &[&'static Routine]) -> Result<Filled, 
 
 /// The loops of a process's NumPy: its interpreter is started once more, in the process's environment, and what it
 /// says is held against the files that the process has loaded.
-fn process_loops(process: &Process, files: &[PathBuf], left_out: &mut Vec<LeftOut>) -> Vec<RawLoop> {
+fn process_loops(
+    process: &Process,
+    files: &[PathBuf],
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<RawLoop> {
     if !files.iter().any(|file| is_numpy(file)) {
         return Vec::new();
     }
@@ -111,8 +124,10 @@ fn process_loops(process: &Process, files: &[PathBuf], left_out: &mut Vec<LeftOu
     match ask(command, &program) {
         Err(error) => leave_out(error.to_string()),
         Ok(answer) => {
-            let (same, other): (Vec<RawLoop>, Vec<RawLoop>) =
-                answer.loops.into_iter().partition(|point| files.contains(&point.path));
+            let (same, other): (Vec<RawLoop>, Vec<RawLoop>) = answer
+                .loops
+                .into_iter()
+                .partition(|point| files.contains(&point.path));
             if same.is_empty() && !other.is_empty() {
                 return leave_out(format!("{} loads another NumPy", program.display()));
             }
@@ -130,7 +145,9 @@ fn add(filled: &mut Filled, files: &[PathBuf], loops: Vec<RawLoop>, routines: &[
     let mut images = Images::default();
     for file in files {
         if !filled.libraries.iter().any(|known| known.path == *file) {
-            filled.libraries.extend(library(file, routines, &mut images));
+            filled
+                .libraries
+                .extend(library(file, routines, &mut images));
         }
         let has_probes = |image: &Image| image.has_raptors_probes;
         if !filled.extensions.contains(file) && images.get(file).is_some_and(has_probes) {
@@ -170,16 +187,25 @@ fn library(path: &Path, routines: &[&'static Routine], images: &mut Images) -> O
         };
         let wanted = routines.iter().any(|wanted| std::ptr::eq(*wanted, routine));
         // A Fortran name without its underscore is a second name of the same function, or a program's own.
-        let own = mangling == Mangling::Plain && routine.convention == raptors_routines::Convention::Fortran;
+        let own = mangling == Mangling::Plain
+            && routine.convention == raptors_routines::Convention::Fortran;
         if wanted && !own && is_plain_symbol(&function.name) {
             found.push(Exported {
                 symbol: function.name.clone(),
                 routine,
-                width: if mangling == Mangling::Suffix64 { width } else { plain_width.unwrap_or(width) },
+                width: if mangling == Mangling::Suffix64 {
+                    width
+                } else {
+                    plain_width.unwrap_or(width)
+                },
             });
         }
     }
-    let rank = |exported: &Exported| routines.iter().position(|r| std::ptr::eq(*r, exported.routine));
+    let rank = |exported: &Exported| {
+        routines
+            .iter()
+            .position(|r| std::ptr::eq(*r, exported.routine))
+    };
     found.sort_by_key(rank);
     (!found.is_empty()).then(|| Library {
         path: path.to_owned(),
@@ -208,12 +234,19 @@ fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
     let image = images
         .get(&raw.path)
         .ok_or_else(|| format!("{} cannot be read as an ELF file", raw.path.display()))?;
-    let address = image
-        .address_of(raw.offset)
-        .ok_or_else(|| format!("{} has no code at offset {:#x}", raw.path.display(), raw.offset))?;
+    let address = image.address_of(raw.offset).ok_or_else(|| {
+        format!(
+            "{} has no code at offset {:#x}",
+            raw.path.display(),
+            raw.offset
+        )
+    })?;
     let symbol = match image.function_at(address) {
         Some(function) if function.address != address => {
-            return Err(format!("it begins inside {}, where no probe may be put", function.name));
+            return Err(format!(
+                "it begins inside {}, where no probe may be put",
+                function.name
+            ));
         }
         function => function.map(|function| function.name.clone()),
     };
@@ -233,8 +266,11 @@ fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
 /// Runs the snippet and reads its answer. Its standard error is the user's to see when it fails.
 fn ask(mut command: Command, python: &Path) -> Result<Answer, Error> {
     let failed = |why: String| {
-        Error::new(format!("{} could not be asked for its loops: {why}", python.display()))
-            .mend("name an interpreter that has NumPy with --python PATH")
+        Error::new(format!(
+            "{} could not be asked for its loops: {why}",
+            python.display()
+        ))
+        .mend("name an interpreter that has NumPy with --python PATH")
     };
     let output = command
         .args(["-c", SNIPPET])
@@ -245,12 +281,19 @@ fn ask(mut command: Command, python: &Path) -> Result<Answer, Error> {
     let Some(line) = text.lines().find_map(|line| line.strip_prefix(MARK)) else {
         let errors = String::from_utf8_lossy(&output.stderr);
         let last = errors.lines().rev().find(|line| !line.trim().is_empty());
-        return Err(failed(format!("{}; {}", output.status, last.unwrap_or("it said nothing"))));
+        return Err(failed(format!(
+            "{}; {}",
+            output.status,
+            last.unwrap_or("it said nothing")
+        )));
     };
-    let answer: Answer = serde_json::from_str(line).map_err(|error| failed(format!("its answer was odd: {error}")))?;
+    let answer: Answer = serde_json::from_str(line)
+        .map_err(|error| failed(format!("its answer was odd: {error}")))?;
     match &answer.numpy_error {
-        Some(why) => Err(Error::new(format!("{} cannot import NumPy: {why}", python.display()))
-            .mend("name an interpreter that has NumPy with --python PATH")),
+        Some(why) => Err(
+            Error::new(format!("{} cannot import NumPy: {why}", python.display()))
+                .mend("name an interpreter that has NumPy with --python PATH"),
+        ),
         None => Ok(answer),
     }
 }

@@ -1,7 +1,7 @@
 //! The parts of a script's manual that differ: how it is started, what it arms, what it leaves out.
 
-use super::target::{Filled, LeftOut};
-use super::text::{comment, shell};
+use super::target::{Filled, LeftOut, Library};
+use super::text::{attach_path, comment, shell};
 use super::watch::{Request, patterns};
 use super::{Script, Tool};
 
@@ -35,9 +35,13 @@ pub fn usage(script: Script, tool: Tool, request: &Request) -> String {
         (Tool::Dtrace, Some(filled)) => {
             let pids = match filled.processes.as_slice() {
                 [] => "-p PID".to_owned(),
-                pids => pids.iter().map(|pid| format!("-p {pid}")).collect::<Vec<_>>().join(" "),
+                pids => pids
+                    .iter()
+                    .map(|pid| format!("-p {pid}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
             };
-            format!(" *   sudo dtrace -s {name} {pids}      with {name} the file you saved this in; Ctrl-C ends it")
+            format!(" *   sudo dtrace -s {name} {pids}\n{SAVED}")
         }
         (Tool::Bpftrace, None) => generic_bpftrace(script, &name),
         (Tool::Bpftrace, Some(filled)) => filled_bpftrace(filled, &name, request),
@@ -48,6 +52,8 @@ pub fn usage(script: Script, tool: Tool, request: &Request) -> String {
     }
 }
 
+const SAVED: &str = " *\n * with the name of the file that you saved this in; Ctrl-C ends it.";
+
 fn generic_bpftrace(script: Script, name: &str) -> String {
     let files = match script {
         Script::ProfileStacks => "",
@@ -57,11 +63,17 @@ fn generic_bpftrace(script: Script, name: &str) -> String {
     };
     let mut text = format!(" *   sudo bpftrace -p PID dtrace/{name} PID{files}");
     if script == Script::CompareCallPatterns {
-        text += &format!("\n *   sudo bpftrace dtrace/{name} PID_A{files} PID_B      two processes, one side each");
+        text += &format!(
+            "\n *   sudo bpftrace dtrace/{name} PID_A{files} PID_B      two processes, one side each"
+        );
     }
     text += "\n *\n";
     if files.is_empty() {
-        return text + &lines("PID twice: bpftrace 0.17 ends with the process of -p, but does not keep to it. 0 is every process.", 1);
+        return text
+            + &lines(
+                "PID twice: bpftrace 0.17 ends with the process of -p, but does not keep to it. 0 is every process.",
+                1,
+            );
     }
     let told = "EXTENSION is Raptors' extension module, UMATH NumPy's _multiarray_umath, BLAS the library it calls: the paths \
         are in /proc/PID/maps (grep -E 'raptors|umath|blas'). For a file that the process lacks give any other one of it. \
@@ -74,12 +86,16 @@ fn generic_bpftrace(script: Script, name: &str) -> String {
 }
 
 fn filled_bpftrace(filled: &Filled, name: &str, request: &Request) -> String {
-    let option = if super::watch::needs_unsafe(request) { "--unsafe " } else { "" };
+    let option = if super::watch::needs_unsafe(request) {
+        "--unsafe "
+    } else {
+        ""
+    };
     let with = match filled.processes.as_slice() {
         [pid] => format!("-p {pid} "),
         _ => String::new(),
     };
-    let mut text = format!(" *   sudo bpftrace {option}{with}{name}      with {name} the file you saved this in; Ctrl-C ends it");
+    let mut text = format!(" *   sudo bpftrace {option}{with}{name}\n{SAVED}");
     if filled.processes.is_empty() {
         text += "\n *\n * It watches every process that uses these files; start it before or after them.";
     }
@@ -101,25 +117,42 @@ pub fn armed_patterns(request: &Request) -> String {
     lines(&names.join(" "), 3)
 }
 
-/// The libraries they are looked for in.
-pub fn armed_libraries(request: &Request) -> String {
-    match request.filled() {
-        None => lines(
-            "macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new \
+/// What DTrace scripts arm: patterns and where they are looked for, or the files of a filled one.
+pub fn armed_d(request: &Request) -> String {
+    let told = match request.filled() {
+        None => format!(
+            "{}\n{}\n{}",
+            armed_patterns(request),
+            lines("in these libraries:", 1),
+            looked_for()
+        ),
+        Some(filled) => files(filled, Tool::Dtrace),
+    };
+    let more = "Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux opens \
+        a file for each probe, two for a routine (raise `ulimit -n` where it says \"Bad file descriptor\"), and takes about \
+        0.2 s for each to withdraw after its report: do not kill it, its probes would stay.";
+    format!("{told}\n{}", lines(more, 1))
+}
+
+fn looked_for() -> String {
+    lines(
+        "macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new \
              LAPACK ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*, with \
              and without the suffix 64_.",
-            3,
-        ),
-        Some(filled) => files(filled),
-    }
+        3,
+    )
 }
 
 /// What bpftrace scripts arm: files with the number of places in each.
 pub fn armed_files(request: &Request, script: Script) -> String {
     let Some(filled) = request.filled() else {
         let text = match script {
-            Script::ProfileStacks => "A sample of every running thread of the process, 199 a second on each processor.",
-            Script::ScalePhases => "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it.",
+            Script::ProfileStacks => {
+                "A sample of every running thread of the process, 199 a second on each processor."
+            }
+            Script::ScalePhases => {
+                "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it."
+            }
             Script::Alloc => {
                 "malloc, calloc, realloc, aligned_alloc and posix_memalign of the C library for blocks of 64 KiB and more, the \
                  system calls mmap, munmap and madvise, and the probes of the Raptors kernel in EXTENSION."
@@ -135,21 +168,35 @@ pub fn armed_files(request: &Request, script: Script) -> String {
             }
         };
         let mut told = lines(text, 1);
-        if matches!(script, Script::TraceAccelerateCalls | Script::CompareCallPatterns) {
+        if matches!(
+            script,
+            Script::TraceAccelerateCalls | Script::CompareCallPatterns
+        ) {
             told = format!("{told}\n{}", armed_patterns(request));
         }
         return told;
     };
     match script {
-        Script::ProfileStacks => lines("A sample of every running thread, 199 a second on each processor.", 1),
-        _ => files(filled),
+        Script::ProfileStacks => lines(
+            "A sample of every running thread, 199 a second on each processor.",
+            1,
+        ),
+        _ => files(filled, Tool::Bpftrace),
     }
 }
 
-fn files(filled: &Filled) -> String {
+fn files(filled: &Filled, tool: Tool) -> String {
     let mut told = Vec::new();
-    for library in &filled.libraries {
-        let names: Vec<&str> = library.routines.iter().map(|exported| exported.symbol.as_str()).collect();
+    let named = |library: &&Library| match tool {
+        Tool::Dtrace => !library.shifted,
+        Tool::Bpftrace => attach_path(&library.path).is_ok(),
+    };
+    for library in filled.libraries.iter().filter(named) {
+        let names: Vec<&str> = library
+            .routines
+            .iter()
+            .map(|exported| exported.symbol.as_str())
+            .collect();
         told.push(lines(&comment(&format!("{}:", library.path.display())), 3));
         told.push(lines(&comment(&names.join(" ")), 5));
     }
@@ -161,10 +208,19 @@ fn files(filled: &Filled) -> String {
         }
     }
     for (path, count) in loops {
-        told.push(lines(&comment(&format!("{}: those asked for of its {count} loops", path.display())), 3));
+        told.push(lines(
+            &comment(&format!(
+                "{}: of its {count} loops those that are asked for",
+                path.display()
+            )),
+            3,
+        ));
     }
     for path in &filled.extensions {
-        told.push(lines(&comment(&format!("{}: the probes of Raptors", path.display())), 3));
+        told.push(lines(
+            &comment(&format!("{}: the probes of Raptors", path.display())),
+            3,
+        ));
     }
     if told.is_empty() {
         told.push(lines("nothing in files of this process", 3));
@@ -187,8 +243,19 @@ pub fn left_out(list: &[LeftOut]) -> String {
 
 /// How the same script is printed again.
 fn again(script: Script, tool: Tool, filled: &Filled) -> String {
-    let pids: String = filled.processes.iter().map(|pid| format!(" --pid {pid}")).collect();
-    let python = filled.python.as_deref().map(|path| format!(" --python {}", shell(path)));
-    let command = format!("raptors-trace script {}{pids}{}", script.file_name(tool), python.unwrap_or_default());
+    let pids: String = filled
+        .processes
+        .iter()
+        .map(|pid| format!(" --pid {pid}"))
+        .collect();
+    let python = filled
+        .python
+        .as_deref()
+        .map(|path| format!(" --python {}", shell(path)));
+    let command = format!(
+        "raptors-trace script {}{pids}{}",
+        script.file_name(tool),
+        python.unwrap_or_default()
+    );
     format!(" *\n * Printed by: {command}")
 }

@@ -46,7 +46,11 @@ pub fn fill_d(template: &str, process: &str) -> String {
         "uint32_t" => format!("(uint32_t)arg{number}"),
         _ => format!("arg{number}"),
     };
-    fill(template, |_, name| format!("{PROVIDER}{process}:::{name}"), value)
+    fill(
+        template,
+        |_, name| format!("{PROVIDER}{process}:::{name}"),
+        value,
+    )
 }
 
 /// In bpftrace's words, for the files of these quoted paths; none: the script's second parameter, with a star that can
@@ -58,7 +62,9 @@ pub fn fill_bt(template: &str, paths: &[String]) -> String {
             format!("usdt:$2:{PROVIDER}:{most}*{last}")
         }
         paths => {
-            let places = paths.iter().map(|path| format!("usdt:{path}:{PROVIDER}:{name}"));
+            let places = paths
+                .iter()
+                .map(|path| format!("usdt:{path}:{PROVIDER}:{name}"));
             places.collect::<Vec<_>>().join(",\n")
         }
     };

@@ -12,7 +12,13 @@ use crate::error::Error;
 
 /// The variables that decide which modules an interpreter loads, and which loops NumPy chooses.
 const PASSED_ON: [&str; 7] = [
-    "PYTHON", "VIRTUAL_ENV", "NPY_", "LD_LIBRARY_PATH", "CONDA_PREFIX", "PATH", "HOME",
+    "PYTHON",
+    "VIRTUAL_ENV",
+    "NPY_",
+    "LD_LIBRARY_PATH",
+    "CONDA_PREFIX",
+    "PATH",
+    "HOME",
 ];
 
 /// A running process.
@@ -54,8 +60,10 @@ impl Process {
     pub fn files(&self) -> Result<Vec<PathBuf>, Error> {
         let (files, _) = mapped(&self.maps);
         if files.is_empty() {
-            return Err(Error::new(format!("process {} has no files loaded", self.pid))
-                .mend("give the number of a process that is running"));
+            return Err(
+                Error::new(format!("process {} has no files loaded", self.pid))
+                    .mend("give the number of a process that is running"),
+            );
         }
         Ok(files)
     }
@@ -104,15 +112,24 @@ impl Process {
             vec![directory.join(name)]
         } else {
             let path = variables(&environment).find(|(variable, _)| variable == "PATH");
-            path.map(|(_, value)| std::env::split_paths(&value).map(|dir| dir.join(&name)).collect())
-                .unwrap_or_default()
+            path.map(|(_, value)| {
+                std::env::split_paths(&value)
+                    .map(|dir| dir.join(&name))
+                    .collect()
+            })
+            .unwrap_or_default()
         };
         let found = candidates.into_iter().find(is_it).unwrap_or(exe);
-        let is_python = found.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
+        let is_python = found
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("python"));
         if is_python {
             Ok(found)
         } else {
-            Err(format!("{} is no interpreter that could be asked", found.display()))
+            Err(format!(
+                "{} is no interpreter that could be asked",
+                found.display()
+            ))
         }
     }
 }
@@ -122,8 +139,15 @@ fn variables(environment: &[u8]) -> impl Iterator<Item = (OsString, OsString)> {
     environment.split(|&byte| byte == 0).filter_map(|line| {
         let equals = line.iter().position(|&byte| byte == b'=')?;
         let (name, value) = (&line[..equals], &line[equals + 1..]);
-        let passed = PASSED_ON.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
-        passed.then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
+        let passed = PASSED_ON
+            .iter()
+            .any(|prefix| name.starts_with(prefix.as_bytes()));
+        passed.then(|| {
+            (
+                OsString::from_vec(name.to_vec()),
+                OsString::from_vec(value.to_vec()),
+            )
+        })
     })
 }
 
@@ -178,13 +202,17 @@ mod tests {
             7f02-7f03 r-xp 00001000 fe:00 13 /b b/x\\012y.so\n7f03-7f04 r-xp 0 fe:00 14 /c/old.so (deleted)\n\
             7ffd-7ffe r-xp 00000000 00:00 0 [vdso]\n7f05-7f06 rw-p 00000000 00:00 0 \n";
         let (files, gone) = mapped(maps);
-        assert_eq!(files, [PathBuf::from("/a/lib.so"), PathBuf::from("/b b/x\ny.so")]);
+        assert_eq!(
+            files,
+            [PathBuf::from("/a/lib.so"), PathBuf::from("/b b/x\ny.so")]
+        );
         assert_eq!(gone, ["/c/old.so"]);
     }
 
     #[test]
     fn only_what_decides_about_modules_and_loops_is_passed_on() {
-        let environment = b"PYTHONPATH=/x=y\0SECRET=1\0NPY_DISABLE_CPU_FEATURES=AVX2\0LD_PRELOAD=/z\0";
+        let environment =
+            b"PYTHONPATH=/x=y\0SECRET=1\0NPY_DISABLE_CPU_FEATURES=AVX2\0LD_PRELOAD=/z\0";
         let passed: Vec<String> = variables(environment)
             .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
             .collect();

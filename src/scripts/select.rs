@@ -32,7 +32,11 @@ const VFORCE: [&str; 10] = [
 pub fn default_routines() -> Vec<&'static Routine> {
     let mut names = Vec::new();
     for (letters, stem) in CBLAS {
-        names.extend(letters.chars().map(|letter| format!("cblas_{letter}{stem}")));
+        names.extend(
+            letters
+                .chars()
+                .map(|letter| format!("cblas_{letter}{stem}")),
+        );
     }
     for stem in LAPACK {
         names.extend(["s", "d"].map(|letter| format!("{letter}{stem}")));
@@ -149,7 +153,7 @@ fn place(routine: &Routine, index: usize, registers: u8) -> Option<Place> {
 }
 
 /// Routines with the same layout, in the order in which the layouts come.
-pub fn by_layout<'a, T>(items: &'a [T], layout: impl Fn(&T) -> Layout) -> Vec<(Layout, Vec<&'a T>)> {
+pub fn by_layout<T>(items: &[T], layout: impl Fn(&T) -> Layout) -> Vec<(Layout, Vec<&T>)> {
     let mut groups: Vec<(Layout, Vec<&T>)> = Vec::new();
     for item in items {
         let of = layout(item);
@@ -184,7 +188,10 @@ mod tests {
 
     #[test]
     fn every_default_routine_is_in_the_catalogue() {
-        let written = CBLAS.iter().map(|(letters, _)| letters.len()).sum::<usize>();
+        let written = CBLAS
+            .iter()
+            .map(|(letters, _)| letters.len())
+            .sum::<usize>();
         let all = written + 2 * (LAPACK.len() + VDSP.len() + VFORCE.len());
         assert_eq!(default_routines().len(), all);
     }

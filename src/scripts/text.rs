@@ -150,7 +150,15 @@ mod tests {
 
     #[test]
     fn a_shell_gets_back_what_was_given() {
-        for text in [NASTY, "plain/path", "with space", "it's", "", "*/", "a\r\u{85}b"] {
+        for text in [
+            NASTY,
+            "plain/path",
+            "with space",
+            "it's",
+            "",
+            "*/",
+            "a\r\u{85}b",
+        ] {
             let quoted = shell(Path::new(text));
             assert!(!quoted.contains("*/") && !quoted.contains('\n'), "{quoted}");
             let said = std::process::Command::new("bash")
@@ -165,7 +173,10 @@ mod tests {
     #[test]
     fn an_attach_path_is_quoted_or_refused() {
         let path = |text: &str| attach_path(Path::new(text));
-        assert_eq!(path("/a b/\"c\"$(d)`e`").unwrap(), "\"/a b/\\\"c\\\"$(d)`e`\"");
+        assert_eq!(
+            path("/a b/\"c\"$(d)`e`").unwrap(),
+            "\"/a b/\\\"c\\\"$(d)`e`\""
+        );
         for (text, why) in [
             ("/a:b", "':'"),
             ("/a\nb", "'\\n'"),

@@ -19,8 +19,8 @@ pub struct Request {
 
 /// What is watched unless somebody asks for more.
 pub const UFUNCS: [&str; 15] = [
-    "multiply", "add", "subtract", "divide", "negative", "absolute", "square", "sqrt", "exp", "log", "maximum",
-    "minimum", "power", "matmul", "vecdot",
+    "multiply", "add", "subtract", "divide", "negative", "absolute", "square", "sqrt", "exp",
+    "log", "maximum", "minimum", "power", "matmul", "vecdot",
 ];
 
 /// The places of one routine, or of several with the same layout.
@@ -69,7 +69,10 @@ impl Request {
             [all] if all == "all" => true,
             names => names.contains(&point.ufunc),
         };
-        self.filled().into_iter().flat_map(|filled| &filled.loops).filter(wanted)
+        self.filled()
+            .into_iter()
+            .flat_map(|filled| &filled.loops)
+            .filter(wanted)
     }
 }
 
@@ -99,7 +102,11 @@ pub fn bpftrace_routines(request: &Request) -> (Vec<Armed>, Vec<LeftOut>) {
             for width in [Width::Lp64, Width::Ilp64] {
                 let places = generic_names(routine, width);
                 if !places.is_empty() {
-                    add(routine, width, places.iter().map(|name| format!("$4:{name}")).collect());
+                    add(
+                        routine,
+                        width,
+                        places.iter().map(|name| format!("$4:{name}")).collect(),
+                    );
                 }
             }
         }
@@ -142,16 +149,27 @@ fn generic_names(routine: &Routine, width: Width) -> Vec<String> {
 /// The loops in bpftrace's words, and what cannot be named.
 pub fn bpftrace_loops(request: &Request) -> (Vec<ArmedLoop>, Vec<LeftOut>) {
     if request.filled().is_none() {
-        return (generic_loops(|name| {
-            let (most, last) = name.split_at(name.len() - 1);
-            let patterns = [format!("{most}*{last}"), format!("{name}_X86_V*"), format!("{name}_A*"), format!("{name}_N*")];
-            patterns.map(|name| format!("$3:{name}")).to_vec()
-        }), Vec::new());
+        return (
+            generic_loops(|name| {
+                let (most, last) = name.split_at(name.len() - 1);
+                let patterns = [
+                    format!("{most}*{last}"),
+                    format!("{name}_X86_V*"),
+                    format!("{name}_A*"),
+                    format!("{name}_N*"),
+                ];
+                patterns.map(|name| format!("$3:{name}")).to_vec()
+            }),
+            Vec::new(),
+        );
     }
     let (mut armed, mut left_out) = (Vec::new(), Vec::new());
     for point in request.loops() {
         match attach_path(&point.path) {
-            Err(why) => left_out.push(LeftOut { what: point.name(), why }),
+            Err(why) => left_out.push(LeftOut {
+                what: point.name(),
+                why,
+            }),
             // bpftrace takes a number for an address where a symbol covers it, and for a file offset elsewhere.
             Ok(path) => armed.push(ArmedLoop {
                 label: point.name(),
@@ -199,23 +217,34 @@ fn generic_loops(places: impl Fn(&str) -> Vec<String>) -> Vec<ArmedLoop> {
 pub fn dtrace_loops(request: &Request, provider: &str) -> (Vec<ArmedLoop>, Vec<LeftOut>) {
     if request.filled().is_none() {
         let module = "_multiarray_umath*";
-        return (generic_loops(|name| {
-            let names = [name.to_owned(), format!("{name}_[XAN]*")];
-            names.map(|name| format!("{provider}:{module}:{}", optional(&name))).to_vec()
-        }), Vec::new());
+        return (
+            generic_loops(|name| {
+                let names = [name.to_owned(), format!("{name}_[XAN]*")];
+                names
+                    .map(|name| format!("{provider}:{module}:{}", optional(&name)))
+                    .to_vec()
+            }),
+            Vec::new(),
+        );
     }
     let (mut armed, mut left_out) = (Vec::new(), Vec::new());
     for point in request.loops() {
         let file = point.path.file_name().unwrap_or_default().to_string_lossy();
         let why = match &point.symbol {
-            None => Some("its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets"),
+            None => Some(
+                "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets",
+            ),
             Some(_) if point.shifted => Some(SHIFTED),
             Some(_) => None,
         };
         match (why, &point.symbol) {
             (None, Some(symbol)) => armed.push(ArmedLoop {
                 label: point.name(),
-                places: vec![format!("{provider}:{}:{}", probe_part(&file), probe_part(symbol))],
+                places: vec![format!(
+                    "{provider}:{}:{}",
+                    probe_part(&file),
+                    probe_part(symbol)
+                )],
                 operands: point.operands,
                 core_dimensions: point.core_dimensions,
             }),
@@ -228,14 +257,15 @@ pub fn dtrace_loops(request: &Request, provider: &str) -> (Vec<ArmedLoop>, Vec<L
     (armed, left_out)
 }
 
-const SHIFTED: &str =
-    "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
+const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
      never fire or damage other code; the .bt twin can watch it";
 
 /// The routines in D's words, and what cannot be watched.
 pub fn dtrace_routines(request: &Request, provider: &str) -> (Vec<Armed>, Vec<LeftOut>) {
     let Some(filled) = request.filled() else {
-        let groups = select::by_layout(&request.routines, |routine| select::layout(routine, DTRACE_REGISTERS));
+        let groups = select::by_layout(&request.routines, |routine| {
+            select::layout(routine, DTRACE_REGISTERS)
+        });
         let armed = groups.into_iter().map(|(layout, routines)| Armed {
             label: "",
             places: generic_places(&routines, provider),
@@ -247,7 +277,11 @@ pub fn dtrace_routines(request: &Request, provider: &str) -> (Vec<Armed>, Vec<Le
     let mut left_out = Vec::new();
     let mut found = Vec::new();
     for library in &filled.libraries {
-        let file = library.path.file_name().unwrap_or_default().to_string_lossy();
+        let file = library
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         if library.shifted {
             left_out.push(LeftOut {
                 what: library.path.display().to_string(),
@@ -256,14 +290,19 @@ pub fn dtrace_routines(request: &Request, provider: &str) -> (Vec<Armed>, Vec<Le
             continue;
         }
         for exported in &library.routines {
-            let place = format!("{provider}:{}:{}", probe_part(&file), probe_part(&exported.symbol));
+            let place = format!(
+                "{provider}:{}:{}",
+                probe_part(&file),
+                probe_part(&exported.symbol)
+            );
             found.push((exported, place));
         }
     }
     let mut armed: Vec<Armed> = Vec::new();
     for (exported, place) in found {
         let layout = select::layout(exported.routine, DTRACE_REGISTERS);
-        let same = |known: &&mut Armed| known.layout == layout && known.width == Some(exported.width);
+        let same =
+            |known: &&mut Armed| known.layout == layout && known.width == Some(exported.width);
         match armed.iter_mut().find(same) {
             Some(known) => known.places.push(place),
             None => armed.push(Armed {
@@ -301,7 +340,9 @@ fn generic_places(routines: &[&&'static Routine], provider: &str) -> Vec<String>
                 (LINUX_MODULES, "64_"),
             ],
         };
-        let names = spelled.iter().map(|(module, suffix)| (module, optional(&format!("{name}{suffix}"))));
+        let names = spelled
+            .iter()
+            .map(|(module, suffix)| (module, optional(&format!("{name}{suffix}"))));
         places.extend(names.map(|(module, name)| format!("{provider}:{module}:{name}")));
     }
     places
@@ -321,10 +362,16 @@ pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
     for routine in routines {
         let at = select::letter(routine);
         let (before, letter, after) = match at {
-            Some(at) => (&routine.name[..at], &routine.name[at..=at], &routine.name[at + 1..]),
+            Some(at) => (
+                &routine.name[..at],
+                &routine.name[at..=at],
+                &routine.name[at + 1..],
+            ),
             None => (routine.name, "", ""),
         };
-        let same = |group: &&mut (&str, &str, String, Family)| at.is_some() && group.0 == before && group.1 == after;
+        let same = |group: &&mut (&str, &str, String, Family)| {
+            at.is_some() && group.0 == before && group.1 == after
+        };
         match groups.iter_mut().find(same) {
             Some(group) => group.2.push_str(letter),
             None => groups.push((before, after, letter.to_owned(), routine.family)),
@@ -333,7 +380,11 @@ pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
     groups
         .into_iter()
         .map(|(before, after, letters, family)| {
-            let letters = if letters.len() > 1 { format!("[{letters}]") } else { letters };
+            let letters = if letters.len() > 1 {
+                format!("[{letters}]")
+            } else {
+                letters
+            };
             (format!("{before}{letters}{after}"), family)
         })
         .collect()

@@ -1,7 +1,7 @@
 //! Each script from its template and from what is to be watched.
 
 use super::target::LeftOut;
-use super::text::{attach_path, fill};
+use super::text::{attach_path, comment, fill};
 use super::watch::{self, Armed, ArmedLoop, Request};
 use super::{Script, Tool, bt, compare, d, manual, probes};
 
@@ -15,7 +15,10 @@ pub struct Written {
 
 /// Writes a script.
 pub fn write(script: Script, tool: Tool, request: &Request) -> Written {
-    let mut left_out = request.filled().map(|filled| filled.left_out.clone()).unwrap_or_default();
+    let mut left_out = request
+        .filled()
+        .map(|filled| filled.left_out.clone())
+        .unwrap_or_default();
     let (template, mut values) = match tool {
         Tool::Dtrace => dtrace(script, request, &mut left_out),
         Tool::Bpftrace => bpftrace(script, request, &mut left_out),
@@ -23,7 +26,10 @@ pub fn write(script: Script, tool: Tool, request: &Request) -> Written {
     values.push(("USAGE", manual::usage(script, tool, request)));
     values.push(("SAMPLE", sample(script, tool).to_owned()));
     values.push(("LEFT_OUT", manual::left_out(&left_out)));
-    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let values: Vec<(&str, &str)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     Written {
         text: fill(&template, &values),
         left_out,
@@ -68,9 +74,17 @@ fn dtrace(script: Script, request: &Request, left_out: &mut Vec<LeftOut>) -> (St
         Script::PageFaults => {
             let (loops, left) = watch::dtrace_loops(request, "pid$target");
             left_out.extend(left);
-            let places = || some(loops.iter().flat_map(|armed| &armed.places).cloned().collect());
+            let places = || {
+                some(
+                    loops
+                        .iter()
+                        .flat_map(|armed| &armed.places)
+                        .cloned()
+                        .collect(),
+                )
+            };
             vec![
-                ("ARMED", manual::lines(&labels(&loops), 3)),
+                ("ARMED", manual::lines(&comment(&labels(&loops)), 3)),
                 ("LOOP_ENTRY", d::probes(places().iter(), "entry")),
                 ("LOOP_RETURN", d::probes(places().iter(), "return")),
             ]
@@ -81,7 +95,11 @@ fn dtrace(script: Script, request: &Request, left_out: &mut Vec<LeftOut>) -> (St
 }
 
 fn labels(loops: &[ArmedLoop]) -> String {
-    loops.iter().map(|armed| armed.label.as_str()).collect::<Vec<_>>().join(" ")
+    loops
+        .iter()
+        .map(|armed| armed.label.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A clause has to have a probe: one that is nowhere, where there is none.
@@ -96,21 +114,41 @@ fn some(places: Vec<String>) -> Vec<String> {
 fn d_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> Values {
     let (armed, left) = watch::dtrace_routines(request, "pid$target");
     left_out.extend(left);
-    let places = some(armed.iter().flat_map(|group| &group.places).cloned().collect());
+    let places = some(
+        armed
+            .iter()
+            .flat_map(|group| &group.places)
+            .cloned()
+            .collect(),
+    );
     let shapes = d::shape_clauses(&armed, "", &|key| format!("@shapes[{key}] = count();"));
     let shapes = if shapes.is_empty() {
-        format!("{}\n{{\n\t@shapes[probefunc, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0] = count();\n}}\n\n", d::probes(places.iter(), "entry"))
+        format!(
+            "{}\n{{\n\t@shapes[probefunc, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0] = count();\n}}\n\n",
+            d::probes(places.iter(), "entry")
+        )
     } else {
         shapes
     };
     vec![
-        ("ROUTINES", request.routines.len().to_string()),
-        ("ARMED", manual::armed_patterns(request)),
-        ("LIBRARIES", manual::armed_libraries(request)),
+        ("ROUTINES", asked_for(request)),
+        ("ARMED", manual::armed_d(request)),
         ("ENTRY", d::probes(places.iter(), "entry")),
         ("RETURN", d::probes(places.iter(), "return")),
         ("SHAPES", shapes.trim_end_matches('\n').to_owned() + "\n"),
     ]
+}
+
+/// How many routines a D script asks for: any of these patterns, or those of the libraries that can be watched.
+pub fn asked_for(request: &Request) -> String {
+    let armed = |filled: &super::Filled| {
+        let libraries = filled.libraries.iter().filter(|library| !library.shifted);
+        libraries.map(|library| library.routines.len()).sum()
+    };
+    request
+        .filled()
+        .map_or(request.routines.len(), armed)
+        .to_string()
 }
 
 /// The condition on the process, as a predicate of its own and as the beginning of another.
@@ -125,7 +163,12 @@ pub struct Filter {
 pub fn filter(request: &Request) -> Filter {
     let condition = match request.filled() {
         None => "$1 == 0 || pid == $1".to_owned(),
-        Some(filled) => filled.processes.iter().map(|pid| format!("pid == {pid}")).collect::<Vec<_>>().join(" || "),
+        Some(filled) => filled
+            .processes
+            .iter()
+            .map(|pid| format!("pid == {pid}"))
+            .collect::<Vec<_>>()
+            .join(" || "),
     };
     filter_of(&condition)
 }
@@ -133,7 +176,10 @@ pub fn filter(request: &Request) -> Filter {
 /// The filter for a condition, `pid == 4711`; empty: every process.
 pub fn filter_of(condition: &str) -> Filter {
     if condition.is_empty() {
-        return Filter { alone: String::new(), and: String::new() };
+        return Filter {
+            alone: String::new(),
+            and: String::new(),
+        };
     }
     Filter {
         alone: format!("/{condition}/\n"),
@@ -150,7 +196,10 @@ pub fn extensions(request: &Request, left_out: &mut Vec<LeftOut>) -> Option<Vec<
     for path in &filled.extensions {
         match attach_path(path) {
             Ok(path) => paths.push(path),
-            Err(why) => left_out.push(LeftOut { what: path.display().to_string(), why }),
+            Err(why) => left_out.push(LeftOut {
+                what: path.display().to_string(),
+                why,
+            }),
         }
     }
     (!paths.is_empty()).then_some(paths)
@@ -192,14 +241,31 @@ fn bpftrace(script: Script, request: &Request, left_out: &mut Vec<LeftOut>) -> (
             let clauses = with_raptors(FAULTS_RAPTORS);
             let report = !loops.is_empty() || !clauses.is_empty();
             let declared = [
-                (clauses.is_empty(), "\t@backend[tid] = 0;\n\t@alloc[tid] = 0;\n\t@scale[tid] = 0;\n"),
-                (loops.is_empty(), "\t@loop[tid] = 0;\n\t@before[tid] = 0;\n\t@name[tid] = \"\";\n"),
+                (
+                    clauses.is_empty(),
+                    "\t@backend[tid] = 0;\n\t@alloc[tid] = 0;\n\t@scale[tid] = 0;\n",
+                ),
+                (
+                    loops.is_empty(),
+                    "\t@loop[tid] = 0;\n\t@before[tid] = 0;\n\t@name[tid] = \"\";\n",
+                ),
             ];
-            let declared = declared.iter().filter(|(missing, _)| *missing).map(|(_, text)| *text).collect();
+            let declared = declared
+                .iter()
+                .filter(|(missing, _)| *missing)
+                .map(|(_, text)| *text)
+                .collect();
             values.push(("LOOP_CLAUSES", fault_loops(&loops, &alone)));
             values.push(("DECLARED", declared));
             values.push(("RAPTORS_CLAUSES", clauses));
-            values.push(("REPORT", if report { FAULTS_REPORT.into() } else { String::new() }));
+            values.push((
+                "REPORT",
+                if report {
+                    FAULTS_REPORT.into()
+                } else {
+                    String::new()
+                },
+            ));
             include_str!("templates/page_faults.bt")
         }
         Script::Alloc => {
@@ -207,7 +273,14 @@ fn bpftrace(script: Script, request: &Request, left_out: &mut Vec<LeftOut>) -> (
             values.push(("MALLOC_CLAUSES", malloc_clauses(request, left_out)));
             let clauses = with_raptors(ALLOC_RAPTORS);
             let report = if clauses.is_empty() { "" } else { ALLOC_REPORT };
-            values.push(("DECLARED", if clauses.is_empty() { "\t@raptors[tid] = 0;\n".into() } else { String::new() }));
+            values.push((
+                "DECLARED",
+                if clauses.is_empty() {
+                    "\t@raptors[tid] = 0;\n".into()
+                } else {
+                    String::new()
+                },
+            ));
             values.push(("RAPTORS_CLAUSES", clauses));
             values.push(("REPORT", report.to_owned()));
             include_str!("templates/alloc.bt")
@@ -253,7 +326,10 @@ fn malloc_clauses(request: &Request, left_out: &mut Vec<LeftOut>) -> String {
         Some(Some(path)) => match attach_path(path) {
             Ok(path) => path,
             Err(why) => {
-                left_out.push(LeftOut { what: path.display().to_string(), why });
+                left_out.push(LeftOut {
+                    what: path.display().to_string(),
+                    why,
+                });
                 return String::new();
             }
         },
@@ -307,30 +383,48 @@ fn bt_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values) 
         report.forget(&["loop_began", "loop_name"]);
     }
     if has_routines && !loops.is_empty() {
-        report.section("routines called inside each loop: calls of the loop, average, total", &["blas_in_loop"]);
+        report.section(
+            "routines called inside each loop: calls of the loop, average, total",
+            &["blas_in_loop"],
+        );
         report.forget(&["loop_blas"]);
     }
     if let Some(paths) = &extensions {
-        raptors = probes::fill_bt(include_str!("templates/trace_raptors.bt"), paths).replace("@FILTER@", &alone);
+        raptors = probes::fill_bt(include_str!("templates/trace_raptors.bt"), paths)
+            .replace("@FILTER@", &alone);
         let what = "Raptors: n, item size; backend, reason, threads; calls, average, total ns";
         report.section(what, &["scales", "dispatched", "scale_ns"]);
         report.forget(&["scale_began"]);
         if has_routines {
-            report.section("routines called inside each scale: scales, average, total", &["blas_in_scale"]);
+            report.section(
+                "routines called inside each scale: scales, average, total",
+                &["blas_in_scale"],
+            );
             report.forget(&["scale_blas"]);
         } else {
-            raptors = raptors.lines().filter(|line| !line.contains("blas")).map(|line| format!("{line}\n")).collect();
+            raptors = raptors
+                .lines()
+                .filter(|line| !line.contains("blas"))
+                .map(|line| format!("{line}\n"))
+                .collect();
         }
     }
     if has_routines || !loops.is_empty() {
-        report.section("threads, and the times of the calls, ns", &["threads", "histogram_ns"]);
+        report.section(
+            "threads, and the times of the calls, ns",
+            &["threads", "histogram_ns"],
+        );
     }
     let report = report.text();
     let what = format!(
         "{} routines, {} loops and {} are armed.",
         routines.len(),
         loops.len(),
-        if extensions.is_some() { "Raptors' probes" } else { "no probes of Raptors" }
+        if extensions.is_some() {
+            "Raptors' probes"
+        } else {
+            "no probes of Raptors"
+        }
     );
     let what = if request.filled().is_some() {
         what
@@ -339,13 +433,19 @@ fn bt_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values) 
     };
     let values = vec![
         ("BEGIN", begin(request, &what)),
-        ("ARMED", manual::armed_files(request, Script::TraceAccelerateCalls)),
+        (
+            "ARMED",
+            manual::armed_files(request, Script::TraceAccelerateCalls),
+        ),
         ("ROUTINE_CLAUSES", routine_clauses(&routines, &alone)),
         ("LOOP_CLAUSES", loop_clauses(&loops, &alone, has_routines)),
         ("RAPTORS_CLAUSES", raptors),
         ("REPORT", report),
     ];
-    (include_str!("templates/trace_accelerate_calls.bt").to_owned(), values)
+    (
+        include_str!("templates/trace_accelerate_calls.bt").to_owned(),
+        values,
+    )
 }
 
 /// What is printed at the end, and which maps are emptied after all of it, so that bpftrace does not print them again.
@@ -392,14 +492,21 @@ fn routine_clauses(routines: &[Armed], filter: &str) -> String {
     let places = routines.iter().flat_map(|armed| &armed.places);
     let returns = bt::probes(places, "uretprobe");
     let entries: String = routines.iter().map(entry).collect();
-    format!("{entries}{returns}\n{}", include_str!("templates/trace_return.bt"))
+    format!(
+        "{entries}{returns}\n{}",
+        include_str!("templates/trace_return.bt")
+    )
 }
 
 fn loop_clauses(loops: &[ArmedLoop], filter: &str, has_routines: bool) -> String {
     if loops.is_empty() {
         return String::new();
     }
-    let blas = if has_routines { "\t@loop_blas[tid] = @blas[tid];\n" } else { "" };
+    let blas = if has_routines {
+        "\t@loop_blas[tid] = @blas[tid];\n"
+    } else {
+        ""
+    };
     let entry = |armed: &ArmedLoop| {
         format!(
             "{}\n{filter}{{\n\t@seen = 1;\n\t@loop_began[tid] = nsecs;\n\t@loop_name[tid] = {};\n{blas}\t@loops[{}] = count();\n}}\n\n",
@@ -411,7 +518,11 @@ fn loop_clauses(loops: &[ArmedLoop], filter: &str, has_routines: bool) -> String
     let places = loops.iter().flat_map(|armed| &armed.places);
     let returns = bt::probes(places, "uretprobe");
     let entries: String = loops.iter().map(entry).collect();
-    let blas = if has_routines { "\t@blas_in_loop[@loop_name[tid]] = stats(@blas[tid] - @loop_blas[tid]);\n" } else { "" };
+    let blas = if has_routines {
+        "\t@blas_in_loop[@loop_name[tid]] = stats(@blas[tid] - @loop_blas[tid]);\n"
+    } else {
+        ""
+    };
     format!(
         "{entries}{returns}\n/@loop_began[tid] > 0/\n{{\n\t$ns = nsecs - @loop_began[tid];\n\t@time_ns[@loop_name[tid]] = stats($ns);\n\
          \t@histogram_ns[@loop_name[tid]] = hist($ns);\n\t@threads[@loop_name[tid], tid] = count();\n{blas}\

@@ -18,8 +18,8 @@
  * the backend, the checks and the sharing out to threads. Conversions and the giving back of memory lie outside of an
  * operation. pieces are the parts of a parallel operation; they run at the same time, so their sum may exceed it.
  * Every probe that fires costs 0.5 to 1 us on Linux: of parts that are shorter, trust the counts only.
- * dispatched: the backend, the reason in the kernel's own words, threads, elements. memory: recycled pages were in
- * use before and fault no more.
+ * dispatched: the backend, the reason in the kernel's own words, threads, elements. memory: recycled pages were in use
+ * before and fault no more; fresh ones come from the allocator, which may itself have kept them.
  *
  * Made from probes/provider.d by `cargo xtask scripts`. Tried on x86-64 Linux; not yet run on a Mac.
  */

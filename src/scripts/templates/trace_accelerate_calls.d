@@ -4,21 +4,15 @@
  *
 @USAGE@
  *
- * Without -p or -c DTrace refuses the script: a pid probe belongs to one process. On macOS it needs System Integrity
- * Protection's leave only for programs that Apple signs, not for a Python of your own. A library that is loaded
- * later is not seen: start your program, let it import what it needs, then attach with -p.
+ * Without -p or -c DTrace refuses the script: a pid probe belongs to one process. A library that is loaded later is not
+ * seen: start your program, let it import what it needs, then attach with -p. macOS protects the programs that Apple
+ * signs from DTrace, not a Python of your own (not verified by the authors).
  *
  * WHAT IS ARMED
  * Entry and return of @ROUTINES@ routines, as far as the process has loaded them, and the probes of the Raptors kernel:
 @ARMED@
- * in these libraries:
-@LIBRARIES@
- * Every other routine of the catalogue: raptors-trace script trace_accelerate_calls.d --pid PID --routine NAME
- * DTrace for Linux opens a file for each probe, two for a routine (raise `ulimit -n` where it says "Bad file
- * descriptor"), and takes about 0.2 s for each to withdraw after its report: do not kill it, its probes would stay.
 @LEFT_OUT@ *
  * SAMPLE
- *   a stand-in for libvDSP.dylib and one for libBLAS.dylib, on Linux:
 @SAMPLE@
  *
  * HOW TO READ IT
@@ -47,7 +41,7 @@ int raptors_seen;
 
 dtrace:::BEGIN
 {
-	printf("Process %d: @ROUTINES@ routines asked for, those its libraries have are armed, and the probes of Raptors.\n", $target);
+	printf("Process %d: @ROUTINES@ routines and the probes of Raptors are armed, as far as it has loaded them.\n", $target);
 	printf("Ctrl-C or the end of the process ends it and prints the report.\n");
 }
 
