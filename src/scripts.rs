@@ -27,7 +27,7 @@ use crate::interpreter::{self, Surroundings};
 
 pub use inspect::{libraries, loops};
 pub use select::{default_routines, named_routines};
-pub use target::{Exported, Filled, LeftOut, Library, LoopPoint, Target};
+pub use target::{Exported, Filled, LeftOut, Library, LoopPoint, Module, Target};
 pub use watch::Request;
 
 /// The scripts.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use raptors_routines::{Width, find};
 use raptors_trace::scripts::{
-    Exported, Filled, Library, LoopPoint, Request, Script, Target, Tool, committed,
+    Exported, Filled, Library, LoopPoint, Module, Request, Script, Target, Tool, committed,
     default_routines, generate,
 };
 
@@ -176,6 +176,14 @@ fn nasty_request() -> Request {
             loops: NASTY.iter().map(|path| point(path)).collect(),
             extensions: NASTY.iter().map(PathBuf::from).collect(),
             libc: Some(NASTY[2].into()),
+            modules: NASTY
+                .iter()
+                .map(|path| Module {
+                    name: path[3..].into(),
+                    start: 0,
+                    end: 9,
+                })
+                .collect(),
             left_out: Vec::new(),
         })),
         routines: default_routines(),

@@ -88,13 +88,18 @@ pub fn processes(pids: &[u32], routines: &[&'static Routine]) -> Result<Filled, 
         let files = process.files()?;
         filled
             .left_out
-            .extend(process.replaced()?.into_iter().map(|path| LeftOut {
+            .extend(process.replaced().into_iter().map(|path| LeftOut {
                 what: path,
                 why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
             }));
         let loops = process_loops(&process, &files, &mut filled.left_out);
         add(&mut filled, &files, loops, routines);
         filled.processes.push(pid);
+        filled.modules = if pids.len() == 1 {
+            process.modules()
+        } else {
+            Vec::new()
+        };
     }
     Ok(filled)
 }

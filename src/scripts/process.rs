@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::target::Module;
 use crate::error::Error;
 
 /// The variables that decide which modules an interpreter loads, and which loops NumPy chooses.
@@ -58,7 +59,12 @@ impl Process {
     /// # Errors
     /// When it has none: it is a kernel thread, or it ended.
     pub fn files(&self) -> Result<Vec<PathBuf>, Error> {
-        let (files, _) = mapped(&self.maps);
+        let mut files: Vec<PathBuf> = mapped(&self.maps)
+            .filter(|part| !part.gone)
+            .map(|part| part.path)
+            .collect();
+        files.sort();
+        files.dedup();
         if files.is_empty() {
             return Err(
                 Error::new(format!("process {} has no files loaded", self.pid))
@@ -69,11 +75,34 @@ impl Process {
     }
 
     /// The files that it has loaded and that are not there any more.
-    ///
-    /// # Errors
-    /// None so far.
-    pub fn replaced(&self) -> Result<Vec<String>, Error> {
-        Ok(mapped(&self.maps).1)
+    pub fn replaced(&self) -> Vec<String> {
+        let gone = mapped(&self.maps).filter(|part| part.gone);
+        let mut gone: Vec<String> = gone.map(|part| part.path.display().to_string()).collect();
+        gone.sort();
+        gone.dedup();
+        gone
+    }
+
+    /// Where it has the code of each file.
+    pub fn modules(&self) -> Vec<Module> {
+        let mut modules: Vec<Module> = Vec::new();
+        for part in mapped(&self.maps) {
+            let name = part
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            match modules.last_mut() {
+                Some(last) if last.name == name => last.end = part.end,
+                _ => modules.push(Module {
+                    name,
+                    start: part.start,
+                    end: part.end,
+                }),
+            }
+        }
+        modules
     }
 
     /// Its interpreter, ready to be started in its directory and environment, as its user.
@@ -151,29 +180,33 @@ fn variables(environment: &[u8]) -> impl Iterator<Item = (OsString, OsString)> {
     })
 }
 
-/// The files of a process map, and those that are gone.
-fn mapped(maps: &[u8]) -> (Vec<PathBuf>, Vec<String>) {
-    let (mut files, mut gone) = (Vec::new(), Vec::new());
-    for line in maps.split(|&byte| byte == b'\n') {
+/// A part of a file's code in a process map.
+struct Part {
+    path: PathBuf,
+    start: u64,
+    end: u64,
+    gone: bool,
+}
+
+/// The parts of a process map that are code of a file.
+fn mapped(maps: &[u8]) -> impl Iterator<Item = Part> {
+    maps.split(|&byte| byte == b'\n').filter_map(|line| {
         let mut fields = line.splitn(6, |&byte| byte == b' ');
-        let permissions = fields.nth(1).unwrap_or_default();
-        let Some(path) = fields.nth(3).map(<[u8]>::trim_ascii) else {
-            continue;
-        };
+        let range = std::str::from_utf8(fields.next()?).ok()?;
+        let permissions = fields.next()?;
+        let path = fields.nth(3)?.trim_ascii_start();
         if !permissions.contains(&b'x') || !path.starts_with(b"/") {
-            continue;
+            return None;
         }
-        if let Some(path) = path.strip_suffix(b" (deleted)") {
-            gone.push(String::from_utf8_lossy(path).into_owned());
-        } else {
-            files.push(PathBuf::from(OsString::from_vec(unescape(path))));
-        }
-    }
-    files.sort();
-    files.dedup();
-    gone.sort();
-    gone.dedup();
-    (files, gone)
+        let (start, end) = range.split_once('-')?;
+        let whole = path.strip_suffix(b" (deleted)");
+        Some(Part {
+            path: PathBuf::from(OsString::from_vec(unescape(whole.unwrap_or(path)))),
+            start: u64::from_str_radix(start, 16).ok()?,
+            end: u64::from_str_radix(end, 16).ok()?,
+            gone: whole.is_some(),
+        })
+    })
 }
 
 /// The kernel writes a line break in a path as `\012`.
@@ -201,12 +234,23 @@ mod tests {
         let maps = b"7f00-7f01 r--p 00000000 fe:00 12 /a/lib.so\n7f01-7f02 r-xp 00001000 fe:00 12      /a/lib.so\n\
             7f02-7f03 r-xp 00001000 fe:00 13 /b b/x\\012y.so\n7f03-7f04 r-xp 0 fe:00 14 /c/old.so (deleted)\n\
             7ffd-7ffe r-xp 00000000 00:00 0 [vdso]\n7f05-7f06 rw-p 00000000 00:00 0 \n";
-        let (files, gone) = mapped(maps);
+        let process = Process {
+            pid: 1,
+            root: "/".into(),
+            maps: maps.to_vec(),
+        };
+        let files = process.files().unwrap();
         assert_eq!(
             files,
             [PathBuf::from("/a/lib.so"), PathBuf::from("/b b/x\ny.so")]
         );
-        assert_eq!(gone, ["/c/old.so"]);
+        assert_eq!(process.replaced(), ["/c/old.so"]);
+        let module = Module {
+            name: "lib.so".into(),
+            start: 0x7f01,
+            end: 0x7f02,
+        };
+        assert_eq!(process.modules()[0], module);
     }
 
     #[test]

@@ -28,8 +28,21 @@ pub struct Filled {
     pub extensions: Vec<PathBuf>,
     /// The C library, for its allocator.
     pub libc: Option<PathBuf>,
+    /// Where a single process has the code of its files, to name callers by.
+    pub modules: Vec<Module>,
     /// What could not be armed, and why.
     pub left_out: Vec<LeftOut>,
+}
+
+/// Where a process has the code of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// The file's name, without its directory.
+    pub name: String,
+    /// The first address.
+    pub start: u64,
+    /// The address after the last one.
+    pub end: u64,
 }
 
 /// Something that a script does not watch.

@@ -1,6 +1,6 @@
 //! Each script from its template and from what is to be watched.
 
-use super::target::LeftOut;
+use super::target::{LeftOut, Module};
 use super::text::{attach_path, comment, fill};
 use super::watch::{self, Armed, ArmedLoop, Request};
 use super::{Script, Tool, bt, compare, d, manual, probes};
@@ -367,6 +367,10 @@ fn bt_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values) 
     left_out.extend(left);
     let extensions = extensions(request, left_out);
     let has_routines = !routines.is_empty();
+    let modules = request
+        .filled()
+        .map(|filled| filled.modules.as_slice())
+        .unwrap_or_default();
     let mut raptors = String::new();
     let mut report = Report::default();
     if has_routines || !loops.is_empty() {
@@ -376,6 +380,9 @@ fn bt_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values) 
         report.section("calls from inside another routine", &["nested"]);
         report.section("shapes: routine, m, n, k, steps, scalar", &["shapes"]);
         report.section("callers: routine, where it returned to", &["callers"]);
+        if !modules.is_empty() {
+            report.section("callers by file: routine, file", &["modules"]);
+        }
         report.forget(&["named", "depth", "began", "name", "blas"]);
     }
     if !loops.is_empty() {
@@ -437,7 +444,10 @@ fn bt_trace(request: &Request, left_out: &mut Vec<LeftOut>) -> (String, Values) 
             "ARMED",
             manual::armed_files(request, Script::TraceAccelerateCalls),
         ),
-        ("ROUTINE_CLAUSES", routine_clauses(&routines, &alone)),
+        (
+            "ROUTINE_CLAUSES",
+            routine_clauses(&routines, modules, &alone),
+        ),
         ("LOOP_CLAUSES", loop_clauses(&loops, &alone, has_routines)),
         ("RAPTORS_CLAUSES", raptors),
         ("REPORT", report),
@@ -475,7 +485,7 @@ impl Report {
     }
 }
 
-fn routine_clauses(routines: &[Armed], filter: &str) -> String {
+fn routine_clauses(routines: &[Armed], modules: &[Module], filter: &str) -> String {
     if routines.is_empty() {
         return String::new();
     }
@@ -494,7 +504,32 @@ fn routine_clauses(routines: &[Armed], filter: &str) -> String {
     let entries: String = routines.iter().map(entry).collect();
     format!(
         "{entries}{returns}\n{}",
-        include_str!("templates/trace_return.bt")
+        include_str!("templates/trace_return.bt").replace("@MODULES@", &module_of_caller(modules))
+    )
+}
+
+/// Counts a call for the file that its return address lies in. Said by address, so it holds for stripped files and after
+/// the process has ended.
+fn module_of_caller(modules: &[Module]) -> String {
+    if modules.is_empty() {
+        return String::new();
+    }
+    let register = if std::env::consts::ARCH == "aarch64" {
+        "pc"
+    } else {
+        "ip"
+    };
+    let mut text = format!("\t$to = reg(\"{register}\");\n\t");
+    for module in modules {
+        let Module { name, start, end } = module;
+        text += &format!(
+            "if ($to >= {start:#x} && $to < {end:#x}) {{\n\t\t@modules[@name[tid, $depth], {}] = count();\n\t}} else ",
+            bt::label(name)
+        );
+    }
+    text + &format!(
+        "{{\n\t\t@modules[@name[tid, $depth], {}] = count();\n\t}}\n",
+        bt::label("no file")
     )
 }
 
