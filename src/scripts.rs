@@ -9,11 +9,13 @@ mod d;
 mod elf;
 mod inspect;
 mod manual;
+mod memory;
 mod probes;
 mod process;
 mod select;
 mod target;
 mod text;
+mod trace;
 mod watch;
 mod write;
 
@@ -68,6 +70,16 @@ impl Script {
             Self::Alloc => "alloc",
             Self::ProfileStacks => "profile_stacks",
         }
+    }
+
+    /// Whether it watches routines of math libraries.
+    fn watches_routines(self) -> bool {
+        matches!(self, Self::TraceAccelerateCalls | Self::CompareCallPatterns)
+    }
+
+    /// Whether it watches NumPy's inner loops.
+    fn watches_loops(self) -> bool {
+        self.watches_routines() || self == Self::PageFaults
     }
 
     /// Its file's name for a tool.

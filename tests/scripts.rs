@@ -153,6 +153,7 @@ fn nasty_request() -> Request {
     let point = |path: &str| LoopPoint {
         ufunc: "multiply\"; system(\"x\") */".into(),
         types: "ff->f\n".into(),
+        shared_with: Vec::new(),
         operands: 3,
         core_dimensions: 0,
         path: path.into(),
@@ -169,6 +170,7 @@ fn nasty_request() -> Request {
                 .iter()
                 .map(|path| Library {
                     path: path.into(),
+                    soname: Some("so`name$(x)\".so".into()),
                     routines: vec![exported("cblas_sgemm")],
                     shifted: false,
                 })

@@ -14,7 +14,7 @@ pub fn probes<'a>(places: impl Iterator<Item = &'a String>, end: &str) -> String
 }
 
 /// A clause for each layout, which counts calls by their shape: `counted` is what is done with the key.
-pub fn shape_clauses(armed: &[Armed], predicate: &str, counted: &dyn Fn(&str) -> String) -> String {
+pub fn shape_clauses(armed: &[Armed], counted: &dyn Fn(&str) -> String) -> String {
     armed
         .iter()
         .map(|group| {
@@ -26,7 +26,7 @@ pub fn shape_clauses(armed: &[Armed], predicate: &str, counted: &dyn Fn(&str) ->
             };
             let values: Vec<String> = group.layout.0.iter().map(|place| value(*place, group.width)).collect();
             let key = format!("probefunc,\n\t    {}", values.join(",\n\t    "));
-            format!("{}\n{predicate}{{\n{wide}\t{}\n}}\n\n", probes(group.places.iter(), "entry"), counted(&key))
+            format!("{}\n{{\n{wide}\t{}\n}}\n\n", probes(group.places.iter(), "entry"), counted(&key))
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use object::read::{Object, ObjectSegment, ObjectSymbol, ReadCache};
+use object::read::{Object, ObjectSegment, ObjectSymbol, ReadCache, ReadRef};
 use object::{ObjectSection, SegmentFlags, SymbolKind, elf};
 
 /// A function that a file defines.
@@ -24,6 +24,8 @@ pub struct Function {
 pub struct Image {
     /// The functions it defines, in the order of their addresses.
     pub functions: Vec<Function>,
+    /// The name that other files load it by (DT_SONAME).
+    pub soname: Option<String>,
     /// Whether it holds probes of the provider `raptors`.
     pub has_raptors_probes: bool,
     segments: Vec<Segment>,
@@ -55,6 +57,7 @@ impl Image {
         });
         Some(Self {
             functions,
+            soname: soname(&file),
             has_raptors_probes: has_raptors_probes(&file),
             segments: file.segments().map(|s| segment(&s)).collect(),
         })
@@ -116,6 +119,17 @@ fn functions<'data>(
             })
         })
         .collect()
+}
+
+fn soname<'data, R: ReadRef<'data>>(file: &object::File<'data, R>) -> Option<String> {
+    let object::File::Elf64(file) = file else {
+        return None;
+    };
+    let sections = file.elf_section_table();
+    let table = sections.dynamic_table(file.endian(), file.data()).ok()?;
+    let entry = table.iter().find(|entry| entry.tag == elf::DT_SONAME)?;
+    let name = table.string(entry).ok()?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// SystemTap's notes name the provider between two zero bytes.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use raptors_routines::{Mangling, Routine, library_width, parse_symbol};
+use raptors_routines::{Convention, Mangling, Routine, Width, library_width, parse_symbol};
 use serde::Deserialize;
 
 use super::elf::Image;
@@ -185,45 +185,52 @@ impl Images {
 fn library(path: &Path, routines: &[&'static Routine], images: &mut Images) -> Option<Library> {
     let image = images.get(path)?;
     let plain_width = library_width(&path.to_string_lossy());
-    let mut found: Vec<Exported> = Vec::new();
-    for function in image.functions.iter().filter(|function| function.exported) {
-        let Some((routine, width, mangling)) = parse_symbol(&function.name) else {
-            continue;
-        };
-        let wanted = routines.iter().any(|wanted| std::ptr::eq(*wanted, routine));
-        // A Fortran name without its underscore is a second name of the same function, or a program's own.
-        let own = mangling == Mangling::Plain
-            && routine.convention == raptors_routines::Convention::Fortran;
-        if wanted && !own && is_plain_symbol(&function.name) {
-            found.push(Exported {
-                symbol: function.name.clone(),
-                routine,
-                width: if mangling == Mangling::Suffix64 {
-                    width
-                } else {
-                    plain_width.unwrap_or(width)
-                },
-            });
-        }
-    }
-    let rank = |exported: &Exported| {
-        routines
-            .iter()
-            .position(|r| std::ptr::eq(*r, exported.routine))
-    };
-    found.sort_by_key(rank);
+    let exported = image.functions.iter().filter(|function| function.exported);
+    let mut found: Vec<Exported> = exported
+        .filter_map(|function| routine_of(&function.name, plain_width))
+        .filter(|exported| place_in(routines, exported).is_some())
+        .collect();
+    found.sort_by_key(|exported| place_in(routines, exported));
     (!found.is_empty()).then(|| Library {
         path: path.to_owned(),
+        soname: image.soname.clone(),
         shifted: image.is_shifted(),
         routines: found,
+    })
+}
+
+fn place_in(routines: &[&'static Routine], exported: &Exported) -> Option<usize> {
+    routines
+        .iter()
+        .position(|routine| std::ptr::eq(*routine, exported.routine))
+}
+
+/// The routine behind a symbol. `plain_width` is the width that the library's name tells.
+fn routine_of(symbol: &str, plain_width: Option<Width>) -> Option<Exported> {
+    let (routine, width, mangling) = parse_symbol(symbol)?;
+    // A Fortran name without its underscore is a second name of the same function, or a program's own.
+    let own = mangling == Mangling::Plain && routine.convention == Convention::Fortran;
+    let suffixed = symbol.contains("64_");
+    let width = if suffixed {
+        width
+    } else {
+        plain_width.unwrap_or(width)
+    };
+    (!own && is_plain_symbol(symbol)).then(|| Exported {
+        symbol: symbol.to_owned(),
+        routine,
+        width,
     })
 }
 
 fn points(loops: Vec<RawLoop>, images: &mut Images, left_out: &mut Vec<LeftOut>) -> Vec<LoopPoint> {
     let mut points: Vec<LoopPoint> = Vec::new();
     for raw in loops {
-        let same = |known: &&LoopPoint| known.path == raw.path && known.offset == raw.offset;
-        if points.iter().any(|known| same(&known)) {
+        let same = |known: &&mut LoopPoint| known.path == raw.path && known.offset == raw.offset;
+        if let Some(known) = points.iter_mut().find(same) {
+            if !known.serves(&raw.ufunc) {
+                known.shared_with.push(raw.ufunc);
+            }
             continue;
         }
         let name = format!("np.{}[{}]", raw.ufunc, raw.types);
@@ -258,6 +265,7 @@ fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
     Ok(LoopPoint {
         ufunc: raw.ufunc,
         types: raw.types,
+        shared_with: Vec::new(),
         operands: raw.operands,
         core_dimensions: raw.core_dimensions,
         path: raw.path,

@@ -3,77 +3,65 @@
 
 use raptors_probes::{PROBES, PROVIDER};
 
-/// Replaces all of them. `place` spells a probe by its SystemTap name and its D name, `value` an argument by its
-/// number and C type.
-///
-/// # Panics
-/// Where a template names a probe or an argument that `provider.d` has not: a test makes every script.
-pub fn fill(
-    template: &str,
-    place: impl Fn(&str, &str) -> String,
-    value: impl Fn(usize, &str) -> String,
-) -> String {
-    let mut text = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some(start) = rest.find("${") {
-        text.push_str(&rest[..start]);
-        let after = &rest[start + 2..];
-        let end = after.find('}').expect("a probe's name ends in a brace");
-        let (name, argument) = match after[..end].split_once('.') {
+/// How probes are spelled.
+#[derive(Clone, Debug)]
+pub enum Spelling {
+    /// As D does, for the processes of a provider such as `$target`.
+    D(String),
+    /// As bpftrace does, for the files of these quoted paths; none: the script's second parameter.
+    Bpftrace(Vec<String>),
+}
+
+impl Spelling {
+    /// What stands between the braces, spelled.
+    ///
+    /// # Panics
+    /// Where it is no probe or no argument of `provider.d`: a test makes every script.
+    pub fn spell(&self, inside: &str) -> String {
+        let (name, argument) = match inside.split_once('.') {
             Some((name, argument)) => (name, Some(argument)),
-            None => (&after[..end], None),
+            None => (inside, None),
         };
         let probe = PROBES.iter().find(|probe| probe.stap_name == name);
         let probe = probe.unwrap_or_else(|| panic!("provider.d has no probe {name}"));
-        match argument {
-            None => text.push_str(&place(probe.stap_name, probe.name)),
-            Some(argument) => {
-                let known = |known: &raptors_probes::Argument| known.name == argument;
-                let number = probe.arguments.iter().position(known);
-                let number = number.unwrap_or_else(|| panic!("{name} has no argument {argument}"));
-                text.push_str(&value(number, probe.arguments[number].c_type));
+        let Some(argument) = argument else {
+            return self.place(probe.stap_name, probe.name);
+        };
+        let number = probe
+            .arguments
+            .iter()
+            .position(|known| known.name == argument);
+        let number = number.unwrap_or_else(|| panic!("{name} has no argument {argument}"));
+        self.value(number, probe.arguments[number].c_type)
+    }
+
+    fn place(&self, systemtap: &str, d: &str) -> String {
+        match self {
+            Self::D(process) => format!("{PROVIDER}{process}:::{d}"),
+            Self::Bpftrace(paths) if paths.is_empty() => {
+                // A star that can only stand for nothing: a file without the probe is no error then.
+                let (most, last) = systemtap.split_at(systemtap.len() - 1);
+                format!("usdt:$2:{PROVIDER}:{most}*{last}")
+            }
+            Self::Bpftrace(paths) => {
+                let places = paths
+                    .iter()
+                    .map(|path| format!("usdt:{path}:{PROVIDER}:{systemtap}"));
+                places.collect::<Vec<_>>().join(",\n")
             }
         }
-        rest = &after[end + 1..];
     }
-    text + rest
-}
 
-/// In D's words, for the processes of a provider such as `$target`.
-pub fn fill_d(template: &str, process: &str) -> String {
-    let value = |number: usize, c_type: &str| match c_type {
-        "char *" => format!("copyinstr(arg{number})"),
-        "uint32_t" => format!("(uint32_t)arg{number}"),
-        _ => format!("arg{number}"),
-    };
-    fill(
-        template,
-        |_, name| format!("{PROVIDER}{process}:::{name}"),
-        value,
-    )
-}
-
-/// In bpftrace's words, for the files of these quoted paths; none: the script's second parameter, with a star that can
-/// only stand for nothing, so that a file without the probe is no error.
-pub fn fill_bt(template: &str, paths: &[String]) -> String {
-    let place = |name: &str, _: &str| match paths {
-        [] => {
-            let (most, last) = name.split_at(name.len() - 1);
-            format!("usdt:$2:{PROVIDER}:{most}*{last}")
+    fn value(&self, number: usize, c_type: &str) -> String {
+        match (self, c_type) {
+            (Self::D(_), "char *") => format!("copyinstr(arg{number})"),
+            (Self::D(_), "uint32_t") => format!("(uint32_t)arg{number}"),
+            (Self::D(_), _) => format!("arg{number}"),
+            (Self::Bpftrace(_), "char *") => format!("str(arg{number})"),
+            (Self::Bpftrace(_), "uint32_t") => format!("(int64)(uint32)arg{number}"),
+            (Self::Bpftrace(_), _) => format!("(int64)arg{number}"),
         }
-        paths => {
-            let places = paths
-                .iter()
-                .map(|path| format!("usdt:{path}:{PROVIDER}:{name}"));
-            places.collect::<Vec<_>>().join(",\n")
-        }
-    };
-    let value = |number: usize, c_type: &str| match c_type {
-        "char *" => format!("str(arg{number})"),
-        "uint32_t" => format!("(int64)(uint32)arg{number}"),
-        _ => format!("(int64)arg{number}"),
-    };
-    fill(template, place, value)
+    }
 }
 
 #[cfg(test)]
@@ -82,17 +70,21 @@ mod tests {
 
     #[test]
     fn probes_are_spelled_as_each_tool_does() {
-        let template = "${scale__entry} { ${scale__entry.n} ${dispatch.reason} }";
+        let d = Spelling::D("$target".into());
+        assert_eq!(d.spell("scale__entry"), "raptors$target:::scale-entry");
         assert_eq!(
-            fill_d(template, "$target"),
-            "raptors$target:::scale-entry { arg0 copyinstr(arg1) }"
+            (d.spell("scale__entry.n"), d.spell("dispatch.reason")),
+            ("arg0".into(), "copyinstr(arg1)".into())
         );
+        let generic = Spelling::Bpftrace(Vec::new());
         assert_eq!(
-            fill_bt(template, &[]),
-            "usdt:$2:raptors:scale__entr*y { (int64)arg0 str(arg1) }"
+            generic.spell("scale__entry"),
+            "usdt:$2:raptors:scale__entr*y"
         );
+        assert_eq!(generic.spell("dispatch.reason"), "str(arg1)");
+        let filled = Spelling::Bpftrace(vec!["\"/a\"".into(), "\"/b\"".into()]);
         assert_eq!(
-            fill_bt("${dispatch}", &["\"/a\"".into(), "\"/b\"".into()]),
+            filled.spell("dispatch"),
             "usdt:\"/a\":raptors:dispatch,\nusdt:\"/b\":raptors:dispatch"
         );
     }
@@ -100,6 +92,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "no argument m")]
     fn an_argument_that_is_not_in_provider_d_is_noticed() {
-        fill_d("${scale__entry.m}", "$target");
+        Spelling::D("$target".into()).spell("scale__entry.m");
     }
 }

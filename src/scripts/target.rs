@@ -59,10 +59,30 @@ pub struct LeftOut {
 pub struct Library {
     /// Where it is.
     pub path: PathBuf,
+    /// The name that others load it by, where it says so.
+    pub soname: Option<String>,
     /// Its routines that a script may watch.
     pub routines: Vec<Exported>,
     /// Its addresses differ from its file offsets, which DTrace for Linux confuses.
     pub shifted: bool,
+}
+
+impl Library {
+    /// The names that it may be loaded by: its soname and its file's name.
+    pub fn names(&self) -> Vec<String> {
+        let file = self
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let soname = self
+            .soname
+            .iter()
+            .filter(|soname| **soname != file)
+            .cloned();
+        soname.chain([file.clone()]).collect()
+    }
 }
 
 /// A routine as one library exports it.
@@ -83,6 +103,8 @@ pub struct LoopPoint {
     pub ufunc: String,
     /// The types it takes and gives, `ff->f`.
     pub types: String,
+    /// Other ufuncs that run the same code, and cannot be told apart from this one.
+    pub shared_with: Vec<String>,
     /// How many arrays it is handed: inputs and outputs.
     pub operands: usize,
     /// How many dimensions beside the outer one it is handed: 3 for `matmul`, 0 for an elementwise one.
@@ -100,8 +122,17 @@ pub struct LoopPoint {
 }
 
 impl LoopPoint {
-    /// As the tables write it: `np.multiply[ff->f]`.
+    /// As the tables write it: `np.multiply[ff->f]`, `np.hypot[ff->f] +1` where another ufunc runs the same code.
     pub fn name(&self) -> String {
-        format!("np.{}[{}]", self.ufunc, self.types)
+        let name = format!("np.{}[{}]", self.ufunc, self.types);
+        match self.shared_with.len() {
+            0 => name,
+            others => format!("{name} +{others}"),
+        }
+    }
+
+    /// Whether it is a loop of this ufunc.
+    pub fn serves(&self, ufunc: &str) -> bool {
+        self.ufunc == ufunc || self.shared_with.iter().any(|other| other == ufunc)
     }
 }

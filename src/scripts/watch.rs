@@ -1,9 +1,12 @@
 //! What a script puts its probes on: the request, and from it the places in D's and in bpftrace's words.
 
+use std::path::Path;
+
 use raptors_routines::{Family, Routine, Width};
 
+use super::Script;
 use super::select::{self, Layout};
-use super::target::{Filled, LeftOut, LoopPoint, Target};
+use super::target::{Filled, LeftOut, Library, LoopPoint, Target};
 use super::text::{attach_path, probe_part};
 
 /// What a script is to watch.
@@ -67,7 +70,7 @@ impl Request {
         let wanted = move |point: &&LoopPoint| match self.ufuncs.as_slice() {
             [] => UFUNCS.contains(&point.ufunc.as_str()) && usual(point),
             [all] if all == "all" => true,
-            names => names.contains(&point.ufunc),
+            names => names.iter().any(|name| point.serves(name)),
         };
         self.filled()
             .into_iter()
@@ -81,52 +84,139 @@ impl Request {
 const BPFTRACE_REGISTERS: u8 = 6;
 const DTRACE_REGISTERS: u8 = 8;
 
-/// The routines in bpftrace's words, one entry for each routine and width, and what cannot be named.
-pub fn bpftrace_routines(request: &Request) -> (Vec<Armed>, Vec<LeftOut>) {
-    let mut armed: Vec<Armed> = Vec::new();
-    let mut left_out = Vec::new();
-    let mut add = |routine: &'static Routine, width, places: Vec<String>| {
-        let same = |known: &&mut Armed| known.label == routine.name && known.width == Some(width);
-        match armed.iter_mut().find(same) {
-            Some(known) => known.places.extend(places),
-            None => armed.push(Armed {
-                label: routine.name,
-                places,
-                layout: select::layout(routine, BPFTRACE_REGISTERS),
-                width: Some(width),
-            }),
+/// All that a script watches, in one tool's words.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Routines: for bpftrace one entry for each and its width, for D one for each layout.
+    pub routines: Vec<Armed>,
+    /// NumPy's inner loops.
+    pub loops: Vec<ArmedLoop>,
+    /// For bpftrace the quoted paths of the files with Raptors' probes, none for a parameter of the script; `None`
+    /// where the target has no such file.
+    pub extensions: Option<Vec<String>>,
+    /// What cannot be watched, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Watched {
+    fn leave_out(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        let (what, why) = (what.into(), why.into());
+        self.left_out.push(LeftOut { what, why });
+    }
+
+    /// A path in quotes, or `None` and the reason among what is left out.
+    fn path(&mut self, path: &Path) -> Option<String> {
+        let quoted = attach_path(path);
+        quoted
+            .map_err(|why| self.leave_out(path.display().to_string(), why))
+            .ok()
+    }
+
+    /// Adds places to the entry that `same` finds, or to a new one.
+    fn add(&mut self, armed: Armed, same: impl Fn(&Armed) -> bool) {
+        match self.routines.iter_mut().find(|known| same(known)) {
+            Some(known) => known.places.extend(armed.places),
+            None => self.routines.push(armed),
         }
-    };
+    }
+
+    fn add_named(&mut self, routine: &'static Routine, width: Width, places: Vec<String>) {
+        let armed = Armed {
+            label: routine.name,
+            places,
+            layout: select::layout(routine, BPFTRACE_REGISTERS),
+            width: Some(width),
+        };
+        self.add(armed, |known| {
+            known.label == routine.name && known.width == Some(width)
+        });
+    }
+
+    fn add_loop(&mut self, point: &LoopPoint, place: String) {
+        self.loops.push(ArmedLoop {
+            label: point.name(),
+            places: vec![place],
+            operands: point.operands,
+            core_dimensions: point.core_dimensions,
+        });
+    }
+
+    /// The places of all routines.
+    pub fn routine_places(&self) -> impl Iterator<Item = &String> {
+        self.routines.iter().flat_map(|armed| &armed.places)
+    }
+
+    /// The places of all loops.
+    pub fn loop_places(&self) -> impl Iterator<Item = &String> {
+        self.loops.iter().flat_map(|armed| &armed.places)
+    }
+}
+
+/// What a script watches, in bpftrace's words.
+pub fn bpftrace(script: Script, request: &Request) -> Watched {
+    let mut watched = Watched::default();
     let Some(filled) = request.filled() else {
-        for routine in &request.routines {
-            for width in [Width::Lp64, Width::Ilp64] {
-                let places = generic_names(routine, width);
-                if !places.is_empty() {
-                    add(
-                        routine,
-                        width,
-                        places.iter().map(|name| format!("$4:{name}")).collect(),
-                    );
-                }
-            }
+        if script.watches_routines() {
+            generic_bpftrace_routines(request, &mut watched);
         }
-        return (armed, left_out);
+        if script.watches_loops() {
+            watched.loops = generic_loops(bpftrace_loop_names);
+        }
+        watched.extensions = Some(Vec::new());
+        return watched;
     };
-    for library in &filled.libraries {
-        match attach_path(&library.path) {
-            Err(why) => left_out.push(LeftOut {
-                what: library.path.display().to_string(),
-                why,
-            }),
-            Ok(path) => {
-                for exported in &library.routines {
-                    let place = format!("{path}:{}", exported.symbol);
-                    add(exported.routine, exported.width, vec![place]);
-                }
+    if script.watches_routines() {
+        for library in &filled.libraries {
+            let Some(path) = watched.path(&library.path) else {
+                continue;
+            };
+            for exported in &library.routines {
+                let place = format!("{path}:{}", exported.symbol);
+                watched.add_named(exported.routine, exported.width, vec![place]);
             }
         }
     }
-    (armed, left_out)
+    if script.watches_loops() {
+        filled_bpftrace_loops(request, &mut watched);
+    }
+    let paths: Vec<String> = filled
+        .extensions
+        .iter()
+        .filter_map(|path| watched.path(path))
+        .collect();
+    watched.extensions = (!paths.is_empty()).then_some(paths);
+    watched
+}
+
+fn generic_bpftrace_routines(request: &Request, watched: &mut Watched) {
+    for routine in &request.routines {
+        for width in [Width::Lp64, Width::Ilp64] {
+            let places: Vec<String> = generic_names(routine, width)
+                .iter()
+                .map(|name| format!("$4:{name}"))
+                .collect();
+            if !places.is_empty() {
+                watched.add_named(routine, width, places);
+            }
+        }
+    }
+}
+
+fn filled_bpftrace_loops(request: &Request, watched: &mut Watched) {
+    for point in request.loops() {
+        match attach_path(&point.path) {
+            Err(why) => watched.leave_out(point.name(), why),
+            // bpftrace takes a number for an address where a symbol covers it, and for a file offset elsewhere.
+            Ok(path) => {
+                let number = if point.symbol.is_some() {
+                    point.address
+                } else {
+                    point.offset
+                };
+                watched.add_loop(point, format!("{path}:{number:#x}"));
+            }
+        }
+    }
 }
 
 /// Patterns for a routine's symbols. A star that can only stand for nothing makes bpftrace take it lightly when the
@@ -146,43 +236,16 @@ fn generic_names(routine: &Routine, width: Width) -> Vec<String> {
     }
 }
 
-/// The loops in bpftrace's words, and what cannot be named.
-pub fn bpftrace_loops(request: &Request) -> (Vec<ArmedLoop>, Vec<LeftOut>) {
-    if request.filled().is_none() {
-        return (
-            generic_loops(|name| {
-                let (most, last) = name.split_at(name.len() - 1);
-                let patterns = [
-                    format!("{most}*{last}"),
-                    format!("{name}_X86_V*"),
-                    format!("{name}_A*"),
-                    format!("{name}_N*"),
-                ];
-                patterns.map(|name| format!("$3:{name}")).to_vec()
-            }),
-            Vec::new(),
-        );
-    }
-    let (mut armed, mut left_out) = (Vec::new(), Vec::new());
-    for point in request.loops() {
-        match attach_path(&point.path) {
-            Err(why) => left_out.push(LeftOut {
-                what: point.name(),
-                why,
-            }),
-            // bpftrace takes a number for an address where a symbol covers it, and for a file offset elsewhere.
-            Ok(path) => armed.push(ArmedLoop {
-                label: point.name(),
-                places: vec![match point.symbol {
-                    Some(_) => format!("{path}:{:#x}", point.address),
-                    None => format!("{path}:{:#x}", point.offset),
-                }],
-                operands: point.operands,
-                core_dimensions: point.core_dimensions,
-            }),
-        }
-    }
-    (armed, left_out)
+/// Patterns for a loop's symbols in NumPy's file: without and with the CPU target that its source is compiled for.
+fn bpftrace_loop_names(name: &str) -> Vec<String> {
+    let (most, last) = name.split_at(name.len() - 1);
+    let patterns = [
+        format!("{most}*{last}"),
+        format!("{name}_X86_V*"),
+        format!("{name}_A*"),
+        format!("{name}_N*"),
+    ];
+    patterns.map(|name| format!("$3:{name}")).to_vec()
 }
 
 /// Whether bpftrace has to be told that probes without a symbol are meant.
@@ -213,108 +276,89 @@ fn generic_loops(places: impl Fn(&str) -> Vec<String>) -> Vec<ArmedLoop> {
     armed
 }
 
-/// The loops in D's words: only those whose file DTrace places right and whose symbol is there.
-pub fn dtrace_loops(request: &Request, provider: &str) -> (Vec<ArmedLoop>, Vec<LeftOut>) {
-    if request.filled().is_none() {
-        let module = "_multiarray_umath*";
-        return (
-            generic_loops(|name| {
-                let names = [name.to_owned(), format!("{name}_[XAN]*")];
-                names
-                    .map(|name| format!("{provider}:{module}:{}", optional(&name)))
-                    .to_vec()
-            }),
-            Vec::new(),
-        );
-    }
-    let (mut armed, mut left_out) = (Vec::new(), Vec::new());
-    for point in request.loops() {
-        let file = point.path.file_name().unwrap_or_default().to_string_lossy();
-        let why = match &point.symbol {
-            None => Some(
-                "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets",
-            ),
-            Some(_) if point.shifted => Some(SHIFTED),
-            Some(_) => None,
-        };
-        match (why, &point.symbol) {
-            (None, Some(symbol)) => armed.push(ArmedLoop {
-                label: point.name(),
-                places: vec![format!(
-                    "{provider}:{}:{}",
-                    probe_part(&file),
-                    probe_part(symbol)
-                )],
-                operands: point.operands,
-                core_dimensions: point.core_dimensions,
-            }),
-            (why, _) => left_out.push(LeftOut {
-                what: point.name(),
-                why: why.unwrap_or_default().into(),
-            }),
+/// What a script watches, in D's words, of one process: `pid$target` or a number.
+pub fn dtrace(script: Script, request: &Request, provider: &str) -> Watched {
+    let mut watched = Watched::default();
+    let Some(filled) = request.filled() else {
+        if script.watches_routines() {
+            generic_dtrace_routines(request, provider, &mut watched);
+        }
+        if script.watches_loops() {
+            watched.loops = generic_loops(|name| dtrace_loop_names(provider, name));
+        }
+        return watched;
+    };
+    if script.watches_routines() {
+        for library in &filled.libraries {
+            dtrace_library(library, provider, &mut watched);
         }
     }
-    (armed, left_out)
+    if script.watches_loops() {
+        for point in request.loops() {
+            dtrace_loop(point, provider, &mut watched);
+        }
+    }
+    watched
 }
 
-const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
-     never fire or damage other code; the .bt twin can watch it";
-
-/// The routines in D's words, and what cannot be watched.
-pub fn dtrace_routines(request: &Request, provider: &str) -> (Vec<Armed>, Vec<LeftOut>) {
-    let Some(filled) = request.filled() else {
-        let groups = select::by_layout(&request.routines, |routine| {
-            select::layout(routine, DTRACE_REGISTERS)
-        });
-        let armed = groups.into_iter().map(|(layout, routines)| Armed {
+fn generic_dtrace_routines(request: &Request, provider: &str, watched: &mut Watched) {
+    let layout = |routine: &&'static Routine| select::layout(routine, DTRACE_REGISTERS);
+    for (layout, routines) in select::by_layout(&request.routines, layout) {
+        watched.routines.push(Armed {
             label: "",
             places: generic_places(&routines, provider),
             layout,
             width: None,
         });
-        return (armed.collect(), Vec::new());
-    };
-    let mut left_out = Vec::new();
-    let mut found = Vec::new();
-    for library in &filled.libraries {
-        let file = library
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        if library.shifted {
-            left_out.push(LeftOut {
-                what: library.path.display().to_string(),
-                why: SHIFTED.into(),
-            });
-            continue;
-        }
-        for exported in &library.routines {
-            let place = format!(
-                "{provider}:{}:{}",
-                probe_part(&file),
-                probe_part(&exported.symbol)
-            );
-            found.push((exported, place));
-        }
     }
-    let mut armed: Vec<Armed> = Vec::new();
-    for (exported, place) in found {
-        let layout = select::layout(exported.routine, DTRACE_REGISTERS);
-        let same =
-            |known: &&mut Armed| known.layout == layout && known.width == Some(exported.width);
-        match armed.iter_mut().find(same) {
-            Some(known) => known.places.push(place),
-            None => armed.push(Armed {
-                label: "",
-                places: vec![place],
-                layout,
-                width: Some(exported.width),
-            }),
-        }
-    }
-    (armed, left_out)
 }
+
+/// DTrace calls a library by the name that it was loaded by: its soname, or its file's name.
+fn dtrace_library(library: &Library, provider: &str, watched: &mut Watched) {
+    if library.shifted {
+        return watched.leave_out(library.path.display().to_string(), SHIFTED);
+    }
+    for exported in &library.routines {
+        let symbol = probe_part(&exported.symbol);
+        let names = library.names().into_iter();
+        let places = names.map(|name| format!("{provider}:{}:{symbol}", probe_part(&name)));
+        let armed = Armed {
+            label: "",
+            places: places.collect(),
+            layout: select::layout(exported.routine, DTRACE_REGISTERS),
+            width: Some(exported.width),
+        };
+        let (layout, width) = (armed.layout, armed.width);
+        watched.add(armed, |known| {
+            known.layout == layout && known.width == width
+        });
+    }
+}
+
+/// Only a loop whose file DTrace places right and whose symbol is there.
+fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
+    const STRIPPED: &str =
+        "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets";
+    let file = point.path.file_name().unwrap_or_default().to_string_lossy();
+    match &point.symbol {
+        None => watched.leave_out(point.name(), STRIPPED),
+        Some(_) if point.shifted => watched.leave_out(point.name(), SHIFTED),
+        Some(symbol) => {
+            let place = format!("{provider}:{}:{}", probe_part(&file), probe_part(symbol));
+            watched.add_loop(point, place);
+        }
+    }
+}
+
+fn dtrace_loop_names(provider: &str, name: &str) -> Vec<String> {
+    let names = [name.to_owned(), format!("{name}_[XAN]*")];
+    names
+        .map(|name| format!("{provider}:_multiarray_umath*:{}", optional(&name)))
+        .to_vec()
+}
+
+const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
+     never fire or damage other code; the .bt twin can watch it";
 
 /// Where BLAS and LAPACK are on Linux: libblas, libcblas, liblapack, libblis, libmkl_…, libopenblas…, and not the
 /// libscipy_openblas of the wheels, which DTrace cannot watch.
@@ -358,7 +402,7 @@ fn optional(name: &str) -> String {
 
 /// Names, with `[sd]` for letters that differ: `cblas_[sd]scal`.
 pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
-    let mut groups: Vec<(&str, &str, String, Family)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for routine in routines {
         let at = select::letter(routine);
         let (before, letter, after) = match at {
@@ -369,23 +413,44 @@ pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
             ),
             None => (routine.name, "", ""),
         };
-        let same = |group: &&mut (&str, &str, String, Family)| {
-            at.is_some() && group.0 == before && group.1 == after
-        };
+        let same =
+            |group: &&mut Group| at.is_some() && (group.before, group.after) == (before, after);
         match groups.iter_mut().find(same) {
-            Some(group) => group.2.push_str(letter),
-            None => groups.push((before, after, letter.to_owned(), routine.family)),
+            Some(group) => group.letters.push_str(letter),
+            None => groups.push(Group {
+                before,
+                letters: letter.to_owned(),
+                after,
+                family: routine.family,
+            }),
         }
     }
     groups
-        .into_iter()
-        .map(|(before, after, letters, family)| {
-            let letters = if letters.len() > 1 {
-                format!("[{letters}]")
-            } else {
-                letters
-            };
-            (format!("{before}{letters}{after}"), family)
-        })
+        .iter()
+        .map(|group| (group.pattern(), group.family))
         .collect()
+}
+
+/// Names that differ in one letter.
+struct Group {
+    before: &'static str,
+    letters: String,
+    after: &'static str,
+    family: Family,
+}
+
+impl Group {
+    fn pattern(&self) -> String {
+        let Self {
+            before,
+            letters,
+            after,
+            ..
+        } = self;
+        if letters.len() > 1 {
+            format!("{before}[{letters}]{after}")
+        } else {
+            format!("{before}{letters}{after}")
+        }
+    }
 }
