@@ -5,7 +5,8 @@
  *   sudo dtrace -s dtrace/profile_stacks.d -p PID      a running process; Ctrl-C ends it
  *   sudo dtrace -s dtrace/profile_stacks.d -c 'CMD'    a command, for what it is linked to
  *
- * End it with Ctrl-C while the process lives: addresses are named only then.
+ * Without -p or -c there is no process to watch. End it with Ctrl-C while the process lives: addresses are named only
+ * then.
  *   sudo dtrace -s dtrace/profile_stacks.d -p PID -o stacks.txt
  *   inferno-collapse-dtrace stacks.txt | inferno-flamegraph > profile.svg
  *

@@ -5,7 +5,7 @@
  *   sudo dtrace -s dtrace/scale_phases.d -p PID      a running process; Ctrl-C ends it
  *   sudo dtrace -s dtrace/scale_phases.d -c 'CMD'    a command, for what it is linked to
  *
- * Without -p or -c DTrace refuses the script: the probes belong to one process. Attach after the process has imported
+ * Without -p or -c there is no process to watch, and it would see nothing. Attach after the process has imported
  * Raptors: DTrace does not see a library that is loaded later.
  *
  * WHAT IS ARMED

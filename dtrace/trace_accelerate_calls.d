@@ -55,8 +55,9 @@
  * shapes: m, n, k and steps (increments of vectors, leading dimensions of matrices) as the catalogue knows their places;
  *   0 where the routine has none or it is not in a register. A vector's length is in m. scalar is the bits of the
  *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5.
- * callers: the module that called. Addresses are named while the process lives; of one that has ended only the
- *   lines "first called from" tell. On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
+ * callers: the file that called. In the script for any process they are named while the process lives; of one that has
+ *   ended only the lines "first called from" tell. One that is filled in for a process knows them by their addresses.
+ *   On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
  * A zero means nothing until the script has been seen to work: let the process do `a @ a` once, and find it here.
  * That on macOS NumPy's `a * 2.5` calls none of these is what the zero of such a run shows.
  *

@@ -1,7 +1,7 @@
 //! trace_accelerate_calls: routines and loops, how often, how long, with what.
 
 use super::target::Module;
-use super::text::{fill, keep};
+use super::text::{fill, keep, literal};
 use super::watch::{Armed, ArmedLoop, Request, Watched};
 use super::write::{Parts, asked_for, begin, condition, filter, raptors_clauses, some};
 use super::{Script, bt, d, manual};
@@ -23,6 +23,7 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
         values: vec![
             ("ROUTINES", asked_for(request)),
             ("ARMED", manual::armed_d(request)),
+            ("CALLER", dtrace_caller(modules(request))),
             ("RETURN", d::probes(places.iter(), "return")),
             ("SHAPES", shapes.trim_end_matches('\n').to_owned() + "\n"),
             ("ENTRY", entry),
@@ -30,13 +31,34 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
     }
 }
 
+/// The files that a filled script names callers by.
+fn modules(request: &Request) -> &[Module] {
+    request
+        .filled()
+        .map(|filled| filled.modules.as_slice())
+        .unwrap_or_default()
+}
+
+/// The calling file in D: by address where the process is known, else what D makes of it while the process lives.
+fn dtrace_caller(modules: &[Module]) -> String {
+    /// Enough for a process with many extensions, and far from what the kernel takes of one clause.
+    const MOST: usize = 48;
+    if modules.is_empty() {
+        return "umod(this->from)".into();
+    }
+    let mut text = String::new();
+    for Module { name, start, end } in modules.iter().take(MOST) {
+        let name = literal(name);
+        text +=
+            &format!("\n\t    this->from >= {start:#x} && this->from < {end:#x} ? \"{name}\" :");
+    }
+    text + " \"another file\""
+}
+
 /// For bpftrace.
 pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
     let filter = filter(&condition(request));
-    let modules = request
-        .filled()
-        .map(|filled| filled.modules.as_slice())
-        .unwrap_or_default();
+    let modules = modules(request);
     let (routines, loops) = (!watched.routines.is_empty(), !watched.loops.is_empty());
     let parts = [
         ("routines", routines),
@@ -137,7 +159,7 @@ fn module_of_caller(modules: &[Module]) -> String {
             count(name)
         );
     }
-    text + &count("no file") + "\n"
+    text + &count("another file") + "\n"
 }
 
 fn loop_clauses(loops: &[ArmedLoop], filter: &str, parts: &[(&str, bool)]) -> String {

@@ -4,7 +4,8 @@
  *
 @USAGE@
  *
- * End it with Ctrl-C while the process lives: addresses are named only then.
+ * Without -p or -c there is no process to watch. End it with Ctrl-C while the process lives: addresses are named only
+ * then.
  *   sudo dtrace -s dtrace/profile_stacks.d -p PID -o stacks.txt
  *   inferno-collapse-dtrace stacks.txt | inferno-flamegraph > profile.svg
  *

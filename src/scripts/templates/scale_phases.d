@@ -4,7 +4,7 @@
  *
 @USAGE@
  *
- * Without -p or -c DTrace refuses the script: the probes belong to one process. Attach after the process has imported
+ * Without -p or -c there is no process to watch, and it would see nothing. Attach after the process has imported
  * Raptors: DTrace does not see a library that is loaded later.
  *
  * WHAT IS ARMED
