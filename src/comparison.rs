@@ -7,6 +7,8 @@
 
 mod methods;
 
+pub use methods::label;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -385,12 +387,12 @@ pub struct Counters {
     pub tlb_misses: Option<f64>,
 }
 
-/// A's time ÷ B's.
+/// A's time ÷ B's, of the medians over rounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
-    /// Median over rounds.
+    /// A's median ÷ B's.
     pub median: f64,
-    /// Bootstrap interval of the median.
+    /// Its bootstrap interval, over placements of the arrays and rounds.
     pub ci95: Ci95,
     /// What may be said.
     pub verdict: Verdict,
@@ -417,8 +419,14 @@ pub struct Rounds {
     pub count: u64,
     /// Observed rounds that phases, calls and faults stand on.
     pub observed: u64,
-    /// Rounds until page faults and times had settled.
+    /// Rounds of the warm-up, until page faults and times had settled or its time was over.
     pub warmup: u64,
+    /// Whether they had settled.
+    #[serde(default)]
+    pub settled: Option<bool>,
+    /// Times that both sides were set up, each time at other addresses.
+    #[serde(default)]
+    pub placements: Option<u64>,
     /// Operations in one round, per side.
     pub ops_per_round: OpsPerRound,
     /// Whether times moved over the run.

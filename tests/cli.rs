@@ -1,7 +1,12 @@
 //! The command as a user meets it: exit codes, sentences, mends.
 
+#[path = "analysis/run.rs"]
+mod run;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use run::{A, OBSERVED, Recording, multiply, round};
 
 /// Runs the command in an empty directory, with an environment that names no interpreter.
 fn command(args: &[&str]) -> (tempfile::TempDir, Command) {
@@ -204,7 +209,8 @@ fn run_files_that_are_none_are_refused() {
     for (name, content) in [
         ("empty", &b""[..]),
         ("text", b"this is no run file at all"),
-        ("short", b"RTRACE\0\0\x01"),
+        ("other", b"RTRACE\0\0\x01"),
+        ("another", b"PK\x03\x04, as archives begin"),
     ] {
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -212,7 +218,7 @@ fn run_files_that_are_none_are_refused() {
             refuses(
                 &run(&[command, path.to_str().unwrap()]),
                 1,
-                &["error: ", name],
+                &["error: ", name, "is not a run file"],
             );
         }
     }
@@ -221,6 +227,124 @@ fn run_files_that_are_none_are_refused() {
         1,
         &["error: "],
     );
+}
+
+/// A whole, small run file.
+fn run_file() -> run::RunFile {
+    let mut recording = Recording::plain(64);
+    recording.timed(0, [(2_000, 1_000); 10]);
+    recording.round(round(0, A, OBSERVED), &[multiply(4096, 100)]);
+    recording.finish()
+}
+
+#[test]
+fn a_run_file_is_shown_whole_and_by_part() {
+    let file = run_file();
+    let path = file.path.to_str().unwrap();
+    for (command, there, absent) in [
+        ("show", "calls per operation", "is truncated"),
+        ("phases", "residual", "calls per operation"),
+        ("calls", "calls per operation", "residual"),
+    ] {
+        let output = run(&[command, path]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains(there), "no {there:?} in:\n{shown}");
+        assert!(!shown.contains(absent), "{absent:?} in:\n{shown}");
+    }
+}
+
+#[test]
+fn a_truncated_run_file_is_refused_with_the_offset_and_shown_with_lossy() {
+    let file = run_file();
+    let whole = std::fs::read(&file.path).unwrap();
+    std::fs::write(&file.path, &whole[..whole.len() - 1000]).unwrap();
+    let path = file.path.to_str().unwrap();
+    let offset = format!("is truncated at offset {}", whole.len() - 1000);
+    for command in ["show", "phases", "calls"] {
+        let texts = ["error: ", &offset, "1000 of", "mend: ", "show --lossy"];
+        refuses(&run(&[command, path]), 1, &texts);
+        let output = run(&[command, "--lossy", path]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let shown = shown.replace("\n         ", " ");
+        assert!(shown.contains(&offset), "the loss is told:\n{shown}");
+        assert!(
+            shown.contains("2.00×") || shown.contains("2.00x"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_run_file_cut_within_its_header_is_truncated_even_for_lossy() {
+    let file = run_file();
+    let whole = std::fs::read(&file.path).unwrap();
+    let path = file.path.to_str().unwrap();
+    // Its magic alone; its magic and layout; all but the last byte of what a reader needs.
+    for length in [8, 12, 383] {
+        std::fs::write(&file.path, &whole[..length]).unwrap();
+        let offset = format!("is truncated at offset {length}");
+        for arguments in [&["show", path][..], &["show", "--lossy", path]] {
+            refuses(&run(arguments), 1, &["error: ", &offset, "mend: "]);
+        }
+    }
+}
+
+#[test]
+fn a_run_file_of_a_newer_layout_names_the_update() {
+    let file = run_file();
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    // The header's CRC no longer fits, but which CRC a later layout has is not ours to know.
+    bytes[8] = 2;
+    std::fs::write(&file.path, bytes).unwrap();
+    let path = file.path.to_str().unwrap();
+    let sentence = "made by a newer raptors-trace (layout 2, this one reads up to 1)";
+    for arguments in [&["show", path][..], &["show", "--lossy", path]] {
+        let output = run(arguments);
+        refuses(
+            &output,
+            1,
+            &["error: ", sentence, "update raptors-trace to read it"],
+        );
+        assert!(!errors(&output).contains("CRC"), "{}", errors(&output));
+    }
+}
+
+#[test]
+fn a_damaged_run_file_names_the_offset() {
+    let file = run_file();
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    bytes[32] ^= 1;
+    std::fs::write(&file.path, &bytes).unwrap();
+    let path = file.path.to_str().unwrap();
+    let texts = ["error: ", "is damaged at offset 124", "mend: "];
+    refuses(&run(&["show", path]), 1, &texts);
+}
+
+#[test]
+fn a_run_whose_control_saw_nothing_is_3() {
+    let mut recording = Recording::of(&[run::case("operation", 64)]);
+    recording.control(0);
+    recording.timed(0, [(2_000, 1_000); 10]);
+    let file = recording.finish();
+    for command in ["show", "phases", "calls"] {
+        refuses(
+            &run(&[command, file.path.to_str().unwrap()]),
+            3,
+            &["error: the control was not seen", "mend: use a NumPy"],
+        );
+    }
+}
+
+#[test]
+fn a_size_that_does_not_fit_in_memory_is_refused_before_anything_is_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = answer("3, 12, 1", std::env::consts::ARCH, r#""numpy": "2.4.6""#);
+    let python = interpreter(dir.path(), &sound);
+    let output = run(&["compare", "--size", "64,9999999", "--python", &python]);
+    let sentence = "error: float32 at 9999999 × 9999999 does not fit in memory: 1862644.";
+    refuses(&output, 1, &[sentence, "mend: choose a smaller --size"]);
 }
 
 #[test]

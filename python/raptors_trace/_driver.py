@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import resource
 import statistics
 import sys
@@ -37,9 +38,14 @@ KEPT_BYTES = 256 << 20
 WARMUP_ROUNDS = (4, 60)
 WARMUP_SHARE = 0.5
 """At least and at most so many, and no longer than this share of the case's time."""
+PLACEMENTS = 12
+"""Times that the sides are set up anew, at other addresses: how arrays lie to cache lines, pages and each other moves
+times by more than any round does, and an interval that knows one placement only would not hold for the next run."""
+SETUP_SHARE = 0.5
+"""Of a case's time, what setting up anew may take; setups that are long are repeated less often."""
 BLOCKS = 24
-"""Blocks of timed rounds, each with one observed round of each side after it, so that both kinds meet the same state of
-the machine, the caches and the allocator."""
+"""Blocks of timed rounds, over all placements, each with one observed round of each side after it, so that both kinds
+meet the same state of the machine, the caches and the allocator."""
 OBSERVED_OPS = 2_000
 """Operations of an observed round at most: enough for a median over the blocks, few enough for a small run file."""
 LEAST_BLOCKS = 6
@@ -83,16 +89,16 @@ class Progress:
         self._stream.flush()
 
 
-def run_round(case: int, side: str, kind: int, function: Timed, ops: int) -> Round:
+def run_round(case: int, side: str, kind: int, function: Timed, ops: int, placement: int = 0) -> Round:
     """Runs one round between two marks. Results that were kept die after the second mark."""
     code = (case << 24) | (kind << 16) | (SIDES[side] << 8)
-    # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a round
-    # has to be the same for those that are set against each other.
+    # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a
+    # round has to be the same for those that are set against each other.
     count_threads = kind in (TIMED, OBSERVED, TOUCHED, CONTROL)
     busy = _facts.thread_times() if count_threads else {}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = time.process_time_ns()
-    _native.mark(code | BEGIN, ops, 0, 0, 0)
+    _native.mark(code | BEGIN, ops, placement, 0, 0)
     wall, results = function(ops)
     cpu = time.process_time_ns() - cpu
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - usage.ru_minflt
@@ -121,9 +127,17 @@ class Case:
         self.result_bytes = {"a": 0, "b": 0}
         self.alternating = {"a": False, "b": False}
         self.turns: Counter[int] = Counter()
+        self.placement = 0
+        self.setup_seconds = 0.0
 
     def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         """Both sides, each in a namespace of its own, with the same random numbers."""
+        started = time.perf_counter()
+        sides = self._set_up(shape)
+        self.setup_seconds = time.perf_counter() - started
+        return sides
+
+    def _set_up(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         import numpy as np
 
         from raptors_trace import kernel
@@ -132,6 +146,8 @@ class Case:
         for side in ("a", "b"):
             given = self.spec[side]
             namespace = {
+                # Freed with the namespace, and what is allocated behind it lies elsewhere each time.
+                "__padding__": bytearray(padding(self.placement, side)),
                 "__name__": "__raptors_trace__",
                 "np": np,
                 "kernel": kernel,
@@ -176,10 +192,20 @@ class Case:
             _native.document("case", json.dumps({"index": self.index, "skipped": "same page faults as dropped"}))
             self.say("skipped")
             return faults
-        self.measure(timed, seconds, faults)
+        placements = self.placements(seconds)
+        for self.placement in range(placements):
+            if self.placement > 0:
+                timed.clear()
+                for subject in subjects.values():
+                    subject.tear_down()
+                subjects = self.subjects(self.shape)
+                timed = {side: subject.timed(self.keep) for side, subject in subjects.items()}
+                for side in ("a", "b"):
+                    run_round(self.index, side, WARMUP, timed[side], self.ops[side])
+            self.measure(timed, seconds, placements, faults)
         if self.counting:
             self.count(timed)
-        del timed
+        timed.clear()
         for subject in subjects.values():
             subject.tear_down()
         self.unit()
@@ -220,18 +246,27 @@ class Case:
         if wanted == 1 and self.alternating[side]:
             self.ops[side] = 2
 
-    def measure(self, timed: dict[str, Timed], seconds: float, faults: dict[str, float]) -> None:
-        """Timed rounds with observed rounds between, and touched rounds where there are page faults."""
+    def placements(self, seconds: float) -> int:
+        """How often the sides are set up: once where a setup takes long."""
+        affordable = SETUP_SHARE * seconds / max(self.setup_seconds, 1e-6)
+        count = max(1, min(PLACEMENTS, int(affordable)))
+        document = {"case": self.index, "placements": count}
+        _native.document("warmup", json.dumps(document))
+        return count
+
+    def measure(self, timed: dict[str, Timed], seconds: float, placements: int, faults: dict[str, float]) -> None:
+        """One placement's blocks: timed rounds with observed rounds between, touched ones where there are faults."""
         faulting = any(value >= 1.0 for value in faults.values())
         few = {side: min(self.ops[side], OBSERVED_OPS) for side in self.ops}
-        deadline = time.perf_counter() + seconds * (2.0 + faulting)
-        for block in range(BLOCKS):
-            self.say("measuring", block=block, blocks=BLOCKS)
-            self.rounds(TIMED, timed, self.ops, seconds / BLOCKS, 1_000)
+        blocks = max(1, BLOCKS // placements)
+        deadline = time.perf_counter() + seconds / placements * (2.0 + faulting)
+        for block in range(blocks):
+            self.say("measuring", block=self.placement * blocks + block, blocks=placements * blocks)
+            self.rounds(TIMED, timed, self.ops, seconds / placements / blocks, 1_000)
             self.rounds(OBSERVED, timed, few, 0.0, 1)
             if faulting:
                 self.rounds(TOUCHED, timed, few, 0.0, 1)
-            if block >= LEAST_BLOCKS and time.perf_counter() > deadline:
+            if time.perf_counter() > deadline and (placements > 1 or block >= LEAST_BLOCKS):
                 break
 
     def rounds(self, kind: int, timed: dict[str, Timed], ops: dict[str, int], seconds: float, most: int) -> None:
@@ -247,7 +282,7 @@ class Case:
             for _ in range(most):
                 self.turns[kind] += 1
                 for side in ("a", "b") if self.turns[kind] % 2 else ("b", "a"):
-                    run_round(self.index, side, kind, timed[side], ops[side])
+                    run_round(self.index, side, kind, timed[side], ops[side], self.placement)
                 if time.perf_counter() > deadline:
                     break
         finally:
@@ -290,6 +325,14 @@ class Case:
             self.rounds(UNIT_TIMED, timed, ops, UNIT_NS / 1e9, 15)
             few = {side: min(ops[side], 500) for side in ops}
             self.rounds(UNIT_OBSERVED, timed, few, UNIT_NS / 1e9, 10)
+
+
+def padding(placement: int, side: str) -> int:
+    """Bytes allocated ahead of a side's own: a multiple of 16 up to 64 KiB, none in the first placement."""
+    if placement == 0:
+        return 0
+    steps = random.Random(f"{SEED} {placement} {side}").randrange(64, 4096)
+    return 16 * steps
 
 
 def differ(dropped: dict[str, float], kept: dict[str, float]) -> bool:

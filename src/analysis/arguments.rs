@@ -177,6 +177,11 @@ impl Arguments {
         (!sizes.is_empty()).then_some(sizes)
     }
 
+    /// Whether the first output is the first input.
+    pub fn in_place(&self) -> bool {
+        self.aliasing & 3 == 1
+    }
+
     /// How the first output lies to the inputs, in words.
     pub fn aliasing(&self, kind: CallKind, site: &Site) -> String {
         let code = |input: usize| (self.aliasing >> (2 * input)) & 3;

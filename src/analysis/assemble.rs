@@ -40,7 +40,7 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
             Some(built) => comparison.cases.push(built),
             None => troubles
                 .others
-                .push(format!("{} was not run", describe(case))),
+                .push(format!("{} was not run", case.label())),
         }
         if !state.is_some_and(|state| state.done) && !comparison.cases.is_empty() {
             comparison.complete = false;
@@ -52,12 +52,12 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
     comparison.warnings.extend(troubles.into_sentences());
     comparison.observer_cost = Some(observer_cost(run, &comparison));
     if run.lost > 0 {
+        comparison.complete = false;
         comparison.warnings.push(format!(
             "{} records found no room in the run file: calls per operation and phases are too low",
             run.lost
         ));
-    }
-    if !comparison.complete {
+    } else if !comparison.complete {
         comparison.cut_short();
     }
     Ok(comparison)
@@ -65,11 +65,6 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
 
 fn nothing(sentence: &str) -> Error {
     Error::new(sentence).exit(Exit::NothingObserved)
-}
-
-fn describe(case: &CaseSpec) -> String {
-    let shape: Vec<String> = case.shape.iter().map(u64::to_string).collect();
-    format!("{} at {}", case.name.as_str(), shape.join(" × "))
 }
 
 fn software(run: &Run) -> Software {
@@ -145,7 +140,7 @@ fn observer_cost(run: &Run, comparison: &Comparison) -> ObserverCost {
     ObserverCost {
         engine: "inprocess".into(),
         ns_per_call: (!costs.is_empty()).then(|| median(&costs)),
-        ns_per_call_ci95: (costs.len() > 1).then(|| median_ci(&costs)),
+        ns_per_call_ci95: (costs.len() > 1).then(|| median_ci(&costs, &vec![0; costs.len()])),
         wall_ratio_observed_to_unobserved: worst.is_finite().then_some(worst),
     }
 }
@@ -202,7 +197,8 @@ impl<'a> CaseBuilder<'a> {
             return None;
         }
         let rounds = self.rounds_of(&timed, &a, &b);
-        let ratio = ratio(&a, &b);
+        let placements = self.placements(&timed[0]);
+        let ratio = ratio(&a, &b, &placements);
         let sides = Sides {
             a: self.side(0, &self.case.a, &mut troubles.others),
             b: self.side(1, &self.case.b, &mut troubles.others),
@@ -228,6 +224,8 @@ impl<'a> CaseBuilder<'a> {
             count: a.len().min(b.len()) as u64,
             observed: self.rounds(0, RoundKind::Observed).len() as u64,
             warmup: warmup.map_or(0, |warmup| warmup.rounds),
+            settled: warmup.map(|warmup| warmup.settled),
+            placements: warmup.map(|warmup| warmup.placements).filter(|&n| n > 0),
             ops_per_round: OpsPerRound {
                 a: ops(0),
                 b: ops(1),
@@ -239,7 +237,7 @@ impl<'a> CaseBuilder<'a> {
     fn side(&self, side: usize, given: &SideSpec, warnings: &mut Vec<String>) -> Side {
         let timed = self.rounds(side, RoundKind::Timed);
         let observed = self.rounds(side, RoundKind::Observed);
-        let wall = wall(&walls(self.run, &timed));
+        let wall = wall(&walls(self.run, &timed), &self.placements(&timed));
         let faults = median(&self.each(&timed, |i| self.run.rounds[i].faults as f64));
         let (phases_ns, phases_ns_ci95) = self.phases(side, &wall, faults, warnings);
         let operations: f64 = observed
@@ -264,7 +262,9 @@ impl<'a> CaseBuilder<'a> {
             )),
             bytes_per_op,
             gb_s: bytes_per_op.zip(kernel).map(|(bytes, ns)| bytes / ns),
-            memory_level: bytes_per_op.and_then(|bytes| self.level(bytes)),
+            memory_level: bytes_per_op
+                .zip(patterns)
+                .and_then(|(bytes, patterns)| self.level(bytes / patterns.passes())),
             blas_calls_per_op: (!observed.is_empty()).then(|| {
                 let routine = |call: &&Call| call.kind == CallKind::Routine;
                 calls
@@ -295,6 +295,14 @@ impl<'a> CaseBuilder<'a> {
             .collect()
     }
 
+    /// The placement of the arrays in each round.
+    fn placements(&self, rounds: &[usize]) -> Vec<u64> {
+        rounds
+            .iter()
+            .map(|&i| self.run.rounds[i].placement)
+            .collect()
+    }
+
     fn counters(&self, side: usize) -> Option<Counters> {
         let counted = &self.run.documents.counters;
         counted
@@ -318,7 +326,7 @@ impl<'a> CaseBuilder<'a> {
         (threads > 0).then_some(threads)
     }
 
-    /// The smallest cache that holds what one operation reads and writes.
+    /// The smallest cache that holds the memory that one operation touches.
     fn level(&self, bytes: f64) -> Option<MemoryLevel> {
         let machine = &self.spec.machine;
         let fits = |size: Option<u64>| size.is_some_and(|size| bytes <= size as f64);
@@ -368,9 +376,10 @@ impl<'a> CaseBuilder<'a> {
         if rounds.is_empty() {
             return Default::default();
         }
+        let placements = self.placements(&rounds);
         let part = |value: fn(&Parts) -> f64| {
             let values = self.each(&rounds, |i| value(&self.run.parts[i]));
-            (median(&values), median_ci(&values))
+            (median(&values), median_ci(&values, &placements))
         };
         if faulting {
             self.warn_untouched(side, &rounds, faults, warnings);
@@ -381,6 +390,15 @@ impl<'a> CaseBuilder<'a> {
         } else {
             (0.0, [0.0; 2])
         };
+        let elsewhere = part(|p| p.elsewhere).0;
+        if elsewhere > 0.0 {
+            warnings.push(format!(
+                "{}, side {}: {elsewhere:.2} calls per operation ran on other threads; what they took is in no phase, so \
+                 the residual holds the time in which they were waited for",
+                self.case.label(),
+                ["A", "B"][side]
+            ));
+        }
         let rows = [
             part(|p| p.conversion),
             part(|p| p.allocation),
@@ -404,7 +422,8 @@ impl<'a> CaseBuilder<'a> {
                 conversion: Some(conversion.0),
                 allocation: Some(allocation.0),
                 page_fault: Some(page_fault.0),
-                kernel: Some(kernel.0),
+                // No time of its own where all calls ran elsewhere: not measured, which is not the same as none.
+                kernel: (kernel.0 > 0.0 || elsewhere == 0.0).then_some(kernel.0),
                 sync: Some(sync.0),
                 free: Some(free.0),
                 residual: Some(residual),
@@ -427,7 +446,10 @@ impl<'a> CaseBuilder<'a> {
     fn first_touch(&self, side: usize, touched: &[usize]) -> (f64, Ci95) {
         let inside = |rounds: &[usize]| {
             let values = self.each(rounds, |i| self.run.parts[i].inside());
-            (median(&values), median_ci(&values))
+            (
+                median(&values),
+                median_ci(&values, &self.placements(rounds)),
+            )
         };
         let (warm, [warm_low, warm_high]) = inside(touched);
         let (cold, [cold_low, cold_high]) = inside(&self.rounds(side, RoundKind::Observed));
@@ -440,7 +462,8 @@ impl<'a> CaseBuilder<'a> {
 
     /// Wall time of the same statement on one element, less what its own calls took there.
     fn dispatch(&self, side: usize) -> Option<(f64, Ci95)> {
-        let timed = walls(self.run, &self.rounds(side, RoundKind::UnitTimed));
+        let rounds = self.rounds(side, RoundKind::UnitTimed);
+        let timed = walls(self.run, &rounds);
         let observed = self.each(&self.rounds(side, RoundKind::UnitObserved), |i| {
             self.run.parts[i].inside()
         });
@@ -449,7 +472,7 @@ impl<'a> CaseBuilder<'a> {
         }
         let inside = median(&observed);
         let net = |wall: f64| (wall - inside).max(0.0);
-        let [low, high] = median_ci(&timed);
+        let [low, high] = median_ci(&timed, &self.placements(&rounds));
         Some((net(median(&timed)), [net(low), net(high)]))
     }
 
@@ -466,13 +489,14 @@ impl<'a> CaseBuilder<'a> {
             warnings.push(format!(
                 "{}, side {}: {touched:.0} of {faults:.0} page faults per operation were timed on their own; the \
                  others are in the phase that met them",
-                describe(self.case),
+                self.case.label(),
                 ["A", "B"][side]
             ));
         }
     }
 
     fn note(&self, case: &Case, troubles: &mut Troubles) {
+        troubles.limit(case, &self.spec.machine);
         let warmup = self.run.documents.warmups.get(&self.index);
         troubles.take(case, warmup.is_none_or(|warmup| warmup.settled));
         troubles
@@ -489,10 +513,10 @@ impl<'a> CaseBuilder<'a> {
     }
 }
 
-fn wall(values: &[f64]) -> Wall {
+fn wall(values: &[f64], placements: &[u64]) -> Wall {
     Wall {
         median: median(values),
-        ci95: median_ci(values),
+        ci95: median_ci(values, placements),
         samples: values.len() as u64,
         quantiles: Some(Quantiles {
             p05: stats::quantile(values, 0.05),
@@ -503,12 +527,18 @@ fn wall(values: &[f64]) -> Wall {
     }
 }
 
-/// A's time ÷ B's, round by round, so that what slows the machine down for a while slows both.
-fn ratio(a: &[f64], b: &[f64]) -> Ratio {
-    let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
-    let ci95 = median_ci(&ratios);
+/// A's median time ÷ B's, so that it agrees with the two times that stand beside it. Rounds are drawn in pairs for its
+/// interval: what slows the machine down for a while slows both.
+fn ratio(a: &[f64], b: &[f64], placements: &[u64]) -> Ratio {
+    let pairs = a.len().min(b.len());
+    let of = |rows: &[usize]| {
+        let side =
+            |values: &[f64]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
+        side(a) / side(b)
+    };
+    let ci95 = stats::bootstrap(&placements[..pairs], of);
     Ratio {
-        median: median(&ratios),
+        median: median(a) / median(b),
         ci95,
         verdict: Verdict::of(ci95),
     }

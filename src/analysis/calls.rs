@@ -99,6 +99,13 @@ impl Patterns {
         all.len()
     }
 
+    /// How often an operation goes over its memory: twice where every call writes into its operand, else once.
+    pub fn passes(&self) -> f64 {
+        let in_place = |shape: &Shape| shape.arguments.in_place();
+        let all = !self.patterns.is_empty() && self.patterns.keys().all(in_place);
+        if all { 2.0 } else { 1.0 }
+    }
+
     /// Bytes that outermost calls read and wrote, `None` where one of them does not tell.
     pub fn bytes(&self) -> Option<f64> {
         let outermost = |shape: &Shape| shape.depth == 0 || shape.kind == Kind::Backend as u8;

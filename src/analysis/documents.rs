@@ -61,6 +61,13 @@ pub struct CaseSpec {
     pub b: SideSpec,
 }
 
+impl CaseSpec {
+    /// What the case is called where one line has to name it.
+    pub fn label(&self) -> String {
+        crate::comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
+    }
+}
+
 /// What the driver was asked to do.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Spec {
@@ -118,6 +125,8 @@ pub struct Warmup {
     pub rounds: u64,
     /// Whether times and page faults settled.
     pub settled: bool,
+    /// Times that the sides were set up.
+    pub placements: u64,
     /// Why dispatch could not be measured.
     pub no_unit: Option<String>,
 }
@@ -246,6 +255,7 @@ impl Documents {
                     case: new.case,
                     rounds: old.rounds.max(new.rounds),
                     settled: old.settled || new.settled,
+                    placements: old.placements.max(new.placements),
                     no_unit: new.no_unit.or(old.no_unit.take()),
                 };
             }

@@ -1,7 +1,7 @@
 //! Marks: where rounds begin and end, as the driver (`python/raptors_trace/_driver.py`) writes them.
 //!
 //! A mark's first argument is `case << 24 | kind << 16 | side << 8 | code`, code 1 for the beginning and 2 for the end
-//! of a round. The end carries operations, wall nanoseconds, CPU nanoseconds, and threads at work `<< 48` with minor
+//! of a round. The beginning carries operations and the placement of the arrays; the end operations, wall nanoseconds, CPU nanoseconds, and threads at work `<< 48` with minor
 //! page faults below.
 
 use raptors_recording::Record;
@@ -57,6 +57,8 @@ pub struct Round {
     pub side: usize,
     /// What it was run for.
     pub kind: RoundKind,
+    /// Which time the sides had been set up anew, from 0.
+    pub placement: u64,
     /// Ticks of the two marks.
     pub begin: u64,
     /// See `begin`.
@@ -82,10 +84,17 @@ impl Round {
     }
 }
 
+/// A round that has begun.
+struct Opened {
+    identity: u64,
+    begin: u64,
+    placement: u64,
+}
+
 /// Pairs marks into rounds. A round without its end (the target was killed in it) is left out.
 #[derive(Default)]
 pub struct Pairing {
-    open: Option<(u64, u64)>,
+    open: Option<Opened>,
     rounds: Vec<Round>,
 }
 
@@ -95,7 +104,13 @@ impl Pairing {
         let word = record.args[0];
         let identity = word & !0xff;
         match word & 0xff {
-            1 => self.open = Some((identity, record.start)),
+            1 => {
+                self.open = Some(Opened {
+                    identity,
+                    begin: record.start,
+                    placement: record.args[2],
+                });
+            }
             2 => {
                 let round = self.close(identity, thread, record)?;
                 self.rounds.push(round);
@@ -106,8 +121,9 @@ impl Pairing {
     }
 
     fn close(&mut self, identity: u64, thread: u32, record: &Record) -> Result<Round, String> {
-        let (opened, begin) = self.open.take().ok_or("a round ends that did not begin")?;
-        if opened != identity {
+        let opened = self.open.take();
+        let opened = opened.ok_or("a round ends that did not begin")?;
+        if opened.identity != identity {
             return Err("a round ends that is not the one that began".into());
         }
         let kind = RoundKind::from_code((identity >> 16) & 0xff)
@@ -120,7 +136,8 @@ impl Pairing {
             case: identity >> 24,
             side,
             kind,
-            begin,
+            placement: opened.placement,
+            begin: opened.begin,
             end: record.start,
             thread,
             ops: record.args[1],

@@ -194,7 +194,7 @@ impl<'a> Sorter<'a> {
                 && site.is_some_and(|site| site.name.starts_with("parallel"));
             self.accounting.own(index, record, parallel);
         } else {
-            self.accounting.other(index);
+            self.accounting.other(index, record);
         }
         let key = (round.case, round.side);
         match round.kind {

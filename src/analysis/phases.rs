@@ -25,6 +25,8 @@ pub struct Parts {
     pub faults_touched: f64,
     /// Records of the round, on any thread.
     pub records: f64,
+    /// Outermost calls that threads other than the round's made on their own account: no phase holds their time.
+    pub elsewhere: f64,
 }
 
 impl Parts {
@@ -129,8 +131,13 @@ impl Accounting {
     }
 
     /// A record of another thread.
-    pub fn other(&mut self, round: usize) {
-        self.parts[round].records += 1.0;
+    pub fn other(&mut self, round: usize, record: &Record) {
+        let parts = &mut self.parts[round];
+        parts.records += 1.0;
+        let call = matches!(record.kind, Kind::Loop | Kind::Routine | Kind::Backend);
+        if call && record.depth == 0 {
+            parts.elsewhere += 1.0;
+        }
     }
 
     /// A piece of a parallel operation, on any thread.

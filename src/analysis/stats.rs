@@ -1,5 +1,6 @@
 //! Medians and their intervals over rounds.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::comparison::Ci95;
@@ -26,40 +27,60 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
     low + (high - low) * position.fract()
 }
 
-/// The 95 % percentile-bootstrap interval of the median of `values`, which stand in the order of the rounds.
-///
-/// Neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
-/// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
-pub fn median_ci(values: &[f64]) -> Ci95 {
-    bootstrap(values.len(), |rows| {
+/// The 95 % percentile-bootstrap interval of the median of `values`, which stand in the order of the rounds;
+/// `placements` says for each in which placement of the arrays it was measured. See [`bootstrap`].
+pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
+    bootstrap(placements, |rows| {
         let drawn: Vec<f64> = rows.iter().map(|&row| values[row]).collect();
         median(&drawn)
     })
 }
 
-/// The 95 % interval of `statistic` over rows `0..count`, by the same bootstrap. A single row gives an interval
-/// without width; none gives NaN.
-pub fn bootstrap(count: usize, statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
-    if count == 0 {
+/// The 95 % interval of `statistic` over the rows of `placements`. A single row gives an interval without width; none
+/// gives NaN.
+///
+/// Rounds of one placement share what its addresses do to them, so whole placements are drawn first (two-stage cluster
+/// bootstrap, Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8). Inside one,
+/// neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
+/// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
+pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
+    if placements.is_empty() {
         return [f64::NAN; 2];
     }
+    let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (row, placement) in placements.iter().enumerate() {
+        clusters.entry(*placement).or_default().push(row);
+    }
+    let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
     // A fixed seed: the same run file gives the same table each time it is shown.
     let mut random = fastrand::Rng::with_seed(0x5eed);
-    let block = (count as f64).cbrt().ceil() as usize;
-    let mut rows = Vec::with_capacity(count + block);
+    let mut rows = Vec::with_capacity(2 * placements.len());
     let mut drawn: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             rows.clear();
-            while rows.len() < count {
-                let start = random.usize(..count);
-                rows.extend((start..start + block).map(|row| row % count));
+            for _ in 0..clusters.len() {
+                draw_blocks(
+                    &clusters[random.usize(..clusters.len())],
+                    &mut random,
+                    &mut rows,
+                );
             }
-            rows.truncate(count);
             statistic(&rows)
         })
         .collect();
     drawn.sort_by(f64::total_cmp);
     [quantile(&drawn, 0.025), quantile(&drawn, 0.975)]
+}
+
+/// As many rows as `cluster` has, drawn from it in circular blocks.
+fn draw_blocks(cluster: &[usize], random: &mut fastrand::Rng, rows: &mut Vec<usize>) {
+    let (count, end) = (cluster.len(), rows.len() + cluster.len());
+    let block = (count as f64).cbrt().ceil() as usize;
+    while rows.len() < end {
+        let start = random.usize(..count);
+        rows.extend((start..start + block).map(|at| cluster[at % count]));
+    }
+    rows.truncate(end);
 }
 
 /// The relative change from the first third of the rounds to the last, with its interval; `None` under nine rounds.
@@ -76,7 +97,7 @@ pub fn drift(values: &[f64]) -> Option<(f64, Ci95)> {
         median(&pick(&late)) / median(&pick(&early)) - 1.0
     };
     let all: Vec<usize> = (0..third).collect();
-    Some((change(&all), bootstrap(third, change)))
+    Some((change(&all), bootstrap(&vec![0; third], change)))
 }
 
 #[cfg(test)]
@@ -94,7 +115,8 @@ mod tests {
     fn an_interval_holds_its_median_and_narrows_with_more_rounds() {
         let few: Vec<f64> = (0..10).map(|i| f64::from(i * 7 % 10)).collect();
         let many: Vec<f64> = (0..1000).map(|i| f64::from(i * 7 % 10)).collect();
-        let (narrow, wide) = (median_ci(&many), median_ci(&few));
+        let one = [0; 1000];
+        let (narrow, wide) = (median_ci(&many, &one), median_ci(&few, &one[..10]));
         assert!(wide[0] <= 4.5 && wide[1] >= 4.5, "{wide:?}");
         assert!(
             narrow[1] - narrow[0] < wide[1] - wide[0],
@@ -104,8 +126,21 @@ mod tests {
 
     #[test]
     fn equal_values_have_an_interval_without_width() {
-        assert_eq!(median_ci(&[2.0; 20]), [2.0, 2.0]);
-        assert!(median_ci(&[]).iter().all(|v| v.is_nan()));
+        assert_eq!(median_ci(&[2.0; 20], &[0; 20]), [2.0, 2.0]);
+        assert!(median_ci(&[], &[]).iter().all(|v| v.is_nan()));
+    }
+
+    #[test]
+    fn an_interval_covers_what_moves_between_placements() {
+        // Six placements at 1 and six at 2, with next to no noise inside one.
+        let placements: Vec<u64> = (0..120).map(|row| row / 10).collect();
+        let values: Vec<f64> = placements
+            .iter()
+            .zip(0..)
+            .map(|(placement, row)| (1 + placement % 2) as f64 + f64::from(row % 7) * 1e-3)
+            .collect();
+        let [low, high] = median_ci(&values, &placements);
+        assert!(low < 1.1 && high > 1.9, "[{low}, {high}]");
     }
 
     #[test]

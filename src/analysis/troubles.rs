@@ -1,7 +1,7 @@
 //! What limits the trust in the times, gathered over all cases: a run of nine cases on a busy machine has one thing to
 //! say, not thirty.
 
-use crate::comparison::{Case, DriftVerdict, Side};
+use crate::comparison::{Case, DriftVerdict, Machine, MemoryLevel, Side};
 
 /// A residual beyond this share of the time and this many nanoseconds is said, never hidden.
 const RESIDUAL: (f64, f64) = (0.03, 300.0);
@@ -20,6 +20,8 @@ pub struct Troubles {
     moved: Vec<(String, DriftVerdict, f64)>,
     /// Cases whose phases do not explain the time: how much is missing of it, in words and as a share.
     unexplained: Vec<(String, f64)>,
+    /// The highest bandwidth that a side drew from memory beyond the machine's limit, and that limit.
+    beyond: Option<(String, f64, f64)>,
     /// What concerns one case alone, in words.
     pub others: Vec<String>,
 }
@@ -50,6 +52,24 @@ impl Troubles {
         }
     }
 
+    /// Looks whether a side drew more from memory than the machine's measured limit.
+    pub fn limit(&mut self, case: &Case, machine: &Machine) {
+        for side in [&case.sides.a, &case.sides.b] {
+            let threads = if side.threads == Some(1) { "1" } else { "all" };
+            let from_memory = side.memory_level == Some(MemoryLevel::Memory);
+            let Some((gb_s, limit)) = side.gb_s.zip(machine.limit_gb_s.get(threads)) else {
+                continue;
+            };
+            let most = self
+                .beyond
+                .as_ref()
+                .map_or(1.05 * limit, |(_, most, _)| *most);
+            if from_memory && gb_s > most {
+                self.beyond = Some((case.label(), gb_s, *limit));
+            }
+        }
+    }
+
     /// One sentence for each kind of trouble, then those of single cases.
     pub fn into_sentences(self) -> Vec<String> {
         let mut sentences = Vec::new();
@@ -76,11 +96,17 @@ impl Troubles {
         }
         if let Some((label, verdict, by)) = worst(&self.moved, |(_, _, by)| by.abs()) {
             sentences.push(format!(
-                "{}times moved during the run, most in {label} ({}; the ratio by {:+.1} %): close other programs, \
-                 or give more --time",
+                "{}times moved during the run, most in {label} ({}; the ratio by {}): close other programs, or \
+                 give more --time",
                 self.among(self.moved.len()),
                 words(*verdict),
-                100.0 * by
+                format!("{:+.1} %", 100.0 * by).replace('-', "−")
+            ));
+        }
+        if let Some((label, gb_s, limit)) = &self.beyond {
+            sentences.push(format!(
+                "{label} moves {gb_s:.0} GB/s, more than this machine's memory limit of {limit:.0} GB/s, which must have \
+                 been measured while it was busy: give --measure-limit once"
             ));
         }
         sentences.extend(self.others);

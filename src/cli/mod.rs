@@ -124,6 +124,12 @@ fn judge(comparison: &Comparison, new: bool) -> Result<(), Error> {
             .mend("report it with the header above: this NumPy calls its BLAS in a way that is not observed yet")
             .exit(Exit::NothingObserved));
     }
+    if comparison.lost_records > 0 {
+        let sentence = "not every call could be recorded, so phases and calls are too low";
+        return Err(Error::new(sentence).mend(
+            "free some space or --save to another disk; or give less --time or fewer sizes",
+        ));
+    }
     if new && !comparison.complete {
         return Err(Error::new("the run was cut short"));
     }

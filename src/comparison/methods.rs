@@ -42,26 +42,12 @@ impl Case {
     /// What the case is called where one line has to name it: `operation float32 2048 × 2048`, `custom`, …; results
     /// that are kept are said.
     pub fn label(&self) -> String {
-        let mut label = self.name.as_str().to_owned();
-        if let Some(dtype) = &self.dtype {
-            label = format!("{label} {dtype}");
-        }
-        if !self.shape.is_empty() {
-            label = format!("{label} {}", self.shape_text(" × "));
-        }
-        if self.results == Results::Kept {
-            label.push_str(", results kept");
-        }
-        label
+        label(self.name, self.dtype.as_deref(), &self.shape, self.results)
     }
 
     /// The shape, its lengths joined by `cross`; empty where the case has none.
     pub fn shape_text(&self, cross: &str) -> String {
-        self.shape
-            .iter()
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join(cross)
+        joined(&self.shape, cross)
     }
 
     /// Bytes of one array of the case's dtype and shape.
@@ -78,6 +64,26 @@ impl Case {
             .iter()
             .try_fold(item, |bytes, length| bytes.checked_mul(*length))
     }
+}
+
+/// What a case is called where one line has to name it; see [`Case::label`].
+pub fn label(name: CaseName, dtype: Option<&str>, shape: &[u64], results: Results) -> String {
+    let mut label = name.as_str().to_owned();
+    if let Some(dtype) = dtype.filter(|_| !shape.is_empty()) {
+        label = format!("{label} {dtype} {}", joined(shape, " × "));
+    }
+    if results == Results::Kept {
+        label.push_str(", results kept");
+    }
+    label
+}
+
+fn joined(shape: &[u64], cross: &str) -> String {
+    shape
+        .iter()
+        .map(u64::to_string)
+        .collect::<Vec<_>>()
+        .join(cross)
 }
 
 impl CaseName {

@@ -4,8 +4,8 @@ use super::layout::{Cell, GAP, Page, Tone, bar, lines_of};
 use super::units::{self, TimeUnit};
 use super::{Part, calls, escape};
 use crate::comparison::{
-    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Side,
-    Sides, Verdict,
+    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Rounds,
+    Side, Sides, Verdict,
 };
 
 /// Columns of the bar beside a difference.
@@ -505,9 +505,14 @@ fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     };
     let parts = [
         observing(cost, comparison.observer_cost.as_ref()),
-        format!("{} rounds", case.rounds.count),
+        match case.rounds.placements {
+            Some(placements) if placements > 1 => {
+                format!("{} rounds in {placements} placements", case.rounds.count)
+            }
+            _ => format!("{} rounds", case.rounds.count),
+        },
         drift,
-        format!("warm after {}", case.rounds.warmup),
+        warmed(&case.rounds),
     ];
     page.parts(&parts, 2, Tone::Faint);
 }
@@ -523,6 +528,13 @@ fn observing(ratio: Option<f64>, cost: Option<&ObserverCost>) -> String {
             a_call.unwrap_or_default()
         )
     })
+}
+
+fn warmed(rounds: &Rounds) -> String {
+    match rounds.settled {
+        Some(false) => format!("not settled after {}", rounds.warmup),
+        _ => format!("warm after {}", rounds.warmup),
+    }
 }
 
 fn drifted(side: &Side, change: Option<f64>) -> String {

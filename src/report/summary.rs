@@ -30,6 +30,7 @@ fn table(page: &mut Page, first: &Case, cases: &[&Case]) {
     let title = match first.name {
         CaseName::Operation => "the operation alone",
         CaseName::RoundTrip => "the round trip",
+        CaseName::Custom if first.shape.is_empty() => "two statements",
         CaseName::Custom => "all sizes",
     };
     let (a, b) = (escape(&first.sides.a.name), escape(&first.sides.b.name));
@@ -91,7 +92,11 @@ fn row(case: &Case) -> [Cell; COLUMNS] {
         ""
     };
     let shape = case.shape_text(" × ");
-    let size = format!("{dtype} {shape}{kept}").trim().to_owned();
+    let size = match (shape.is_empty(), case.results) {
+        (false, _) => format!("{dtype} {shape}{kept}").trim().to_owned(),
+        (true, Results::Dropped) => "results dropped".to_owned(),
+        (true, Results::Kept) => "results kept".to_owned(),
+    };
     let (ratio, interval) = units::ratio(&case.ratio);
     let (verdict, tone) = match case.ratio.verdict {
         Verdict::BFaster => (

@@ -323,6 +323,8 @@ fn case(name: CaseName, length: u64, a: Side, b: Side, ci95: Ci95) -> Case {
             count: 212,
             observed: 60,
             warmup: 7,
+            settled: Some(true),
+            placements: Some(12),
             ops_per_round: OpsPerRound { a: 16, b: 20 },
             drift: Drift {
                 a: Some(0.001),

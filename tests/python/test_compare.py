@@ -1,11 +1,13 @@
 """The command compares for real: a real NumPy, real statements, and the table's figures from the run file."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "compare.schema.json"
 SETUP = "a = rng.random(shape, dtype=dtype)"
+# Linux: PR_SET_THP_DISABLE. A huge page is one fault where 512 are expected, and whether there is one is luck.
+SMALL_PAGES = "import ctypes, sys\nsys.platform == 'linux' and ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)"
 
 
 def compare(*arguments: str, expected: int = 0) -> subprocess.CompletedProcess[str]:
@@ -28,6 +32,41 @@ def compare(*arguments: str, expected: int = 0) -> subprocess.CompletedProcess[s
 def compared(*arguments: str) -> dict[str, Any]:
     """Run the command and return its JSON."""
     return json.loads(compare("--json", *arguments).stdout)
+
+
+def shown(*arguments: str, **environment: str) -> str:
+    """Run the command on a saved run and return what it prints."""
+    done = subprocess.run(
+        [COMMAND, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def has_calls(recording: Path) -> bool:
+    """Whether a run file holds timed and observed rounds of both sides by now."""
+    show = subprocess.run([COMMAND, "show", "--json", str(recording)], capture_output=True, check=False)
+    return show.returncode == 0 and all(side["calls"] for side in json.loads(show.stdout)["cases"][0]["sides"].values())
+
+
+@contextlib.contextmanager
+def long_run(path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A run that would take a minute, once its file holds calls of both sides; and that file.
+
+    A run file can be read while it is written, so that ``show`` tells, and nobody has to guess how long that takes.
+    """
+    command = [COMMAND, "compare", "--size", "64,1024", "--time", "20", "--save", str(path), "--python", sys.executable]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as run:
+        try:
+            recording = path.with_name(f".{path.name}.partial-{run.pid}")
+            while not has_calls(recording):
+                assert run.poll() is None, run.communicate()
+                time.sleep(0.1)
+            yield run, recording
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +107,113 @@ def test_phases_and_residual_sum_to_the_wall_time(main_job: tuple[dict[str, Any]
             assert sum(phases) == pytest.approx(side["wall_ns"]["median"])
 
 
+def test_what_is_measured_is_told(main_job: tuple[dict[str, Any], Path]) -> None:
+    comparison, _ = main_job
+    assert {"1", "all"} <= comparison["machine"]["limit_gb_s"].keys()
+    assert all(limit > 0 for limit in comparison["machine"]["limit_gb_s"].values())
+    software = comparison["software"]
+    assert software["allocator"]
+    [numpys] = [blas for blas in software["blas"] if blas["linked_by"].startswith("_multiarray_umath")]
+    assert numpys["threads"] >= 1
+    assert comparison["observer_cost"]["ns_per_call"] is not None
+    for case in comparison["cases"]:
+        assert case["rounds"]["count"] >= case["rounds"]["observed"] > 0
+        for side in case["sides"].values():
+            phases = side["phases_ns"]
+            assert phases["dispatch"] > 0
+            assert phases["kernel"] > 0
+            assert phases["allocation"] is not None
+            assert side["faults_per_op"] is not None
+            assert side["threads"] >= 1
+            assert side["cpu_ns_per_op"] > 0
+            assert side["gb_s"] > 0
+            assert side["memory_level"] == "L1"
+
+
+def test_only_the_round_trip_of_raptors_converts(main_job: tuple[dict[str, Any], Path]) -> None:
+    for case in main_job[0]["cases"]:
+        converting = {name for name, side in case["sides"].items() if side["phases_ns"]["conversion"] > 0}
+        assert converting == ({"b"} if case["name"] == "round trip" else set())
+
+
+def test_the_reason_of_the_kernels_choice_is_told(main_job: tuple[dict[str, Any], Path]) -> None:
+    for case in main_job[0]["cases"]:
+        assert "automatic: the widest vectors of this CPU" in case["sides"]["b"]["dispatch_reason"]
+
+
+@pytest.mark.parametrize(("threads", "backend"), [("1", "simd"), ("2", "parallel")])
+def test_the_threads_of_the_kernel_are_those_asked_for(threads: str, backend: str) -> None:
+    setup = f"import os; assert os.environ['RAPTORS_THREADS'] == '{threads}'\n{SETUP}\nr = kernel.from_numpy(a)"
+    statements = ("--setup", setup, "--a", "a * 2.5", "--b", "r.scale(2.5)")
+    for case in compared(*statements, "--size", "256", "--threads", threads)["cases"]:
+        raptors = case["sides"]["b"]
+        assert {call["symbol"] for call in raptors["calls"] if call["kind"] == "backend"} == {backend}
+        assert (raptors["phases_ns"]["sync"] > 0) == (backend == "parallel")
+
+
+def test_a_side_that_works_more_is_slower() -> None:
+    more = "a * 2.5 * 1.0 * 1.0 * 1.0"
+    [case] = compared("--setup", SETUP, "--size", "256", "--a", "a * 2.5", "--b", more)["cases"][:1]
+    assert case["ratio"]["verdict"] == "a faster"
+    assert case["ratio"]["ci95"][1] < 1
+    counts = [
+        sum(call["calls_per_op"] for call in case["sides"][side]["calls"] if call["name"] == "np.multiply[ff->f]")
+        for side in "ab"
+    ]
+    assert counts == [1, 4]
+
+
+def test_results_that_are_kept_meet_fresh_pages() -> None:
+    setup = f"{SMALL_PAGES}\n{SETUP}\nr = kernel.from_numpy(a)"
+    cases = compared("--setup", setup, "--a", "a * 2.5", "--b", "r.scale(2.5)", "--size", "1024")["cases"]
+    assert [case["results"] for case in cases] == ["dropped", "kept"]
+    for side in cases[1]["sides"].values():
+        # 4 MiB: 1024 pages of 4 KiB, 256 of 16 KiB.
+        assert side["faults_per_op"] > 100
+        assert side["phases_ns"]["page_fault"] > 0
+
+
+def test_every_dtype_and_size_is_a_case() -> None:
+    cases = compared("--dtype", "float64", "--size", "32,48")["cases"]
+    operations = [case for case in cases if (case["name"], case["results"]) == ("operation", "dropped")]
+    assert [case["shape"] for case in operations] == [[32, 32], [48, 48]]
+    for case in cases:
+        assert case["dtype"] == "float64"
+        elements = case["shape"][0] ** 2
+        [loop] = [call for call in case["sides"]["a"]["calls"] if call["kind"] == "loop"]
+        assert loop["name"] == "np.multiply[dd->d]"
+        assert loop["strides"] == [8, 0, 8]
+        assert loop["n"] == {str(elements): 1.0}
+        assert case["sides"]["b"]["bytes_per_op"] == 2 * elements * 8
+
+
+def test_a_saved_run_shows_the_part_that_is_asked_for(main_job: tuple[dict[str, Any], Path]) -> None:
+    path = str(main_job[1])
+    phases, calls = shown("phases", path), shown("calls", path)
+    assert "residual" in phases
+    assert "calls per operation" not in phases
+    assert "calls per operation" in calls
+    assert "residual" not in calls
+
+
+def test_colour_is_for_terminals_and_those_who_ask(main_job: tuple[dict[str, Any], Path]) -> None:
+    show = ("show", str(main_job[1]))
+    assert "\x1b" in shown(*show, CLICOLOR_FORCE="1", NO_COLOR="")
+    assert "\x1b" not in shown(*show, CLICOLOR_FORCE="1", NO_COLOR="1")
+    assert "\x1b" not in shown(*show, "--no-color", CLICOLOR_FORCE="1", NO_COLOR="")
+    assert "\x1b" not in shown(*show, CLICOLOR_FORCE="", NO_COLOR=""), "standard output is a pipe here"
+
+
+def test_names_are_shown_as_they_were_given() -> None:
+    done = compare("--setup", "a = 1", "--a", "a", "--b", "a", "--name-a", "<script>", "--name-b", "x\x1b[2J")
+    assert "<script>" in done.stdout
+    assert "x\\x1b[2J" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_saved_run_shows_the_same(main_job: tuple[dict[str, Any], Path]) -> None:
     comparison, path = main_job
-    command = [COMMAND, "show", "--json", str(path)]
-    shown = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    assert shown["cases"] == comparison["cases"]
+    assert json.loads(shown("show", "--json", str(path)))["cases"] == comparison["cases"]
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
 
 
@@ -86,10 +227,9 @@ def test_a_truncated_run_names_the_loss_and_shows_the_rest(
     assert refused.returncode == 1
     assert "is truncated at offset" in refused.stderr
     assert "--lossy" in refused.stderr
-    command = [COMMAND, "show", "--lossy", "--json", str(path)]
-    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert shown["cases"]
-    assert any("is truncated at offset" in warning for warning in shown["warnings"])
+    rest = json.loads(shown("show", "--lossy", "--json", str(path)))
+    assert rest["cases"]
+    assert any("is truncated at offset" in warning for warning in rest["warnings"])
 
 
 def test_blas_calls_are_counted_once_although_a_loop_makes_them() -> None:
@@ -108,6 +248,7 @@ def test_statements_in_place_alternate_and_stay_equal() -> None:
     assert case["in_place"]
     [loop] = case["sides"]["a"]["calls"]
     assert loop["aliasing"] == "in place"
+    assert loop["scalar"] == "varies"
 
 
 def test_a_statement_that_raises_shows_its_traceback() -> None:
@@ -141,17 +282,30 @@ def test_a_killed_driver_is_told_and_leaves_no_half_file(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_driver_that_is_killed_late_leaves_what_it_had_measured(tmp_path: Path) -> None:
+    path = tmp_path / "run.rtrace"
+    with long_run(path) as (run, recording):
+        with recording.open("rb") as file:
+            driver = int.from_bytes(file.read(28)[24:], "little")
+        os.kill(driver, signal.SIGKILL)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert out == ""
+    assert "signal: 9" in err
+    assert f"mend: what was measured until then is kept: raptors-trace show {path}" in err
+    assert list(tmp_path.iterdir()) == [path]
+    kept = json.loads(shown("show", "--json", str(path)))
+    assert not kept["complete"]
+    assert kept["cases"][0]["rounds"]["count"] > 0
+    assert sum("cut short" in warning for warning in kept["warnings"]) == 1
+
+
 def test_an_interrupted_run_shows_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "run.rtrace"
-    command = [COMMAND, "compare", "--size", "64,1024", "--time", "20", "--save", str(path)]
-    command += ["--python", sys.executable]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as run:
-        time.sleep(15)
+    with long_run(path) as (run, _):
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=60)
     assert run.returncode == 1, out + err
-    assert "cut short" in out + err
+    assert (out + err).count("cut short: ") == 1
     assert "np.multiply[ff->f]" in out
-    assert path.exists()
+    assert list(tmp_path.iterdir()) == [path]
