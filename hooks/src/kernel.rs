@@ -9,9 +9,8 @@ use crate::record::{self, Kind, Open};
 use crate::report::Report;
 use crate::{sites, touch};
 use names::Names;
-use raptors_probes::{Observer, set_observer};
+use raptors_probes::{Observer, Text, set_observer};
 use std::cell::Cell;
-use std::ffi::CStr;
 use std::time::Instant;
 
 /// Frames of one thread: scale → backend → chunk → alloc is four; nested user code may double that.
@@ -138,7 +137,7 @@ static OBSERVER: Observer = Observer {
     chunk_return: |_, _, _| leave(Kind::Chunk, |_| ()),
 };
 
-fn dispatch(backend: &'static CStr, reason: &'static CStr, threads: u32, n: u64) {
+fn dispatch(backend: Text, reason: Text, threads: u32, n: u64) {
     let site = NAMES.site("dispatch", backend, Some(reason));
     let now = record::ticks();
     record::push(

@@ -1,26 +1,51 @@
-//! Scales an array of SIZE elements CALLS times on a backend, and prints the sum of the results.
+//! Scales an array of SIZE elements CALLS times on a backend.
 //!
 //! The program that `tests/cost.rs` runs under callgrind, built with and without probes and spans,
 //! to count the instructions these cost when nobody watches.
 //!
-//! Usage: `count BACKEND SIZE CALLS`
+//! Usage: `count BACKEND SIZE CALLS`; `count pieces SIZE` prints how many pieces `chunked` cuts such
+//! an array into (with probes only).
 
-use raptors_kernel::{Request, scale};
+use std::error::Error;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+use raptors_kernel::{Backend, Request, scale};
+use raptors_probes::{Observer, set_observer};
+
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [backend, size, calls] = arguments.as_slice() else {
-        return Err("usage: count BACKEND SIZE CALLS".into());
-    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["pieces", size] => pieces(size.parse()?),
+        [backend, size, calls] => count(backend.parse()?, size.parse()?, calls.parse()?),
+        _ => Err("usage: count BACKEND SIZE CALLS, or count pieces SIZE".into()),
+    }
+}
+
+fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>> {
     let request = Request {
-        backend: Some(backend.parse()?),
+        backend: Some(backend),
         threads: Some(1),
     };
-    let src = vec![1.5f32; size.parse()?];
+    let src = vec![1.5f32; size];
     let mut dst = vec![0.0; src.len()];
-    for _ in 0..calls.parse::<u64>()? {
-        scale(std::hint::black_box(&src), 2.0, &mut dst, &request)?;
+    for _ in 0..calls {
+        // Neither build may know what the factor is.
+        scale(black_box(&src), black_box(2.0), &mut dst, &request)?;
     }
-    println!("{}", dst.iter().sum::<f32>());
+    black_box(&dst);
+    Ok(())
+}
+
+fn pieces(size: usize) -> Result<(), Box<dyn Error>> {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    static COUNTER: Observer = Observer {
+        chunk_entry: |_, _, _| _ = SEEN.fetch_add(1, Ordering::Relaxed),
+        ..Observer::NOOP
+    };
+    set_observer(Some(&COUNTER));
+    count(Backend::CHUNKED, size, 1)?;
+    println!("{}", SEEN.load(Ordering::Relaxed));
     Ok(())
 }

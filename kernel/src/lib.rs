@@ -39,6 +39,6 @@ pub use buffer::{ALIGNMENT, Buffer};
 pub use choice::{Choice, MAX_THREADS, Request, available};
 pub use element::{Dtype, Element};
 pub use error::Error;
-pub use nan::{FactorFirst, factor_first, set_factor_first, set_factor_first_above};
+pub use nan::{FactorFirst, factor_first, set_factor_first};
 pub use openblas::library as openblas_library;
 pub use scale::{scale, scale_in_place, scale_uninit, scaled};

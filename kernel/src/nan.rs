@@ -44,24 +44,13 @@ pub fn factor_first(dtype: Dtype) -> Option<FactorFirst> {
     }
 }
 
-/// Sets what [`factor_first`] gives, process-wide: for a NumPy that was compiled otherwise.
+/// Sets what [`factor_first`] gives, process-wide: for a NumPy that was compiled otherwise. `None`: the
+/// element first everywhere.
 pub fn set_factor_first(dtype: Dtype, rule: Option<FactorFirst>) {
     let packed = rule.map_or(NONE, |rule| {
         u64::from(rule.block) << 32 | u64::from(rule.above)
     });
     RULES[dtype as usize].store(packed.min(NONE), Ordering::Relaxed);
-}
-
-/// [`set_factor_first`] with a rule for whole operations; `None`: the element first everywhere.
-pub fn set_factor_first_above(dtype: Dtype, above: Option<usize>) {
-    let saturated = |above: usize| u32::try_from(above).unwrap_or(u32::MAX);
-    set_factor_first(
-        dtype,
-        above.map(|above| FactorFirst {
-            above: saturated(above),
-            block: 0,
-        }),
-    );
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -127,7 +116,10 @@ mod tests {
             9,
             "only where the factor is NaN"
         );
-        set_factor_first_above(Dtype::Float64, Some(usize::MAX));
-        assert_eq!(factor_first_from(1000, f64::NAN), 1000);
+        let never = Some(FactorFirst {
+            above: u32::MAX,
+            block: 0,
+        });
+        assert_eq!(from(1000, never), 1000);
     }
 }

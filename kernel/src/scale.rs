@@ -17,20 +17,21 @@ pub fn scaled<T: Element>(
     factor: T,
     request: &Request,
 ) -> Result<(Buffer<T>, Choice), Error> {
-    let mut traced = begin(src.len(), factor, Kind::Fresh);
-    let mut dst = Buffer::uninit(src.len())?;
-    let data = dst.as_mut_ptr().cast();
-    // SAFETY: src is a slice of n elements, dst n elements of our own.
-    let choice = unsafe { run(request, Place::Out, src.as_ptr(), data, src.len(), factor) }?;
-    traced.ok = true;
-    // SAFETY: `run` has written every element.
-    Ok((unsafe { dst.assume_init() }, choice))
+    traced(src.len(), factor, Kind::Fresh, move || {
+        let mut dst = Buffer::uninit(src.len())?;
+        let data = dst.as_mut_ptr().cast();
+        // SAFETY: src is a slice of n elements, dst n elements of our own.
+        let choice = unsafe { run(request, Place::Out, src.as_ptr(), data, src.len(), factor) }?;
+        // SAFETY: `run` has written every element.
+        Ok((unsafe { dst.assume_init() }, choice))
+    })
 }
 
 /// dst\[i\] = src\[i\] × factor, into memory that is there already.
 ///
 /// Fails with [`Error::Length`] where the two differ in length, or where the request cannot be met;
 /// dst is then untouched.
+#[inline(never)]
 pub fn scale<T: Element>(
     src: &[T],
     factor: T,
@@ -42,6 +43,7 @@ pub fn scale<T: Element>(
 
 /// As [`scale`], into a fresh result's memory that nobody has written yet. Every element is
 /// written when this returns `Ok`.
+#[inline(never)]
 pub fn scale_uninit<T: Element>(
     src: &[T],
     factor: T,
@@ -66,21 +68,26 @@ pub fn scale_in_place<T: Element>(
     factor: T,
     request: &Request,
 ) -> Result<Choice, Error> {
-    let mut traced = begin(data.len(), factor, Kind::InPlace);
-    let pointer = data.as_mut_ptr();
-    // SAFETY: source and destination are the same n elements of one slice.
-    let result = unsafe { run(request, Place::In, pointer, pointer, data.len(), factor) };
-    traced.ok = result.is_ok();
-    result
+    let (pointer, n) = (data.as_mut_ptr(), data.len());
+    traced(n, factor, Kind::InPlace, move || {
+        // SAFETY: source and destination are the same n elements of one slice.
+        unsafe { run(request, Place::In, pointer, pointer, n, factor) }
+    })
 }
 
+/// One operation on n elements, between its probes and in its span.
 #[inline]
-fn begin<T: Element>(n: usize, factor: T, kind: Kind) -> trace::Scale {
-    trace::Scale::new(n, T::DTYPE.item_size(), factor.bits(), kind)
+fn traced<T: Element, R>(
+    n: usize,
+    factor: T,
+    kind: Kind,
+    work: impl FnOnce() -> Result<R, Error>,
+) -> Result<R, Error> {
+    trace::scale(n, T::DTYPE.item_size(), factor.bits(), kind, work)
 }
 
 /// `dst` is the start of `len` elements that the caller has borrowed mutably.
-#[inline(never)]
+#[inline(always)]
 fn out<T: Element>(
     src: &[T],
     factor: T,
@@ -89,17 +96,31 @@ fn out<T: Element>(
     request: &Request,
     kind: Kind,
 ) -> Result<Choice, Error> {
-    let mut traced = begin(src.len(), factor, kind);
-    if src.len() != len {
-        return Err(Error::Length {
-            source_len: src.len(),
-            destination_len: len,
-        });
+    let n = src.len();
+    if n != len {
+        return unequal(n, len, factor, kind);
     }
-    // SAFETY: both are slices of n elements, and a mutable borrow overlaps no other.
-    let result = unsafe { run(request, Place::Out, src.as_ptr(), dst, len, factor) };
-    traced.ok = result.is_ok();
-    result
+    traced(n, factor, kind, move || {
+        // SAFETY: both are slices of n elements, and a mutable borrow overlaps no other.
+        unsafe { run(request, Place::Out, src.as_ptr(), dst, n, factor) }
+    })
+}
+
+/// Apart from the operation, which then need not keep `destination_len` while its probes fire.
+#[cold]
+#[inline(never)]
+fn unequal<T: Element>(
+    source_len: usize,
+    destination_len: usize,
+    factor: T,
+    kind: Kind,
+) -> Result<Choice, Error> {
+    traced(source_len, factor, kind, move || {
+        Err(Error::Length {
+            source_len,
+            destination_len,
+        })
+    })
 }
 
 /// Decides and runs. Safety: as for `Loop`.
@@ -127,7 +148,9 @@ unsafe fn run<T: Element>(
 #[inline(never)]
 unsafe fn execute<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let (from, to, bits) = (src as usize, dst as usize, factor.bits());
-    let _traced = trace::Run::new(&plan.choice, n, from, to, bits, T::DTYPE.item_size());
-    // SAFETY: passed on.
-    unsafe { split::run(plan, src, dst, n, factor) };
+    let item_size = T::DTYPE.item_size();
+    trace::backend(&plan.choice, n, from, to, bits, item_size, move || {
+        // SAFETY: passed on.
+        unsafe { split::run(plan, src, dst, n, factor) };
+    });
 }

@@ -20,7 +20,7 @@ const SMALLEST_PIECE: usize = 64 << 10;
 const PIECES_A_THREAD: usize = 4;
 
 /// Runs a plan. Safety: as for `Loop`.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn run<T: Element>(
     plan: &Plan<T>,
     src: *const T,
@@ -39,7 +39,7 @@ pub(crate) unsafe fn run<T: Element>(
 }
 
 /// Pieces that fit in the cache, one after the other. Safety: as for `Loop`.
-#[inline(never)]
+#[inline]
 unsafe fn in_turn<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     Pieces::new(plan.loops, src, dst, n, factor, chunk_bytes()).work(|| 0);
 }
@@ -105,10 +105,11 @@ impl<T: Element> Pieces<T> {
             }
             let start = index * self.piece;
             let end = self.n.min(start + self.piece);
-            let _traced = trace::Chunk::new(thread(), start, end);
-            // SAFETY: start < end ≤ n, and this index was given to this thread only; the rest is
-            // what the caller of `run` promised.
-            unsafe { self.loops.run(self.src, self.dst, start, end, self.factor) };
+            trace::chunk(thread(), start, end, move || {
+                // SAFETY: start < end ≤ n, and this index was given to this thread only; the rest
+                // is what the caller of `run` promised.
+                unsafe { self.loops.run(self.src, self.dst, start, end, self.factor) };
+            });
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Probes and spans, fired at the same places by one guard each.
+//! Probes and spans, fired at the same places.
 //!
-//! A guard fires the entry probe and enters a `tracing` span (target `raptors`, level TRACE) when
-//! made, and leaves the span and fires the return probe when dropped. There is one per array
-//! operation, allocation, conversion and piece, none per element. Disabled, a probe is a call of a
-//! function that holds a one-byte nop, and a span one load and one comparison.
+//! Around an array operation, a backend and a piece a function here fires the entry probe, enters a
+//! `tracing` span (target `raptors`, level TRACE), does the work, leaves the span and fires the
+//! return probe, also where the work panics. Around an allocation and a conversion, whose return
+//! has something to tell, a guard does so when made and when dropped. None is per element.
+//! Disabled, a probe is a call of a function that holds a one-byte nop, and a span one load and one
+//! comparison.
 
 #[cfg(feature = "probes")]
 use raptors_probes as probes;
@@ -39,26 +41,48 @@ use std::ffi::CStr;
 #[cfg(feature = "spans")]
 use std::mem::ManuallyDrop;
 
+use crate::Error;
 use crate::choice::Choice;
 
 /// Makes a span and enters it, if somebody listens. The span's making is kept out of line.
 #[cfg(feature = "spans")]
 macro_rules! span {
-    ($name:literal, $($fields:tt)*) => {
-        span!((); $name, $($fields)*)
-    };
-    ($before:expr; $($fields:tt)*) => {{
-        use tracing::level_filters::LevelFilter;
-        let entered = if LevelFilter::current() < LevelFilter::TRACE {
+    ($($fields:tt)*) => {{
+        let entered = if unheard() {
             None
         } else {
-            cold(move || {
-                $before;
-                Some(Box::new(tracing::trace_span!(target: "raptors", $($fields)*).entered()))
-            })
+            cold(move || Some(Box::new(tracing::trace_span!(target: "raptors", $($fields)*).entered())))
         };
         Span(ManuallyDrop::new(entered))
     }};
+}
+
+/// Calls `work`, within a span if somebody listens. Each way has a call of its own, so that with no
+/// listener there is no span to keep meanwhile and to look at afterwards.
+#[cfg(feature = "spans")]
+macro_rules! within {
+    ($work:ident; $name:literal, $($fields:tt)*) => {
+        within!($work; (); $name, $($fields)*)
+    };
+    ($work:ident; $before:expr; $($fields:tt)*) => {
+        if unheard() {
+            $work()
+        } else {
+            cold(move || {
+                $before;
+                let _entered = tracing::trace_span!(target: "raptors", $($fields)*).entered();
+                $work()
+            })
+        }
+    };
+}
+
+/// Whether nobody in the process listens to spans of level TRACE.
+#[cfg(feature = "spans")]
+#[inline(always)]
+fn unheard() -> bool {
+    use tracing::level_filters::LevelFilter;
+    LevelFilter::current() < LevelFilter::TRACE
 }
 
 /// A span that is entered while this lives, if somebody listens. A box, so that with no listener
@@ -92,14 +116,23 @@ macro_rules! span {
         if false {
             $(let _ = &$value;)*
         }
+        Span
     }};
-    ($before:expr; $($fields:tt)*) => {
-        span!($($fields)*)
+}
+
+#[cfg(not(feature = "spans"))]
+macro_rules! within {
+    ($work:ident; $name:literal, $($fields:tt)*) => {{
+        let _ = span!($name, $($fields)*);
+        $work()
+    }};
+    ($work:ident; $before:expr; $($fields:tt)*) => {
+        within!($work; $($fields)*)
     };
 }
 
 #[cfg(not(feature = "spans"))]
-type Span = ();
+struct Span;
 
 /// What kind of operation a scale is, as the probe `scale-entry` numbers it.
 #[derive(Clone, Copy)]
@@ -109,64 +142,60 @@ pub(crate) enum Kind {
     InPlace = 2,
 }
 
-/// One array operation.
-#[must_use]
-pub(crate) struct Scale {
+/// One array operation: `work` between its probes, in its span.
+#[inline]
+pub(crate) fn scale<R>(
+    n: usize,
+    item_size: u32,
+    factor_bits: u64,
+    kind: Kind,
+    work: impl FnOnce() -> Result<R, Error>,
+) -> Result<R, Error> {
+    let (n, kind) = (n as u64, kind as u32);
+    probes::scale_entry(n, item_size, factor_bits, kind);
+    let mut returns = ScaleReturn { n, ok: false };
+    let result = within!(work; "scale", n = n, item_size = item_size, kind = kind);
+    returns.ok = result.is_ok();
+    result
+}
+
+struct ScaleReturn {
     n: u64,
-    pub(crate) ok: bool,
-    _span: Span,
+    ok: bool,
 }
 
-impl Scale {
-    #[inline]
-    pub(crate) fn new(n: usize, item_size: u32, factor_bits: u64, kind: Kind) -> Self {
-        let n = n as u64;
-        probes::scale_entry(n, item_size, factor_bits, kind as u32);
-        let _span = span!("scale", n = n, item_size = item_size, kind = kind as u32);
-        Scale {
-            n,
-            ok: false,
-            _span,
-        }
-    }
-}
-
-impl Drop for Scale {
+impl Drop for ScaleReturn {
     #[inline]
     fn drop(&mut self) {
         probes::scale_return(self.n, u32::from(self.ok));
     }
 }
 
-/// The branch taken, and the backend that runs, around everything it does. Both know the choice,
+/// The branch taken, and the backend that runs: `work` is everything it does. Both know the choice,
 /// so one question whether anybody listens serves both.
-#[must_use]
-pub(crate) struct Run<'a> {
+#[inline]
+pub(crate) fn backend(
+    choice: &Choice,
+    n: usize,
+    src: usize,
+    dst: usize,
+    factor_bits: u64,
+    item_size: u32,
+    work: impl FnOnce(),
+) {
+    let (name, n) = (choice.name_c(), n as u64);
+    probes::dispatch(name, choice.reason_c(), choice.threads as u32, n);
+    probes::backend_entry(name, n, src, dst, factor_bits, item_size);
+    let _returns = BackendReturn { choice, n };
+    within!(work; dispatched(choice, n); "backend", backend = choice.name(), n = n);
+}
+
+struct BackendReturn<'a> {
     choice: &'a Choice,
     n: u64,
-    _span: Span,
 }
 
-impl<'a> Run<'a> {
-    #[inline]
-    pub(crate) fn new(
-        choice: &'a Choice,
-        n: usize,
-        src: usize,
-        dst: usize,
-        factor_bits: u64,
-        item_size: u32,
-    ) -> Self {
-        let n = n as u64;
-        let name = choice.name_c();
-        probes::dispatch(name, choice.reason_c(), choice.threads as u32, n);
-        probes::backend_entry(name, n, src, dst, factor_bits, item_size);
-        let _span = span!(dispatched(choice, n); "backend", backend = choice.name(), n = n);
-        Run { choice, n, _span }
-    }
-}
-
-impl Drop for Run<'_> {
+impl Drop for BackendReturn<'_> {
     #[inline]
     fn drop(&mut self) {
         probes::backend_return(self.choice.name_c(), self.n);
@@ -180,31 +209,22 @@ fn dispatched(choice: &Choice, n: u64) {
         reason = choice.reason(), threads = choice.threads, n, "dispatch");
 }
 
-/// One piece, elements start to end, on pool thread `thread` (0 = the caller).
-#[must_use]
-pub(crate) struct Chunk {
+/// One piece, elements start to end, on pool thread `thread` (0 = the caller), which `work` computes.
+#[inline]
+pub(crate) fn chunk(thread: u32, start: usize, end: usize, work: impl FnOnce()) {
+    let (start, end) = (start as u64, end as u64);
+    probes::chunk_entry(thread, start, end);
+    let _returns = ChunkReturn { thread, start, end };
+    within!(work; "chunk", thread = thread, start = start, end = end);
+}
+
+struct ChunkReturn {
     thread: u32,
     start: u64,
     end: u64,
-    _span: Span,
 }
 
-impl Chunk {
-    #[inline]
-    pub(crate) fn new(thread: u32, start: usize, end: usize) -> Self {
-        let (start, end) = (start as u64, end as u64);
-        probes::chunk_entry(thread, start, end);
-        let _span = span!("chunk", thread = thread, start = start, end = end);
-        Chunk {
-            thread,
-            start,
-            end,
-            _span,
-        }
-    }
-}
-
-impl Drop for Chunk {
+impl Drop for ChunkReturn {
     #[inline]
     fn drop(&mut self) {
         probes::chunk_return(self.thread, self.start, self.end);

@@ -9,11 +9,11 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Instructions a call may cost more with everything compiled in.
+/// Instructions a call may cost more with everything compiled in; a chunked one with its first piece.
 const A_CALL: i64 = 100;
 
-/// Instructions a piece of a chunked call may cost more: it has a pair of probes and a span of its
-/// own.
+/// Instructions each further piece of a chunked call may cost more: it has a pair of probes and a
+/// span of its own.
 const A_PIECE: i64 = 60;
 
 /// Builds the program in a folder of its own, as the features differ.
@@ -39,16 +39,17 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
     target.join("release/examples/count")
 }
 
-/// Instructions of one call: those of 2000 calls less those of 1000, so that start and end of the
-/// program drop out.
-fn a_call(program: &Path, backend: &str, n: usize) -> i64 {
-    let [fewer, more] = [1000, 2000].map(|calls| total(program, backend, n, calls));
+/// Instructions of one call: those of `calls` further calls, so that start and end of the program
+/// drop out.
+fn a_call(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
+    let [fewer, more] = [calls, 2 * calls].map(|calls| total(program, backend, n, calls));
+    let calls = calls as i64;
     assert_eq!(
-        (more - fewer) % 1000,
+        (more - fewer) % calls,
         0,
         "calls differ from each other: {fewer}, {more}"
     );
-    (more - fewer) / 1000
+    (more - fewer) / calls
 }
 
 fn total(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
@@ -66,26 +67,83 @@ fn total(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
     count.lines().next().unwrap().trim().parse().unwrap()
 }
 
+/// The two builds.
+struct Programs {
+    with: PathBuf,
+    without: PathBuf,
+}
+
+impl Programs {
+    fn build() -> Self {
+        Programs {
+            with: build("cost-with", &[]),
+            without: build("cost-without", &["--no-default-features"]),
+        }
+    }
+
+    /// Instructions that a call on `n` elements costs more, which a call on `other` has to cost too.
+    fn cost(&self, backend: &str, n: usize, other: usize, calls: usize) -> i64 {
+        let [cost, others] = [n, other].map(|n| {
+            a_call(&self.with, backend, n, calls) - a_call(&self.without, backend, n, calls)
+        });
+        println!("{backend}: {cost} instructions a call at n = {n}, {others} at {other}");
+        assert_eq!(
+            cost, others,
+            "{backend}: the cost differs with the number of elements"
+        );
+        cost
+    }
+}
+
+/// Pieces that `chunked` cuts n elements into under valgrind, whose CPU has other caches than this one.
+fn pieces(program: &Path, n: usize) -> usize {
+    let output = Command::new("valgrind")
+        .args(["--quiet", "--tool=none"])
+        .arg(program)
+        .args(["pieces", &n.to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let parsed = said.trim().parse();
+    parsed.unwrap_or_else(|_| panic!("no number: {said}{output:?}"))
+}
+
 #[test]
 #[ignore = "builds a program twice and counts it with valgrind: cargo xtask test --only callgrind"]
 fn callgrind_counts_what_disabled_probes_and_spans_cost() {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return common::skip("valgrind is not installed (apt-get install valgrind)");
     }
-    let with = build("cost-with", &[]);
-    let without = build("cost-without", &["--no-default-features"]);
-    for (backend, pieces) in [("simd", 0), ("scalar", 0), ("chunked", 1)] {
-        let cost = |n| a_call(&with, backend, n) - a_call(&without, backend, n);
-        let (short, long) = (cost(1000), cost(3000));
-        println!("{backend}: {short} instructions a call at n = 1000, {long} at 3000");
-        assert_eq!(
-            short, long,
-            "{backend}: the cost grows with the number of elements"
-        );
-        let most = A_CALL + pieces * A_PIECE;
-        assert!(
-            short <= most,
-            "{backend}: {short} instructions a call, {most} are allowed"
-        );
-    }
+    let programs = Programs::build();
+    assert_eq!(
+        pieces(&programs.with, 3000),
+        1,
+        "short arrays are one piece"
+    );
+    let [_, _, one_piece] =
+        ["simd", "scalar", "chunked"].map(|backend| a_short_call_costs_little(&programs, backend));
+    further_pieces_cost_little(&programs, one_piece);
+}
+
+fn a_short_call_costs_little(programs: &Programs, backend: &str) -> i64 {
+    let cost = programs.cost(backend, 1000, 3000, 1000);
+    assert!(
+        cost <= A_CALL,
+        "{backend}: {cost} instructions a call, {A_CALL} are allowed"
+    );
+    cost
+}
+
+fn further_pieces_cost_little(programs: &Programs, one_piece: i64) {
+    let pieces = |n| pieces(&programs.with, n);
+    let several = (10..).map(|power| 3 << power).find(|&n| pieces(n) > 2);
+    let several = several.unwrap();
+    let further = pieces(several) as i64 - 1;
+    assert_eq!(pieces(several - 1000) as i64, further + 1, "as many pieces");
+    let more = programs.cost("chunked", several, several - 1000, 10) - one_piece;
+    println!("chunked: {more} instructions for {further} further pieces");
+    assert!(
+        more <= further * A_PIECE,
+        "{more} instructions for {further} further pieces, {A_PIECE} each are allowed"
+    );
 }

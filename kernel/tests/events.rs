@@ -1,11 +1,10 @@
 //! The probes an operation fires, in order and with their arguments, and the spans at the same
 //! places.
 
-use std::ffi::CStr;
 use std::sync::{Mutex, PoisonError};
 
 use raptors_kernel::{Backend, Request, scale, scale_in_place, scaled};
-use raptors_probes::{Observer, set_observer};
+use raptors_probes::{Observer, Text, set_observer};
 use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -22,8 +21,8 @@ fn add(event: String) {
         .push(event);
 }
 
-fn text(name: &'static CStr) -> &'static str {
-    name.to_str().unwrap()
+fn text(name: Text) -> &'static str {
+    name.to_c_str().to_str().unwrap()
 }
 
 static OBSERVER: Observer = Observer {

@@ -14,8 +14,9 @@ fn rust_probe(probe: &Probe) -> String {
         .arguments
         .iter()
         .map(|argument| {
-            let (rust, c) = (rust_type(argument.c_type), c_type(argument.c_type));
-            format!("{}: {rust} = {c:?}", argument.name)
+            let of = argument.c_type;
+            let (fired, seen, c) = (rust_type(of), seen_type(of), c_type(of));
+            format!("{}: {fired} => {seen} = {c:?}", argument.name)
         })
         .collect();
     format!(
@@ -52,6 +53,14 @@ fn rust_type(c_type: CType) -> &'static str {
         CType::U64 => "u64",
         CType::Pointer => "usize",
         CType::String => "&'static CStr",
+    }
+}
+
+/// What an observer is given.
+fn seen_type(of: CType) -> &'static str {
+    match of {
+        CType::String => "Text",
+        other => rust_type(other),
     }
 }
 

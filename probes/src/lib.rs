@@ -11,12 +11,16 @@
 
 #[cfg(feature = "observer")]
 mod observer;
+#[cfg(any(feature = "usdt-probes", feature = "observer"))]
+mod passed;
 #[cfg(feature = "usdt-probes")]
 mod platform;
 mod probes;
 
 #[cfg(feature = "observer")]
 pub use observer::set_observer;
+#[cfg(any(feature = "usdt-probes", feature = "observer"))]
+pub use passed::Text;
 pub use probes::*;
 
 /// The text of `provider.d`, the list that everything here is made from.

@@ -1,6 +1,6 @@
 //! How a probe is fired on each system: the only place of `target_os` that matters to it.
 
-use std::ffi::CStr;
+use crate::Text;
 
 /// What a probe argument is in a register.
 pub(crate) trait Word {
@@ -19,7 +19,7 @@ macro_rules! word_itself {
 }
 word_itself!(u32 u64 usize);
 
-impl Word for &'static CStr {
+impl Word for Text {
     type Raw = *const u8;
     #[inline(always)]
     fn raw(self) -> *const u8 {
@@ -27,11 +27,13 @@ impl Word for &'static CStr {
     }
 }
 
+// `fire!(provider, name, argument: Type, …)`: the arguments are the registers of `Passed`, the types those fired.
+
 /// A one-byte nop and a SystemTap note. The crate `probe` evaluates the arguments into registers; its `asm!` is
 /// `readonly`, not `nomem`, so memory that an argument points to is written before.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 macro_rules! fire {
-    ($provider:ident, $stap:ident, $($argument:ident),*) => {
+    ($provider:ident, $stap:ident, $($argument:ident: $type:ty),*) => {
         ::probe::probe!($provider, $stap, $(crate::platform::Word::raw($argument)),*)
     };
 }
@@ -42,15 +44,17 @@ include!(concat!(env!("OUT_DIR"), "/usdt.rs"));
 /// A DTrace probe that the linker makes of a call; the `usdt` crate asks whether it is enabled first.
 #[cfg(usdt_macros)]
 macro_rules! fire {
-    ($provider:ident, $stap:ident, $($argument:ident),*) => {
-        crate::platform::macros::$stap!(|| ($(crate::platform::Word::raw($argument)),*))
+    ($provider:ident, $stap:ident, $($argument:ident: $type:ty),*) => {
+        crate::platform::macros::$stap!(|| ($(crate::platform::Word::raw(
+            <$type as crate::passed::Passed>::seen($argument)
+        )),*))
     };
 }
 
 /// No probes here: the arguments are type-checked only.
 #[cfg(not(any(target_os = "linux", target_os = "android", usdt_macros)))]
 macro_rules! fire {
-    ($provider:ident, $stap:ident, $($argument:ident),*) => {{
+    ($provider:ident, $stap:ident, $($argument:ident: $type:ty),*) => {{
         $(let _ = crate::platform::Word::raw($argument);)*
     }};
 }

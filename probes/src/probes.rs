@@ -1,14 +1,16 @@
 //! The probe functions, the observer's table and the list, all made from `provider.d` by one macro.
 
+#[cfg(feature = "observer")]
+use crate::Text;
 use crate::{Argument, Probe};
 use std::ffi::CStr;
 
 /// Called once, by what the build has made of `provider.d`:
-/// `PROVIDER "comment" systemtap__name "dtrace-name" function(argument: RustType = "C type", …) …`
+/// `PROVIDER "comment" systemtap__name "dtrace-name" function(argument: Fired => Seen = "C type", …) …`
 macro_rules! define_probes {
     ($provider:ident $(
         $doc:literal $stap:ident $dtrace:literal $function:ident(
-            $($argument:ident: $type:ty = $c_type:literal),*
+            $($argument:ident: $type:ty => $seen:ty = $c_type:literal),*
         )
     )*) => {
         /// The provider's name.
@@ -27,7 +29,7 @@ macro_rules! define_probes {
         #[cfg(feature = "observer")]
         #[derive(Debug, Clone, Copy)]
         pub struct Observer {
-            $(#[doc = $doc] pub $function: fn($($argument: $type),*),)*
+            $(#[doc = $doc] pub $function: fn($($argument: $seen),*),)*
         }
 
         #[cfg(feature = "observer")]
@@ -35,10 +37,36 @@ macro_rules! define_probes {
             /// The observer that does nothing, to build others from: `Observer { scale_entry: f, ..Observer::NOOP }`.
             pub const NOOP: Observer = Observer {
                 $($function: {
-                    fn nothing($(_: $type),*) {}
+                    fn nothing($(_: $seen),*) {}
                     nothing
                 },)*
             };
+        }
+
+        /// The functions that hold the sites. Their arguments are registers already, see `Passed`.
+        #[cfg(any(feature = "usdt-probes", feature = "observer"))]
+        mod sites {
+            use super::*;
+            use crate::passed::Passed;
+
+            $(
+                #[inline(never)]
+                // One section for all: what links one probe keeps all of them, since the linker keeps the notes of
+                // a dropped function, with an address near 0; and identical sections are folded, but not within
+                // one.
+                #[cfg_attr(
+                    any(target_os = "linux", target_os = "android"),
+                    unsafe(link_section = ".text.raptors_probes")
+                )]
+                pub(super) fn $function($($argument: <$type as Passed>::Register),*) {
+                    #[cfg(feature = "usdt-probes")]
+                    crate::platform::fire!($provider, $stap, $($argument: $type),*);
+                    #[cfg(feature = "observer")]
+                    if let Some(observer) = crate::observer::get() {
+                        (observer.$function)($(<$type as Passed>::seen($argument)),*);
+                    }
+                }
+            )*
         }
 
         $(
@@ -46,20 +74,9 @@ macro_rules! define_probes {
             ///
             #[doc = concat!("Fires the probe `", $dtrace, "`.")]
             #[cfg(any(feature = "usdt-probes", feature = "observer"))]
-            #[inline(never)]
-            // One section for all: what links one probe keeps all of them, since the linker keeps the notes of a
-            // dropped function, with an address near 0; and identical sections are folded, but not within one.
-            #[cfg_attr(
-                any(target_os = "linux", target_os = "android"),
-                unsafe(link_section = ".text.raptors_probes")
-            )]
+            #[inline(always)]
             pub fn $function($($argument: $type),*) {
-                #[cfg(feature = "usdt-probes")]
-                crate::platform::fire!($provider, $stap, $($argument),*);
-                #[cfg(feature = "observer")]
-                if let Some(observer) = crate::observer::get() {
-                    (observer.$function)($($argument),*);
-                }
+                sites::$function($(crate::passed::Passed::register($argument)),*);
             }
 
             #[doc = $doc]

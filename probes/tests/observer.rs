@@ -1,9 +1,8 @@
 //! What an in-process observer sees: order, arguments, and nothing once it is taken away.
 #![cfg(feature = "observer")]
 
-use raptors_probes::{self as probes, Observer, PROBES, set_observer};
+use raptors_probes::{self as probes, Observer, PROBES, Text, set_observer};
 use std::cell::RefCell;
-use std::ffi::CStr;
 
 thread_local! {
     // Per thread, because the observer is the whole process's and tests run beside each other.
@@ -27,15 +26,15 @@ macro_rules! recorder {
 static RECORDER: Observer = recorder! {
     scale_entry(n: u64, item_size: u32, factor_bits: u64, kind: u32)
     scale_return(n: u64, ok: u32)
-    dispatch(backend: &'static CStr, reason: &'static CStr, threads: u32, n: u64)
+    dispatch(backend: Text, reason: Text, threads: u32, n: u64)
     alloc_entry(bytes: u64)
     alloc_return(data: usize, bytes: u64, recycled: u32)
     free_entry(data: usize, bytes: u64)
     free_return(data: usize, bytes: u64)
-    convert_entry(direction: &'static CStr, n: u64, item_size: u32)
-    convert_return(direction: &'static CStr, n: u64, copied: u32)
-    backend_entry(backend: &'static CStr, n: u64, src: usize, dst: usize, factor_bits: u64, item_size: u32)
-    backend_return(backend: &'static CStr, n: u64)
+    convert_entry(direction: Text, n: u64, item_size: u32)
+    convert_return(direction: Text, n: u64, copied: u32)
+    backend_entry(backend: Text, n: u64, src: usize, dst: usize, factor_bits: u64, item_size: u32)
+    backend_return(backend: Text, n: u64)
     chunk_entry(thread: u32, start: u64, end: u64)
     chunk_return(thread: u32, start: u64, end: u64)
 };

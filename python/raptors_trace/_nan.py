@@ -2,34 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _LONGEST = 256
-"""Elements. Every loop of NumPy has reached its widest step by then."""
+"""Elements. Every loop of NumPy has reached its widest step by then, and taken several."""
 
 
-def factor_first_above(dtype: type[np.floating]) -> int | None:
-    """Find the length above which ``a * s`` keeps the payload of ``s``.
+def factor_first_rule(dtype: type[np.floating]) -> tuple[int, int] | None:
+    """Find the elements of ``a * s`` that keep the payload of ``s``, in the kernel's terms.
 
     Which operand comes first in a loop is up to the compiler that built NumPy, and a
     processor keeps the payload of the first: it is asked of the NumPy at hand.
 
     Returns
     -------
-    int or None
-        A number of elements; None if the elements' payloads are kept at every length, or
-        if there is no one length at which it changes.
+    (int, int) or None
+        See `fit`.
     """
+    return fit([keeps_factor(dtype, n) for n in range(1, _LONGEST + 1)])
+
+
+def keeps_factor(dtype: type[np.floating], n: int) -> list[bool]:
+    """Ask NumPy for each of `n` elements whether the payload of the factor is kept."""
     width = np.dtype(dtype).itemsize * 8
     quiet_nan = {32: 0x7FC00000, 64: 0x7FF8000000000000}[width]
     integer = {32: np.uint32, 64: np.uint64}[width]
     element, factor = np.array([quiet_nan | 1, quiet_nan | 2], dtype=integer).view(dtype)
-    keeps_factor = []
-    for n in range(1, _LONGEST + 1):
-        payloads = (np.full(n, element) * factor).view(integer) & 3
-        keeps_factor.append((payloads == 2).all())
-        if not keeps_factor[-1] and not (payloads == 1).all():
-            return None
-    last_element = max((n for n, kept in enumerate(keeps_factor, 1) if not kept), default=0)
-    one_change = all(not kept for kept in keeps_factor[:last_element])
-    return last_element if one_change and last_element < _LONGEST else None
+    payloads = (np.full(n, element) * factor).view(integer) & 3
+    kept: list[bool] = (payloads == 2).tolist()
+    return kept
+
+
+def fit(observed: Sequence[Sequence[bool]]) -> tuple[int, int] | None:
+    """Fit a rule to what was seen: ``observed[n - 1]`` is `keeps_factor` of n elements.
+
+    Returns
+    -------
+    (above, block) or None
+        Operations on at most `above` elements keep the elements' payloads. Longer ones keep
+        them in as many whole blocks of `block` elements as there are, and the factor's in
+        the rest; with block 0 the factor's throughout. None if the elements' are kept in all
+        that was observed, or if no such rule says what was.
+    """
+    lengths = range(1, len(observed) + 1)
+    above = next((n - 1 for n in lengths if any(observed[n - 1])), None)
+    if above is None:
+        return None
+    for block in (0, *lengths):
+        if all(list(observed[n - 1]) == predicted(n, above, block) for n in lengths):
+            return above, block
+    return None
+
+
+def predicted(n: int, above: int, block: int) -> list[bool]:
+    """What `keeps_factor` of n elements is by a rule of `fit`."""
+    elements_first = n if n <= above else n - n % block if block else 0
+    return [i >= elements_first for i in range(n)]

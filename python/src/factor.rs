@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyType};
-use raptors_kernel::{Dtype, set_factor_first_above};
+use raptors_kernel::{Dtype, FactorFirst, set_factor_first};
 
 /// A factor as it was given, not yet rounded to the array's type.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +92,10 @@ fn learn_nan_order(py: Python<'_>) -> PyResult<()> {
         .get_or_try_init(py, || {
             let (numpy, nan) = (py.import("numpy")?, py.import("raptors_trace._nan")?);
             for (name, dtype) in [("float32", Dtype::Float32), ("float64", Dtype::Float64)] {
-                let above = nan.call_method1("factor_first_above", (numpy.getattr(name)?,))?;
-                set_factor_first_above(dtype, above.extract()?);
+                let rule = nan.call_method1("factor_first_rule", (numpy.getattr(name)?,))?;
+                let rule: Option<(u32, u32)> = rule.extract()?;
+                let rule = rule.map(|(above, block)| FactorFirst { above, block });
+                set_factor_first(dtype, rule);
             }
             Ok(())
         })

@@ -96,6 +96,16 @@ def test_a_nan_factor_keeps_its_payload_as_in_numpy(a, payload, quiet):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_times_nan_keeps_the_payload_that_numpy_keeps(dtype):
+    quiet = {np.float32: 0x7FC00000, np.float64: 0x7FF8000000000000}[dtype]
+    element, factor = np.array([quiet | 0x12, quiet | 0x34], dtype=BITS[dtype]).view(dtype)
+    for n in LENGTHS:
+        a = np.full(n, element)
+        for backend in EXACT:
+            assert_same_bits(kernel.from_numpy(a).scale(factor, backend=backend), a * factor)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", LENGTHS)
 def test_every_remainder_of_a_vector(dtype, n):
     rng = np.random.default_rng(n)

@@ -1,7 +1,7 @@
 //! From a probe's static strings to a site: a lock-free table by address.
 
 use crate::sites;
-use std::ffi::CStr;
+use raptors_probes::Text;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Places in the table. Backends and reasons are a few dozen; a full table looks each name up in the registry.
@@ -32,12 +32,7 @@ impl Names {
     /// The site of `kind` with this name and detail, registered when it is first met. Later calls neither
     /// allocate nor lock.
     #[inline]
-    pub(super) fn site(
-        &self,
-        kind: &'static str,
-        name: &'static CStr,
-        detail: Option<&'static CStr>,
-    ) -> u32 {
+    pub(super) fn site(&self, kind: &'static str, name: Text, detail: Option<Text>) -> u32 {
         let key = mix(kind, name, detail);
         for step in 0..PLACES {
             let place = &self.0[((key >> 1).wrapping_add(step)) % PLACES];
@@ -58,8 +53,8 @@ impl Names {
         place: &Place,
         key: usize,
         kind: &'static str,
-        name: &'static CStr,
-        detail: Option<&'static CStr>,
+        name: Text,
+        detail: Option<Text>,
     ) -> u32 {
         if place
             .key
@@ -69,9 +64,10 @@ impl Names {
             // Another thread took the place; with this key or another one.
             return self.site(kind, name, detail);
         }
-        let mut description = serde_json::json!({ "kind": kind, "name": name.to_string_lossy() });
+        let mut description =
+            serde_json::json!({ "kind": kind, "name": name.to_c_str().to_string_lossy() });
         if let Some(detail) = detail {
-            description["reason"] = detail.to_string_lossy().into();
+            description["reason"] = detail.to_c_str().to_string_lossy().into();
         }
         let site = sites::add(description);
         place.site.store(site, Ordering::Release);
@@ -83,7 +79,7 @@ impl Names {
 
 /// One number for the three addresses; never 0.
 #[inline]
-fn mix(kind: &'static str, name: &'static CStr, detail: Option<&'static CStr>) -> usize {
+fn mix(kind: &'static str, name: Text, detail: Option<Text>) -> usize {
     let detail = detail.map_or(0, |d| d.as_ptr() as usize);
     let parts = [kind.as_ptr() as usize, name.as_ptr() as usize, detail];
     let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325_usize, |h, part| {

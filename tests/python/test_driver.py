@@ -1,0 +1,477 @@
+"""The driver's decisions: what a side's statement becomes, when a warm-up ends, and which round comes after which."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raptors_trace import _driver, _native
+from raptors_trace._driver import (
+    BLOCKS,
+    KEPT_BYTES,
+    LEAST_BLOCKS,
+    OBSERVED,
+    OBSERVED_OPS,
+    PLACEMENTS,
+    ROUND_NS,
+    SETUP_SHARE,
+    TIMED,
+    TOUCHED,
+    WARMUP,
+    WARMUP_ROUNDS,
+    Case,
+    Round,
+    differ,
+    padding,
+    run_round,
+    settles,
+)
+from raptors_trace._subject import FACTORS, Subject, SubjectError, first_difference
+
+FOREVER = 1e9
+
+
+class Listener:
+    """Stands where the progress is told to."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+
+    def say(self, event: str, **values: Any) -> None:
+        self.said.append({"event": event, **values})
+
+
+def case(results: str = "dropped", statement: str = "a * 2.5", **spec: Any) -> Case:
+    side = {"name": "x", "setup": "a = rng.random(shape)", "statement": statement}
+    given = {"results": results, "shape": [3, 4], "dtype": "float32", "name": "custom", "a": side, "b": side}
+    progress: Any = Listener()
+    return Case(5, {**given, "allow_different": False, **spec}, progress, counting=False)
+
+
+def subject(statement: str, setup: str = "", **names: Any) -> Subject:
+    made = Subject("a", "A", setup, statement, {"np": np, **names})
+    made.set_up()
+    return made
+
+
+def round_of(ops: int, ns_per_op: float, faults_per_op: float = 0.0) -> Round:
+    return Round(ops, int(ns_per_op * ops), int(faults_per_op * ops))
+
+
+# When a warm-up ends.
+
+
+def test_a_side_settles_when_times_and_faults_do() -> None:
+    steady = [round_of(10, 1_000, 100)] * 6
+    assert settles(steady)
+    assert not settles(steady[:5])
+
+
+def test_a_side_whose_times_fall_has_not_settled() -> None:
+    def after(ns: float) -> list[Round]:
+        return [round_of(10, 1_000)] * 3 + [round_of(10, ns)] * 3
+
+    assert settles(after(960))
+    assert settles(after(1_040))
+    assert not settles(after(940))
+    assert not settles(after(1_060))
+
+
+def test_old_rounds_do_not_keep_a_side_from_settling() -> None:
+    assert settles([round_of(1, 50_000, 900)] * 6 + [round_of(10, 1_000)] * 6)
+
+
+def test_a_side_whose_faults_differ_has_not_settled() -> None:
+    def last(*faults: float) -> list[Round]:
+        return [round_of(100, 1_000)] * 3 + [round_of(100, 1_000, f) for f in faults]
+
+    assert settles(last(0, 1, 0)), "one more or less is noise"
+    assert not settles(last(0, 2, 0))
+    assert settles(last(1_000, 1_015, 1_000)), "and so are two in a hundred"
+    assert not settles(last(1_000, 1_030, 1_000))
+
+
+def test_a_round_that_still_grows_has_not_settled() -> None:
+    assert not settles([round_of(10, 1_000)] * 5 + [round_of(20, 1_000)])
+
+
+@pytest.mark.parametrize(
+    ("dropped", "kept", "expected"),
+    [
+        ({"a": 3.0, "b": 3.0}, {"a": 3.0, "b": 4.0}, False),
+        ({"a": 3.0, "b": 3.0}, {"a": 3.0, "b": 4.1}, True),
+        ({"a": 9.0, "b": 3.0}, {"a": 3.0, "b": 3.0}, True),
+        ({}, {"a": 0.0, "b": 1.0}, False),
+        ({}, {"a": 0.0, "b": 2.0}, True),
+    ],
+)
+def test_keeping_results_matters_where_faults_differ(
+    dropped: dict[str, float], kept: dict[str, float], expected: bool
+) -> None:
+    assert differ(dropped, kept) is expected
+
+
+class Warmed:
+    """A case whose rounds come out as ``next_round`` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, next_round: Callable[[str, int], Round]) -> None:
+        self.documents: list[tuple[str, Any]] = []
+        self.ran: list[str] = []
+        self.case = case()
+
+        def ran(_case: int, side: str, kind: int, _function: Any, _ops: int) -> Round:
+            assert kind == WARMUP
+            self.ran.append(side)
+            return next_round(side, (len(self.ran) - 1) // 2)
+
+        monkeypatch.setattr(_driver, "run_round", ran)
+        monkeypatch.setattr(_native, "document", lambda key, text: self.documents.append((key, json.loads(text))))
+
+    def run(self, seconds: float) -> dict[str, float]:
+        nothing: Any = {"a": None, "b": None}
+        return self.case.warm_up(nothing, seconds)
+
+
+def test_a_warm_up_ends_once_both_sides_have_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The faults of B fall until the sixth round, so its last three are alike from the eighth on.
+    faults_of: dict[str, Callable[[int], float]] = {"a": lambda _: 7, "b": lambda i: 90 - 10 * min(i, 5)}
+    warmed = Warmed(monkeypatch, lambda side, i: round_of(8, ROUND_NS / 8, faults_of[side](i)))
+    faults = warmed.run(FOREVER)
+    assert warmed.ran == ["a", "b"] * 8
+    assert faults == {"a": 7.0, "b": 40.0}
+    assert warmed.documents == [("warmup", {"case": 5, "rounds": 8, "settled": True, "ops": {"a": 8, "b": 8}})]
+
+
+def test_a_warm_up_without_an_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def restless(_: str, i: int) -> Round:
+        return round_of(8, ROUND_NS / 8, 100 * (i % 2))
+
+    endless = Warmed(monkeypatch, restless)
+    endless.run(FOREVER)
+    assert len(endless.ran) == 2 * WARMUP_ROUNDS[1]
+    hurried = Warmed(monkeypatch, restless)
+    hurried.run(0.0)
+    assert len(hurried.ran) == 2 * WARMUP_ROUNDS[0]
+    for warmed in (endless, hurried):
+        assert not warmed.documents[0][1]["settled"]
+
+
+# How many operations make a round.
+
+
+def resized(ns_per_op: float, ops: int, **changes: Any) -> int:
+    sized = case(changes.pop("results", "dropped"))
+    for name, value in changes.items():
+        setattr(sized, name, value)
+    sized.resize("a", round_of(ops, ns_per_op))
+    assert sized.ops["b"] == 1, "the other side keeps its own count"
+    return sized.ops["a"]
+
+
+def test_a_round_grows_and_shrinks_towards_its_length() -> None:
+    assert resized(ROUND_NS / 1_000, 500) == 1_000
+    assert resized(ROUND_NS / 1_000, 4_000) == 1_000
+    assert resized(ROUND_NS / 1_000, 10) == 160, "sixteenfold at most, for the first round says little"
+    assert resized(1.0, 100_000) == 200_000
+    assert resized(0.0, 100_000) == 200_000, "a clock that did not move divides nothing by 0"
+
+
+def test_a_round_has_an_even_count_or_one_operation() -> None:
+    assert resized(ROUND_NS / 7.5, 7) == 8
+    assert resized(ROUND_NS * 3.0, 4) == 1
+    both_factors = {"a": True, "b": False}
+    assert resized(ROUND_NS * 3.0, 4, alternating=both_factors) == 2
+
+
+def test_kept_results_have_a_bound_of_memory() -> None:
+    def kept(result_bytes: int) -> int:
+        return resized(ROUND_NS / 1_000, 500, results="kept", result_bytes={"a": result_bytes, "b": 0})
+
+    assert kept(0) == 1_000
+    assert kept(KEPT_BYTES // 64) == 64
+    assert kept(KEPT_BYTES * 4) == 2
+    assert resized(ROUND_NS * 3.0, 4, results="kept") == 2
+
+
+# Which round comes after which.
+
+
+class Order:
+    """What ``Case.rounds`` does, in its order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[Any] = []
+        self.placements: list[int] = []
+
+        def ran(_case: int, side: str, kind: int, _function: Any, ops: int, placement: int = 0) -> Round:
+            self.log.append((side, kind, ops))
+            self.placements.append(placement)
+            return round_of(ops, 1.0)
+
+        monkeypatch.setattr(_driver, "run_round", ran)
+        monkeypatch.setattr(_native, "arm", lambda *, touch: self.log.append(f"arm, touch={touch}"))
+        monkeypatch.setattr(_native, "disarm", lambda: self.log.append("disarm"))
+
+    def of(self, of: Case, kind: int, ops: dict[str, int], seconds: float, most: int) -> list[Any]:
+        self.log.clear()
+        nothing: Any = {"a": None, "b": None}
+        of.rounds(kind, nothing, ops, seconds, most)
+        return list(self.log)
+
+
+def test_sides_take_turns_in_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, rounds = Order(monkeypatch), case()
+    ops = {"a": 100, "b": 40}
+    a, b = ("a", TIMED, 100), ("b", TIMED, 40)
+    after_switch = [("a", WARMUP, 2), ("b", WARMUP, 2)]
+    assert order.of(rounds, TIMED, ops, FOREVER, 4) == [*after_switch, a, b, b, a, a, b, b, a]
+    # A later block goes on where this one ended, and without time there is one round of each side all the same.
+    assert order.of(rounds, TIMED, ops, 0.0, 1_000) == [*after_switch, a, b]
+    assert order.of(rounds, TIMED, ops, 0.0, 1_000) == [*after_switch, b, a]
+
+
+def test_observed_rounds_are_armed_and_disarmed_and_have_turns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, rounds = Order(monkeypatch), case()
+    ops = {"a": 1, "b": 8}
+    after_switch = [("a", WARMUP, 1), ("b", WARMUP, 2)]
+    order.of(rounds, TIMED, ops, 0.0, 1)
+    for kind, touch in ((OBSERVED, False), (TOUCHED, True)):
+        a, b = ("a", kind, 1), ("b", kind, 8)
+        armed = f"arm, touch={touch}"
+        assert order.of(rounds, kind, ops, FOREVER, 1) == [armed, *after_switch, a, b, "disarm"]
+        assert order.of(rounds, kind, ops, FOREVER, 1) == [armed, *after_switch, b, a, "disarm"]
+
+
+def test_rounds_say_which_placement_they_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, rounds = Order(monkeypatch), case()
+    rounds.placement = 7
+    order.of(rounds, TIMED, {"a": 1, "b": 1}, FOREVER, 2)
+    assert order.placements[2:] == [7] * 4
+
+
+def test_observers_are_disarmed_when_a_statement_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = Order(monkeypatch)
+
+    def raising(*_: Any) -> Round:
+        raise SubjectError("raised", "a", "it did")
+
+    monkeypatch.setattr(_driver, "run_round", raising)
+    with pytest.raises(SubjectError):
+        order.of(case(), OBSERVED, {"a": 1, "b": 1}, 0.0, 1)
+    assert order.log == ["arm, touch=False", "disarm"]
+
+
+def blocks(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, placements: int, faults: float
+) -> list[tuple[int, dict[str, int]]]:
+    """The rounds that one placement gets: their kinds and operations."""
+    log: list[tuple[int, dict[str, int]]] = []
+    measured = case()
+    measured.ops = {"a": 100_000, "b": 10}
+    monkeypatch.setattr(measured, "rounds", lambda kind, _timed, ops, *_: log.append((kind, ops)))
+    measured.measure({}, seconds, placements, {"a": 0.0, "b": faults})
+    return log
+
+
+@pytest.mark.parametrize("faults", [0.0, 50.0])
+def test_each_block_of_timed_rounds_has_observed_ones_behind_it(monkeypatch: pytest.MonkeyPatch, faults: float) -> None:
+    kinds = [TIMED, OBSERVED] + [TOUCHED] * (faults > 0)
+    log = blocks(monkeypatch, FOREVER, 1, faults)
+    assert [kind for kind, _ in log] == kinds * BLOCKS
+    assert log[0][1] == {"a": 100_000, "b": 10}
+    assert log[1][1] == {"a": OBSERVED_OPS, "b": 10}, "a run file has bounds"
+    several = blocks(monkeypatch, FOREVER, PLACEMENTS, faults)
+    assert [kind for kind, _ in several] == kinds * (BLOCKS // PLACEMENTS)
+
+
+def test_a_placement_without_time_has_a_block_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [kind for kind, _ in blocks(monkeypatch, 0.0, PLACEMENTS, 0.0)] == [TIMED, OBSERVED]
+    alone = [kind for kind, _ in blocks(monkeypatch, 0.0, 1, 0.0)]
+    assert alone == [TIMED, OBSERVED] * (LEAST_BLOCKS + 1), "one placement needs rounds enough for an interval"
+
+
+def test_a_setup_that_takes_long_is_repeated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(_native, "document", lambda key, text: told.append((key, json.loads(text))))
+
+    def placements(setup_seconds: float) -> int:
+        placed = case()
+        placed.setup_seconds = setup_seconds
+        return placed.placements(10.0)
+
+    assert placements(0.0) == placements(0.01) == PLACEMENTS
+    assert placements(SETUP_SHARE * 10.0 / 4) == 4
+    assert placements(100.0) == 1
+    assert told[-1] == ("warmup", {"case": 5, "placements": 1})
+
+
+def test_the_padding_differs_from_placement_to_placement_and_side_to_side() -> None:
+    assert padding(0, "a") == padding(0, "b") == 0
+    all_of_them = [padding(placement, side) for placement in range(1, PLACEMENTS) for side in "ab"]
+    assert len(set(all_of_them)) > PLACEMENTS
+    assert all(0 < size < 64 << 10 and size % 16 == 0 for size in all_of_them)
+    assert all_of_them == [padding(placement, side) for placement in range(1, PLACEMENTS) for side in "ab"]
+
+
+def test_a_round_stands_between_two_marks(tmp_path: Path) -> None:
+    path = tmp_path / "run.rtrace"
+    results = [object(), object()]
+
+    def function(ops: int) -> tuple[int, list[Any]]:
+        return 1_000 * ops, results
+
+    _native.start_recording(path, 4 << 20, 1 << 20)
+    try:
+        done = run_round(3, "b", TIMED, function, 6, 9)
+    finally:
+        _native.finish_recording()
+    assert (done.ops, done.wall_ns, done.ns_per_op) == (6, 6_000, 1_000)
+    assert results == [], "what was kept dies after the round"
+    first, last = (record[-1] for record in _native.read_recording(path)["records"] if record[1] == "mark")
+    code = 3 << 24 | TIMED << 16 | 1 << 8
+    assert first[:3] == [code | 1, 6, 9]
+    assert last[:3] == [code | 2, 6, 6_000]
+
+
+# What a statement becomes.
+
+
+@pytest.mark.parametrize(
+    ("statement", "setup", "expected"),
+    [
+        ("a *= s", "a = np.ones(3)", True),
+        ("r.scale(2.5)", "", False),
+        ("seen.append(s)", "seen = []", True),
+        ("a * s", "s = 3.0", False),
+        ("s = 2.0; a * s", "", False),
+        ("s *= 2.0", "s = 1.0", False),
+    ],
+)
+def test_a_statement_alternates_where_s_is_free(statement: str, setup: str, expected: bool) -> None:
+    made = Subject("a", "A", setup, statement, {})
+    assert made.alternates is expected
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_factor_alternates_from_operation_to_operation(n: int) -> None:
+    made = subject("seen.append(s)", "seen = []")
+    wall, results = made.timed(keep=False)(n)
+    assert wall > 0
+    assert results == []
+    assert made.namespace["seen"] == list((FACTORS * 3)[:n])
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_an_even_count_in_place_leaves_the_operand_as_it_was(n: int) -> None:
+    made = subject("a *= s", "a = np.arange(3.0)")
+    made.timed(keep=False)(n)
+    assert made.namespace["a"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_results_are_kept_in_their_order_or_dropped() -> None:
+    setup = "count = 0"
+    statement = "count += 1\ncount * 10"
+    assert subject(statement, setup).timed(keep=True)(3)[1] == [10, 20, 30]
+    assert subject(statement, setup).timed(keep=False)(3)[1] == []
+    assert subject("s * 10", "").timed(keep=True)(3)[1] == [20.0, 5.0, 20.0]
+
+
+def test_a_statement_without_a_value_keeps_nothing_and_still_runs() -> None:
+    made = subject("seen.append(1); x = 2", "seen = []")
+    assert made.timed(keep=True)(2)[1] == [None, None]
+    assert made.namespace["seen"] == [1, 1]
+    assert made.namespace["x"] == 2, "what it assigns is its namespace's, as in a notebook"
+
+
+def test_once_gives_the_value_or_the_array_that_was_worked_on() -> None:
+    assert subject("a + 1", "a = np.arange(2)").once().tolist() == [1, 2]
+    assert subject("a *= s", "a = np.ones(2)").once().tolist() == [2.0, 2.0]
+    assert subject("x = 1", "").once() is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "setup", "expected"),
+    [
+        ("a * 2", "a = np.ones(shape)", True),
+        ("np.ones(size)", "", True),
+        ("a * 2", "a = np.ones(5)", False),
+        ("a.shape", "a = np.ones(5)", False),
+    ],
+)
+def test_a_side_is_sized_where_it_asks_for_the_size(statement: str, setup: str, expected: bool) -> None:
+    assert Subject("a", "A", setup, statement, {}).sized is expected
+
+
+def failure(statement: str, setup: str = "") -> SubjectError:
+    with pytest.raises(SubjectError) as raised:
+        subject(statement, setup).timed(keep=False)(1)
+    return raised.value
+
+
+def test_what_the_users_code_raises_is_told_with_its_own_traceback() -> None:
+    error = failure("def f():\n    return 1 / 0\nf()")
+    assert (error.kind, error.side) == ("raised", "a")
+    assert error.text == "the statement of side A raised ZeroDivisionError"
+    assert "return 1 / 0" in error.detail
+    assert "_subject.py" not in error.detail
+    assert failure("1", "undefined").text == "the setup of side A raised NameError"
+    assert failure("1 +").text == "the statement of side A raised SyntaxError"
+    assert failure("# nothing").kind == "empty"
+
+
+def test_a_statement_can_neither_end_the_driver_nor_hide_a_lack_of_memory() -> None:
+    assert failure("raise SystemExit").text == "the statement of side A raised SystemExit"
+    lack = failure("raise MemoryError('17 TiB')")
+    assert lack.kind == "memory"
+    assert "17 TiB" in lack.text
+    assert "smaller --size" in lack.text
+    with pytest.raises(KeyboardInterrupt):
+        subject("raise KeyboardInterrupt").once()
+
+
+# Whether two values are the same.
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.arange(6).reshape(2, 3), np.arange(6).reshape(2, 3)),
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan])),
+        (np.array([complex(np.nan, 1)]), np.array([complex(np.nan, 1)])),
+        (np.array([]), np.array([])),
+        (0.0, -0.0),
+        (None, None),
+        ("x", "x"),
+        ([[1], [2, 3]], [[1], [2, 3]]),
+    ],
+)
+def test_equal_values_have_no_difference(a: Any, b: Any) -> None:
+    assert first_difference(a, b) is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (np.zeros(3), np.zeros((3, 1)), "A has shape (3,), B has shape (3, 1)"),
+        (np.zeros(3, "f4"), np.zeros(3), "A has dtype float32, B has dtype float64"),
+        (1, 2, "the value is np.int64(1) on side A and np.int64(2) on side B; 1 of 1 differ"),
+        (np.array([np.nan]), np.array([1.0]), "element [0] is np.float64(nan) on side A and np.float64(1.0) on side B"),
+        ([[1], [2, 3]], [[1], [2, 4]], "A gave [[1], [2, 3]], B gave [[1], [2, 4]]"),
+    ],
+)
+def test_a_difference_is_told(a: Any, b: Any, expected: str) -> None:
+    told = first_difference(a, b)
+    assert told is not None
+    assert told.startswith(expected)
+
+
+def test_the_first_of_several_differences_is_told_by_its_index() -> None:
+    a = np.zeros((3, 4), np.float32)
+    b = a.copy()
+    b[1, 2] = b[2, 0] = 7
+    told = "element [1, 2] is np.float32(0.0) on side A and np.float32(7.0) on side B; 2 of 12 differ"
+    assert first_difference(a, b) == told
+    assert first_difference(np.asfortranarray(a), b) == told, "whatever order either lies in memory"
