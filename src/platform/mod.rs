@@ -122,3 +122,38 @@ pub fn cache_dir() -> Option<PathBuf> {
 pub fn wish_huge_pages(start: *mut u8, bytes: usize) {
     system::wish_huge_pages(start, bytes);
 }
+
+/// Whether DTrace here takes the address of a function in its file for its offset in it.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = system::DTRACE_CONFUSES_ADDRESS_AND_OFFSET;
+
+/// The files that a process has loaded, with the address that the first byte of each came to; `None` where they
+/// cannot be had.
+pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    system::load_addresses(pid)
+}
+
+/// One byte of another process's memory; `None` where it cannot be had.
+pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
+    system::memory_byte(pid, address)
+}
+
+/// Whether this process has all rights.
+pub fn is_root() -> bool {
+    // SAFETY: geteuid reads a number of this process and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Sends a process what Ctrl-C sends; one that is gone is no failure.
+pub fn interrupt(pid: u32) {
+    if let Ok(pid) = libc::pid_t::try_from(pid) {
+        // SAFETY: a signal to a process by number touches no memory of ours.
+        unsafe { libc::kill(pid, libc::SIGINT) };
+    }
+}
+
+/// Has a command started in a process group of its own, so that Ctrl-C on the terminal does not end it before it is
+/// told to.
+pub fn in_own_group(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    command.process_group(0)
+}

@@ -1,5 +1,7 @@
 //! Systems whose facts nobody has looked up yet: everything still builds, and says less.
 
+use std::path::PathBuf;
+
 use super::Caches;
 
 /// Below the home directory.
@@ -41,3 +43,16 @@ pub fn machine_id() -> Option<String> {
 }
 
 pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
+
+/// Not on macOS.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+
+/// Another process's memory is closed here.
+pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    None
+}
+
+/// See [`load_addresses`].
+pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
+    None
+}
