@@ -1,5 +1,6 @@
 //! raptors-trace shows why one array library is slower than another.
 pub mod analysis;
+pub mod attach;
 pub mod cli;
 pub mod comparison;
 pub mod doctor;

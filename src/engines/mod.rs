@@ -10,7 +10,7 @@ mod bpftrace;
 mod dtrace;
 mod image;
 mod session;
-mod tools;
+pub mod tools;
 
 use std::path::PathBuf;
 

@@ -55,6 +55,12 @@ pub fn find(tracer: Tracer) -> Result<Tool, Error> {
     }
 }
 
+/// Whether a program is on `PATH`.
+pub fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
+}
+
 fn candidates(tracer: Tracer) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|dir| dir.join(tracer.as_str()));

@@ -157,3 +157,34 @@ pub fn in_own_group(command: &mut std::process::Command) -> &mut std::process::C
     use std::os::unix::process::CommandExt as _;
     command.process_group(0)
 }
+
+/// The command line of a process, its words joined by blanks.
+pub fn command_line(pid: u32) -> Option<String> {
+    system::command_line(pid)
+}
+
+/// Whether a process is there, and may be looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It is, and may be.
+    Ours,
+    /// It is not there.
+    Gone,
+    /// It belongs to somebody else.
+    Foreign,
+}
+
+/// Whether process `pid` is there, and belongs to who asks (or root asks).
+pub fn reach(pid: u32) -> Reach {
+    let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0) else {
+        return Reach::Gone;
+    };
+    // SAFETY: signal 0 checks whether a signal could be sent and sends none.
+    if unsafe { libc::kill(pid, 0) } == 0 {
+        return Reach::Ours;
+    }
+    match std::io::Error::last_os_error().raw_os_error() {
+        Some(libc::EPERM) => Reach::Foreign,
+        _ => Reach::Gone,
+    }
+}

@@ -56,3 +56,8 @@ pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
 pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
     None
 }
+
+/// Not looked up here.
+pub fn command_line(_pid: u32) -> Option<String> {
+    None
+}

@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use serde::Deserialize;
 
 use super::Progress;
 use super::spec::Spec;
+use super::tracing::Tracing;
 use crate::cli::options::CompareOptions;
 use crate::error::{Error, Exit};
 use crate::interpreter::Interpreter;
@@ -45,6 +47,13 @@ enum Event {
         #[serde(default)]
         detail: String,
     },
+    Ready {
+        tracer: usize,
+        pid: u32,
+    },
+    Traced {
+        tracer: usize,
+    },
     Interrupted {},
     Finished {},
 }
@@ -66,10 +75,10 @@ pub fn run(
             .map_err(internal)?;
     let ending = start(interpreter, options).and_then(|mut child| {
         let stdin = child.stdin.take().expect("asked for above");
-        let writer = send(stdin, serde_json::to_vec(spec).map_err(internal)?);
-        let outcome = follow(&mut child, spec, progress);
+        let spec_line = serde_json::to_string(spec).map_err(internal)? + "\n";
+        let answers = send(stdin, spec_line);
+        let outcome = follow(&mut child, spec, &answers, progress);
         let status = child.wait().map_err(internal)?;
-        let _ = writer.join();
         Ok(judge(outcome, status, interrupted.load(Ordering::SeqCst)))
     });
     signal_hook::low_level::unregister(registered);
@@ -98,16 +107,34 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
     })
 }
 
-/// Writes the spec from a thread of its own: a driver that dies early must not block or kill this process.
-fn send(mut stdin: ChildStdin, spec: Vec<u8>) -> thread::JoinHandle<()> {
+/// Writes the spec, and later answers, from a thread of its own: a driver that dies early must not block or kill this
+/// process. The driver's input is closed once nobody can answer any more.
+fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
+    let (answers, lines) = mpsc::channel();
+    let _ = answers.send(spec);
     thread::spawn(move || {
-        let _ = stdin.write_all(&spec);
-    })
+        for line in lines {
+            if stdin
+                .write_all(line.as_bytes())
+                .and_then(|()| stdin.flush())
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    answers
 }
 
 /// Reads events until the driver closes its output; the last error or interruption it told of.
-fn follow(child: &mut Child, spec: &Spec, progress: &mut dyn Progress) -> Option<Event> {
+fn follow(
+    child: &mut Child,
+    spec: &Spec,
+    answers: &Sender<String>,
+    progress: &mut dyn Progress,
+) -> Option<Event> {
     let mut last = None;
+    let mut tracing = Tracing::new(spec);
     let stdout = child.stdout.take().expect("asked for above");
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
@@ -119,6 +146,13 @@ fn follow(child: &mut Child, spec: &Spec, progress: &mut dyn Progress) -> Option
             }) => tell(spec, case, &stage, block / blocks.max(1.0), progress),
             Ok(Event::Started {}) => {
                 progress.update(0.0, "importing NumPy and looking for its loops")
+            }
+            Ok(Event::Ready { tracer, pid }) => {
+                progress.update(1.0, "starting a tracer");
+                let _ = answers.send(tracing.ready(tracer, pid));
+            }
+            Ok(Event::Traced { tracer }) => {
+                let _ = answers.send(tracing.traced(tracer));
             }
             Ok(event) => last = Some(event),
             Err(_) => {}

@@ -3,6 +3,7 @@
 mod driver;
 mod file;
 mod spec;
+mod tracing;
 
 use crate::analysis;
 use crate::cli::options::CompareOptions;
