@@ -1,7 +1,10 @@
 # Prints where NumPy's inner loops are, as one line of JSON: each ufunc's table of loops, read from the live object,
 # and of each loop the file that is mapped there and the offset in it. Nothing but NumPy has to be installed.
 # PyUFuncObject, 64 bits, the same since NumPy 1.22: functions at 32, ntypes at 48, core_num_dims at 104.
-import ctypes, json, struct, sys
+import ctypes
+import json
+import struct
+import sys
 
 
 def mappings():

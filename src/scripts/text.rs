@@ -142,8 +142,8 @@ pub fn fill_with(
     while let Some(start) = rest.find(['@', '$']) {
         text.push_str(&rest[..start]);
         let (mark, after) = rest[start..].split_at(1);
-        let length = |stop: &dyn Fn(char) -> bool| after.find(|c| stop(c)).unwrap_or(after.len());
-        let name = &after[..length(&|c| !c.is_ascii_uppercase() && c != '_')];
+        let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+        let name = &after[..after.find(|c| !is_name(c)).unwrap_or(after.len())];
         let probe = after
             .strip_prefix('{')
             .and_then(|inside| inside.split_once('}'));

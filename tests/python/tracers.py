@@ -298,7 +298,7 @@ class Script:
     def __init__(self, command: Sequence[str]) -> None:
         self.is_dtrace = Path(command[0]).name == "dtrace"
         self.report = ""
-        self.complaints = tempfile.TemporaryFile("w+")
+        self.complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the tracer
         self.tracer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.complaints, text=True)
         self.begun = threading.Event()
         self.reader = threading.Thread(target=self._read)
