@@ -79,6 +79,15 @@ pub fn attach_path(path: &Path) -> Result<String, String> {
     Ok(format!("\"{}\"", text.replace('"', "\\\"")))
 }
 
+/// A symbol as bpftrace takes it: `$` would begin a parameter outside of quotes. It has to be [plain](is_plain_symbol).
+pub fn attach_symbol(symbol: &str) -> String {
+    if symbol.contains('$') {
+        format!("\"{symbol}\"")
+    } else {
+        symbol.to_owned()
+    }
+}
+
 /// Whether a symbol can stand in a probe's name: letters, digits and `_`, `.`, `$`.
 pub fn is_plain_symbol(symbol: &str) -> bool {
     !symbol.is_empty()

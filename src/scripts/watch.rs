@@ -7,7 +7,7 @@ use raptors_routines::{Family, Routine, Width};
 use super::Script;
 use super::select::{self, Layout};
 use super::target::{Filled, LeftOut, Library, LoopPoint, Target};
-use super::text::{attach_path, probe_part};
+use super::text::{attach_path, attach_symbol, probe_part};
 
 /// What a script is to watch.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ pub fn bpftrace(script: Script, request: &Request) -> Watched {
                 continue;
             };
             for exported in &library.routines {
-                let place = format!("{path}:{}", exported.symbol);
+                let place = format!("{path}:{}", attach_symbol(&exported.symbol));
                 watched.add_named(exported.routine, exported.width, vec![place]);
             }
         }
@@ -315,8 +315,8 @@ fn generic_dtrace_routines(request: &Request, provider: &str, watched: &mut Watc
 
 /// DTrace calls a library by the name that it was loaded by: its soname, or its file's name.
 fn dtrace_library(library: &Library, provider: &str, watched: &mut Watched) {
-    if library.shifted {
-        return watched.leave_out(library.path.display().to_string(), SHIFTED);
+    if let Some(why) = dtrace_refuses(&library.path, library.shifted) {
+        return watched.leave_out(library.path.display().to_string(), why);
     }
     for exported in &library.routines {
         let symbol = probe_part(&exported.symbol);
@@ -340,14 +340,22 @@ fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
     const STRIPPED: &str =
         "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets";
     let file = point.path.file_name().unwrap_or_default().to_string_lossy();
-    match &point.symbol {
-        None => watched.leave_out(point.name(), STRIPPED),
-        Some(_) if point.shifted => watched.leave_out(point.name(), SHIFTED),
-        Some(symbol) => {
+    match (&point.symbol, dtrace_refuses(&point.path, point.shifted)) {
+        (None, _) => watched.leave_out(point.name(), STRIPPED),
+        (Some(_), Some(why)) => watched.leave_out(point.name(), why),
+        (Some(symbol), None) => {
             let place = format!("{provider}:{}:{}", probe_part(&file), probe_part(symbol));
             watched.add_loop(point, place);
         }
     }
+}
+
+/// Why DTrace for Linux cannot put probes into a file, if so.
+fn dtrace_refuses(path: &Path, shifted: bool) -> Option<&'static str> {
+    const BLANK: &str = "DTrace for Linux reads a path in the process map only up to a blank, and finds no function in it; the .bt \
+         twin can watch it";
+    let blank = path.to_string_lossy().contains([' ', '\t']);
+    shifted.then_some(SHIFTED).or(blank.then_some(BLANK))
 }
 
 fn dtrace_loop_names(provider: &str, name: &str) -> Vec<String> {
