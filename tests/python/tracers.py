@@ -34,7 +34,6 @@ NOTICE_SECONDS = 2
 END_SECONDS = 30
 # DTrace takes about 0.2 s to withdraw each probe.
 SCRIPT_END_SECONDS = 180
-INTERRUPTS = 10
 
 Argument = int | str
 
@@ -296,7 +295,6 @@ class Script:
     """A tracer that runs a script on a program: what it printed, once it has ended."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.is_dtrace = Path(command[0]).name == "dtrace"
         self.report = ""
         self.complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the tracer
         self.tracer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.complaints, text=True)
@@ -319,16 +317,7 @@ class Script:
 
     def interrupt(self) -> str:
         """End it as Ctrl-C does, and return all it printed."""
-        # What was printed last is lost where the signal comes while bpftrace 0.17 looks up a symbol for it.
-        time.sleep(SETTLE_SECONDS)
         self.tracer.send_signal(signal.SIGINT)
-        if not self.is_dtrace:
-            # So may be the signal; to DTrace a second one means haste.
-            for _ in range(INTERRUPTS):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.tracer.wait(NOTICE_SECONDS)
-                    break
-                self.tracer.send_signal(signal.SIGINT)
         return self.ended()
 
     def ended(self) -> str:
