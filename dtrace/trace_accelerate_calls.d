@@ -58,6 +58,7 @@
  * callers: the file that called. In the script for any process they are named while the process lives; of one that has
  *   ended only the lines "first called from" tell. One that is filled in for a process knows them by their addresses.
  *   On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
+ * NumPy's own loops are in compare_call_patterns.d, and in the .bt twin of this script.
  * A zero means nothing until the script has been seen to work: let the process do `a @ a` once, and find it here.
  * That on macOS NumPy's `a * 2.5` calls none of these is what the zero of such a run shows.
  *

@@ -57,7 +57,10 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
     }
     let mut values: Values = vec![
         ("ROUTINES", asked_for(request)),
-        ("ARMED", manual::armed_d(request)),
+        (
+            "ARMED",
+            manual::armed_d(request, Script::CompareCallPatterns, watched),
+        ),
         ("BEGIN", begin),
         ("CLAUSES", clauses),
         ("RAPTORS", raptors),
@@ -149,7 +152,7 @@ pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
     let mut values: Values = vec![
         (
             "ARMED",
-            manual::armed_files(request, Script::CompareCallPatterns),
+            manual::armed_bt(request, Script::CompareCallPatterns, watched),
         ),
         ("BEGIN", begin(request, says)),
         ("CLAUSES", clauses),

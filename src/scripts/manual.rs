@@ -1,8 +1,10 @@
 //! The parts of a script's manual that differ: how it is started, what it arms, what it leaves out.
 
+use std::path::Path;
+
 use super::target::{Filled, LeftOut, Library};
-use super::text::{attach_path, comment, shell};
-use super::watch::{Request, patterns};
+use super::text::{comment, shell};
+use super::watch::{Request, Watched, patterns};
 use super::{Script, Tool};
 
 /// Columns of a comment.
@@ -118,7 +120,7 @@ pub fn armed_patterns(request: &Request) -> String {
 }
 
 /// What DTrace scripts arm: patterns and where they are looked for, or the files of a filled one.
-pub fn armed_d(request: &Request) -> String {
+pub fn armed_d(request: &Request, script: Script, watched: &Watched) -> String {
     let told = match request.filled() {
         None => format!(
             "{}\n{}\n{}",
@@ -126,7 +128,7 @@ pub fn armed_d(request: &Request) -> String {
             lines("in these libraries:", 1),
             looked_for()
         ),
-        Some(filled) => files(filled, Tool::Dtrace),
+        Some(filled) => files(filled, script, watched),
     };
     let more = "Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux opens \
         a file for each probe, two for a routine (raise `ulimit -n` where it says \"Bad file descriptor\"), and takes about \
@@ -143,89 +145,94 @@ fn looked_for() -> String {
     )
 }
 
-/// What bpftrace scripts arm: files with the number of places in each.
-pub fn armed_files(request: &Request, script: Script) -> String {
-    let Some(filled) = request.filled() else {
-        let text = match script {
-            Script::ProfileStacks => {
-                "A sample of every running thread of the process, 199 a second on each processor."
-            }
-            Script::ScalePhases => {
-                "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it."
-            }
-            Script::Alloc => {
-                "malloc, calloc, realloc, aligned_alloc and posix_memalign of the C library for blocks of 64 KiB and more, the \
-                 system calls mmap, munmap and madvise, and the probes of the Raptors kernel in EXTENSION."
-            }
-            Script::PageFaults => {
-                "Page faults of the process, the probes of the Raptors kernel in EXTENSION, and in UMATH the usual float32 and \
-                 float64 loops of NumPy by their symbols."
-            }
-            Script::TraceAccelerateCalls | Script::CompareCallPatterns => {
-                "In BLAS the routines below under all spellings, those that it has; in UMATH the usual float32 and float64 loops of \
-                 NumPy by their symbols (wheels have them, distributions' builds do not); in EXTENSION the probes of the Raptors \
-                 kernel."
-            }
-        };
-        let mut told = lines(text, 1);
-        if matches!(
-            script,
-            Script::TraceAccelerateCalls | Script::CompareCallPatterns
-        ) {
-            told = format!("{told}\n{}", armed_patterns(request));
-        }
-        return told;
-    };
-    match script {
-        Script::ProfileStacks => lines(
-            "A sample of every running thread, 199 a second on each processor.",
-            1,
-        ),
-        _ => files(filled, Tool::Bpftrace),
+/// What bpftrace scripts arm: in words, and in a filled one the files.
+pub fn armed_bt(request: &Request, script: Script, watched: &Watched) -> String {
+    let told = lines(what_is_armed(script), 1);
+    match request.filled() {
+        Some(_) if script == Script::ProfileStacks => told,
+        Some(filled) => format!("{told}\n{}", files(filled, script, watched)),
+        None if script.watches_routines() => format!("{told}\n{}", armed_patterns(request)),
+        None => told,
     }
 }
 
-fn files(filled: &Filled, tool: Tool) -> String {
-    let mut told = Vec::new();
-    let named = |library: &&Library| match tool {
-        Tool::Dtrace => !library.shifted,
-        Tool::Bpftrace => attach_path(&library.path).is_ok(),
-    };
-    for library in filled.libraries.iter().filter(named) {
-        let names: Vec<&str> = library
-            .routines
-            .iter()
-            .map(|exported| exported.symbol.as_str())
-            .collect();
-        told.push(lines(&comment(&format!("{}:", library.path.display())), 3));
-        told.push(lines(&comment(&names.join(" ")), 5));
-    }
-    let mut loops: Vec<(&std::path::Path, usize)> = Vec::new();
-    for point in &filled.loops {
-        match loops.iter_mut().find(|(path, _)| *path == point.path) {
-            Some((_, count)) => *count += 1,
-            None => loops.push((&point.path, 1)),
+fn what_is_armed(script: Script) -> &'static str {
+    match script {
+        Script::ProfileStacks => {
+            "A sample of every running thread of the process, 199 a second on each processor."
+        }
+        Script::ScalePhases => {
+            "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it."
+        }
+        Script::Alloc => {
+            "malloc, calloc, realloc, aligned_alloc and posix_memalign of the C library for blocks of 64 KiB and more, the \
+             system calls mmap, munmap and madvise, and the probes of the Raptors kernel in EXTENSION."
+        }
+        Script::PageFaults => {
+            "Page faults of the process, the probes of the Raptors kernel in EXTENSION, and in UMATH the usual float32 and \
+             float64 loops of NumPy: by their symbols, which wheels have and distributions' builds have not, or by their \
+             places where the script is filled in."
+        }
+        Script::TraceAccelerateCalls | Script::CompareCallPatterns => {
+            "In BLAS the routines below under all spellings, those that it has; in UMATH the usual float32 and float64 loops of \
+             NumPy: by their symbols, which wheels have and distributions' builds have not, or by their places where the \
+             script is filled in; in EXTENSION the probes of the Raptors kernel."
         }
     }
-    for (path, count) in loops {
-        told.push(lines(
-            &comment(&format!(
-                "{}: of its {count} loops those that are asked for",
-                path.display()
-            )),
-            3,
-        ));
+}
+
+/// The files of a filled script with what is watched in each.
+fn files(filled: &Filled, script: Script, watched: &Watched) -> String {
+    let mut told = Vec::new();
+    let is_left_out = |path: &Path| {
+        watched
+            .left_out
+            .iter()
+            .any(|left| left.what == path.display().to_string())
+    };
+    let mut tell = |path: &Path, what: &str| {
+        told.push(lines(&comment(&format!("{}: {what}", path.display())), 3));
+    };
+    if script.watches_routines() {
+        for library in filled
+            .libraries
+            .iter()
+            .filter(|library| !is_left_out(&library.path))
+        {
+            tell(&library.path, &symbols(library));
+        }
     }
-    for path in &filled.extensions {
-        told.push(lines(
-            &comment(&format!("{}: the probes of Raptors", path.display())),
-            3,
-        ));
+    if !watched.loops.is_empty() {
+        for path in loop_files(filled) {
+            tell(path, "NumPy's loops, those that are asked for");
+        }
+    }
+    for path in filled.extensions.iter().filter(|path| !is_left_out(path)) {
+        tell(path, "the probes of Raptors");
     }
     if told.is_empty() {
         told.push(lines("nothing in files of this process", 3));
     }
     told.join("\n")
+}
+
+fn symbols(library: &Library) -> String {
+    let names = library
+        .routines
+        .iter()
+        .map(|exported| exported.symbol.as_str());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn loop_files(filled: &Filled) -> Vec<&Path> {
+    let mut files: Vec<&Path> = filled
+        .loops
+        .iter()
+        .map(|point| point.path.as_path())
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    files
 }
 
 /// A section for what is left out; empty where nothing is.

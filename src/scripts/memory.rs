@@ -44,7 +44,10 @@ pub fn bpftrace_faults(request: &Request, watched: &Watched) -> Parts {
         template: keep(include_str!("templates/page_faults.bt"), &parts),
         values: vec![
             ("BEGIN", begin(request, "page faults are counted.")),
-            ("ARMED", manual::armed_files(request, Script::PageFaults)),
+            (
+                "ARMED",
+                manual::armed_bt(request, Script::PageFaults, watched),
+            ),
             ("LOOP_CLAUSES", fault_loops(&watched.loops, &filter)),
             ("RAPTORS_CLAUSES", clauses),
             ("FILTER", filter),
@@ -102,7 +105,7 @@ pub fn bpftrace_alloc(request: &Request, watched: &Watched) -> Parts {
                 "BEGIN",
                 begin(request, "blocks of 64 KiB and more are counted."),
             ),
-            ("ARMED", manual::armed_files(request, Script::Alloc)),
+            ("ARMED", manual::armed_bt(request, Script::Alloc, watched)),
             ("MALLOC_CLAUSES", malloc),
             ("RAPTORS_CLAUSES", clauses),
             ("FILTER", filter),

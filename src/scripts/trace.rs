@@ -22,7 +22,10 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
         template: include_str!("templates/trace_accelerate_calls.d").to_owned(),
         values: vec![
             ("ROUTINES", asked_for(request)),
-            ("ARMED", manual::armed_d(request)),
+            (
+                "ARMED",
+                manual::armed_d(request, Script::TraceAccelerateCalls, watched),
+            ),
             ("CALLER", dtrace_caller(modules(request))),
             ("RETURN", d::probes(places.iter(), "return")),
             ("SHAPES", shapes.trim_end_matches('\n').to_owned() + "\n"),
@@ -74,7 +77,7 @@ pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
             ("BEGIN", begin(request, &says(request, watched))),
             (
                 "ARMED",
-                manual::armed_files(request, Script::TraceAccelerateCalls),
+                manual::armed_bt(request, Script::TraceAccelerateCalls, watched),
             ),
             (
                 "ROUTINE_CLAUSES",

@@ -279,11 +279,13 @@ fn generic_loops(places: impl Fn(&str) -> Vec<String>) -> Vec<ArmedLoop> {
 /// What a script watches, in D's words, of one process: `pid$target` or a number.
 pub fn dtrace(script: Script, request: &Request, provider: &str) -> Watched {
     let mut watched = Watched::default();
+    // The .bt twin of trace_accelerate_calls has the loops: there they need no symbol.
+    let loops = script.watches_loops() && script != Script::TraceAccelerateCalls;
     let Some(filled) = request.filled() else {
         if script.watches_routines() {
             generic_dtrace_routines(request, provider, &mut watched);
         }
-        if script.watches_loops() {
+        if loops {
             watched.loops = generic_loops(|name| dtrace_loop_names(provider, name));
         }
         return watched;
@@ -293,7 +295,7 @@ pub fn dtrace(script: Script, request: &Request, provider: &str) -> Watched {
             dtrace_library(library, provider, &mut watched);
         }
     }
-    if script.watches_loops() {
+    if loops {
         for point in request.loops() {
             dtrace_loop(point, provider, &mut watched);
         }

@@ -136,7 +136,7 @@ fn bpftrace(script: Script, request: &Request, watched: &Watched) -> Parts {
         values: vec![
             ("FILTER", filter(&condition(request))),
             ("BEGIN", begin(request, says)),
-            ("ARMED", manual::armed_files(request, script)),
+            ("ARMED", manual::armed_bt(request, script, watched)),
         ],
     }
 }
