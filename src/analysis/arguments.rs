@@ -25,13 +25,15 @@ pub fn bytes_of(kind: Kind, record: &Record, site: Option<&Site>) -> Option<f64>
         Kind::Backend => Some(2.0 * record.args[0] as f64 * record.args[4] as f64),
         Kind::Loop if record.flags & flags::GUFUNC == 0 => {
             let site = site?;
-            let strides = strides_of(record);
+            let arguments = Arguments::of(kind, record);
+            // A record tells the strides of four operands; one beyond is taken to move.
+            let moves = |operand: usize| operand >= 4 || arguments.stride_at(operand) != 0;
             let per_element: u64 = site
                 .item_sizes
                 .iter()
                 .enumerate()
                 // An operand that stands still is read once and stays in a register.
-                .filter(|(operand, _)| strides.get(*operand).is_none_or(|stride| *stride != 0))
+                .filter(|(operand, _)| moves(*operand))
                 .map(|(_, size)| *size)
                 .sum();
             Some(record.args[0] as f64 * per_element as f64)
@@ -91,13 +93,6 @@ fn core_names(signature: &str) -> Vec<&str> {
 /// The two counts in one word of a record, the low half first.
 fn halves(word: u64) -> [u32; 2] {
     [word as u32, (word >> 32) as u32]
-}
-
-/// Strides of the first four operands, bytes.
-fn strides_of(record: &Record) -> [i64; 4] {
-    let signed = |word: u64| halves(word).map(|half| i64::from(half as i32));
-    let ([a, b], [c, d]) = (signed(record.args[1]), signed(record.args[2]));
-    [a, b, c, d]
 }
 
 impl Arguments {

@@ -55,9 +55,8 @@ impl Troubles {
     /// Looks whether a side drew more from memory than the machine's measured limit.
     pub fn limit(&mut self, case: &Case, machine: &Machine) {
         for side in [&case.sides.a, &case.sides.b] {
-            let threads = if side.threads == Some(1) { "1" } else { "all" };
             let from_memory = side.memory_level == Some(MemoryLevel::Memory);
-            let Some((gb_s, limit)) = side.gb_s.zip(machine.limit_gb_s.get(threads)) else {
+            let Some((gb_s, limit)) = side.gb_s.zip(machine.limit_for(side)) else {
                 continue;
             };
             let most = self
@@ -65,7 +64,7 @@ impl Troubles {
                 .as_ref()
                 .map_or(1.05 * limit, |(_, most, _)| *most);
             if from_memory && gb_s > most {
-                self.beyond = Some((case.label(), gb_s, *limit));
+                self.beyond = Some((case.label(), gb_s, limit));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What can be said of a comparison from its own figures.
 
-use super::{Case, CaseName, Ci95, Comparison, Phases, Results, Scalar, Verdict};
+use super::{Case, CaseName, Ci95, Comparison, Machine, Phases, Results, Scalar, Side, Verdict};
 
 impl From<f64> for Scalar {
     fn from(value: f64) -> Self {
@@ -35,6 +35,14 @@ impl Comparison {
         if !self.warnings.iter().any(|said| said == warning) {
             self.warnings.push(warning.to_owned());
         }
+    }
+}
+
+impl Machine {
+    /// The memory limit that holds for a side, GB/s: that of one thread, or of all; none where its threads are not known.
+    pub fn limit_for(&self, side: &Side) -> Option<f64> {
+        let threads = if side.threads? == 1 { "1" } else { "all" };
+        self.limit_gb_s.get(threads).copied()
     }
 }
 

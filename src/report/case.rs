@@ -419,15 +419,9 @@ fn threads(case: &Case) -> Row {
     ]
 }
 
-/// The limit that holds for a side: that of one thread, or of all; none where its threads are not known.
-fn limit(machine: &Machine, side: &Side) -> Option<f64> {
-    let threads = if side.threads? == 1 { "1" } else { "all" };
-    machine.limit_gb_s.get(threads).copied()
-}
-
 fn memory(machine: &Machine, case: &Case) -> Row {
     let sides = [&case.sides.a, &case.sides.b];
-    let limits = sides.map(|side| limit(machine, side));
+    let limits = sides.map(|side| machine.limit_for(side));
     let label = match limits {
         [Some(a), Some(b)] if a == b => format!("memory (limit {} GB/s)", units::gb_s(a)),
         [Some(a), Some(b)] => format!(

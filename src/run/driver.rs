@@ -10,7 +10,6 @@ use super::ending::{Death, Ending, Event, judge};
 use super::spec::{Case, Spec};
 use super::{Progress, environment};
 use crate::cli::options::CompareOptions;
-use crate::comparison::Results;
 use crate::error::Error;
 use crate::interpreter::Interpreter;
 use crate::interrupt::Interrupt;
@@ -172,21 +171,8 @@ impl Driver<'_> {
         };
         let seconds = |cases: &[Case]| cases.iter().map(|case| case.seconds).sum::<f64>();
         let fraction = (seconds(&cases[..index]) + case.seconds * part) / seconds(cases);
-        self.see(fraction, format!("{}: {stage}", label(case)), progress);
+        self.see(fraction, format!("{}: {stage}", case.label()), progress);
     }
-}
-
-/// A case in a few words: `operation float32 512 × 512`.
-fn label(case: &Case) -> String {
-    let mut label = case.name.as_str().to_owned();
-    if !case.shape.is_empty() {
-        let shape: Vec<String> = case.shape.iter().map(u64::to_string).collect();
-        label = format!("{label} {} {}", case.dtype, shape.join(" × "));
-    }
-    if case.results == Results::Kept {
-        label.push_str(", results kept");
-    }
-    label
 }
 
 /// Waits for the end of the process, and kills it once that takes longer than `patience`; whether it was killed.

@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Exit};
+use crate::error::Error;
 
 /// How the driver came to its end.
 #[derive(Debug)]
@@ -127,7 +127,6 @@ fn failure(kind: &str, text: String, detail: String, mend: String) -> Error {
             error.mend("compare statements that compute the same, or give --allow-different")
         }
         "memory" => error.mend("choose a smaller --size, or allow more memory"),
-        "unobservable" => error.exit(Exit::NothingObserved),
         _ => error,
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::environment;
 use crate::cli::options::{CompareOptions, Dtype, Shape, Subject};
-use crate::comparison::{CaseName, Machine, Results};
+use crate::comparison::{self, CaseName, Machine, Results};
 
 /// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
 const DEFAULT_TIME: Duration = Duration::from_secs(4);
@@ -49,6 +49,13 @@ pub struct Case {
     pub a: Side,
     /// Side B.
     pub b: Side,
+}
+
+impl Case {
+    /// What the case is called where one line has to name it.
+    pub fn label(&self) -> String {
+        comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
+    }
 }
 
 /// Everything the driver needs.
