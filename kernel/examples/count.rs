@@ -28,14 +28,24 @@ fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>
         backend: Some(backend),
         threads: Some(1),
     };
-    let src = vec![1.5f32; size];
-    let mut dst = vec![0.0; src.len()];
+    let (mut src, mut dst) = (vec![1.5f32; size + LINE], vec![0.0; size + LINE]);
+    let (src, dst) = (aligned(&mut src, size), aligned(&mut dst, size));
     for _ in 0..calls {
         // Neither build may know what the factor is.
-        scale(black_box(&src), black_box(2.0), &mut dst, &request)?;
+        scale(black_box(src), black_box(2.0), dst, &request)?;
     }
-    black_box(&dst);
+    black_box(dst);
     Ok(())
+}
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+
+/// `size` elements from the first whole cache line on. A loop takes the elements before an aligned one by one, so that
+/// its instructions depend on where the allocator puts an array, and that on the length of this program's path.
+fn aligned(memory: &mut [f32], size: usize) -> &mut [f32] {
+    let start = memory.as_ptr().align_offset(LINE * size_of::<f32>());
+    &mut memory[start..start + size]
 }
 
 fn pieces(size: usize) -> Result<(), Box<dyn Error>> {
