@@ -2,10 +2,13 @@
 pub mod analysis;
 pub mod cli;
 pub mod comparison;
+pub mod doctor;
 pub mod error;
+pub mod imports;
 pub mod interpreter;
 mod interrupt;
 pub mod machine;
 mod platform;
 pub mod report;
 pub mod run;
+pub mod scripts;

@@ -10,7 +10,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use raptors_kernel::MAX_THREADS;
 
 use super::Host;
-use super::options::{CompareOptions, Dtype, Job, OutputOptions, Part, Shape, Source, Subject};
+use super::options::{
+    CompareOptions, Dtype, Job, OutputOptions, Part, Shape, Source, Subject, Task,
+};
+use super::{doctor, imports, script};
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
 #[derive(Debug, Parser)]
@@ -38,6 +41,21 @@ enum Command {
     Calls(PartArgs),
     /// Show a saved run
     Show(ShowArgs),
+    /// Tell which BLAS, LAPACK, vDSP and vForce routines files can call at all, without running them
+    Imports(With<imports::Args>),
+    /// Print a D or bpftrace script, filled in for an interpreter and its libraries
+    Script(With<script::Args>),
+    /// Tell what works on this machine, what does not and why, and the command that mends it
+    Doctor(With<doctor::Args>),
+}
+
+/// A command's own arguments and those about its output.
+#[derive(Debug, Args)]
+struct With<T: Args> {
+    #[command(flatten)]
+    own: T,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -192,29 +210,34 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             Some(path) => Source::File { path, lossy },
             None => run(args.subject, args.output.verbose)?,
         };
-        Ok((source, args.output, part))
+        Ok((Task::Compare { source, part }, args.output))
     };
-    let (source, output, part) = match line.command {
-        Command::Compare(args) => (
-            run(args.subject, args.output.verbose)?,
-            args.output,
-            Part::All,
-        ),
+    let (task, output) = match line.command {
+        Command::Compare(args) => {
+            let source = run(args.subject, args.output.verbose)?;
+            let part = Part::All;
+            (Task::Compare { source, part }, args.output)
+        }
         Command::Phases(args) => part_of(args, Part::Phases)?,
         Command::Calls(args) => part_of(args, Part::Calls)?,
         Command::Show(ShowArgs {
             file: path,
             lossy,
             output,
-        }) => (Source::File { path, lossy }, output, Part::All),
+        }) => {
+            let (source, part) = (Source::File { path, lossy }, Part::All);
+            (Task::Compare { source, part }, output)
+        }
+        Command::Imports(args) => (Task::Imports(args.own.into_options()?), args.output),
+        Command::Script(args) => (Task::Script(args.own.into_options(host)?), args.output),
+        Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
     };
     let output = OutputOptions {
         json: output.json,
         no_color: output.no_color,
         quiet: output.quiet,
-        part,
     };
-    Ok(Job { source, output })
+    Ok(Job { task, output })
 }
 
 fn options(
@@ -291,15 +314,19 @@ mod tests {
     }
 
     fn run(line: &[&str]) -> CompareOptions {
-        match parsed(line).unwrap().source {
-            Source::Run(options) => *options,
-            Source::File { path, .. } => panic!("a file: {}", path.display()),
+        match parsed(line).unwrap().task {
+            Task::Compare {
+                source: Source::Run(options),
+                ..
+            } => *options,
+            other => panic!("no run: {other:?}"),
         }
     }
 
-    fn file(path: &str, lossy: bool) -> Source {
+    fn file(path: &str, lossy: bool, part: Part) -> Task {
         let path = path.into();
-        Source::File { path, lossy }
+        let source = Source::File { path, lossy };
+        Task::Compare { source, part }
     }
 
     fn refusal(line: &[&str]) -> String {
@@ -404,16 +431,10 @@ mod tests {
     #[test]
     fn a_part_is_shown_of_a_new_run_or_of_a_file() {
         let job = parsed(&["calls", "x.rtrace", "--json"]).unwrap();
-        assert_eq!(
-            (job.source, job.output.part),
-            (file("x.rtrace", false), Part::Calls)
-        );
+        assert_eq!(job.task, file("x.rtrace", false, Part::Calls));
         let job = parsed(&["show", "x.rtrace", "--lossy"]).unwrap();
-        assert_eq!(job.source, file("x.rtrace", true));
+        assert_eq!(job.task, file("x.rtrace", true, Part::All));
         assert!(refusal(&["calls", "--lossy"]).contains("FILE"));
-        assert!(matches!(
-            parsed(&["phases"]).unwrap().source,
-            Source::Run(_)
-        ));
+        assert!(run(&["phases"]).subject.is_main_job());
     }
 }

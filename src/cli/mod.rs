@@ -3,7 +3,10 @@
 //! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
 mod args;
+mod doctor;
+mod imports;
 pub mod options;
+mod script;
 mod terminal;
 
 use std::ffi::OsString;
@@ -15,7 +18,7 @@ use crate::comparison::Comparison;
 use crate::error::{Error, Exit};
 use crate::report::{self, TextOptions};
 use crate::run::{self, Outcome};
-use options::{Job, OutputOptions, Source};
+use options::{Job, OutputOptions, Part, Source, Task};
 
 /// Set by whoever starts the command inside a Python: that interpreter's path.
 const HOST_VARIABLE: &str = "RAPTORS_TRACE_HOST_PYTHON";
@@ -57,14 +60,27 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 }
 
 fn execute(job: &Job) -> Result<(), Error> {
-    let outcome = match &job.source {
+    match &job.task {
+        Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Imports(options) => imports::execute(options, &job.output),
+        Task::Script(options) => script::execute(options, &job.output),
+        Task::Doctor(options) => doctor::execute(options, &job.output),
+    }
+}
+
+fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Error> {
+    let outcome = match source {
         Source::File { path, lossy } => Outcome {
             comparison: analysis::read(path, *lossy)?,
             failure: None,
         },
-        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(job.output.quiet))?,
+        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
-    print(&rendered(&outcome.comparison, &job.output)?)?;
+    if output.json {
+        print_json(&outcome.comparison)?;
+    } else {
+        print(&report::text(&outcome.comparison, &text_options(part, output)))?;
+    }
     match (judge(&outcome.comparison), outcome.failure) {
         (Err(unproved), Some(failure)) => {
             tell(&failure);
@@ -79,19 +95,21 @@ fn tell(error: &Error) {
     let _ = std::io::stderr().write_all(error.report().as_bytes());
 }
 
-fn rendered(comparison: &Comparison, output: &OutputOptions) -> Result<String, Error> {
-    if output.json {
-        let json = serde_json::to_string_pretty(comparison)
-            .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
-        return Ok(json + "\n");
-    }
-    let options = TextOptions {
+/// How a text is to look on this terminal.
+fn text_options(part: Part, output: &OutputOptions) -> TextOptions {
+    TextOptions {
         width: terminal::width(),
         color: !output.no_color && terminal::color(),
         unicode: terminal::unicode(),
-        part: output.part,
-    };
-    Ok(report::text(comparison, &options))
+        part,
+    }
+}
+
+/// Prints a result as JSON.
+fn print_json(result: &impl serde::Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(result)
+        .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
+    print(&(json + "\n"))
 }
 
 /// Prints to standard output. A reader that went away has seen enough.

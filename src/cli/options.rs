@@ -171,8 +171,6 @@ pub struct OutputOptions {
     pub no_color: bool,
     /// No progress, no notes on standard error.
     pub quiet: bool,
-    /// Which part.
-    pub part: Part,
 }
 
 /// What is to be shown.
@@ -189,11 +187,29 @@ pub enum Source {
     },
 }
 
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Show a comparison.
+    Compare {
+        /// Where it comes from.
+        source: Source,
+        /// Which part is shown.
+        part: Part,
+    },
+    /// Tell what files can call.
+    Imports(crate::imports::Options),
+    /// Print a script.
+    Script(crate::scripts::Options),
+    /// Examine the machine.
+    Doctor(crate::doctor::Options),
+}
+
 /// A whole, validated command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// Where the comparison comes from.
-    pub source: Source,
-    /// How it is printed.
+    /// What is to be done.
+    pub task: Task,
+    /// How its result is printed.
     pub output: OutputOptions,
 }

@@ -21,17 +21,19 @@ SETUP = "a = rng.random(shape, dtype=dtype)"
 SMALL_PAGES = "import ctypes, sys\nsys.platform == 'linux' and ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)"
 
 
-def compare(*arguments: str, expected: int = 0) -> subprocess.CompletedProcess[str]:
+def compare(*arguments: str, expected: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command and check its exit code."""
     command = [COMMAND, "compare", "--time", "0.3", "--python", sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **environment}
+    )
     assert done.returncode == expected, done.stdout + done.stderr
     return done
 
 
-def compared(*arguments: str) -> dict[str, Any]:
+def compared(*arguments: str, **environment: str) -> dict[str, Any]:
     """Run the command and return its JSON."""
-    return json.loads(compare("--json", *arguments).stdout)
+    return json.loads(compare("--json", *arguments, **environment).stdout)
 
 
 def shown(*arguments: str, **environment: str) -> str:
@@ -163,14 +165,24 @@ def test_a_side_that_works_more_is_slower() -> None:
     assert counts == [1, 4]
 
 
-def test_results_that_are_kept_meet_fresh_pages() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told by the environment to map every result anew")
+def test_results_in_fresh_pages_tell_their_faults() -> None:
+    # Left to itself glibc takes blocks from its heap again, with no fault, where nothing lies above them: that is luck.
+    setup = f"{SMALL_PAGES}\n{SETUP}\nr = kernel.from_numpy(a)"
+    statements = ("--setup", setup, "--a", "a * 2.5", "--b", "r.scale(2.5)", "--size", "1024")
+    for case in compared(*statements, MALLOC_MMAP_THRESHOLD_=str(1 << 20))["cases"]:
+        for side in case["sides"].values():
+            # 4 MiB: 1024 pages of 4 KiB, 256 of 16 KiB.
+            assert side["faults_per_op"] > 100
+            assert side["phases_ns"]["page_fault"] > 0
+
+
+def test_results_that_are_kept_are_a_case_where_keeping_them_faults() -> None:
     setup = f"{SMALL_PAGES}\n{SETUP}\nr = kernel.from_numpy(a)"
     cases = compared("--setup", setup, "--a", "a * 2.5", "--b", "r.scale(2.5)", "--size", "1024")["cases"]
-    assert [case["results"] for case in cases] == ["dropped", "kept"]
-    for side in cases[1]["sides"].values():
-        # 4 MiB: 1024 pages of 4 KiB, 256 of 16 KiB.
-        assert side["faults_per_op"] > 100
-        assert side["phases_ns"]["page_fault"] > 0
+    assert [case["results"] for case in cases] in (["dropped"], ["dropped", "kept"])
+    for kept in cases[1:]:
+        assert any(side["faults_per_op"] > 100 for side in kept["sides"].values())
 
 
 def test_every_dtype_and_size_is_a_case() -> None:
