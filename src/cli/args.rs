@@ -228,7 +228,10 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             let (source, part) = (Source::File { path, lossy }, Part::All);
             (Task::Compare { source, part }, output)
         }
-        Command::Imports(args) => (Task::Imports(args.own.into_options()?), args.output),
+        Command::Imports(args) => {
+            let options = args.own.into_options(host, args.output.verbose)?;
+            (Task::Imports(options), args.output)
+        }
         Command::Script(args) => (Task::Script(args.own.into_options(host)?), args.output),
         Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
     };

@@ -3,15 +3,23 @@
 use std::path::PathBuf;
 
 use super::options::OutputOptions;
+use super::{Host, print, print_json, text_options};
 use crate::error::Error;
 use crate::imports;
+use crate::report::{self, Part};
 
 /// What `imports` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Extensions, libraries, directories, wheels, or names of installed packages
+    /// Extensions, libraries, directories, wheels, or names of installed packages; several stand side by side
     #[arg(value_name = "FILE|PACKAGE|WHEEL", required = true)]
     subjects: Vec<PathBuf>,
+    /// List every symbol as the file spells it, with its library (also -v)
+    #[arg(long)]
+    all: bool,
+    /// The Python whose packages are meant [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
 }
 
 impl Args {
@@ -19,9 +27,12 @@ impl Args {
     ///
     /// # Errors
     /// What makes no sense together.
-    pub fn into_options(self) -> Result<imports::Options, clap::Error> {
+    pub fn into_options(self, host: Host, verbose: bool) -> Result<imports::Options, clap::Error> {
         Ok(imports::Options {
             subjects: self.subjects,
+            all: self.all || verbose,
+            python: self.python,
+            host,
         })
     }
 }
@@ -30,6 +41,11 @@ impl Args {
 ///
 /// # Errors
 /// When a subject cannot be read.
-pub fn execute(_options: &imports::Options, _output: &OutputOptions) -> Result<(), Error> {
-    todo!()
+pub fn execute(options: &imports::Options, output: &OutputOptions) -> Result<(), Error> {
+    let read = imports::read(options)?;
+    if output.json {
+        return print_json(&read);
+    }
+    let looks = text_options(Part::All, output);
+    print(&report::imports::text(&read, &looks, options.all))
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod case;
 mod header;
+pub mod imports;
 mod layout;
 mod summary;
 mod units;
