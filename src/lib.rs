@@ -3,6 +3,7 @@ pub mod analysis;
 pub mod cli;
 pub mod comparison;
 pub mod doctor;
+pub mod elf;
 pub mod error;
 pub mod imports;
 pub mod interpreter;

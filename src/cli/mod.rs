@@ -79,7 +79,10 @@ fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Er
     if output.json {
         print_json(&outcome.comparison)?;
     } else {
-        print(&report::text(&outcome.comparison, &text_options(part, output)))?;
+        print(&report::text(
+            &outcome.comparison,
+            &text_options(part, output),
+        ))?;
     }
     match (judge(&outcome.comparison), outcome.failure) {
         (Err(unproved), Some(failure)) => {

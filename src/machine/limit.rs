@@ -52,18 +52,33 @@ pub fn limit(machine: &Machine, fresh: bool) -> Limit {
     })
 }
 
+/// The memory limit of this machine where it was measured before; nothing is measured.
+pub fn kept(machine: &Machine) -> Option<Limit> {
+    let key = key(machine);
+    let details = read(&file_for(&platform::cache_dir()?, &key), &key)?;
+    Some(Limit {
+        gb_s: most(&details, machine.cores),
+        details,
+        cached: true,
+        note: None,
+    })
+}
+
+fn key(machine: &Machine) -> Key {
+    Key {
+        cpu: machine.cpu.clone(),
+        cores: machine.cores,
+        id: platform::machine_id().unwrap_or_default(),
+    }
+}
+
 fn limit_in(
     dir: Option<&Path>,
     machine: &Machine,
     fresh: bool,
     measure: impl FnOnce() -> Vec<LimitDetail>,
 ) -> Limit {
-    let id = platform::machine_id().unwrap_or_default();
-    let key = Key {
-        cpu: machine.cpu.clone(),
-        cores: machine.cores,
-        id,
-    };
+    let key = key(machine);
     let file = dir.map(|dir| file_for(dir, &key));
     if let Some(details) = file
         .as_deref()

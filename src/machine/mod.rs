@@ -4,7 +4,7 @@ mod bandwidth;
 mod limit;
 mod stream;
 
-pub use limit::{Limit, limit};
+pub use limit::{Limit, kept, limit};
 
 use crate::cli::options::{Dtype, Shape};
 use crate::comparison::Machine;

@@ -1,12 +1,17 @@
 //! Linux: `/proc`, `/sys`, the scheduler's affinity and the control group.
 
+pub mod load;
+pub mod tracing;
+
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::Caches;
+use super::{Caches, System};
+
+pub const SYSTEM: System = System::Linux;
 
 /// Below the home directory, by the XDG convention.
 pub const HOME_CACHE: &str = ".cache";

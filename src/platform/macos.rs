@@ -3,7 +3,9 @@
 use std::ffi::CString;
 use std::process::Command;
 
-use super::Caches;
+use super::{Caches, System};
+
+pub const SYSTEM: System = System::MacOs;
 
 /// Below the home directory, where macOS keeps caches.
 pub const HOME_CACHE: &str = "Library/Caches";
@@ -123,3 +125,19 @@ pub fn machine_id() -> Option<String> {
 pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
+
+pub use super::elsewhere::tracing;
+
+/// What macOS tells of the clock and the other work.
+pub mod load {
+    pub use crate::platform::elsewhere::load::{core_time, governors, turbo};
+
+    pub fn shared_cores() -> Option<bool> {
+        Some(super::number("hw.logicalcpu")? > super::number("hw.physicalcpu")?)
+    }
+
+    pub fn virtualised() -> Option<bool> {
+        // The value 0 counts as none in `number`, and a system without the name is an old one on real hardware.
+        Some(super::number("kern.hv_vmm_present").is_some())
+    }
+}

@@ -1,6 +1,7 @@
 //! What differs between operating systems; the only place with `target_os` in this package.
 //!
 //! Each system offers the same functions. A fact that cannot be had is `None` or empty, never a guess.
+//! What only tracers and [`crate::doctor`] ask for is in [`tracing`] and [`load`].
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -17,9 +18,28 @@ mod other;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 use other as system;
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+pub mod load;
+pub mod tracing;
+
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+
+/// The operating systems that differ here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// Linux.
+    Linux,
+    /// macOS.
+    MacOs,
+    /// Any other, about which little is known.
+    Other,
+}
+
+/// The one this program was built for.
+pub const SYSTEM: System = system::SYSTEM;
 
 /// Sizes of the caches one core can use, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use super::Caches;
+use super::{Caches, System};
+
+pub const SYSTEM: System = System::Other;
 
 /// Below the home directory.
 pub const HOME_CACHE: &str = ".cache";
@@ -45,3 +47,17 @@ pub fn machine_id() -> Option<String> {
 pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
+
+pub use super::elsewhere::tracing;
+
+pub mod load {
+    pub use crate::platform::elsewhere::load::{core_time, governors, turbo};
+
+    pub fn shared_cores() -> Option<bool> {
+        None
+    }
+
+    pub fn virtualised() -> Option<bool> {
+        None
+    }
+}

@@ -5,9 +5,9 @@ mod calls;
 mod case;
 mod header;
 pub mod imports;
-mod layout;
+pub(crate) mod layout;
 mod summary;
-mod units;
+pub(crate) mod units;
 
 use crate::comparison::Comparison;
 use layout::{Page, Tone};
@@ -43,8 +43,7 @@ const NARROWEST: usize = 40;
 
 /// The comparison as text; every line ends in a newline. No line is wider than the terminal.
 pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
-    let width = options.width.clamp(NARROWEST, WIDEST);
-    let mut page = Page::new(width, options.color, options.unicode);
+    let mut page = Page::new(page_width(options.width), options.color, options.unicode);
     header::write(&mut page, comparison);
     for case in &comparison.cases {
         page.gap();
@@ -55,6 +54,11 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     }
     warnings(&mut page, comparison);
     page.into_text()
+}
+
+/// The width of a page on a terminal of `columns`.
+pub(crate) fn page_width(columns: usize) -> usize {
+    columns.clamp(NARROWEST, WIDEST)
 }
 
 /// What limits the trust in the figures, last, so that it is on the screen when the command has ended.
