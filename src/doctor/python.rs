@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ask::{self, ask};
 use super::{Finding, Outcome, Patient};
 use crate::elf::{self, Layout};
-use crate::interpreter::{self, Origin};
+use crate::interpreter::{self, Origin, Waiting};
 
 /// A cold start from a network drive takes seconds; more than this is no interpreter.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -177,7 +177,11 @@ pub fn raptors_trace(patient: &Patient) -> Finding {
     if asked(patient).is_err() {
         return unasked();
     }
-    match interpreter::find(&patient.surroundings) {
+    let waiting = Waiting {
+        interrupted: &|| false,
+        tell: &mut |_| {},
+    };
+    match interpreter::find(&patient.surroundings, waiting) {
         Ok(_) => {
             let finding = Finding::ok("both sides and the observers in process run there");
             match asked(patient).map(|known| known.answer.native_file.as_deref()) {

@@ -12,8 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,8 @@ ATTACH_SECONDS = 60
 SETTLE_SECONDS = 1
 NOTICE_SECONDS = 2
 END_SECONDS = 30
+# DTrace takes about 0.2 s to withdraw each probe.
+SCRIPT_END_SECONDS = 180
 
 Argument = int | str
 
@@ -129,8 +133,10 @@ def sites(path: Path) -> list[Site]:
 class Program:
     """A child process at its start barrier."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         ready = self._lines().readline().split()
         if len(ready) != 2 or ready[0] != "ready":
             self.child.kill()
@@ -154,6 +160,21 @@ class Program:
         with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
             return [os.pread(memory.fileno(), 4, address) for address in addresses]
 
+    def go(self) -> None:
+        """Open the barrier, and wait until the program says ``done``: it lives on until its input ends."""
+        assert self.child.stdin is not None
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+        said = self._lines().readline().strip()
+        if said != "done":
+            raise RuntimeError(f"the program did not say that it is done, but {said!r}")
+
+    def end_input(self) -> None:
+        """Close its input, which ends it after its work."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        self.child.stdin = None
+
     def run(self) -> str:
         """Open the barrier, wait for the end, return what was printed in between."""
         output, _ = self.child.communicate("\n", timeout=END_SECONDS)
@@ -163,9 +184,9 @@ class Program:
 
 
 @contextlib.contextmanager
-def waiting(command: Sequence[str]) -> Iterator[Program]:
+def waiting(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Program]:
     """Start a program and hold it at its barrier; end it at the end of the block."""
-    program = Program(command)
+    program = Program(command, environment)
     try:
         yield program
     finally:
@@ -268,3 +289,53 @@ def _parse(text: str, output: str) -> Traced:
 
 def _value(text: str, c_type: str) -> Argument:
     return text if c_type == "char *" else int(text)
+
+
+class Script:
+    """A tracer that runs a script on a program: what it printed, once it has ended."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.report = ""
+        self.complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the tracer
+        self.tracer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.complaints, text=True)
+        self.begun = threading.Event()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        # Both tracers begin a script when all of it is armed.
+        if not self.begun.wait(ATTACH_SECONDS) or "report." not in self.report:
+            self._give_up("did not begin")
+        time.sleep(SETTLE_SECONDS)
+
+    def _read(self) -> None:
+        assert self.tracer.stdout is not None
+        with self.tracer.stdout as lines:
+            for line in lines:
+                self.report += line
+                if "report." in line:
+                    self.begun.set()
+        self.begun.set()
+
+    def interrupt(self) -> str:
+        """End it as Ctrl-C does, and return all it printed."""
+        self.tracer.send_signal(signal.SIGINT)
+        return self.ended()
+
+    def ended(self) -> str:
+        """Wait for its end, which its target's end brings about, and return all it printed."""
+        try:
+            self.tracer.wait(SCRIPT_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._give_up("does not end")
+        self.reader.join()
+        if self.tracer.returncode != 0:
+            self._give_up(f"ended with {self.tracer.returncode}")
+        self.complaints.close()
+        return self.report
+
+    def _give_up(self, why: str) -> None:
+        self.tracer.kill()
+        self.tracer.wait()
+        self.reader.join()
+        with self.complaints:
+            self.complaints.seek(0)
+            raise RuntimeError(f"the script {why}:\n{self.report}{self.complaints.read()}")

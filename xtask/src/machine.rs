@@ -29,6 +29,13 @@ fn is_dtrace(version: &str) -> bool {
     version.starts_with("dtrace: ") && version.contains(" D ")
 }
 
+/// Whether Debian's OpenBLAS is there, in the directory of any architecture.
+pub fn has_debian_openblas() -> bool {
+    let architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let library = |place: fs::DirEntry| place.path().join("openblas-pthread/libopenblas.so.0");
+    architectures.map(library).any(|path| path.exists())
+}
+
 /// Whether this runs as root.
 pub fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();

@@ -9,6 +9,7 @@ mod environment;
 mod interpreter;
 mod machine;
 mod project;
+mod scripts;
 mod session;
 mod test;
 mod tools;
@@ -32,6 +33,8 @@ enum Command {
     Compare(compare::Options),
     /// Run every check that CI runs
     Test(test::Options),
+    /// Write the D and bpftrace scripts under dtrace/ anew
+    Scripts(scripts::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Compare(options) => compare::run(&project, &options),
         Command::Test(options) => test::run(&project, &options),
+        Command::Scripts(options) => scripts::run(&project, &options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -74,7 +74,7 @@ pub struct SystemTool {
 }
 
 /// All of them, in the order in which they are installed.
-pub const SYSTEM_TOOLS: [SystemTool; 5] = [
+pub const SYSTEM_TOOLS: [SystemTool; 6] = [
     SystemTool {
         name: "gcc",
         packages: &["gcc", "libc6-dev"],
@@ -100,13 +100,22 @@ pub const SYSTEM_TOOLS: [SystemTool; 5] = [
         packages: &[],
         needed_for: "probes and D scripts",
     },
+    SystemTool {
+        name: OPENBLAS,
+        packages: &["libopenblas0-pthread"],
+        needed_for: "D scripts on a BLAS that DTrace can watch",
+    },
 ];
+
+/// A library, not a program.
+const OPENBLAS: &str = "libopenblas.so.0";
 
 impl SystemTool {
     /// Whether it is there.
     pub fn is_installed(&self) -> bool {
         match self.name {
             "dtrace" => machine::find_dtrace().is_some(),
+            OPENBLAS => machine::has_debian_openblas(),
             name => machine::find_program(name).is_some(),
         }
     }

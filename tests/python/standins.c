@@ -1,0 +1,107 @@
+/*
+ * Stand-ins for two libraries of Apple's Accelerate, so that the scripts that watch it run for real on Linux: the
+ * file names and signatures are Apple's, the code is not. Built by test_scripts.py: -DVDSP makes libvDSP.dylib,
+ * -DBLAS makes libBLAS.dylib, -DCALLER the program that calls them.
+ */
+#include <stddef.h>
+
+#if defined(VDSP)
+
+void vDSP_vsmul(const float *a, ptrdiff_t ia, const float *b, float *c, ptrdiff_t ic, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        c[i * ic] = a[i * ia] * *b;
+}
+
+void vDSP_vsmulD(const double *a, ptrdiff_t ia, const double *b, double *c, ptrdiff_t ic, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        c[i * ic] = a[i * ia] * *b;
+}
+
+/* A routine that calls another one: a nested call for each element. */
+void vDSP_vmul(const float *a, ptrdiff_t ia, const float *b, ptrdiff_t ib, float *c, ptrdiff_t ic, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        vDSP_vsmul(a + i * ia, ia, b + i * ib, c + i * ic, ic, 1);
+}
+
+#elif defined(BLAS)
+
+/* A routine that calls itself: n calls, all but the first nested. */
+void cblas_dscal(int n, double alpha, double *x, int incx)
+{
+    x[0] *= alpha;
+    if (n > 1)
+        cblas_dscal(n - 1, alpha, x + incx, incx);
+}
+
+void cblas_sgemm(int layout, int transa, int transb, int m, int n, int k, float alpha, const float *a, int lda,
+                 const float *b, int ldb, float beta, float *c, int ldc)
+{
+    (void)layout, (void)transa, (void)transb;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            float sum = 0;
+            for (int p = 0; p < k; p++)
+                sum += a[i * lda + p] * b[p * ldb + j];
+            c[i * ldc + j] = alpha * sum + beta * c[i * ldc + j];
+        }
+}
+
+void new_sgemm(int layout, int transa, int transb, long m, long n, long k, float alpha, const float *a, long lda,
+               const float *b, long ldb, float beta, float *c, long ldc) __asm__("cblas_sgemm$NEWLAPACK$ILP64");
+
+void new_sgemm(int layout, int transa, int transb, long m, long n, long k, float alpha, const float *a, long lda,
+               const float *b, long ldb, float beta, float *c, long ldc)
+{
+    (void)layout, (void)transa, (void)transb, (void)k, (void)a, (void)lda, (void)b, (void)ldb, (void)beta;
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++)
+            c[i * ldc + j] = alpha;
+}
+
+#else
+
+#include <stdio.h>
+#include <unistd.h>
+
+void vDSP_vsmul(const float *, ptrdiff_t, const float *, float *, ptrdiff_t, size_t);
+void vDSP_vsmulD(const double *, ptrdiff_t, const double *, double *, ptrdiff_t, size_t);
+void vDSP_vmul(const float *, ptrdiff_t, const float *, ptrdiff_t, float *, ptrdiff_t, size_t);
+void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+void cblas_dscal(int, double, double *, int);
+void new_sgemm(int, int, int, long, long, long, float, const float *, long, const float *, long, float, float *,
+               long) __asm__("cblas_sgemm$NEWLAPACK$ILP64");
+
+static float a[4096], b[4096], c[4096];
+static double d[64];
+
+int main(void)
+{
+    float factor = 2.5f;
+    double wide = 2.5;
+    printf("ready %d\n", getpid());
+    fflush(stdout);
+    if (getchar() == EOF)
+        return 1;
+#if defined(ACCELERATE)
+    for (int i = 0; i < 10; i++)
+        vDSP_vsmul(a, 1, &factor, c, 2, 1000);
+    vDSP_vsmulD(d, 1, &wide, d, 1, 64);
+    vDSP_vmul(a, 1, b, 1, c, 1, 3);
+    for (int i = 0; i < 2; i++)
+        new_sgemm(101, 111, 111, 2, 3, 4, 1, a, 64, b, 64, 0, c, 64);
+#endif
+    for (int i = 0; i < 7; i++)
+        cblas_sgemm(101, 111, 111, 8, 9, 10, 1, a, 64, b, 64, 0, c, 64);
+    cblas_dscal(4, 2.0, d, 2);
+    printf("done\n");
+    fflush(stdout);
+    (void)factor, (void)wide;
+    while (getchar() != EOF)
+        ;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,43 @@
+//! `cargo xtask scripts`: writes the scripts under `dtrace/` anew.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::project::Project;
+use crate::session::Session;
+
+/// What `cargo xtask scripts` takes.
+#[derive(Args)]
+pub struct Options {
+    /// Show what Cargo says
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Has the test that holds the scripts against their generator write them instead, so that nothing makes them twice.
+pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
+    let mut session = Session::new(project, options.verbose);
+    session.say("writing dtrace/ from the catalogue, probes/provider.d and src/scripts/");
+    let mut cargo = project.cargo();
+    cargo
+        .args([
+            "test",
+            "--locked",
+            "-p",
+            "raptors-trace",
+            "--test",
+            "scripts",
+        ])
+        .args([
+            "--",
+            "--exact",
+            "the_committed_scripts_are_what_the_generator_makes",
+        ])
+        .env("BLESS", "1");
+    session
+        .run(&mut cargo)
+        .context("the scripts were not written")?;
+    Ok(ExitCode::SUCCESS)
+}
