@@ -35,4 +35,10 @@ provider raptors {
     probe chunk__entry(uint32_t thread, uint64_t start, uint64_t end);
     /* The piece is done. */
     probe chunk__return(uint32_t thread, uint64_t start, uint64_t end);
+    /* A round of a comparison begins: `ops` operations of one side (0 A, 1 B) of case `index`. kind: 1 warm-up, 2 timed,
+       3 observed in process, 4 the same with memory touched ahead, 5 timed and 6 observed on one element, 7 control,
+       8 traced, 9 traced on one element: what a tracer counts between this and the return of 8 and 9 is that side's. */
+    probe round__entry(uint32_t index, uint32_t side, uint32_t kind, uint64_t ops);
+    /* The round is over. */
+    probe round__return(uint32_t index, uint32_t side, uint32_t kind, uint64_t ops);
 };

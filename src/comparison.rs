@@ -368,7 +368,7 @@ pub enum Scalar {
 /// Time inside the calls of a pattern, observed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallTime {
-    /// Of one call.
+    /// Of one call; the mean where a tracer outside has summed the calls up.
     pub median: f64,
     /// Of all its calls in one operation.
     pub total_per_op: f64,
@@ -515,6 +515,30 @@ pub struct Engine {
     pub armed: bool,
     /// Why it could not.
     pub why_not: Option<String>,
+    /// What the tool says of itself; `None` for the observers in process.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What was not watched, one sentence for each reason.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// What it counted.
+    #[serde(default)]
+    pub counts: Vec<EngineCount>,
+}
+
+/// Calls of one name that an engine counted on one side of a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineCount {
+    /// Label of the case, as [`Case::label`] gives it.
+    pub case: String,
+    /// `a` or `b`.
+    pub side: String,
+    /// What was called.
+    pub kind: CallKind,
+    /// Its name, as in [`Call::name`].
+    pub name: String,
+    /// How often per operation.
+    pub calls_per_op: f64,
 }
 
 /// A cause of a difference.

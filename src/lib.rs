@@ -1,9 +1,11 @@
 //! raptors-trace shows why one array library is slower than another.
 pub mod analysis;
+pub mod attach;
 pub mod cli;
 pub mod comparison;
 pub mod doctor;
 pub mod elf;
+pub mod engines;
 pub mod error;
 pub mod imports;
 pub mod interpreter;

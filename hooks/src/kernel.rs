@@ -135,6 +135,8 @@ static OBSERVER: Observer = Observer {
     backend_return: |_, _| leave(Kind::Backend, |_| ()),
     chunk_entry: |thread, start, end| enter(Kind::Chunk, 0, [thread.into(), start, end, 0, 0]),
     chunk_return: |_, _, _| leave(Kind::Chunk, |_| ()),
+    // Rounds are the driver's, which marks them in the run file itself.
+    ..Observer::NOOP
 };
 
 fn dispatch(backend: Text, reason: Text, threads: u32, n: u64) {

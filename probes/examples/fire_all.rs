@@ -39,4 +39,6 @@ fn fire_round(n: u64) {
     probes::backend_return(c"simd", n);
     probes::chunk_entry(1, n, 2 * n);
     probes::chunk_return(1, n, 2 * n);
+    probes::round_entry(3, 1, 2, n);
+    probes::round_return(3, 1, 2, n);
 }

@@ -37,6 +37,8 @@ static RECORDER: Observer = recorder! {
     backend_return(backend: Text, n: u64)
     chunk_entry(thread: u32, start: u64, end: u64)
     chunk_return(thread: u32, start: u64, end: u64)
+    round_entry(index: u32, side: u32, kind: u32, ops: u64)
+    round_return(index: u32, side: u32, kind: u32, ops: u64)
 };
 
 fn fire_all() {
@@ -53,6 +55,8 @@ fn fire_all() {
     probes::backend_return(c"scalar", 24);
     probes::chunk_entry(u32::MAX, 25, 26);
     probes::chunk_return(27, 28, 29);
+    probes::round_entry(30, 31, 32, 33);
+    probes::round_return(34, 35, 36, 37);
 }
 
 const EXPECTED: [&str; 13] = [
@@ -69,6 +73,8 @@ const EXPECTED: [&str; 13] = [
     "backend_return \"scalar\" 24",
     "chunk_entry 4294967295 25 26",
     "chunk_return 27 28 29",
+    "round_entry 30 31 32 33",
+    "round_return 34 35 36 37",
 ];
 
 fn seen_here() -> Vec<String> {

@@ -31,7 +31,7 @@ from raptors_trace._subject import Subject, SubjectError, Timed, first_differenc
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
-WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL = range(1, 8)
+WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED = range(1, 10)
 SIDES = {"a": 0, "b": 1}
 
 ROUND_NS = 8_000_000
@@ -57,6 +57,9 @@ COUNTED_ROUNDS = 5
 COUNTERS = ("cycles", "instructions", "cache_misses", "tlb_misses")
 UNIT_NS = 60_000_000
 CONTROL_OPS = 3
+TRACED_OPS = 10
+UNIT_TRACED_OPS = 200
+"""Operations of the rounds that a tracer watches: its counts are exact, however few."""
 SEED = 20_2405
 
 OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
@@ -223,6 +226,19 @@ class Case:
         self.say("done")
         return faults
 
+    def trace(self, number: int) -> None:
+        """Rounds that a tracer watches from outside, at full size and on one element."""
+        unit = (1,) * len(self.shape)
+        for shape, kind, ops in ((self.shape, TRACED, TRACED_OPS), (unit, UNIT_TRACED, UNIT_TRACED_OPS)):
+            subjects = self.subjects(shape)
+            if kind == UNIT_TRACED and not all(subject.sized for subject in subjects.values()):
+                return
+            for side, subject in subjects.items():
+                function = subject.timed(keep=False)
+                run_round(self.index, side, WARMUP, function, 2)
+                run_round(self.index, side, kind, function, ops, number)
+                subject.tear_down()
+
     def say(self, stage: str, **values: Any) -> None:
         self.progress.say("case", case=self.index, stage=stage, **values)
 
@@ -373,16 +389,54 @@ def note(key: str, text: str) -> None:
     _native.document(key, json.dumps({"text": text}))
 
 
+class Commands:
+    """What the command tells the driver while it runs: a JSON object a line, on standard input."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdin.buffer
+
+    def next(self) -> dict[str, Any]:
+        """The next one. KeyboardInterrupt where the command is gone: nobody is left to say when to go on."""
+        line = self._stream.readline()
+        if not line:
+            raise KeyboardInterrupt
+        return dict(json.loads(line))
+
+
+def traced(spec: dict[str, Any], number: int, progress: Progress, commands: Commands) -> None:
+    """Rounds for the tracer of that number: ready, go, rounds of every case and of the control, done.
+
+    The tracer tells the rounds apart by the probes that `run_round` fires, so setting up and warming up may go on under
+    it unseen. What it saw comes back as a document, which belongs into the run file.
+    """
+    progress.say("ready", tracer=number, pid=os.getpid())
+    if commands.next().get("go"):
+        for index, given in enumerate(spec["cases"]):
+            if given["results"] == "dropped":
+                Case(index, given, progress, counting=False).trace(number)
+        # Once unseen, so that OpenBLAS's own start is not counted.
+        subject = control_subject().timed(keep=False)
+        run_round(len(spec["cases"]), "a", WARMUP, subject, 1)
+        run_round(len(spec["cases"]), "a", TRACED, subject, CONTROL_OPS, number)
+    progress.say("traced", tracer=number)
+    _native.document("engine", json.dumps(commands.next()["document"]))
+
+
+def control_subject() -> Subject:
+    """What the positive control runs."""
+    import numpy as np
+
+    a = np.random.default_rng(SEED).random((64, 64), dtype=np.float32)
+    namespace = {"a": a, "__name__": "__raptors_trace__"}
+    return Subject("a", "control", "", "a @ a", namespace)
+
+
 def control(index: int) -> dict[str, Any]:
     """Runs the positive control: the observers must see the BLAS call of ``a @ a``.
 
     Returns what arming them reported.
     """
-    import numpy as np
-
-    a = np.random.default_rng(SEED).random((64, 64), dtype=np.float32)
-    namespace = {"a": a, "__name__": "__raptors_trace__"}
-    subject = Subject("a", "control", "", "a @ a", namespace)
+    subject = control_subject()
     reports = _native.arm(touch=False)
     try:
         run_round(index, "a", CONTROL, subject.timed(keep=False), CONTROL_OPS)
@@ -391,7 +445,7 @@ def control(index: int) -> dict[str, Any]:
     return reports
 
 
-def run(spec: dict[str, Any], progress: Progress) -> None:
+def run(spec: dict[str, Any], progress: Progress, commands: Commands) -> None:
     """Everything, in order; the run file is whole when this returns."""
     _native.start_recording(spec["recording"], spec["limit_bytes"], spec["ahead_bytes"])
     try:
@@ -414,6 +468,8 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
         for index, case in enumerate(spec["cases"]):
             gc.collect()
             faults = Case(index, case, progress, counting=why_no_counters is None).run(case["seconds"], faults)
+        for number in range(len(spec["tracers"])):
+            traced(spec, number, progress, commands)
     finally:
         gc.enable()
         _native.finish_recording()
@@ -421,9 +477,10 @@ def run(spec: dict[str, Any], progress: Progress) -> None:
 
 def attempt(progress: Progress) -> int:
     """Runs what standard input asks for and says how that went; the exit code. An interruption is the caller's."""
-    spec = json.loads(sys.stdin.buffer.read())
+    commands = Commands()
+    spec = commands.next()
     try:
-        run(spec, progress)
+        run(spec, progress, commands)
     except SubjectError as error:
         progress.say("error", kind=error.kind, side=error.side, text=error.text, detail=error.detail)
         return 3

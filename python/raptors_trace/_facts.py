@@ -47,6 +47,7 @@ def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
     import numpy as np
 
     import raptors_trace
+    from raptors_trace import _native
 
     config = np.show_config(mode="dicts")
     blas_config = config.get("Build Dependencies", {}).get("blas", {}) if isinstance(config, dict) else {}
@@ -58,6 +59,7 @@ def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
         "numpy_file": np.__file__,
         "numpy_blas": {key: blas_config.get(key, "") for key in ("name", "version")},
         "raptors": raptors_trace.__version__,
+        "extension": _native.__file__,
         "blas": blas_libraries(objects),
         "allocator": allocator(),
         "environment": {

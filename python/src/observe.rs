@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
+use raptors_probes as probes;
 use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
 
 use crate::platform;
@@ -86,10 +87,28 @@ pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
         .map_err(|error| failed(py, &error))
 }
 
-/// Records a mark: a code and four numbers whose meaning the driver and the reader share.
+/// Records a mark: a code and four numbers whose meaning the driver and the reader share. At the beginning and the end
+/// of a round, the probes `round-entry` and `round-return` are fired as well, for tracers outside.
 #[pyfunction]
 #[pyo3(signature = (code, a=0, b=0, c=0, d=0))]
 pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
+    let word = |shift: u32| (code >> shift) as u32;
+    let (case, kind, side) = (word(24), word(16) & 0xff, word(8) & 0xff);
+    // Outermost, so that a tracer which is slow at the probe itself delays no clock reading.
+    if code & 0xff == END {
+        probes::round_return(case, side, kind, a);
+    }
+    push_mark(code, [a, b, c, d]);
+    if code & 0xff == BEGIN {
+        probes::round_entry(case, side, kind, a);
+    }
+}
+
+/// Codes of the marks of a round; `src/analysis/marks.rs` and `_driver.py` have the same.
+const BEGIN: u64 = 1;
+const END: u64 = 2;
+
+fn push_mark(code: u64, [a, b, c, d]: [u64; 4]) {
     let now = clock::ticks();
     recording::push(Kind::Mark, 0, 0, 0, now, now, [code, a, b, c, d]);
 }

@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::documents::{CaseSpec, SideSpec, Spec};
+use super::engines;
 use super::marks::RoundKind;
 use super::phases::Parts;
 use super::stats::{self, median, median_ci};
@@ -51,6 +52,7 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
     }
     comparison.warnings.extend(troubles.into_sentences());
     comparison.observer_cost = Some(observer_cost(run, &comparison));
+    engines::add(run, &mut comparison)?;
     if run.lost > 0 {
         comparison.complete = false;
         comparison.warnings.push(format!(

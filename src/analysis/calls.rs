@@ -89,6 +89,11 @@ impl Patterns {
             .collect()
     }
 
+    /// The call sites of all calls.
+    pub fn sites(&self) -> impl Iterator<Item = u32> + '_ {
+        self.patterns.keys().map(|shape| shape.site)
+    }
+
     /// Distinct threads that made calls.
     pub fn threads(&self) -> usize {
         let all: BTreeSet<u32> = self

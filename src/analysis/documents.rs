@@ -6,6 +6,7 @@ use raptors_recording::Reader;
 use serde::Deserialize;
 
 use crate::comparison::{CaseName, Machine, Results};
+use crate::engines::Traced;
 use crate::error::Error;
 
 /// A call site: a loop, a routine or a backend that observers can see.
@@ -32,6 +33,10 @@ pub struct Site {
     pub item_sizes: Vec<u64>,
     /// `(n?,k),(k,m?)->(n?,m?)` of a generalised ufunc's loop.
     pub core_signature: Option<String>,
+    /// The code's address in its file's own numbering, where that was found.
+    pub offset: Option<u64>,
+    /// Bits of a routine's integers.
+    pub width: Option<u32>,
 }
 
 /// One side as the driver was asked to run it.
@@ -75,6 +80,9 @@ impl CaseSpec {
 pub struct Spec {
     /// The cases in order.
     pub cases: Vec<CaseSpec>,
+    /// How calls were to be seen; the observers in process where nothing is said.
+    #[serde(default)]
+    pub engines: Vec<String>,
     /// The command line.
     #[serde(default)]
     pub command: Vec<String>,
@@ -109,6 +117,8 @@ pub struct Facts {
     pub numpy_cpu_targets: Vec<String>,
     /// Version of Raptors.
     pub raptors: Option<String>,
+    /// The file of the extension, which carries the probes.
+    pub extension: Option<String>,
     /// BLAS libraries.
     pub blas: Vec<BlasFacts>,
     /// The allocator.
@@ -187,6 +197,8 @@ pub struct Documents {
     pub cases: HashMap<u64, CaseState>,
     /// Hardware counts.
     pub counters: Vec<CounterDocument>,
+    /// What tracers saw from outside, in the order of their rounds.
+    pub traced: Vec<Traced>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
     /// What the observers of loops and routines could not be armed for, and why.
@@ -271,6 +283,7 @@ impl Documents {
                     .extend(hooks.into_values().flat_map(|hook| hook.not_armed));
             }
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
+            "engine" => self.traced.push(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
             "warning" => self
                 .warnings

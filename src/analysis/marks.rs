@@ -23,6 +23,10 @@ pub enum RoundKind {
     UnitObserved = 6,
     /// The positive control.
     Control = 7,
+    /// Watched by a tracer from outside; the placement is the tracer's number.
+    Traced = 8,
+    /// The same on one element.
+    UnitTraced = 9,
 }
 
 impl RoundKind {
@@ -35,6 +39,8 @@ impl RoundKind {
             5 => Self::UnitTimed,
             6 => Self::UnitObserved,
             7 => Self::Control,
+            8 => Self::Traced,
+            9 => Self::UnitTraced,
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@ mod arguments;
 mod assemble;
 mod calls;
 mod documents;
+mod engines;
 mod marks;
 mod phases;
 pub mod stats;
@@ -16,6 +17,7 @@ use std::time::SystemTime;
 use raptors_recording::{Kind, Reader, Record};
 
 use crate::comparison::Comparison;
+use crate::engines::Plan;
 use crate::error::Error;
 use calls::Patterns;
 use documents::Documents;
@@ -55,6 +57,16 @@ pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
     let mut comparison = assemble::comparison(&run)?;
     comparison.warnings.extend(reader.warnings());
     Ok(comparison)
+}
+
+/// What a tracer has to watch so as to see the calls of a run: the loops that the observers in process saw, and every
+/// routine that an extension could call. The recording may still be going on.
+///
+/// # Errors
+/// As [`read`]; and a run that has not come to its rounds yet.
+pub fn plan(path: &Path, pid: u32) -> Result<Plan, Error> {
+    let reader = Reader::open(path).map_err(unreadable)?;
+    engines::plan(&Run::read(&reader)?, pid)
 }
 
 /// The reader's errors are sentences that name the file, the offset and the mend; that a part of the file can still be

@@ -11,9 +11,9 @@ use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Dtype, Job, OutputOptions, Part, Shape, Source, Subject, Task,
+    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Shape, Source, Subject, Task,
 };
-use super::{doctor, imports, script};
+use super::{attach, doctor, imports, script};
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ enum Command {
     Imports(With<imports::Args>),
     /// Print a D or bpftrace script, filled in for an interpreter and its libraries
     Script(With<script::Args>),
+    /// Look into a process that runs already: the commands for bpftrace, DTrace, perf and Instruments, or one of them run
+    Attach(With<attach::Args>),
     /// Tell what works on this machine, what does not and why, and the command that mends it
     Doctor(With<doctor::Args>),
 }
@@ -136,6 +138,9 @@ struct SubjectArgs {
     /// Keep the run, to `show` it later
     #[arg(long, value_name = "FILE.rtrace")]
     save: Option<PathBuf>,
+    /// How calls are seen: in process, by a tracer from outside (as root), or by all there are, beside each other
+    #[arg(long, value_name = "ENGINE", value_enum, default_value = "inprocess")]
+    engine: EngineChoice,
     /// Measure this machine's memory limit again (about 2 s) instead of taking the cached one
     #[arg(long)]
     measure_limit: bool,
@@ -160,7 +165,7 @@ struct OutputArgs {
     verbose: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub fn seconds(text: &str) -> Result<Duration, String> {
     const DAY: f64 = 86_400.0;
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= DAY => Ok(Duration::from_secs_f64(seconds)),
@@ -233,6 +238,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             (Task::Imports(options), args.output)
         }
         Command::Script(args) => (Task::Script(args.own.into_options(host)?), args.output),
+        Command::Attach(args) => (Task::Attach(args.own.into_options()?), args.output),
         Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
     };
     let output = OutputOptions {
@@ -297,6 +303,7 @@ fn options(
         python: args.python,
         host,
         threads: args.threads,
+        engines: args.engine,
         measure_limit: args.measure_limit,
         allow_different: args.allow_different,
         verbose,

@@ -3,6 +3,7 @@
 //! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
 mod args;
+mod attach;
 mod doctor;
 mod imports;
 pub mod options;
@@ -64,6 +65,7 @@ fn execute(job: &Job) -> Result<(), Error> {
         Task::Compare { source, part } => compare(source, *part, &job.output),
         Task::Imports(options) => imports::execute(options, &job.output),
         Task::Script(options) => script::execute(options, &job.output),
+        Task::Attach(options) => attach::execute(options, &job.output),
         Task::Doctor(options) => doctor::execute(options, &job.output),
     }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cli::Host;
+use crate::engines::Tracer;
 pub use crate::report::Part;
 
 /// What both sides run.
@@ -65,6 +66,8 @@ pub struct CompareOptions {
     pub host: Host,
     /// `RAPTORS_THREADS` for the driver; `None`: as inherited.
     pub threads: Option<NonZeroU32>,
+    /// How calls are seen.
+    pub engines: EngineChoice,
     /// Measure the machine's memory limit again, whatever the cache holds.
     pub measure_limit: bool,
     /// Compare even where the sides' values differ.
@@ -73,6 +76,39 @@ pub struct CompareOptions {
     pub verbose: bool,
     /// The command line, program name first.
     pub command: Vec<String>,
+}
+
+/// How calls are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// By the observers in the process itself; no root.
+    #[default]
+    Inprocess,
+    /// By bpftrace.
+    Bpftrace,
+    /// By DTrace.
+    Dtrace,
+    /// By all of them, beside each other.
+    All,
+}
+
+impl EngineChoice {
+    /// The tracers that watch from outside, in their order.
+    pub fn tracers(self) -> &'static [Tracer] {
+        match self {
+            Self::Inprocess => &[],
+            Self::Bpftrace => &[Tracer::Bpftrace],
+            Self::Dtrace => &[Tracer::Dtrace],
+            Self::All => &[Tracer::Bpftrace, Tracer::Dtrace],
+        }
+    }
+
+    /// The engines' names, as the JSON has them.
+    pub fn names(self) -> Vec<&'static str> {
+        let inside = matches!(self, Self::Inprocess | Self::All).then_some("inprocess");
+        let outside = self.tracers().iter().map(|tracer| tracer.as_str());
+        inside.into_iter().chain(outside).collect()
+    }
 }
 
 /// The shape of an array: at least one length, each at least 1, the number of elements fits `u64`.
@@ -201,6 +237,8 @@ pub enum Task {
     Imports(crate::imports::Options),
     /// Print a script.
     Script(crate::scripts::Options),
+    /// Look into a process that runs.
+    Attach(crate::attach::Options),
     /// Examine the machine.
     Doctor(crate::doctor::Options),
 }

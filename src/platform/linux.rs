@@ -6,7 +6,7 @@ pub mod tracing;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Caches, System};
@@ -206,6 +206,48 @@ pub fn end_with_us(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// DTrace 2 does (seen with 2.0.7).
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = true;
+
+pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    Some(maps.lines().filter_map(first_mapping).collect())
+}
+
+/// The file and the address of a line of /proc/PID/maps, if it maps the beginning of a file (proc(5)).
+fn first_mapping(line: &str) -> Option<(PathBuf, u64)> {
+    // A path may hold blanks, and follows after a run of them.
+    let mut rest = line;
+    let mut fields = [""; 5];
+    for field in &mut fields {
+        let (word, after) = rest.trim_start().split_once(' ')?;
+        (*field, rest) = (word, after);
+    }
+    let path = rest.trim_start();
+    if !path.starts_with('/') || u64::from_str_radix(fields[2], 16).ok()? != 0 {
+        return None;
+    }
+    let start = fields[0].split_once('-')?.0;
+    Some((PathBuf::from(path), u64::from_str_radix(start, 16).ok()?))
+}
+
+pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
+    use std::os::unix::fs::FileExt as _;
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
+    let mut byte = [0];
+    memory.read_exact_at(&mut byte, address).ok()?;
+    Some(byte[0])
+}
+
+pub fn command_line(pid: u32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = bytes
+        .split(|&byte| byte == 0)
+        .filter(|word| !word.is_empty());
+    let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! macOS: `sysctl` and the Mach host's memory counts.
 
 use std::ffi::CString;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Caches, System};
@@ -140,4 +141,22 @@ pub mod load {
         // The value 0 counts as none in `number`, and a system without the name is an old one on real hardware.
         Some(super::number("kern.hv_vmm_present").is_some())
     }
+}
+
+/// Not on macOS.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+
+/// Another process's memory is closed here.
+pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    None
+}
+
+/// See [`load_addresses`].
+pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
+    None
+}
+
+/// Not looked up here.
+pub fn command_line(_pid: u32) -> Option<String> {
+    None
 }

@@ -210,3 +210,60 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 }
+
+/// Whether DTrace here takes the address of a function in its file for its offset in it.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = system::DTRACE_CONFUSES_ADDRESS_AND_OFFSET;
+
+/// The files that a process has loaded, with the address that the first byte of each came to; `None` where they
+/// cannot be had.
+pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    system::load_addresses(pid)
+}
+
+/// One byte of another process's memory; `None` where it cannot be had.
+pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
+    system::memory_byte(pid, address)
+}
+
+/// Whether this process has all rights.
+pub fn is_root() -> bool {
+    // SAFETY: geteuid reads a number of this process and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Has a command started in a process group of its own, so that Ctrl-C on the terminal does not end it before it is
+/// told to.
+pub fn in_own_group(command: &mut Command) -> &mut Command {
+    command.process_group(0)
+}
+
+/// The command line of a process, its words joined by blanks.
+pub fn command_line(pid: u32) -> Option<String> {
+    system::command_line(pid)
+}
+
+/// Whether a process is there, and may be looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It is, and may be.
+    Ours,
+    /// It is not there.
+    Gone,
+    /// It belongs to somebody else.
+    Foreign,
+}
+
+/// Whether process `pid` is there, and belongs to who asks (or root asks).
+pub fn reach(pid: u32) -> Reach {
+    let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0) else {
+        return Reach::Gone;
+    };
+    // SAFETY: signal 0 checks whether a signal could be sent and sends none.
+    if unsafe { libc::kill(pid, 0) } == 0 {
+        return Reach::Ours;
+    }
+    match std::io::Error::last_os_error().raw_os_error() {
+        Some(libc::EPERM) => Reach::Foreign,
+        _ => Reach::Gone,
+    }
+}

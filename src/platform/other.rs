@@ -1,5 +1,6 @@
 //! Systems whose facts nobody has looked up yet: everything still builds, and says less.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Caches, System};
@@ -60,4 +61,22 @@ pub mod load {
     pub fn virtualised() -> Option<bool> {
         None
     }
+}
+
+/// Not on macOS.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+
+/// Another process's memory is closed here.
+pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    None
+}
+
+/// See [`load_addresses`].
+pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
+    None
+}
+
+/// Not looked up here.
+pub fn command_line(_pid: u32) -> Option<String> {
+    None
 }

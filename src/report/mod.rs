@@ -3,6 +3,7 @@
 
 mod calls;
 mod case;
+mod engines;
 mod header;
 pub mod imports;
 pub(crate) mod layout;
@@ -48,6 +49,9 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     for case in &comparison.cases {
         page.gap();
         case::write(&mut page, comparison, case, options.part);
+    }
+    if options.part != Part::Phases {
+        engines::write(&mut page, comparison);
     }
     if options.part != Part::Calls {
         summary::write(&mut page, comparison);

@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ending::{Death, Ending, Event, judge};
 use super::spec::{Case, Spec};
+use super::tracing::Tracing;
 use super::{Progress, environment};
 use crate::cli::options::CompareOptions;
 use crate::error::Error;
@@ -32,15 +33,17 @@ pub fn run(
     interrupt: &Interrupt,
     progress: &mut dyn Progress,
 ) -> Result<Ending, Error> {
-    let text = serde_json::to_vec(spec).map_err(internal)?;
+    let text = serde_json::to_string(spec).map_err(internal)?;
     let mut child = start(interpreter, options)?;
-    send(child.stdin.take().expect("asked for above"), text);
+    let answers = send(child.stdin.take().expect("asked for above"), text + "\n");
     let stdout = child.stdout.take().expect("asked for above");
     let mut driver = Driver {
         child,
         events: listen(stdout),
         spec,
         place: None,
+        answers,
+        tracing: Tracing::new(spec),
     };
     let last = driver.follow(interrupt, progress);
     // Who was asked to end and did not, or has closed its output without a word, has had its time.
@@ -84,11 +87,20 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
     })
 }
 
-/// Writes the spec from a thread of its own: a driver that dies early must not block or kill this process.
-fn send(mut stdin: ChildStdin, spec: Vec<u8>) {
+/// Writes the spec, and later answers, from a thread of its own: a driver that dies early must not block or kill this
+/// process. The driver's input is closed once nobody can answer any more.
+fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
+    let (answers, lines) = mpsc::channel();
+    let _ = answers.send(spec);
     thread::spawn(move || {
-        let _ = stdin.write_all(&spec);
+        for line in lines {
+            let written = stdin.write_all(line.as_bytes());
+            if written.and_then(|()| stdin.flush()).is_err() {
+                return;
+            }
+        }
     });
+    answers
 }
 
 /// Reads the driver's lines on a thread of their own, so that nothing else has to wait for them. The thread outlives
@@ -114,6 +126,9 @@ struct Driver<'a> {
     spec: &'a Spec,
     /// What it was last seen doing.
     place: Option<String>,
+    /// Lines for its input.
+    answers: Sender<String>,
+    tracing: Tracing,
 }
 
 impl Driver<'_> {
@@ -136,6 +151,14 @@ impl Driver<'_> {
                     blocks,
                 }) => {
                     self.see_case(case, &stage, block / blocks.max(1.0), progress);
+                }
+                Ok(Event::Ready { tracer, pid }) => {
+                    self.see(1.0, "starting a tracer".into(), progress);
+                    let answer = self.tracing.ready(tracer, pid, &|| interrupt.asked());
+                    let _ = self.answers.send(answer);
+                }
+                Ok(Event::Traced { tracer }) => {
+                    let _ = self.answers.send(self.tracing.traced(tracer));
                 }
                 Ok(last) => return Some(last),
                 Err(RecvTimeoutError::Disconnected) => return None,

@@ -51,6 +51,18 @@ pub enum Event {
         #[serde(default)]
         mend: String,
     },
+    /// It waits for a tracer to be started on it.
+    Ready {
+        /// Which of the run's.
+        tracer: usize,
+        /// The driver's process.
+        pid: u32,
+    },
+    /// It has run the rounds for that tracer.
+    Traced {
+        /// Which of the run's.
+        tracer: usize,
+    },
     /// It was interrupted and has ended its recording.
     Interrupted {},
     /// It has ended its recording, which is whole.

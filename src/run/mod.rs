@@ -5,6 +5,7 @@ mod ending;
 mod environment;
 mod file;
 mod spec;
+mod tracing;
 
 use crate::analysis;
 use crate::cli::options::CompareOptions;

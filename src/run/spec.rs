@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::environment;
 use crate::cli::options::{CompareOptions, Dtype, Shape, Subject};
 use crate::comparison::{self, CaseName, Machine, Results};
+use crate::engines::Tracer;
 
 /// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
 const DEFAULT_TIME: Duration = Duration::from_secs(4);
@@ -69,6 +70,10 @@ pub struct Spec {
     pub ahead_bytes: u64,
     /// The cases, in order.
     pub cases: Vec<Case>,
+    /// How calls are seen.
+    pub engines: Vec<&'static str>,
+    /// Tracers that get rounds of their own at the end.
+    pub tracers: Vec<Tracer>,
     /// The command line.
     pub command: Vec<String>,
     /// The machine, so that a run file can be shown elsewhere.
@@ -85,6 +90,8 @@ impl Spec {
             limit_bytes: LIMIT_BYTES,
             ahead_bytes: AHEAD_BYTES,
             cases: cases(options),
+            engines: options.engines.names(),
+            tracers: options.engines.tracers().to_vec(),
             command: options.command.clone(),
             machine,
             warnings: environment::warnings(),

@@ -1,0 +1,113 @@
+//! The program that bpftrace runs, and what it prints.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::arguments::Source;
+use super::session::Armed;
+use super::{Called, Count, RoundKey, Spent};
+
+/// bpftrace's program. Files are named by `paths`, which hold nothing that bpftrace could read as syntax; places by their
+/// addresses. `-p` alone does not keep other processes of the same files out of uprobes (bpftrace 0.17), so that every
+/// clause asks for the process.
+pub fn program(pid: u32, extension: &Path, points: &[Armed]) -> String {
+    let extension = extension.display();
+    let mut text = format!(
+        "usdt:\"{extension}\":raptors:round__entry /pid == {pid} && arg2 >= 8/ {{ @round = (arg0 * 2 + arg1) * 2 + (arg2 - 8); @on = 1; }}\n\
+         usdt:\"{extension}\":raptors:round__return /pid == {pid}/ {{ @on = 0; }}\n\
+         usdt:\"{extension}\":raptors:backend__entry /pid == {pid} && @on == 1/ {{ @b[@round, str(arg0), arg1] = count(); \
+         @since[tid, 0] = nsecs; }}\n\
+         usdt:\"{extension}\":raptors:backend__return /pid == {pid} && @since[tid, 0]/ {{ @bt[@round, str(arg0)] = \
+         sum(nsecs - @since[tid, 0]); delete(@since[tid, 0]); }}\n"
+    );
+    for point in points {
+        let (path, address, site) = (point.path.display(), point.address, point.site);
+        let [a, b, c, d] = point.sources.map(expression);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "uprobe:\"{path}\":0x{address:x} /pid == {pid} && @on == 1/ {{ @c[@round, {site}, {a}, {b}, {c}, {d}] = count(); \
+             @since[tid, {site}] = nsecs; }}\n\
+             uretprobe:\"{path}\":0x{address:x} /pid == {pid} && @since[tid, {site}]/ {{ @t[@round, {site}] = \
+             sum(nsecs - @since[tid, {site}]); delete(@since[tid, {site}]); }}"
+        );
+    }
+    text.push_str("END { clear(@since); clear(@round); clear(@on); }\n");
+    text
+}
+
+fn expression(source: Source) -> String {
+    match source {
+        Source::Value(register, 32) => format!("(int64)(int32)arg{register}"),
+        Source::Value(register, _) => format!("(int64)arg{register}"),
+        Source::Behind(register, offset, bits) => {
+            format!("(int64)*(int{bits}*)(arg{register} + {offset})")
+        }
+        Source::Absent => "(int64)0".to_owned(),
+    }
+}
+
+/// What bpftrace printed at its end. Lines that are no map are left alone.
+pub fn parse(text: &str) -> (Vec<Count>, Vec<Spent>) {
+    let (mut counts, mut spent) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let Some((map, keys, value)) = entry(line) else {
+            continue;
+        };
+        let Some(round) = keys.first().and_then(|key| key.parse().ok()) else {
+            continue;
+        };
+        let round = RoundKey::from_number(round);
+        let called = match (map, keys.get(1)) {
+            ("c" | "t", Some(site)) => site.parse().ok().map(Called::Site),
+            ("b" | "bt", Some(name)) => Some(Called::Backend((*name).to_owned())),
+            _ => None,
+        };
+        let Some(called) = called else { continue };
+        if map.ends_with('t') {
+            spent.push(Spent {
+                round,
+                called,
+                total_ns: value,
+            });
+        } else {
+            counts.push(Count {
+                round,
+                called,
+                arguments: keys[2..]
+                    .iter()
+                    .filter_map(|key| key.parse().ok())
+                    .collect(),
+                calls: value,
+            });
+        }
+    }
+    (counts, spent)
+}
+
+/// `@c[4, 867, 4096, 4, 0, 4]: 10`.
+fn entry(line: &str) -> Option<(&str, Vec<&str>, u64)> {
+    let (map, rest) = line.strip_prefix('@')?.split_once('[')?;
+    let (keys, value) = rest.rsplit_once("]: ")?;
+    let keys = keys.split(',').map(str::trim).collect();
+    Some((map, keys, value.trim().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_are_read_and_everything_else_is_left() {
+        let text = "Attaching 4 probes...\n\n@b[2, simd, 4096]: 10\n@bt[2, simd]: 900\n\
+                    @c[0, 867, 4096, 4, 0, 4]: 10\n@t[0, 867]: 17585\n@odd: 3\nERROR: x\n";
+        let (counts, spent) = parse(text);
+        assert_eq!(counts.len(), 2);
+        assert_eq!(counts[1].called, Called::Site(867));
+        assert_eq!(counts[1].arguments, [4096, 4, 0, 4]);
+        assert_eq!((counts[0].calls, counts[0].round.side), (10, 1));
+        assert_eq!(counts[0].called, Called::Backend("simd".into()));
+        let times: Vec<u64> = spent.iter().map(|spent| spent.total_ns).collect();
+        assert_eq!(times, [900, 17585]);
+    }
+}

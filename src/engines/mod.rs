@@ -1,0 +1,184 @@
+//! How calls are seen from outside the process: by bpftrace or DTrace, whose answer is brought into the same shape as
+//! that of the observers inside.
+//!
+//! A tracer is told numbers only: each place to probe has the number of its call site, each round one of its own. No
+//! name of a symbol, a statement or a file is ever part of what it prints.
+
+mod arguments;
+mod armed;
+mod bpftrace;
+mod dtrace;
+mod image;
+mod session;
+pub mod tools;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::comparison::CallKind;
+use crate::error::Error;
+
+pub use session::{Session, start};
+
+/// A way of seeing calls from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Tracer {
+    /// bpftrace 0.17 or later (Linux).
+    Bpftrace,
+    /// DTrace: macOS's, or DTrace 2 on Linux.
+    Dtrace,
+}
+
+impl Tracer {
+    /// Its name, as in the JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bpftrace => "bpftrace",
+            Self::Dtrace => "dtrace",
+        }
+    }
+}
+
+/// A place that can be probed: the entry of a loop or a routine in a file that the process has loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The number of its call site in the run file.
+    pub site: u32,
+    /// A loop or a routine.
+    pub kind: CallKind,
+    /// `np.multiply[ff->f]`, `cblas_sgemm`.
+    pub name: String,
+    /// The function's own name.
+    pub symbol: Option<String>,
+    /// The file it is in.
+    pub module: PathBuf,
+    /// Its address in the file's own numbering, where that is known; else it is looked up by `symbol`.
+    pub address: Option<u64>,
+    /// Strides that say something: one per operand of a plain loop, at most three; core dimensions of a generalised one.
+    pub operands: u32,
+    /// A generalised ufunc's loop.
+    pub generalised: bool,
+    /// Bits of the routine's integers.
+    pub width: u32,
+}
+
+/// What a tracer is to watch.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The process.
+    pub pid: u32,
+    /// The file with the Raptors probes, of which the rounds are told.
+    pub extension: PathBuf,
+    /// Everything to be counted.
+    pub points: Vec<Point>,
+}
+
+/// Which round a count belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoundKey {
+    /// Index of the case; that after the last is the control's.
+    pub case: u64,
+    /// 0 for side A, 1 for side B.
+    pub side: usize,
+    /// Whether it was run on one element.
+    pub unit: bool,
+}
+
+impl RoundKey {
+    /// The number that the tracers' programs make of a round; its inverse is [`RoundKey::number`].
+    pub fn from_number(number: u64) -> Self {
+        Self {
+            case: number / 4,
+            side: (number / 2 % 2) as usize,
+            unit: number % 2 == 1,
+        }
+    }
+}
+
+/// What was called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Called {
+    /// The loop or routine of this call site.
+    Site(u32),
+    /// A backend of the kernel.
+    Backend(String),
+}
+
+/// Calls of one round that were alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// In which round.
+    pub round: RoundKey,
+    /// What was called.
+    pub called: Called,
+    /// A loop's length and first three strides (core dimensions of a generalised one); a routine's m, n and k; a
+    /// backend's length.
+    pub arguments: Vec<i64>,
+    /// How often.
+    pub calls: u64,
+}
+
+/// Time inside the calls of one thing in one round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// In which round.
+    pub round: RoundKey,
+    /// What was called.
+    pub called: Called,
+    /// Nanoseconds between entry and return, the tracer's own cost included.
+    pub total_ns: u64,
+}
+
+/// Everything that one tracer had to say; the document `engine` of a run file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Traced {
+    /// `bpftrace` or `dtrace`.
+    pub engine: String,
+    /// What the tool says of itself.
+    pub version: String,
+    /// Whether it saw anything at all of this process.
+    pub armed: bool,
+    /// Why not.
+    pub why_not: Option<String>,
+    /// Call sites that were watched.
+    pub sites: Vec<u32>,
+    /// What was not watched, and why, one sentence for each reason.
+    pub left_out: Vec<String>,
+    /// Counts.
+    pub counts: Vec<Count>,
+    /// Times.
+    pub spent: Vec<Spent>,
+}
+
+impl Traced {
+    /// One that could not be armed.
+    pub fn refused(tracer: Tracer, why: &Error) -> Self {
+        let mend = why.mend_text().map(|mend| format!(" ({mend})"));
+        Self {
+            engine: tracer.as_str().to_owned(),
+            why_not: Some(format!("{why}{}", mend.unwrap_or_default())),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rounds_number_and_the_round_are_one_to_one() {
+        let rounds: Vec<RoundKey> = (0..12).map(RoundKey::from_number).collect();
+        let expected = RoundKey {
+            case: 2,
+            side: 1,
+            unit: true,
+        };
+        assert_eq!(rounds[11], expected);
+        assert!(rounds.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

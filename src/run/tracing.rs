@@ -1,0 +1,74 @@
+//! The command's part in rounds that a tracer watches: it starts the tracer when the driver is ready, and hands back what
+//! it saw, for the run file.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::spec::Spec;
+use crate::analysis;
+use crate::engines::{self, Session, Traced, Tracer};
+use crate::error::Error;
+
+/// The tracers of one run.
+pub struct Tracing {
+    tracers: Vec<Tracer>,
+    recording: PathBuf,
+    /// The one at work, or why there is none.
+    current: Option<Result<Session, Traced>>,
+}
+
+impl Tracing {
+    /// None at work yet.
+    pub fn new(spec: &Spec) -> Self {
+        Self {
+            tracers: spec.tracers.clone(),
+            recording: PathBuf::from(&spec.recording),
+            current: None,
+        }
+    }
+
+    /// The driver, process `pid`, is ready for the tracer of this number: starts it, and gives the line to answer with.
+    /// `interrupted` tells whether the user has asked to end the run.
+    pub fn ready(&mut self, number: usize, pid: u32, interrupted: &dyn Fn() -> bool) -> String {
+        let Some(&tracer) = self.tracers.get(number) else {
+            return line(&json!({ "go": false }));
+        };
+        let started = self.start(tracer, pid, interrupted);
+        let go = started.is_ok();
+        self.current = Some(started.map_err(|error| Traced::refused(tracer, &error)));
+        line(&json!({ "go": go }))
+    }
+
+    fn start(
+        &self,
+        tracer: Tracer,
+        pid: u32,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Session, Error> {
+        let plan = analysis::plan(&self.recording, pid)?;
+        engines::start(tracer, &plan, interrupted)
+    }
+
+    /// The driver has run the rounds of the tracer of this number: ends it, and gives the line with what it saw.
+    pub fn traced(&mut self, number: usize) -> String {
+        let document = match self.current.take() {
+            Some(Ok(session)) => session.finish().unwrap_or_else(|error| {
+                let tracer = self
+                    .tracers
+                    .get(number)
+                    .copied()
+                    .unwrap_or(Tracer::Bpftrace);
+                Traced::refused(tracer, &error)
+            }),
+            Some(Err(refused)) => refused,
+            None => Traced::default(),
+        };
+        line(&json!({ "document": document }))
+    }
+}
+
+fn line(value: &serde_json::Value) -> String {
+    // JSON escapes line ends inside of it.
+    format!("{value}\n")
+}
