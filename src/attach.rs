@@ -216,8 +216,11 @@ pub fn run(options: &Options, with: With) -> Result<(), Error> {
     let line = match with {
         With::Perf => perf(options),
         With::Instruments => instruments(options),
-        // Those two are driven by the engines, which read their answer.
-        With::Bpftrace | With::Dtrace => return Ok(()),
+        With::Bpftrace | With::Dtrace => {
+            return Err(Error::new(
+                "calls are watched by `raptors-trace calls --pid`",
+            ));
+        }
     };
     let (program, arguments) = line.split_first().expect("a command has a name");
     let status = Command::new(program)

@@ -521,6 +521,9 @@ pub struct Engine {
     /// What was not watched, one sentence for each reason.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// Where its counts and those of the observers in process differ, one sentence each.
+    #[serde(default)]
+    pub differences: Vec<String>,
     /// What it counted.
     #[serde(default)]
     pub counts: Vec<EngineCount>,

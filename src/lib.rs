@@ -10,6 +10,7 @@ pub mod error;
 pub mod imports;
 pub mod interpreter;
 mod interrupt;
+pub mod live;
 pub mod machine;
 mod platform;
 pub mod report;

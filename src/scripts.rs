@@ -27,7 +27,7 @@ use crate::cli::Host;
 use crate::error::{Error, Exit};
 use crate::interpreter::{self, Surroundings};
 
-pub use inspect::{libraries, loops};
+pub use inspect::{libraries, loops, processes};
 pub use select::{default_routines, named_routines};
 pub use target::{Exported, Filled, LeftOut, Library, LoopPoint, Module, Target};
 pub use watch::Request;
@@ -181,7 +181,7 @@ pub fn make(options: &Options) -> Result<Made, Error> {
         let python = python(options)?;
         Target::Filled(Box::new(inspect::interpreter(&python, &routines)?))
     } else {
-        Target::Filled(Box::new(inspect::processes(&options.processes, &routines)?))
+        Target::Filled(Box::new(processes(&options.processes, &routines)?))
     };
     let request = Request {
         target,

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import statistics
 import sys
@@ -142,6 +143,7 @@ class Case:
         self.turns: Counter[int] = Counter()
         self.placement = 0
         self.setup_seconds = 0.0
+        self.skipped = False
 
     def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         """Both sides, each in a namespace of its own, with the same random numbers."""
@@ -203,6 +205,7 @@ class Case:
         faults = self.warm_up(timed, seconds * WARMUP_SHARE)
         if self.keep and self.spec.get("only_if_different") and not differ(before, faults):
             _native.document("case", json.dumps({"index": self.index, "skipped": "same page faults as dropped"}))
+            self.skipped = True
             self.say("skipped")
             return faults
         placements = self.placements(seconds)
@@ -233,8 +236,10 @@ class Case:
             subjects = self.subjects(shape)
             if kind == UNIT_TRACED and not all(subject.sized for subject in subjects.values()):
                 return
+            if self.keep:
+                ops = max(2, min(ops, KEPT_BYTES // max(*self.result_bytes.values(), 1)))
             for side, subject in subjects.items():
-                function = subject.timed(keep=False)
+                function = subject.timed(self.keep)
                 run_round(self.index, side, WARMUP, function, 2)
                 run_round(self.index, side, kind, function, ops, number)
                 subject.tear_down()
@@ -395,6 +400,10 @@ class Commands:
     def __init__(self) -> None:
         self._stream = sys.stdin.buffer
 
+    def fileno(self) -> int:
+        """What can be waited for."""
+        return self._stream.fileno()
+
     def next(self) -> dict[str, Any]:
         """The next one. KeyboardInterrupt where the command is gone: nobody is left to say when to go on."""
         line = self._stream.readline()
@@ -403,7 +412,39 @@ class Commands:
         return dict(json.loads(line))
 
 
-def traced(spec: dict[str, Any], number: int, progress: Progress, commands: Commands) -> None:
+def barrier(cases: list[Case], wait: dict[str, Any], progress: Progress, commands: Commands) -> None:
+    """Stops after imports and warm-up, until somebody who wanted to attach a tool says that it is time.
+
+    That is the command (Enter), SIGUSR1, or the end of ``wait["seconds"]`` where that is a number.
+    """
+    for case in cases:
+        for side, subject in case.subjects(case.shape).items():
+            run_round(case.index, side, WARMUP, subject.timed(keep=False), 2)
+            subject.tear_down()
+    wake, woken = os.pipe()
+    for end in (wake, woken):
+        os.set_blocking(end, False)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    bell = signal.set_wakeup_fd(woken)
+    try:
+        progress.say("waiting", pid=os.getpid(), seconds=wait["seconds"])
+        deadline = None if wait["seconds"] is None else time.monotonic() + wait["seconds"]
+        while deadline is None or time.monotonic() < deadline:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([commands, wake], [], [], left)
+            if commands in ready:
+                commands.next()
+                break
+            if wake in ready and signal.SIGUSR1 in os.read(wake, 64):
+                break
+    finally:
+        signal.set_wakeup_fd(bell)
+        signal.signal(signal.SIGUSR1, before)
+        os.close(wake)
+        os.close(woken)
+
+
+def traced(cases: list[Case], number: int, progress: Progress, commands: Commands) -> None:
     """Rounds for the tracer of that number: ready, go, rounds of every case and of the control, done.
 
     The tracer tells the rounds apart by the probes that `run_round` fires, so setting up and warming up may go on under
@@ -411,13 +452,13 @@ def traced(spec: dict[str, Any], number: int, progress: Progress, commands: Comm
     """
     progress.say("ready", tracer=number, pid=os.getpid())
     if commands.next().get("go"):
-        for index, given in enumerate(spec["cases"]):
-            if given["results"] == "dropped":
-                Case(index, given, progress, counting=False).trace(number)
+        for case in cases:
+            if not case.skipped:
+                case.trace(number)
         # Once unseen, so that OpenBLAS's own start is not counted.
         subject = control_subject().timed(keep=False)
-        run_round(len(spec["cases"]), "a", WARMUP, subject, 1)
-        run_round(len(spec["cases"]), "a", TRACED, subject, CONTROL_OPS, number)
+        run_round(len(cases), "a", WARMUP, subject, 1)
+        run_round(len(cases), "a", TRACED, subject, CONTROL_OPS, number)
     progress.say("traced", tracer=number)
     _native.document("engine", json.dumps(commands.next()["document"]))
 
@@ -465,11 +506,15 @@ def run(spec: dict[str, Any], progress: Progress, commands: Commands) -> None:
         facts = _facts.software(reports.get("routines", {}).get("objects", []))
         _native.document("facts", json.dumps({**facts, "counters_why_not": why_no_counters}))
         faults: dict[str, float] = {}
-        for index, case in enumerate(spec["cases"]):
+        counting = why_no_counters is None
+        cases = [Case(index, case, progress, counting) for index, case in enumerate(spec["cases"])]
+        if spec.get("wait") is not None:
+            barrier(cases, spec["wait"], progress, commands)
+        for case in cases:
             gc.collect()
-            faults = Case(index, case, progress, counting=why_no_counters is None).run(case["seconds"], faults)
+            faults = case.run(case.spec["seconds"], faults)
         for number in range(len(spec["tracers"])):
-            traced(spec, number, progress, commands)
+            traced(cases, number, progress, commands)
     finally:
         gc.enable()
         _native.finish_recording()

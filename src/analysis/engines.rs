@@ -8,7 +8,7 @@ use super::documents::Site;
 use super::marks::RoundKind;
 use super::stats::median;
 use crate::comparison::{
-    Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost, Results,
+    Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
 };
 use crate::engines::{Called, Count, Plan, Point, RoundKey, Traced};
 use crate::error::{Error, Exit};
@@ -39,7 +39,8 @@ pub fn plan(run: &Run, pid: u32) -> Result<Plan, Error> {
     sites.sort_by_key(|site| (!seen.contains(&site.id), site.id));
     Ok(Plan {
         pid,
-        extension: PathBuf::from(extension),
+        extension: Some(PathBuf::from(extension)),
+        in_rounds: true,
         points: sites.into_iter().filter_map(point).collect(),
     })
 }
@@ -123,8 +124,8 @@ fn beside(views: &[View], comparison: &mut Comparison) {
             }
             comparison.controls.push(control);
         }
-        let differences = view.differences(&inprocess.counts, &engine.counts);
-        comparison.warnings.extend(differences);
+        engine.differences = view.differences(&inprocess.counts, &engine.counts);
+        comparison.warnings.extend(engine.differences.clone());
         comparison.engines.push(engine);
     }
     comparison.engines.insert(0, inprocess);
@@ -140,9 +141,6 @@ fn unseen(control: &Control) -> String {
 }
 
 fn counted_inside(case: &Case) -> Vec<EngineCount> {
-    if case.results == Results::Kept {
-        return Vec::new();
-    }
     let mut sums: BTreeMap<(&str, CallKind, &str), f64> = BTreeMap::new();
     for (side, name) in [(&case.sides.a, "a"), (&case.sides.b, "b")] {
         for call in &side.calls {
@@ -349,6 +347,7 @@ impl View<'_> {
             why_not: self.traced.why_not.clone(),
             version: Some(self.traced.version.clone()).filter(|version| !version.is_empty()),
             left_out: self.traced.left_out.clone(),
+            differences: Vec::new(),
             counts: self.counts(comparison),
         }
     }

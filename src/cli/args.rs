@@ -14,6 +14,8 @@ use super::options::{
     CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Shape, Source, Subject, Task,
 };
 use super::{attach, doctor, imports, script};
+use crate::engines::Tracer;
+use crate::live;
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
 #[derive(Debug, Parser)]
@@ -38,7 +40,7 @@ enum Command {
     /// Show only where the time of one operation goes, from a new run or a saved one
     Phases(PartArgs),
     /// Show only the calls of one operation, with all that is known of each, from a new run or a saved one
-    Calls(PartArgs),
+    Calls(CallsArgs),
     /// Show a saved run
     Show(ShowArgs),
     /// Tell which BLAS, LAPACK, vDSP and vForce routines files can call at all, without running them
@@ -81,6 +83,40 @@ struct PartArgs {
     #[command(flatten)]
     output: OutputArgs,
 }
+
+#[derive(Debug, Args)]
+struct CallsArgs {
+    /// Watch a process that runs already, whatever it is, with bpftrace or DTrace (as root)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = NOT_WITH_PID)]
+    pid: Option<u32>,
+    /// With --pid: how long it is watched
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "pid", default_value = "10")]
+    duration: Duration,
+    #[command(flatten)]
+    part: PartArgs,
+}
+
+/// What says what a new run is, which a process that runs already says itself.
+const NOT_WITH_PID: [&str; 18] = [
+    "file",
+    "lossy",
+    "size",
+    "dtype",
+    "time",
+    "setup",
+    "a",
+    "b",
+    "name_a",
+    "name_b",
+    "in_place",
+    "allow_different",
+    "threads",
+    "save",
+    "wait",
+    "start_after",
+    "measure_limit",
+    "python",
+];
 
 #[derive(Debug, Args)]
 struct ShowArgs {
@@ -139,8 +175,15 @@ struct SubjectArgs {
     #[arg(long, value_name = "FILE.rtrace")]
     save: Option<PathBuf>,
     /// How calls are seen: in process, by a tracer from outside (as root), or by all there are, beside each other
-    #[arg(long, value_name = "ENGINE", value_enum, default_value = "inprocess")]
-    engine: EngineChoice,
+    /// [default: inprocess]
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    engine: Option<EngineChoice>,
+    /// Print the driver's PID and stop after imports and warm-up, until Enter, SIGUSR1 or --start-after
+    #[arg(long)]
+    wait: bool,
+    /// With --wait: start after so many seconds by itself
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    start_after: Option<Duration>,
     /// Measure this machine's memory limit again (about 2 s) instead of taking the cached one
     #[arg(long)]
     measure_limit: bool,
@@ -224,7 +267,17 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             (Task::Compare { source, part }, args.output)
         }
         Command::Phases(args) => part_of(args, Part::Phases)?,
-        Command::Calls(args) => part_of(args, Part::Calls)?,
+        Command::Calls(args) => match args.pid {
+            Some(pid) => {
+                let options = live::Options {
+                    pid,
+                    duration: args.duration,
+                    tracer: tracer(args.part.subject.engine)?,
+                };
+                (Task::Live(options), args.part.output)
+            }
+            None => part_of(args.part, Part::Calls)?,
+        },
         Command::Show(ShowArgs {
             file: path,
             lossy,
@@ -247,6 +300,22 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         quiet: output.quiet,
     };
     Ok(Job { task, output })
+}
+
+/// The tracer for a process that nobody prepared.
+fn tracer(asked: Option<EngineChoice>) -> Result<Option<Tracer>, clap::Error> {
+    let usage = |what: &str| Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+    match asked {
+        None => Ok(None),
+        Some(EngineChoice::Bpftrace) => Ok(Some(Tracer::Bpftrace)),
+        Some(EngineChoice::Dtrace) => Ok(Some(Tracer::Dtrace)),
+        Some(EngineChoice::Inprocess) => usage(
+            "--pid needs a tracer from outside, as nobody has prepared that process: --engine bpftrace or dtrace",
+        ),
+        Some(EngineChoice::All) => {
+            usage("--pid takes one tracer at a time: --engine bpftrace or dtrace")
+        }
+    }
 }
 
 fn options(
@@ -303,7 +372,8 @@ fn options(
         python: args.python,
         host,
         threads: args.threads,
-        engines: args.engine,
+        engines: args.engine.unwrap_or_default(),
+        wait: args.wait.then_some(args.start_after),
         measure_limit: args.measure_limit,
         allow_different: args.allow_different,
         verbose,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::options::OutputOptions;
 use super::{print, print_json};
 use crate::attach::{self, With};
+use crate::engines::Tracer;
 use crate::error::Error;
+use crate::live;
 use crate::report::escape;
 
 /// What `attach` takes.
@@ -47,6 +49,8 @@ impl Args {
 /// A process that cannot be looked into, a tool that is not there or fails.
 pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), Error> {
     match options.with {
+        Some(With::Bpftrace) => watched(options, Tracer::Bpftrace, output),
+        Some(With::Dtrace) => watched(options, Tracer::Dtrace, output),
         Some(with) => attach::run(options, with),
         None => {
             let attachment = attach::attachment(options)?;
@@ -56,6 +60,16 @@ pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), 
             print(&text(&attachment))
         }
     }
+}
+
+/// What `calls --pid` does, with a tracer that is chosen already.
+fn watched(options: &attach::Options, tracer: Tracer, output: &OutputOptions) -> Result<(), Error> {
+    let options = live::Options {
+        pid: options.pid,
+        duration: options.duration,
+        tracer: Some(tracer),
+    };
+    super::live::execute(&options, output)
 }
 
 fn text(attachment: &attach::Attachment) -> String {

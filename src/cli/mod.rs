@@ -6,6 +6,7 @@ mod args;
 mod attach;
 mod doctor;
 mod imports;
+mod live;
 pub mod options;
 mod script;
 mod terminal;
@@ -65,6 +66,7 @@ fn execute(job: &Job) -> Result<(), Error> {
         Task::Compare { source, part } => compare(source, *part, &job.output),
         Task::Imports(options) => imports::execute(options, &job.output),
         Task::Script(options) => script::execute(options, &job.output),
+        Task::Live(options) => live::execute(options, &job.output),
         Task::Attach(options) => attach::execute(options, &job.output),
         Task::Doctor(options) => doctor::execute(options, &job.output),
     }
@@ -141,6 +143,19 @@ fn judge(comparison: &Comparison) -> Result<(), Error> {
         return Err(Error::new(sentence)
             .mend("report it with the header above: this NumPy calls its BLAS in a way that is not observed yet")
             .exit(Exit::NothingObserved));
+    }
+    let differing = comparison
+        .engines
+        .iter()
+        .find(|engine| !engine.differences.is_empty());
+    if let Some(engine) = differing {
+        let sentence = format!(
+            "{} and the observers in process count different calls: {}",
+            engine.cost.engine, engine.differences[0]
+        );
+        return Err(Error::new(sentence).mend(
+            "trust neither count; statements that call differently from round to round do this, else report it",
+        ));
     }
     if comparison.lost_records > 0 {
         let sentence = "not every call could be recorded, so phases and calls are too low";

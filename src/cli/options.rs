@@ -68,6 +68,8 @@ pub struct CompareOptions {
     pub threads: Option<NonZeroU32>,
     /// How calls are seen.
     pub engines: EngineChoice,
+    /// Stop before the first round, for a tool to be attached; for how long at most.
+    pub wait: Option<Option<Duration>>,
     /// Measure the machine's memory limit again, whatever the cache holds.
     pub measure_limit: bool,
     /// Compare even where the sides' values differ.
@@ -237,7 +239,9 @@ pub enum Task {
     Imports(crate::imports::Options),
     /// Print a script.
     Script(crate::scripts::Options),
-    /// Look into a process that runs.
+    /// Watch the calls of a process that runs.
+    Live(crate::live::Options),
+    /// Tell how to look into a process that runs.
     Attach(crate::attach::Options),
     /// Examine the machine.
     Doctor(crate::doctor::Options),

@@ -83,6 +83,11 @@ impl Progress for Bar {
         self.bar.set_message(crate::report::escape(text));
     }
 
+    fn announce(&mut self, text: &str) {
+        let text = crate::report::escape(text);
+        self.bar.suspend(|| anstream::eprintln!("{text}"));
+    }
+
     fn note(&mut self, text: &str) {
         if !self.quiet {
             let text = crate::report::escape(text);

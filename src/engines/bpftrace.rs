@@ -10,30 +10,55 @@ use super::{Called, Count, RoundKey, Spent};
 /// bpftrace's program. Files are named by `paths`, which hold nothing that bpftrace could read as syntax; places by their
 /// addresses. `-p` alone does not keep other processes of the same files out of uprobes (bpftrace 0.17), so that every
 /// clause asks for the process.
-pub fn program(pid: u32, extension: &Path, points: &[Armed]) -> String {
-    let extension = extension.display();
-    let mut text = format!(
-        "usdt:\"{extension}\":raptors:round__entry /pid == {pid} && arg2 >= 8/ {{ @round = (arg0 * 2 + arg1) * 2 + (arg2 - 8); @on = 1; }}\n\
-         usdt:\"{extension}\":raptors:round__return /pid == {pid}/ {{ @on = 0; }}\n\
-         usdt:\"{extension}\":raptors:backend__entry /pid == {pid} && @on == 1/ {{ @b[@round, str(arg0), arg1] = count(); \
-         @since[tid, 0] = nsecs; }}\n\
-         usdt:\"{extension}\":raptors:backend__return /pid == {pid} && @since[tid, 0]/ {{ @bt[@round, str(arg0)] = \
-         sum(nsecs - @since[tid, 0]); delete(@since[tid, 0]); }}\n"
-    );
+pub fn program(pid: u32, extension: Option<&Path>, in_rounds: bool, points: &[Armed]) -> String {
+    let (on, round) = if in_rounds {
+        (format!("pid == {pid} && @on == 1"), "@round")
+    } else {
+        (format!("pid == {pid}"), "0")
+    };
+    let mut text = String::new();
+    if let Some(extension) = extension {
+        text.push_str(&of_raptors(pid, extension, in_rounds, &on, round));
+    }
     for point in points {
         let (path, address, site) = (point.path.display(), point.address, point.site);
         let [a, b, c, d] = point.sources.map(expression);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "uprobe:\"{path}\":0x{address:x} /pid == {pid} && @on == 1/ {{ @c[@round, {site}, {a}, {b}, {c}, {d}] = count(); \
+            "uprobe:\"{path}\":0x{address:x} /{on}/ {{ @c[{round}, {site}, {a}, {b}, {c}, {d}] = count(); \
              @since[tid, {site}] = nsecs; }}\n\
-             uretprobe:\"{path}\":0x{address:x} /pid == {pid} && @since[tid, {site}]/ {{ @t[@round, {site}] = \
+             uretprobe:\"{path}\":0x{address:x} /pid == {pid} && @since[tid, {site}]/ {{ @t[{round}, {site}] = \
              sum(nsecs - @since[tid, {site}]); delete(@since[tid, {site}]); }}"
         );
     }
-    text.push_str("END { clear(@since); clear(@round); clear(@on); }\n");
+    text.push_str(if in_rounds {
+        "END { clear(@since); clear(@round); clear(@on); }\n"
+    } else {
+        "END { clear(@since); }\n"
+    });
     text
+}
+
+/// The clauses of the extension's own probes: its rounds, and the backends of the kernel.
+fn of_raptors(pid: u32, extension: &Path, in_rounds: bool, on: &str, round: &str) -> String {
+    let extension = extension.display();
+    let rounds = format!(
+        "usdt:\"{extension}\":raptors:round__entry /pid == {pid} && arg2 >= 8/ \
+         {{ @round = (arg0 * 2 + arg1) * 2 + (arg2 - 8); @on = 1; }}\n\
+         usdt:\"{extension}\":raptors:round__return /pid == {pid}/ {{ @on = 0; }}\n"
+    );
+    let backends = format!(
+        "usdt:\"{extension}\":raptors:backend__entry /{on}/ {{ @b[{round}, str(arg0), arg1] = count(); \
+         @since[tid, 0] = nsecs; }}\n\
+         usdt:\"{extension}\":raptors:backend__return /pid == {pid} && @since[tid, 0]/ \
+         {{ @bt[{round}, str(arg0)] = sum(nsecs - @since[tid, 0]); delete(@since[tid, 0]); }}\n"
+    );
+    if in_rounds {
+        rounds + &backends
+    } else {
+        backends
+    }
 }
 
 fn expression(source: Source) -> String {

@@ -11,17 +11,31 @@ use super::{Called, Count, RoundKey, Spent};
 pub const MOST_POINTS: usize = 60;
 
 /// DTrace's program: `pid$target` and `raptors$target` are those of the process given with `-p`.
-pub fn program(points: &[Armed]) -> String {
-    let mut text = String::from(
-        "#pragma D option quiet\n#pragma D option zdefs\nint on, round_number;\n\
-         raptors$target:::round-entry /(int)arg2 >= 8/ { round_number = ((int)arg0 * 2 + (int)arg1) * 2 + \
-         ((int)arg2 - 8); on = 1; }\n\
-         raptors$target:::round-return { on = 0; }\n\
-         raptors$target:::backend-entry /on/ { @b[round_number, copyinstr(arg0), (int64_t)arg1] = count(); \
-         self->t0 = timestamp; }\n\
-         raptors$target:::backend-return /self->t0/ { @bt[round_number, copyinstr(arg0)] = \
-         sum(timestamp - self->t0); self->t0 = 0; }\n",
-    );
+pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
+    let (on, round) = if in_rounds {
+        ("/on/ ", "round_number")
+    } else {
+        ("", "0")
+    };
+    let mut text = String::from("#pragma D option quiet\n#pragma D option zdefs\n");
+    if in_rounds {
+        text.push_str(
+            "int on, round_number;\n\
+             raptors$target:::round-entry /(int)arg2 >= 8/ { round_number = ((int)arg0 * 2 + (int)arg1) * 2 + \
+             ((int)arg2 - 8); on = 1; }\n\
+             raptors$target:::round-return { on = 0; }\n",
+        );
+    }
+    if extension {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "raptors$target:::backend-entry {on}{{ @b[{round}, copyinstr(arg0), (int64_t)arg1] = count(); \
+             self->t0 = timestamp; }}\n\
+             raptors$target:::backend-return /self->t0/ {{ @bt[{round}, copyinstr(arg0)] = \
+             sum(timestamp - self->t0); self->t0 = 0; }}\n",
+        );
+    }
     for point in points {
         let (Some(module), Some(symbol)) = (point.module_name(), &point.symbol) else {
             continue;
@@ -31,15 +45,22 @@ pub fn program(points: &[Armed]) -> String {
         let [a, b, c, d] = point.sources.map(expression);
         let _ = writeln!(
             text,
-            "{probe}:entry /on/ {{ @c[round_number, {site}, {a}, {b}, {c}, {d}] = count(); self->t{site} = timestamp; }}\n\
-             {probe}:return /self->t{site}/ {{ @t[round_number, {site}] = sum(timestamp - self->t{site}); \
+            "{probe}:entry {on}{{ @c[{round}, {site}, {a}, {b}, {c}, {d}] = count(); self->t{site} = timestamp; }}\n\
+             {probe}:return /self->t{site}/ {{ @t[{round}, {site}] = sum(timestamp - self->t{site}); \
              self->t{site} = 0; }}"
         );
     }
-    text.push_str(
-        "dtrace:::END {\n    printa(\"c %d %d %d %d %d %d %@d\\n\", @c);\n    printa(\"t %d %d %@d\\n\", @t);\n    \
-         printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n}\n",
-    );
+    text.push_str("dtrace:::END {\n");
+    // An aggregation that no clause fills is none that could be printed.
+    if !points.is_empty() {
+        text.push_str("    printa(\"c %d %d %d %d %d %d %@d\\n\", @c);\n    printa(\"t %d %d %@d\\n\", @t);\n");
+    }
+    if extension {
+        text.push_str(
+            "    printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n",
+        );
+    }
+    text.push_str("}\n");
     text
 }
 

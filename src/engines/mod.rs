@@ -69,8 +69,10 @@ pub struct Point {
 pub struct Plan {
     /// The process.
     pub pid: u32,
-    /// The file with the Raptors probes, of which the rounds are told.
-    pub extension: PathBuf,
+    /// The file with the Raptors probes.
+    pub extension: Option<PathBuf>,
+    /// Whether calls are counted in the rounds only that the extension tells of; else all of them, as round 0.
+    pub in_rounds: bool,
     /// Everything to be counted.
     pub points: Vec<Point>,
 }
@@ -144,6 +146,8 @@ pub struct Traced {
     pub armed: bool,
     /// Why not.
     pub why_not: Option<String>,
+    /// Probes that were seen in the process's memory.
+    pub probes: usize,
     /// Call sites that were watched.
     pub sites: Vec<u32>,
     /// What was not watched, and why, one sentence for each reason.

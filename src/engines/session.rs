@@ -18,7 +18,7 @@ use super::tools::{self, Tool, short};
 use super::{Plan, Point, Traced, Tracer, bpftrace, dtrace};
 use crate::comparison::CallKind;
 use crate::doctor::leftovers;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::platform;
 
 /// DTrace takes about 5 s to start; with a hundred probes on a busy machine several times that.
@@ -45,6 +45,10 @@ pub struct Armed {
 }
 
 impl Armed {
+    fn is_at(&self, other: &Self) -> bool {
+        self.address == other.address && self.module == other.module
+    }
+
     /// The file's own name, which is what DTrace calls the module.
     pub fn module_name(&self) -> Option<&str> {
         self.module.file_name()?.to_str()
@@ -58,6 +62,7 @@ pub struct Session {
     child: Child,
     output: thread::JoinHandle<String>,
     complaints: thread::JoinHandle<String>,
+    probes: usize,
     sites: Vec<u32>,
     left_out: Vec<String>,
     /// Holds the program and the safe names; gone when dropped.
@@ -82,26 +87,49 @@ pub fn start(
         })?;
     let mut preparation = Preparation::new(tracer, directory.path());
     let points = preparation.points(&plan.points)?;
-    let extension = preparation.safe(&plan.extension)?;
-    let round = preparation.round_probe(&plan.extension)?;
+    let mut places: Vec<(PathBuf, u64)> = Vec::new();
+    let mut extension = None;
+    if let Some(file) = &plan.extension {
+        let name = if plan.in_rounds {
+            "round__entry"
+        } else {
+            "backend__entry"
+        };
+        places.push((file.clone(), preparation.probe(file, name)?));
+        extension = Some(preparation.safe(file)?);
+    }
     let program = match tracer {
-        Tracer::Bpftrace => bpftrace::program(plan.pid, &extension, &points),
-        Tracer::Dtrace => dtrace::program(&points),
+        Tracer::Bpftrace => {
+            bpftrace::program(plan.pid, extension.as_deref(), plan.in_rounds, &points)
+        }
+        Tracer::Dtrace => dtrace::program(extension.is_some(), plan.in_rounds, &points),
     };
     let file = directory.path().join("program");
     fs::write(&file, program)
         .map_err(|error| Error::new("the tracer's program cannot be written").caused_by(error))?;
-    let mut places: Vec<(PathBuf, u64)> = vec![(plan.extension.clone(), round)];
     places.extend(
         points
             .iter()
             .map(|point| (point.module.clone(), point.address)),
     );
+    if places.is_empty() {
+        let mut error = Error::new(format!(
+            "process {} has loaded nothing that {} could watch",
+            plan.pid,
+            tracer.as_str()
+        ))
+        .exit(Exit::NothingObserved);
+        if let [why, ..] = preparation.left_out().as_slice() {
+            error = error.caused_by(Error::new(why.clone()));
+        }
+        return Err(error);
+    }
     let watch = Watch::new(plan.pid, &places)?;
     let sites = points.iter().map(|point| point.site).collect();
     let left_out = preparation.left_out();
     let mut session = Session::spawn(tracer, &tool, plan.pid, &file, directory)?;
     (session.sites, session.left_out) = (sites, left_out);
+    session.probes = places.len();
     session.wait_until_armed(&watch, interrupted)?;
     Ok(session)
 }
@@ -129,7 +157,7 @@ impl<'a> Preparation<'a> {
 
     /// The points that can be armed.
     fn points(&mut self, wanted: &[Point]) -> Result<Vec<Armed>, Error> {
-        let mut armed = Vec::new();
+        let mut armed: Vec<Armed> = Vec::new();
         for point in wanted {
             match self.point(point)? {
                 Ok(_) if self.tracer == Tracer::Dtrace && armed.len() >= dtrace::MOST_POINTS => {
@@ -139,6 +167,8 @@ impl<'a> Preparation<'a> {
                         format!("DTrace takes a file descriptor and 0.3 s a probe, so {most} functions at most are watched"),
                     );
                 }
+                // A second name of the same function would count each call twice.
+                Ok(ready) if armed.iter().any(|known| known.is_at(&ready)) => {}
                 Ok(ready) => armed.push(ready),
                 Err(why) => self.refuse(point, why),
             }
@@ -191,10 +221,10 @@ impl<'a> Preparation<'a> {
         Ok(&self.images[path])
     }
 
-    /// The address of the probe that tells a round's beginning.
-    fn round_probe(&mut self, extension: &Path) -> Result<u64, Error> {
+    /// The address of one of the extension's own probes.
+    fn probe(&mut self, extension: &Path, name: &str) -> Result<u64, Error> {
         self.image(extension)?
-            .probe("raptors", "round__entry")
+            .probe("raptors", name)
             .ok_or_else(|| {
                 Error::new(format!("`{}` has no Raptors probes", extension.display()))
                     .mend("build it with its probes (the default), and do not strip its notes")
@@ -271,6 +301,7 @@ impl Session {
             child,
             output,
             complaints,
+            probes: 0,
             sites: Vec::new(),
             left_out: Vec::new(),
             _directory: directory,
@@ -308,6 +339,22 @@ impl Session {
         }
     }
 
+    /// Lets the tracer watch process `pid`, until the time is over, the process has ended, the tracer has, or `interrupted`
+    /// says so. Whether the process has ended.
+    pub fn watch(&mut self, pid: u32, time: Duration, interrupted: &dyn Fn() -> bool) -> bool {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline && !interrupted() {
+            if platform::reach(pid) == platform::Reach::Gone {
+                return true;
+            }
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return platform::reach(pid) == platform::Reach::Gone;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
     /// Ends the tracer and reads its report.
     ///
     /// # Errors
@@ -337,6 +384,7 @@ impl Session {
             version: self.version.clone(),
             armed: true,
             why_not: None,
+            probes: self.probes,
             sites: std::mem::take(&mut self.sites),
             left_out: std::mem::take(&mut self.left_out),
             counts,

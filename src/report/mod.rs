@@ -7,6 +7,7 @@ mod engines;
 mod header;
 pub mod imports;
 pub(crate) mod layout;
+pub mod live;
 mod summary;
 pub(crate) mod units;
 

@@ -103,6 +103,29 @@ fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
     answers
 }
 
+fn barrier_text(pid: u32, seconds: Option<f64>) -> String {
+    let timer = seconds.map_or(String::new(), |seconds| {
+        format!(", or in {seconds} s by itself")
+    });
+    format!(
+        "the driver is process {pid}; it waits at its start, imported and warm. Attach now (raptors-trace attach {pid} \
+         tells how), then press Enter, or: kill -USR1 {pid}{timer}"
+    )
+}
+
+/// Passes a line of the user's on as the word to start. The end of standard input is none: there may be no terminal.
+fn go_on_at_enter(answers: Sender<String>) {
+    thread::spawn(move || {
+        let mut line = String::new();
+        if io::stdin()
+            .read_line(&mut line)
+            .is_ok_and(|bytes| bytes > 0)
+        {
+            let _ = answers.send("{\"go\": true}\n".to_owned());
+        }
+    });
+}
+
 /// Reads the driver's lines on a thread of their own, so that nothing else has to wait for them. The thread outlives
 /// the driver where a process that a statement left behind holds the pipe.
 fn listen(stdout: ChildStdout) -> Receiver<Event> {
@@ -151,6 +174,10 @@ impl Driver<'_> {
                     blocks,
                 }) => {
                     self.see_case(case, &stage, block / blocks.max(1.0), progress);
+                }
+                Ok(Event::Waiting { pid, seconds }) => {
+                    progress.announce(&barrier_text(pid, seconds));
+                    go_on_at_enter(self.answers.clone());
                 }
                 Ok(Event::Ready { tracer, pid }) => {
                     self.see(1.0, "starting a tracer".into(), progress);

@@ -51,6 +51,13 @@ pub enum Event {
         #[serde(default)]
         mend: String,
     },
+    /// It stands at its start barrier: somebody wants to attach a tool first.
+    Waiting {
+        /// The driver's process.
+        pid: u32,
+        /// How long it waits at most.
+        seconds: Option<f64>,
+    },
     /// It waits for a tracer to be started on it.
     Ready {
         /// Which of the run's.

@@ -72,6 +72,8 @@ pub struct Spec {
     pub cases: Vec<Case>,
     /// How calls are seen.
     pub engines: Vec<&'static str>,
+    /// Whether it stops before the first round, for a tool to be attached.
+    pub wait: Option<Wait>,
     /// Tracers that get rounds of their own at the end.
     pub tracers: Vec<Tracer>,
     /// The command line.
@@ -80,6 +82,13 @@ pub struct Spec {
     pub machine: Machine,
     /// What limits the trust in the figures and is known before the run.
     pub warnings: Vec<String>,
+}
+
+/// A stop at the start barrier.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Wait {
+    /// How long at most; for ever where there is none.
+    pub seconds: Option<f64>,
 }
 
 impl Spec {
@@ -91,6 +100,9 @@ impl Spec {
             ahead_bytes: AHEAD_BYTES,
             cases: cases(options),
             engines: options.engines.names(),
+            wait: options.wait.map(|most| Wait {
+                seconds: most.map(|most| most.as_secs_f64()),
+            }),
             tracers: options.engines.tracers().to_vec(),
             command: options.command.clone(),
             machine,

@@ -62,7 +62,7 @@ impl Request {
     }
 
     /// The loops of a filled target that are asked for.
-    fn loops(&self) -> impl Iterator<Item = &LoopPoint> {
+    pub fn loops(&self) -> impl Iterator<Item = &LoopPoint> {
         let usual = |point: &&LoopPoint| {
             let floats = point.types.chars().all(|c| "fd->".contains(c));
             floats && !point.types.contains("df") && !point.types.contains("fd")

@@ -1,0 +1,102 @@
+//! The calls of a process that runs, as text.
+
+use super::layout::{Cell, GAP, Page, Tone};
+use super::{TextOptions, escape, units};
+use crate::comparison::CallKind;
+use crate::live::{Live, LiveCall};
+
+/// The whole answer.
+pub fn text(live: &Live, options: &TextOptions) -> String {
+    let mut page = Page::new(options.width, options.color, options.unicode);
+    let command = live
+        .command_line
+        .as_deref()
+        .map_or(String::new(), |line| format!(": {}", escape(line)));
+    page.row(
+        &[Cell::new(
+            format!("process {}{command}", live.pid),
+            Tone::Strong,
+        )],
+        &[],
+    );
+    let ended = if live.ended { ", until it ended" } else { "" };
+    let head = [
+        format!(
+            "{:.1} s watched by {}{ended}",
+            live.seconds,
+            escape(&live.version)
+        ),
+        format!("{} probes seen in its memory", live.probes),
+    ];
+    page.parts(&head, 2, Tone::Faint);
+    page.gap();
+    let heads = [
+        "",
+        "calls",
+        "per second",
+        "n, strides or sizes",
+        "mean",
+        "in all",
+        "code",
+    ];
+    let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
+    rows.extend(live.calls.iter().map(|call| row(call, live)));
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].width())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+    for (index, row) in rows.iter().enumerate() {
+        page.row(row, &widths);
+        if index == 0 {
+            page.rule(all);
+        }
+    }
+    page.gap();
+    let times = "times are from entry to return with the tracer's own cost in them; a time is of all calls of its code, \
+                 whatever their sizes";
+    page.wrapped(times, 2, Tone::Faint);
+    for left in &live.left_out {
+        page.wrapped(&format!("not watched: {}", escape(left)), 2, Tone::Plain);
+    }
+    page.into_text()
+}
+
+fn row(call: &LiveCall, live: &Live) -> Vec<Cell> {
+    let of_code: u64 = live
+        .calls
+        .iter()
+        .filter(|other| (&other.name, &other.symbol) == (&call.name, &call.symbol))
+        .map(|other| other.calls)
+        .sum();
+    let time = |ns: Option<f64>| ns.map_or("–".to_owned(), units::time);
+    let total = call.total_ns.map(|ns| ns as f64);
+    let cells = [
+        escape(&call.name),
+        units::large(call.calls as f64),
+        units::large(call.calls as f64 / live.seconds.max(1e-9)),
+        pattern(call),
+        time(total.map(|ns| ns / of_code.max(1) as f64)),
+        time(total),
+        escape(call.symbol.as_deref().unwrap_or("")),
+    ];
+    cells.into_iter().map(Cell::plain).collect()
+}
+
+fn pattern(call: &LiveCall) -> String {
+    let lengths: Vec<i64> = call.n.keys().copied().collect();
+    let n = match lengths.as_slice() {
+        [] => String::new(),
+        [n] => n.to_string(),
+        [least, .., most] => format!("{least}…{most}"),
+    };
+    let rest: Vec<String> = call.strides.iter().map(i64::to_string).collect();
+    match (call.kind, rest.is_empty()) {
+        (_, true) => format!("n={n}"),
+        (CallKind::Routine, false) => format!("{n} × {}", rest.join(" × ")),
+        (_, false) => format!("n={n} ({})", rest.join(",")),
+    }
+}
