@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attach;
 use crate::comparison::CallKind;
-use crate::engines::{self, Called, Plan, Point, Session, Traced, Tracer, tools};
+use crate::engines::{self, Called, Plan, Point, Traced, Tracer, tools};
 use crate::error::{Error, Exit};
 use crate::interrupt::{Interrupt, too_early};
 use crate::platform;
@@ -137,9 +137,21 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
             error.exit(Exit::NothingObserved)
         }
     })?;
-    let (seconds, ended) = follow(&mut session, options, &interrupt, progress);
+    let asked = || interrupt.asked();
+    let watching = format!("watching process {}; Ctrl-C ends it early", options.pid);
+    progress.update(0.2, &watching);
+    let (time, ended) = session.watch(options.pid, options.duration, &asked);
     progress.update(1.0, "reading what the tracer saw");
     let traced = session.finish()?;
+    // A tracer ends with its process, and sees no second mark then.
+    if traced.marks < if ended { 1 } else { 2 } {
+        let sentence = format!(
+            "{} did not see this command begin and end its watch, so that no count of its is proved",
+            tracer.as_str()
+        );
+        let mend = "see whether it can trace system calls here: raptors-trace doctor";
+        return Err(Error::new(sentence).mend(mend).exit(Exit::NothingObserved));
+    }
     let live = Live {
         schema: SCHEMA.to_owned(),
         pid: options.pid,
@@ -147,7 +159,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         engine: traced.engine.clone(),
         version: traced.version.clone(),
         probes: traced.probes,
-        seconds,
+        seconds: time.as_secs_f64(),
         ended,
         left_out: left_out
             .into_iter()
@@ -170,21 +182,6 @@ fn chosen(asked: Option<Tracer>) -> Tracer {
             Tracer::Bpftrace
         }
     })
-}
-
-fn follow(
-    session: &mut Session,
-    options: &Options,
-    interrupt: &Interrupt,
-    progress: &mut dyn Progress,
-) -> (f64, bool) {
-    progress.update(
-        0.2,
-        &format!("watching process {}; Ctrl-C ends it early", options.pid),
-    );
-    let started = Instant::now();
-    let ended = session.watch(options.pid, options.duration, &|| interrupt.asked());
-    (started.elapsed().as_secs_f64(), ended)
 }
 
 fn nothing_to_watch(pid: u32, left_out: &[String]) -> Error {

@@ -11,12 +11,17 @@ use super::{Called, Count, RoundKey, Spent};
 /// addresses. `-p` alone does not keep other processes of the same files out of uprobes (bpftrace 0.17), so that every
 /// clause asks for the process.
 pub fn program(pid: u32, extension: Option<&Path>, in_rounds: bool, points: &[Armed]) -> String {
-    let (on, round) = if in_rounds {
-        (format!("pid == {pid} && @on == 1"), "@round")
-    } else {
-        (format!("pid == {pid}"), "0")
-    };
+    let on = format!("pid == {pid} && @on == 1");
+    let round = if in_rounds { "@round" } else { "0" };
     let mut text = String::new();
+    if !in_rounds {
+        // See `Session::watch`. The keys are printed: both marks were seen, or the counts are of no known time.
+        let us = std::process::id();
+        text.push_str(&format!(
+            "tracepoint:syscalls:sys_enter_getpriority /pid == {us}/ \
+             {{ @on = args->which == 0 ? 1 : 0; @m[args->which] = count(); }}\n"
+        ));
+    }
     if let Some(extension) = extension {
         text.push_str(&of_raptors(pid, extension, in_rounds, &on, round));
     }
@@ -35,7 +40,7 @@ pub fn program(pid: u32, extension: Option<&Path>, in_rounds: bool, points: &[Ar
     text.push_str(if in_rounds {
         "END { clear(@since); clear(@round); clear(@on); }\n"
     } else {
-        "END { clear(@since); }\n"
+        "END { clear(@since); clear(@on); }\n"
     });
     text
 }

@@ -12,11 +12,8 @@ pub const MOST_POINTS: usize = 60;
 
 /// DTrace's program: `pid$target` and `raptors$target` are those of the process given with `-p`.
 pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
-    let (on, round) = if in_rounds {
-        ("/on/ ", "round_number")
-    } else {
-        ("", "0")
-    };
+    let on = "/on/ ";
+    let round = if in_rounds { "round_number" } else { "0" };
     let mut text = String::from("#pragma D option quiet\n#pragma D option zdefs\n");
     if in_rounds {
         text.push_str(
@@ -24,6 +21,14 @@ pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
              raptors$target:::round-entry /(int)arg2 >= 8/ { round_number = ((int)arg0 * 2 + (int)arg1) * 2 + \
              ((int)arg2 - 8); on = 1; }\n\
              raptors$target:::round-return { on = 0; }\n",
+        );
+    } else {
+        // See `Session::watch`.
+        let us = std::process::id();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "int on;\nsyscall::getpriority:entry /pid == {us}/ {{ on = (int)arg0 == 0; @m[(int)arg0] = count(); }}\n"
         );
     }
     if extension {
@@ -59,6 +64,9 @@ pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
         text.push_str(
             "    printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n",
         );
+    }
+    if !in_rounds {
+        text.push_str("    printa(\"m %d %@d\\n\", @m);\n");
     }
     text.push_str("}\n");
     text

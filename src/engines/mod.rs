@@ -148,6 +148,8 @@ pub struct Traced {
     pub why_not: Option<String>,
     /// Probes that were seen in the process's memory.
     pub probes: usize,
+    /// How many of the two marks, beginning and end, it saw; outside of rounds only.
+    pub marks: usize,
     /// Call sites that were watched.
     pub sites: Vec<u32>,
     /// What was not watched, and why, one sentence for each reason.

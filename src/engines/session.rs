@@ -340,8 +340,24 @@ impl Session {
     }
 
     /// Lets the tracer watch process `pid`, until the time is over, the process has ended, the tracer has, or `interrupted`
-    /// says so. Whether the process has ended.
-    pub fn watch(&mut self, pid: u32, time: Duration, interrupted: &dyn Fn() -> bool) -> bool {
+    /// says so. How long it was watched, and whether the process has ended.
+    ///
+    /// Tracers put their probes in and out one after the other, which takes seconds, in which some count and others do
+    /// not. So nothing counts before a system call of this process that the tracer waits for, nor after a second one.
+    pub fn watch(
+        &mut self,
+        pid: u32,
+        time: Duration,
+        interrupted: &dyn Fn() -> bool,
+    ) -> (Duration, bool) {
+        platform::mark(true);
+        let started = Instant::now();
+        let ended = self.let_run(pid, time, interrupted);
+        platform::mark(false);
+        (started.elapsed(), ended)
+    }
+
+    fn let_run(&mut self, pid: u32, time: Duration, interrupted: &dyn Fn() -> bool) -> bool {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline && !interrupted() {
             if platform::reach(pid) == platform::Reach::Gone {
@@ -379,7 +395,12 @@ impl Session {
             Tracer::Bpftrace => bpftrace::parse(&text),
             Tracer::Dtrace => dtrace::parse(&text),
         };
+        let mark = match self.tracer {
+            Tracer::Bpftrace => "@m[",
+            Tracer::Dtrace => "m ",
+        };
         Ok(Traced {
+            marks: text.lines().filter(|line| line.starts_with(mark)).count(),
             engine: self.tracer.as_str().to_owned(),
             version: self.version.clone(),
             armed: true,

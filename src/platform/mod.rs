@@ -176,41 +176,6 @@ pub fn interrupt(child: &Child) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
-    use super::*;
-
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    #[test]
-    fn an_interrupt_waits_for_who_holds_it() {
-        let mut command = shell("kill -INT $$; echo alive");
-        hold_interrupts(&mut command);
-        assert_eq!(command.output().unwrap().stdout, b"alive\n");
-        let mut child = shell("sleep 600").spawn().unwrap();
-        interrupt(&child);
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_process_ends_with_the_thread_that_started_it() {
-        let start = || {
-            let mut command = shell("exec sleep 600");
-            end_with_us(&mut command);
-            command.spawn().unwrap()
-        };
-        let mut child = std::thread::spawn(start).join().unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
-    }
-}
-
 /// Whether DTrace here takes the address of a function in its file for its offset in it.
 pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = system::DTRACE_CONFUSES_ADDRESS_AND_OFFSET;
 
@@ -265,5 +230,65 @@ pub fn reach(pid: u32) -> Reach {
     match std::io::Error::last_os_error().raw_os_error() {
         Some(libc::EPERM) => Reach::Foreign,
         _ => Reach::Gone,
+    }
+}
+
+/// A system call that changes nothing and that nothing else in this process makes, for a tracer to see: `getpriority` of
+/// this process for the beginning, of its group for the end.
+pub fn mark(begins: bool) {
+    let which = if begins {
+        libc::PRIO_PROCESS
+    } else {
+        libc::PRIO_PGRP
+    };
+    // SAFETY: getpriority reads a number of the kernel's.
+    unsafe { libc::getpriority(which, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn an_interrupt_waits_for_who_holds_it() {
+        let mut command = shell("kill -INT $$; echo alive");
+        hold_interrupts(&mut command);
+        assert_eq!(command.output().unwrap().stdout, b"alive\n");
+        // Whoever started the tests in the background of a shell has this signal ignored.
+        let mut child = shell("sleep 600");
+        default_interrupts(&mut child);
+        let mut child = child.spawn().unwrap();
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
+    }
+
+    fn default_interrupts(command: &mut Command) {
+        // SAFETY: the closure runs between fork and exec and only makes a system call.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            });
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_ends_with_the_thread_that_started_it() {
+        let start = || {
+            let mut command = shell("exec sleep 600");
+            end_with_us(&mut command);
+            command.spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 }

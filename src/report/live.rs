@@ -47,7 +47,34 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    // Name and code can be cut; a number cannot. The code goes first, at last the rate.
+    let least = [16, 0, 0, 0, 0, 0, 0];
+    for column in [6, 0, 2, 5] {
+        let over =
+            (widths.iter().sum::<usize>() + GAP * (widths.len() - 1)).saturating_sub(page.width);
+        if over == 0 {
+            break;
+        }
+        let room = widths[column].saturating_sub(over);
+        if column == 0 {
+            widths[column] = room.max(least[column]);
+        } else if column != 6 || room < 8 {
+            rows.iter_mut()
+                .for_each(|row| row[column] = Cell::default());
+            widths[column] = 0;
+        } else {
+            widths[column] = room;
+        }
+    }
+    let kept: Vec<usize> = (0..heads.len())
+        .filter(|&column| widths[column] > 0)
+        .collect();
+    let widths: Vec<usize> = kept.iter().map(|&column| widths[column]).collect();
+    let rows: Vec<Vec<Cell>> = rows
+        .into_iter()
+        .map(|row| kept.iter().map(|&column| row[column].clone()).collect())
+        .collect();
     let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
     for (index, row) in rows.iter().enumerate() {
         page.row(row, &widths);

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tracers
 
@@ -114,7 +116,8 @@ def test_the_table_of_a_process_fits_a_narrow_terminal() -> None:
         text = run("calls", "--pid", str(process.pid), "--duration", "1", env=environment).stdout
     assert f"process {process.pid}" in text
     assert max(map(len, text.splitlines())) <= 70
-    assert re.search(r"np\.multiply\[ff->f\] +[\d ]+ +[\d. k]+", text)
+    [multiply] = [line for line in text.splitlines() if line.startswith("np.multiply[ff->f]")]
+    assert "n=4096 (4,0,4)" in multiply
     assert "\x1b" not in text
 
 
@@ -167,33 +170,19 @@ def armed(pid: int) -> None:
 
 def test_names_that_are_syntax_elsewhere_stay_names(tmp_path: Path) -> None:
     tracers.bpftrace()
-    odd = tmp_path / "it's \"$(touch here)\" `id` */ {x}\n:"
+    odd = tmp_path / "it's \"$(touch here)\" `id` * {x}"
     odd.mkdir()
-    source = Path(sys.executable).resolve().parents[1]
-    site = Path(__import__("numpy").__file__).parents[1]
-    (odd / "packages").symlink_to(site)
-    import shutil
-
+    site = Path(np.__file__).parents[1]
     for name in ("numpy", "numpy.libs"):
         shutil.copytree(site / name, odd / name, symlinks=True)
     program = WORK.replace("from raptors_trace import kernel\n", "").replace("r = kernel.from_numpy(a)\n", "")
     program = program.replace("    r.scale(2.5)\n", "")
-    with working(f"import sys; sys.path.insert(0, {str(odd)!r})\n" + program) as process:
-        live_run = subprocess.run(
-            [COMMAND, "calls", "--pid", str(process.pid), "--duration", "1", "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
-    assert source
+    with working(program, PYTHONPATH=str(odd)) as process:
+        shown = run("calls", "--pid", str(process.pid), "--duration", "1", "--json", cwd=tmp_path).stdout
     assert not list(tmp_path.rglob("here"))
-    # The kernel writes a line end in a path as \\012, so that such a file may not be found: said, not guessed.
-    assert live_run.returncode in (0, 3), live_run.stderr
-    if live_run.returncode == 0:
-        assert sums(json.loads(live_run.stdout))["cblas_sgemm"] > 0
-    else:
-        assert "error: " in live_run.stderr
+    live = json.loads(shown)
+    assert sums(live)["cblas_sgemm"] > 0
+    assert all(call["module"].startswith(str(odd)) for call in live["calls"])
 
 
 def test_a_process_that_is_not_there_or_not_ours_is_one_sentence() -> None:
@@ -201,27 +190,6 @@ def test_a_process_that_is_not_there_or_not_ours_is_one_sentence() -> None:
     assert gone.stderr.startswith("error: there is no process 4194303")
     gone = run("attach", "4194303", expected=1)
     assert gone.stderr.startswith("error: there is no process 4194303")
-
-
-def test_without_root_the_command_with_sudo_is_told() -> None:
-    tracers.bpftrace()
-    nobody = 65534
-    done = subprocess.run(
-        [COMMAND, "calls", "--pid", str(os.getpid()), "--duration", "1"],
-        capture_output=True,
-        text=True,
-        check=False,
-        user=nobody,
-    )
-    assert done.returncode == 1
-    assert "belongs to another user" in done.stderr
-    assert "sudo raptors-trace" in done.stderr
-    program = f"import subprocess, os, sys; sys.exit(subprocess.call([{COMMAND!r}, 'calls', '--pid', str(os.getpid())]))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, user=nobody
-    )
-    assert done.returncode == 3, done.stderr
-    assert "bpftrace needs root to watch process" in done.stderr
 
 
 def test_in_process_observers_cannot_watch_another_process() -> None:
