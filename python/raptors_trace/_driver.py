@@ -431,7 +431,8 @@ def barrier(cases: list[Case], wait: dict[str, Any], progress: Progress, command
         deadline = None if wait["seconds"] is None else time.monotonic() + wait["seconds"]
         while deadline is None or time.monotonic() < deadline:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([commands, wake], [], [], left)
+            both: list[Any] = [commands, wake]
+            ready, _, _ = select.select(both, [], [], left)
             if commands in ready:
                 commands.next()
                 break

@@ -91,10 +91,7 @@ mod tests {
         assert!(matches!(symm[0], Source::Value(3, 64)));
         let imatcopy = find("vDSP_mmul").unwrap();
         let all = of_routine(imatcopy, 64);
-        assert!(
-            all.iter().any(|source| *source == Source::Absent),
-            "{all:?}"
-        );
+        assert!(all.contains(&Source::Absent), "{all:?}");
     }
 
     #[test]

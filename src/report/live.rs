@@ -48,9 +48,9 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
             .unwrap_or(0)
     };
     let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    // Name and code can be cut; a number cannot. The code goes first, at last the rate.
+    // Name and code can be cut; a number cannot. The code goes first, then the rate.
     let least = [16, 0, 0, 0, 0, 0, 0];
-    for column in [6, 0, 2, 5] {
+    for column in [6, 2, 0, 5] {
         let over =
             (widths.iter().sum::<usize>() + GAP * (widths.len() - 1)).saturating_sub(page.width);
         if over == 0 {

@@ -54,9 +54,7 @@ def working(program: str = WORK, **environment: str) -> Iterator[subprocess.Pope
 
 def run(*arguments: str, expected: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command and check its exit code."""
-    done = subprocess.run(
-        [COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=300, **options
-    )
+    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=300, **options)
     assert done.returncode == expected, done.stdout + done.stderr
     return done
 
@@ -73,7 +71,9 @@ def sums(live: dict[str, Any]) -> dict[str, int]:
 def test_the_calls_of_a_process_that_nobody_prepared(engine: str) -> None:
     getattr(tracers, engine)()
     with working() as process:
-        live = json.loads(run("calls", "--pid", str(process.pid), "--duration", "2", "--engine", engine, "--json").stdout)
+        live = json.loads(
+            run("calls", "--pid", str(process.pid), "--duration", "2", "--engine", engine, "--json").stdout
+        )
         output, _ = process.communicate("", timeout=30)
     # The process went on as if nobody had watched.
     assert (process.returncode, output) == (7, "turns are over\n")
@@ -170,7 +170,7 @@ def armed(pid: int) -> None:
 
 def test_names_that_are_syntax_elsewhere_stay_names(tmp_path: Path) -> None:
     tracers.bpftrace()
-    odd = tmp_path / "it's \"$(touch here)\" `id` * {x}"
+    odd = tmp_path / 'it\'s "$(touch here)" `id` * {x}'
     odd.mkdir()
     site = Path(np.__file__).parents[1]
     for name in ("numpy", "numpy.libs"):

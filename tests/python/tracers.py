@@ -222,10 +222,7 @@ def trace_with_bpftrace(program: Program, path: Path) -> Traced:
 def trace_with_dtrace(program: Program, path: Path, also: str = "") -> Traced:
     """Run the program under DTrace with every probe of the file armed, and more clauses if given."""
     command = [dtrace(), "-q", "-p", str(program.pid), "-n", _dtrace_program() + also]
-    traced = _trace(command, program, path)
-    left = [line for line in _uprobe_events() if f"dt_{program.pid}" in line]
-    assert not left, f"DTrace left its probes behind: {left}"
-    return traced
+    return _trace(command, program, path)
 
 
 def _uprobe_events() -> list[str]:
@@ -248,6 +245,9 @@ def _trace(command: Sequence[str], program: Program, path: Path) -> Traced:
                 tracer.send_signal(signal.SIGINT)
     if tracer.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {tracer.returncode}: {complaints}")
+    # DTrace names its probes in the kernel after its own process.
+    left = [line for line in _uprobe_events() if f"dt_{tracer.pid}_" in line]
+    assert not left, f"DTrace left its probes behind: {left}"
     return _parse(events, output)
 
 
