@@ -51,7 +51,7 @@ static OBSERVER: Observer = Observer {
     backend_return: |name, n| add(format!("backend-return {} {n}", text(name))),
     chunk_entry: |thread, start, end| add(format!("chunk-entry {thread} {start}..{end}")),
     chunk_return: |thread, start, end| add(format!("chunk-return {thread} {start}..{end}")),
-    ..Observer::NOOP..Observer::NOOP
+    ..Observer::NOOP
 };
 
 /// The events of `work`.

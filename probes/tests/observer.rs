@@ -59,7 +59,7 @@ fn fire_all() {
     probes::round_return(34, 35, 36, 37);
 }
 
-const EXPECTED: [&str; 13] = [
+const EXPECTED: [&str; 15] = [
     "scale_entry 18446744073709551615 1 2 3",
     "scale_return 4 5",
     "dispatch \"simd\" \"because\" 6 7",
