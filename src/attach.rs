@@ -1,9 +1,11 @@
 //! A process that runs already: the exact commands that look into it from outside, and one of them run.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use raptors_flamegraphs::Folded;
 use serde::Serialize;
 
 use crate::engines::{Tracer, tools};
@@ -228,11 +230,62 @@ pub fn run(options: &Options, with: With) -> Result<(), Error> {
         .stdin(Stdio::null())
         .status()
         .map_err(|error| Error::new(format!("{program} could not be started")).caused_by(error))?;
+    if status.success() && with == With::Instruments {
+        return fold(options);
+    }
     if status.success() {
         return Ok(());
     }
     Err(Error::new(format!("{program} failed ({status})"))
         .mend("what it said stands above; raptors-trace doctor tells what is missing here"))
+}
+
+/// What reads the samples of a recording out of it (`man xctrace`).
+fn export(recording: &str) -> Vec<String> {
+    [
+        "xcrun",
+        "xctrace",
+        "export",
+        "--input",
+        recording,
+        "--xpath",
+        "/trace-toc/run[@number=\"1\"]/data/table[@schema=\"time-profile\"]",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Writes the folded stacks of what Instruments recorded beside the recording.
+fn fold(options: &Options) -> Result<(), Error> {
+    let recording = output(options, "raptors.trace");
+    let line = export(&recording);
+    let failed = || Error::new(format!("the samples in {recording} could not be read"));
+    let told = Command::new(&line[0])
+        .args(&line[1..])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed().caused_by(error))?;
+    if !told.status.success() {
+        return Err(failed().mend(format!("look at it: {}", shell_line(&line))));
+    }
+    let folded = Folded::from_xctrace(told.stdout.as_slice()).map_err(|error| {
+        failed()
+            .caused_by(error)
+            .mend(format!("look at it: {}", shell_line(&line)))
+    })?;
+    let path = PathBuf::from(format!("{recording}.folded"));
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let written = tempfile::NamedTempFile::new_in(directory.unwrap_or(".".as_ref()))
+        .and_then(|mut file| file.write_all(folded.to_string().as_bytes()).map(|()| file))
+        .and_then(|file| file.persist(&path).map_err(|error| error.error));
+    written.map_err(|error| {
+        Error::new(format!("{} cannot be written", path.display())).caused_by(error)
+    })?;
+    println!("{} samples, folded: {}", folded.total(), path.display());
+    Ok(())
 }
 
 /// Words as a shell takes them: quoted where it could read anything into them.

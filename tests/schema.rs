@@ -46,6 +46,30 @@ fn the_committed_schema_is_that_of_the_types() {
     }
 }
 
+/// What `raptors-trace calls --pid --json` prints.
+#[test]
+fn the_committed_schema_of_live_calls_is_that_of_its_types() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/calls.schema.json");
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<raptors_trace::live::Live>()
+        .to_value();
+    schema["$id"] = json!("https://raptors-trace/calls.schema.json");
+    schema["title"] = json!("raptors-trace calls --pid --json");
+    schema["properties"]["schema"]["const"] = json!(raptors_trace::live::SCHEMA);
+    let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &now).unwrap();
+        return;
+    }
+    assert_eq!(
+        now,
+        std::fs::read_to_string(&path).unwrap(),
+        "BLESS=1 writes it anew"
+    );
+}
+
 #[test]
 fn every_fixture_validates_and_comes_back_as_it_was() {
     let validator = jsonschema::validator_for(&committed()).unwrap();

@@ -18,6 +18,7 @@ pub mod capture;
 mod draw;
 mod folded;
 mod role;
+mod xctrace;
 
 pub use draw::{Picture, draw};
 pub use folded::Folded;
@@ -42,6 +43,9 @@ pub enum Error {
     /// There is nothing to draw, and an empty picture would say that nothing ran.
     #[error("there are no samples, so there is no flamegraph to draw")]
     NoSamples,
+    /// What `xctrace export` printed is not what it prints of a time profile.
+    #[error("the export of xctrace cannot be read as a time profile")]
+    Xctrace(#[source] std::io::Error),
     /// The drawing library gave up.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),

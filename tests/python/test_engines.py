@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,22 +109,48 @@ def test_a_tracer_that_is_not_there_is_an_error_with_the_mend() -> None:
     assert "bpftrace could not be armed: bpftrace is not installed (apt-get install bpftrace)" in done.stderr
 
 
-def test_a_killed_tracer_is_told_and_the_driver_runs_on() -> None:
-    tracers.bpftrace()
-    command = [COMMAND, "compare", *SHORT, "--size", "8", "--engine", "bpftrace"]
+@pytest.mark.parametrize("engine", ["bpftrace", "dtrace"])
+def test_a_killed_tracer_is_told_and_leaves_nothing(engine: str) -> None:
+    getattr(tracers, engine)()
+    command = [COMMAND, "compare", *SHORT, "--size", "8", "--engine", engine]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        os.kill(tracer_of(run.pid), signal.SIGKILL)
+        tracer = tracer_of(run.pid, engine)
+        if engine == "dtrace":
+            # Only one that has put probes into the kernel can leave them there.
+            wait_for(lambda: left_by(tracer))
+        os.kill(tracer, signal.SIGKILL)
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 3, errors
-    assert "bpftrace could not be armed: bpftrace ended before it was armed" in errors
+    assert f"{engine} could not be armed: {engine} ended before it was armed" in errors
+    assert not left_by(tracer)
 
 
-def tracer_of(pid: int) -> int:
-    """Wait for a process's bpftrace and return its number."""
-    for _ in range(3000):
+def left_by(tracer: int) -> list[str]:
+    """The probes in the kernel that a DTrace process has put there."""
+    events = Path("/sys/kernel/tracing/uprobe_events").read_text().splitlines()
+    return [line for line in events if f"dt_{tracer}_" in line]
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    """Wait for something that has to come."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.002)
+
+
+def tracer_of(pid: int, name: str) -> int:
+    """Wait for a process's tracer and return its number."""
+    found: list[int] = []
+
+    def look() -> bool:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                if Path(f"/proc/{child}/comm").read_text().strip() == "bpftrace":
-                    return int(child)
-        time.sleep(0.02)
-    raise AssertionError("no bpftrace was started")
+                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                # Not the one that is only asked for its version.
+                if words[0].endswith(name.encode()) and b"-p" in words:
+                    found.append(int(child))
+        return bool(found)
+
+    wait_for(look)
+    return found[0]

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import tracers
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "calls.schema.json"
 # At work until its input ends: ten multiplications, seven matrix products and one Raptors operation a turn.
 WORK = """
 import sys, threading, numpy as np
@@ -75,6 +77,7 @@ def test_the_calls_of_a_process_that_nobody_prepared(engine: str) -> None:
             run("calls", "--pid", str(process.pid), "--duration", "2", "--engine", engine, "--json").stdout
         )
         output, _ = process.communicate("", timeout=30)
+    jsonschema.validate(live, json.loads(SCHEMA.read_text()))
     # The process went on as if nobody had watched.
     assert (process.returncode, output) == (7, "turns are over\n")
     assert (live["schema"], live["pid"], live["engine"], live["ended"]) == (
