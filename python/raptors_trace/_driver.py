@@ -514,7 +514,7 @@ def run(spec: dict[str, Any], progress: Progress, commands: Commands) -> None:
         for case in cases:
             gc.collect()
             faults = case.run(case.spec["seconds"], faults)
-        for number in range(len(spec["tracers"])):
+        for number in range(len(spec.get("tracers", []))):
             traced(cases, number, progress, commands)
     finally:
         gc.enable()

@@ -143,7 +143,7 @@ mod tests {
             glob("cblas_sgemm$NEWLAPACK$ILP64"),
             "cblas_sgemm?NEWLAPACK?ILP64"
         );
-        assert_eq!(glob("a:b{/*\"$(x)`\n*/}"), "a?b???????x??????");
+        assert_eq!(glob("a:b{/*\"$(x)`\n*/}"), "a?b??????x??????");
         assert_eq!(glob("libvDSP.dylib"), "libvDSP.dylib");
     }
 

@@ -89,7 +89,7 @@ pub struct RoundKey {
 }
 
 impl RoundKey {
-    /// The number that the tracers' programs make of a round; its inverse is [`RoundKey::number`].
+    /// The number that the tracers' programs make of a round, taken apart.
     pub fn from_number(number: u64) -> Self {
         Self {
             case: number / 4,

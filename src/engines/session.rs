@@ -364,7 +364,8 @@ impl Session {
                 return true;
             }
             if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return platform::reach(pid) == platform::Reach::Gone;
+                // With `-p` it ends with its process.
+                return true;
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -146,9 +146,12 @@ def tracer_of(pid: int, name: str) -> int:
     def look() -> bool:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                try:
+                    words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                except FileNotFoundError:
+                    continue
                 # Not the one that is only asked for its version.
-                if words[0].endswith(name.encode()) and b"-p" in words:
+                if any(word.endswith(name.encode()) for word in words) and b"-p" in words:
                     found.append(int(child))
         return bool(found)
 
