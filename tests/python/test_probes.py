@@ -152,6 +152,8 @@ def one_round(n):
         "backend__return": ("simd", n),
         "chunk__entry": (1, n, 2 * n),
         "chunk__return": (1, n, 2 * n),
+        "round__entry": (3, 1, 2, n),
+        "round__return": (3, 1, 2, n),
     }
     assert list(events) == list(tracers.listed())
     return [tracers.Event(name, arguments) for name, arguments in events.items()]
