@@ -32,8 +32,8 @@ ATTACH_SECONDS = 60
 SETTLE_SECONDS = 1
 NOTICE_SECONDS = 2
 END_SECONDS = 30
-# DTrace takes about 0.2 s to withdraw each probe.
-SCRIPT_END_SECONDS = 180
+# DTrace takes about 0.2 s to withdraw each probe, several times that on a busy machine.
+SCRIPT_END_SECONDS = 420
 
 Argument = int | str
 
