@@ -140,7 +140,7 @@ def test_a_process_that_ends_is_reported_until_then() -> None:
         command = [COMMAND, "calls", "--pid", str(process.pid), "--duration", "60", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
             armed(process.pid)
-            time.sleep(0.5)
+            time.sleep(4)  # the other probes, and the settling
             process.kill()
             output, errors = watching.communicate(timeout=60)
     assert watching.returncode == 0, errors
@@ -155,7 +155,7 @@ def test_an_interrupted_watch_shows_what_it_has() -> None:
         command = [COMMAND, "calls", "--pid", str(process.pid), "--duration", "60", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
             armed(process.pid)
-            time.sleep(1.5)
+            time.sleep(4)
             watching.send_signal(signal.SIGINT)
             output, errors = watching.communicate(timeout=60)
         assert process.poll() is None
