@@ -102,12 +102,8 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         return Err(Error::new(sentence).mend(mend).exit(Exit::NothingObserved));
     }
     progress.update(0.0, "looking for routines and loops in the process");
-    let request = Request {
-        target: Target::Filled(Box::default()),
-        routines: scripts::default_routines(),
-        ufuncs: Vec::new(),
-    };
-    let filled = scripts::processes(&[options.pid], &request.routines)?;
+    let routines = scripts::default_routines();
+    let filled = scripts::processes(&[options.pid], &routines)?;
     let left_out: Vec<String> = filled
         .left_out
         .iter()
@@ -115,16 +111,17 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         .collect();
     let request = Request {
         target: Target::Filled(Box::new(filled)),
-        ..request
+        routines,
+        ufuncs: Vec::new(),
     };
-    let sites = sites(&request);
+    let points = points(&request);
     let plan = Plan {
         pid: options.pid,
         extension: request
             .filled()
             .and_then(|filled| filled.extensions.first().cloned()),
         in_rounds: false,
-        points: sites.iter().map(|site| site.point.clone()).collect(),
+        points,
     };
     if plan.points.is_empty() && plan.extension.is_none() {
         return Err(nothing_to_watch(options.pid, &left_out));
@@ -165,7 +162,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
             .into_iter()
             .chain(traced.left_out.clone())
             .collect(),
-        calls: calls(&sites, &traced),
+        calls: calls(&plan.points, &traced),
     };
     if live.calls.is_empty() {
         return Err(nothing_called(&live));
@@ -209,13 +206,8 @@ fn nothing_called(live: &Live) -> Error {
     }
 }
 
-/// A place to watch, and what it is called in the answer.
-struct Site {
-    point: Point,
-    kind: CallKind,
-}
-
-fn sites(request: &Request) -> Vec<Site> {
+/// The places to watch, numbered.
+fn points(request: &Request) -> Vec<Point> {
     let routines = request
         .filled()
         .into_iter()
@@ -227,13 +219,7 @@ fn sites(request: &Request) -> Vec<Site> {
     // Loops first: where a tracer cannot take all, they are what every statement needs.
     let all = request.loops().map(inner_loop).chain(routines);
     all.zip(1..)
-        .map(|(mut point, number)| {
-            point.site = number;
-            Site {
-                kind: point.kind,
-                point,
-            }
-        })
+        .map(|(point, site)| Point { site, ..point })
         .collect()
 }
 
@@ -270,7 +256,7 @@ fn inner_loop(point: &LoopPoint) -> Point {
     }
 }
 
-fn calls(sites: &[Site], traced: &Traced) -> Vec<LiveCall> {
+fn calls(points: &[Point], traced: &Traced) -> Vec<LiveCall> {
     let mut groups: BTreeMap<(&Called, Vec<i64>), Vec<_>> = BTreeMap::new();
     for count in &traced.counts {
         let rest = count.arguments.get(1..).unwrap_or_default().to_vec();
@@ -293,18 +279,17 @@ fn calls(sites: &[Site], traced: &Traced) -> Vec<LiveCall> {
                 0,
             ),
             Called::Site(number) => {
-                let Some(site) = sites.iter().find(|site| site.point.site == *number) else {
+                let Some(point) = points.iter().find(|point| point.site == *number) else {
                     continue;
                 };
-                let point = &site.point;
-                let sizes = match site.kind {
+                let sizes = match point.kind {
                     CallKind::Loop => point.operands.min(3) as usize,
                     _ => shape_size(&point.name).saturating_sub(1),
                 };
                 let module: PathBuf = point.module.clone();
                 let module = Some(module.display().to_string());
                 (
-                    site.kind,
+                    point.kind,
                     point.name.clone(),
                     point.symbol.clone(),
                     module,

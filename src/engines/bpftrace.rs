@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::Seen;
 use super::arguments::Source;
 use super::session::Armed;
-use super::{Called, Count, RoundKey, Spent};
 
 /// bpftrace's program. Files are named by `paths`, which hold nothing that bpftrace could read as syntax; places by their
 /// addresses. `-p` alone does not keep other processes of the same files out of uprobes (bpftrace 0.17), so that every
@@ -78,41 +78,14 @@ fn expression(source: Source) -> String {
 }
 
 /// What bpftrace printed at its end. Lines that are no map are left alone.
-pub fn parse(text: &str) -> (Vec<Count>, Vec<Spent>) {
-    let (mut counts, mut spent) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let Some((map, keys, value)) = entry(line) else {
-            continue;
-        };
-        let Some(round) = keys.first().and_then(|key| key.parse().ok()) else {
-            continue;
-        };
-        let round = RoundKey::from_number(round);
-        let called = match (map, keys.get(1)) {
-            ("c" | "t", Some(site)) => site.parse().ok().map(Called::Site),
-            ("b" | "bt", Some(name)) => Some(Called::Backend((*name).to_owned())),
-            _ => None,
-        };
-        let Some(called) = called else { continue };
-        if map.ends_with('t') {
-            spent.push(Spent {
-                round,
-                called,
-                total_ns: value,
-            });
-        } else {
-            counts.push(Count {
-                round,
-                called,
-                arguments: keys[2..]
-                    .iter()
-                    .filter_map(|key| key.parse().ok())
-                    .collect(),
-                calls: value,
-            });
+pub fn parse(text: &str) -> Seen {
+    let mut seen = Seen::default();
+    for (map, keys, value) in text.lines().filter_map(entry) {
+        if let [round, called, arguments @ ..] = keys.as_slice() {
+            seen.add(map, round, called, arguments, value);
         }
     }
-    (counts, spent)
+    seen
 }
 
 /// `@c[4, 867, 4096, 4, 0, 4]: 10`.
@@ -125,13 +98,14 @@ fn entry(line: &str) -> Option<(&str, Vec<&str>, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Called;
     use super::*;
 
     #[test]
     fn maps_are_read_and_everything_else_is_left() {
         let text = "Attaching 4 probes...\n\n@b[2, simd, 4096]: 10\n@bt[2, simd]: 900\n\
                     @c[0, 867, 4096, 4, 0, 4]: 10\n@t[0, 867]: 17585\n@odd: 3\nERROR: x\n";
-        let (counts, spent) = parse(text);
+        let Seen { counts, spent } = parse(text);
         assert_eq!(counts.len(), 2);
         assert_eq!(counts[1].called, Called::Site(867));
         assert_eq!(counts[1].arguments, [4096, 4, 0, 4]);

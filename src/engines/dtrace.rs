@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::Seen;
 use super::arguments::Source;
 use super::session::Armed;
-use super::{Called, Count, RoundKey, Spent};
 
 /// DTrace 2 opens a file descriptor for each probe, two a function, and fails where 256 are not enough ("Bad file
 /// descriptor"); it takes 0.15 to 0.3 s to withdraw each.
@@ -93,48 +93,22 @@ fn expression(source: Source) -> String {
 }
 
 /// What DTrace printed at its end. Lines of any other shape are left alone.
-pub fn parse(text: &str) -> (Vec<Count>, Vec<Spent>) {
-    let (mut counts, mut spent) = (Vec::new(), Vec::new());
+pub fn parse(text: &str) -> Seen {
+    let mut seen = Seen::default();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [kind, round, called, rest @ ..] = words.as_slice() else {
-            continue;
-        };
-        let (Ok(round), Some((value, arguments))) = (round.parse(), rest.split_last()) else {
-            continue;
-        };
-        let called = match *kind {
-            "c" | "t" => called.parse().ok().map(Called::Site),
-            "b" | "bt" => Some(Called::Backend((*called).to_owned())),
-            _ => None,
-        };
-        let (Some(called), Ok(value)) = (called, value.parse()) else {
-            continue;
-        };
-        let round = RoundKey::from_number(round);
-        if kind.ends_with('t') {
-            spent.push(Spent {
-                round,
-                called,
-                total_ns: value,
-            });
-        } else {
-            counts.push(Count {
-                round,
-                called,
-                arguments: arguments
-                    .iter()
-                    .filter_map(|word| word.parse().ok())
-                    .collect(),
-                calls: value,
-            });
+        if let [kind, round, called, arguments @ .., value] = words.as_slice()
+            && let Ok(value) = value.parse()
+        {
+            seen.add(kind, round, called, arguments, value);
         }
     }
-    (counts, spent)
+    seen
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Called;
     use super::*;
 
     #[test]
@@ -150,7 +124,7 @@ mod tests {
     #[test]
     fn lines_are_read_and_everything_else_is_left() {
         let text = "\nc 0 867 4096 4 0 4 10\nt 0 867 17585\nb 2 simd 4096 10\nbt 2 simd 900\ndtrace: error 1 2 3\n";
-        let (counts, spent) = parse(text);
+        let Seen { counts, spent } = parse(text);
         assert_eq!(counts.len(), 2);
         assert_eq!(counts[0].called, Called::Site(867));
         assert_eq!(counts[0].arguments, [4096, 4, 0, 4]);

@@ -134,6 +134,46 @@ pub struct Spent {
     pub total_ns: u64,
 }
 
+/// What is read from a tracer's report.
+#[derive(Debug, Default)]
+struct Seen {
+    counts: Vec<Count>,
+    spent: Vec<Spent>,
+}
+
+impl Seen {
+    /// Adds one entry of the programs' tables: `c` and `b` count the calls of a site and of a backend, `t` and `bt` sum up
+    /// their time. Anything else is no entry of theirs.
+    fn add(&mut self, table: &str, round: &str, called: &str, arguments: &[&str], value: u64) {
+        let called = match table {
+            "c" | "t" => called.parse().ok().map(Called::Site),
+            "b" | "bt" => Some(Called::Backend(called.to_owned())),
+            _ => None,
+        };
+        let (Some(called), Ok(round)) = (called, round.parse()) else {
+            return;
+        };
+        let round = RoundKey::from_number(round);
+        if table.ends_with('t') {
+            self.spent.push(Spent {
+                round,
+                called,
+                total_ns: value,
+            });
+        } else {
+            self.counts.push(Count {
+                round,
+                called,
+                arguments: arguments
+                    .iter()
+                    .filter_map(|word| word.parse().ok())
+                    .collect(),
+                calls: value,
+            });
+        }
+    }
+}
+
 /// Everything that one tracer had to say; the document `engine` of a run file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

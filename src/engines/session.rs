@@ -15,7 +15,7 @@ use super::arguments::{self, Source};
 use super::armed::Watch;
 use super::image::Image;
 use super::tools::{self, Tool, short};
-use super::{Plan, Point, Traced, Tracer, bpftrace, dtrace};
+use super::{Plan, Point, Seen, Traced, Tracer, bpftrace, dtrace};
 use crate::comparison::CallKind;
 use crate::doctor::leftovers;
 use crate::error::{Error, Exit};
@@ -392,7 +392,7 @@ impl Session {
         }
         let text = std::mem::replace(&mut self.output, thread::spawn(String::new)).join();
         let text = text.unwrap_or_default();
-        let (counts, spent) = match self.tracer {
+        let Seen { counts, spent } = match self.tracer {
             Tracer::Bpftrace => bpftrace::parse(&text),
             Tracer::Dtrace => dtrace::parse(&text),
         };

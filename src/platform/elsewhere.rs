@@ -1,5 +1,7 @@
 //! What is the same on every system but Linux: nothing of it can be had.
 
+use std::path::PathBuf;
+
 /// Nothing of what Linux offers to tracers is here.
 pub mod tracing {
     use std::io;
@@ -69,4 +71,22 @@ pub mod load {
     pub fn turbo() -> Option<bool> {
         None
     }
+}
+
+/// Not on macOS.
+pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+
+/// Another process's memory is closed here.
+pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
+    None
+}
+
+/// See [`load_addresses`].
+pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
+    None
+}
+
+/// Not looked up here.
+pub fn command_line(_pid: u32) -> Option<String> {
+    None
 }

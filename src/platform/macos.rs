@@ -1,7 +1,6 @@
 //! macOS: `sysctl` and the Mach host's memory counts.
 
 use std::ffi::CString;
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Caches, System};
@@ -127,7 +126,9 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
 
-pub use super::elsewhere::tracing;
+pub use super::elsewhere::{
+    DTRACE_CONFUSES_ADDRESS_AND_OFFSET, command_line, load_addresses, memory_byte, tracing,
+};
 
 /// What macOS tells of the clock and the other work.
 pub mod load {
@@ -141,22 +142,4 @@ pub mod load {
         // The value 0 counts as none in `number`, and a system without the name is an old one on real hardware.
         Some(super::number("kern.hv_vmm_present").is_some())
     }
-}
-
-/// Not on macOS.
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
-
-/// Another process's memory is closed here.
-pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    None
-}
-
-/// See [`load_addresses`].
-pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
-    None
-}
-
-/// Not looked up here.
-pub fn command_line(_pid: u32) -> Option<String> {
-    None
 }

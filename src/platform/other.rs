@@ -1,6 +1,5 @@
 //! Systems whose facts nobody has looked up yet: everything still builds, and says less.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Caches, System};
@@ -49,7 +48,9 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
 
-pub use super::elsewhere::tracing;
+pub use super::elsewhere::{
+    DTRACE_CONFUSES_ADDRESS_AND_OFFSET, command_line, load_addresses, memory_byte, tracing,
+};
 
 pub mod load {
     pub use crate::platform::elsewhere::load::{core_time, governors, turbo};
@@ -61,22 +62,4 @@ pub mod load {
     pub fn virtualised() -> Option<bool> {
         None
     }
-}
-
-/// Not on macOS.
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
-
-/// Another process's memory is closed here.
-pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    None
-}
-
-/// See [`load_addresses`].
-pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
-    None
-}
-
-/// Not looked up here.
-pub fn command_line(_pid: u32) -> Option<String> {
-    None
 }
