@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::engines::{Tracer, tools};
 use crate::error::{Error, Exit};
+use crate::interpreter::quoted_unless;
 use crate::platform;
 
 /// Which process, and what is to be run on it.
@@ -290,17 +291,7 @@ fn fold(options: &Options) -> Result<(), Error> {
 
 /// Words as a shell takes them: quoted where it could read anything into them.
 pub fn shell_line(words: &[String]) -> String {
-    let plain = |word: &str| {
-        let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-        !word.is_empty() && word.chars().all(harmless)
-    };
-    let quoted = |word: &String| {
-        if plain(word) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
+    let quoted = |word: &String| quoted_unless(word, "/._-+=:,@%");
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 

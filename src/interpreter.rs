@@ -266,12 +266,16 @@ impl From<InterpreterError> for Error {
 
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
+    quoted_unless(&path.display().to_string(), "/._-+")
+}
+
+/// A word as a shell takes it: in quotes unless it has letters, digits and the characters of `plain` only.
+pub(crate) fn quoted_unless(word: &str, plain: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || plain.contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
     } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

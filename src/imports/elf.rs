@@ -21,18 +21,13 @@ where
             "it has no section headers, so its symbols cannot be listed".into(),
         ));
     }
-    let mut image = Image {
-        format: Format::Elf,
-        architecture: architecture(header.e_machine(endian)),
-        bits: if header.is_class_64() { 64 } else { 32 },
-        kind: kind(header.e_type(endian))?,
-        identity: None,
-        needed: Vec::new(),
-        imports: Vec::new(),
-        exports: Vec::new(),
-        locals: Vec::new(),
-        local_symbols: false,
-    };
+    let bits = if header.is_class_64() { 64 } else { 32 };
+    let mut image = Image::empty(
+        Format::Elf,
+        architecture(header.e_machine(endian)),
+        bits,
+        kind(header.e_type(endian))?,
+    );
     read_dynamic(&mut image, &sections, endian, data)?;
     for (symbol, name) in named(&sections, endian, data, elf::SHT_DYNSYM)? {
         if symbol.is_undefined(endian) {

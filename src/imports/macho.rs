@@ -15,18 +15,13 @@ where
 {
     let header = M::parse(data, 0)?;
     let endian = header.endian()?;
-    let mut image = Image {
-        format: Format::MachO,
-        architecture: architecture(header.cputype(endian)),
-        bits: if header.is_type_64() { 64 } else { 32 },
-        kind: kind(header.filetype(endian))?,
-        identity: None,
-        needed: Vec::new(),
-        imports: Vec::new(),
-        exports: Vec::new(),
-        locals: Vec::new(),
-        local_symbols: false,
-    };
+    let bits = if header.is_type_64() { 64 } else { 32 };
+    let mut image = Image::empty(
+        Format::MachO,
+        architecture(header.cputype(endian)),
+        bits,
+        kind(header.filetype(endian))?,
+    );
     let two_level = header.flags(endian).contains(macho::MH_TWOLEVEL);
     let mut commands = header.load_commands(endian, data, 0)?;
     while let Some(command) = commands.next()? {

@@ -46,6 +46,24 @@ pub struct Image {
     pub local_symbols: bool,
 }
 
+impl Image {
+    /// One whose tables have yet to be read.
+    pub fn empty(format: Format, architecture: String, bits: u32, kind: FileKind) -> Self {
+        Self {
+            format,
+            architecture,
+            bits,
+            kind,
+            identity: None,
+            needed: Vec::new(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            locals: Vec::new(),
+            local_symbols: false,
+        }
+    }
+}
+
 /// Where a symbol is imported from, as far as the file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -48,24 +48,19 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
             .unwrap_or(0)
     };
     let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    // Name and code can be cut; a number cannot. The code goes first, then the rate.
-    let least = [16, 0, 0, 0, 0, 0, 0];
-    for column in [6, 2, 0, 5] {
-        let over =
-            (widths.iter().sum::<usize>() + GAP * (widths.len() - 1)).saturating_sub(page.width);
+    // Name and code can be cut, to so many columns; a number is shown whole or not at all. The code goes first.
+    for (column, least) in [(6, Some(8)), (2, None), (0, Some(16)), (5, None)] {
+        let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+        let over = all.saturating_sub(page.width);
         if over == 0 {
             break;
         }
         let room = widths[column].saturating_sub(over);
-        if column == 0 {
-            widths[column] = room.max(least[column]);
-        } else if column != 6 || room < 8 {
-            rows.iter_mut()
-                .for_each(|row| row[column] = Cell::default());
-            widths[column] = 0;
-        } else {
-            widths[column] = room;
-        }
+        widths[column] = match least {
+            Some(least) if room >= least => room,
+            Some(least) if column == 0 => least,
+            _ => 0,
+        };
     }
     let kept: Vec<usize> = (0..heads.len())
         .filter(|&column| widths[column] > 0)
