@@ -1,5 +1,6 @@
 """Tracers outside the process count what the observers in it count: real bpftrace, real DTrace, real NumPy."""
 
+import contextlib
 import json
 import os
 import signal
@@ -145,14 +146,13 @@ def tracer_of(pid: int, name: str) -> int:
 
     def look() -> bool:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                try:
+            # Threads and processes end while they are looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for child in (task / "children").read_text().split():
                     words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                except FileNotFoundError:
-                    continue
-                # Not the one that is only asked for its version.
-                if any(word.endswith(name.encode()) for word in words) and b"-p" in words:
-                    found.append(int(child))
+                    # Not the one that is only asked for its version.
+                    if any(word.endswith(name.encode()) for word in words) and b"-p" in words:
+                        found.append(int(child))
         return bool(found)
 
     wait_for(look)
