@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +63,9 @@ def command() -> str:
     return named or str(beside if beside.exists() else tracers.REPOSITORY / "target" / "debug" / "raptors-trace")
 
 
-def printed(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def printed(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``raptors-trace script``."""
-    return subprocess.run(
-        [command(), "script", *arguments], capture_output=True, text=True, check=False, env=environment, timeout=120
-    )
+    return subprocess.run([command(), "script", *arguments], capture_output=True, text=True, check=False, timeout=120)
 
 
 def filled(tmp_path: Path, name: str, *arguments: str) -> Path:
@@ -227,15 +226,19 @@ def test_a_stripped_numpy_is_seen_by_the_offsets_in_its_tables(tmp_path):
 
 def test_an_interpreter_without_raptors_trace_is_enough(tmp_path):
     tracers.require_root()
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    # In front of the installed package, and no package.
-    (tmp_path / "raptors_trace.py").write_text("raise ImportError('not here')\n")
-    done = printed("trace_accelerate_calls.bt", "--python", sys.executable, *FEW, environment=environment)
-    assert done.returncode == 0, done.stderr
-    path = tmp_path / "script.bt"
-    path.write_text(done.stdout)
-    assert "usdt:" not in done.stdout
-    with tracers.waiting(work(64, "numpy-only")) as program:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "numpy").symlink_to(Path(np.__file__).parent)
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = next((tmp_path / "venv" / "lib").glob("python3*/site-packages"))
+    (site / "packages.pth").write_text(f"{packages}\n")
+    bare = subprocess.run([python, "-c", "import numpy, raptors_trace"], capture_output=True, text=True, check=False)
+    assert "No module named 'raptors_trace'" in bare.stderr
+
+    path = filled(tmp_path, "trace_accelerate_calls.bt", "--python", str(python), *FEW)
+    assert "usdt:" not in path.read_text()
+    with tracers.waiting([str(python), *work(64, "numpy-only")[1:]]) as program:
         report = finish(bpftrace(path, program), program)
     assert_exact(report)
 
