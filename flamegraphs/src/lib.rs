@@ -17,11 +17,14 @@
 pub mod capture;
 mod draw;
 mod folded;
+pub mod names;
+pub mod profile;
 mod role;
 mod xctrace;
 
 pub use draw::{Picture, draw};
 pub use folded::Folded;
+pub use profile::{Frame, Kind, Profile, Scale, Tag};
 pub use role::Role;
 
 /// What can go wrong between samples and a picture.
@@ -43,6 +46,9 @@ pub enum Error {
     /// There is nothing to draw, and an empty picture would say that nothing ran.
     #[error("there are no samples, so there is no flamegraph to draw")]
     NoSamples,
+    /// Weights need an amount of time and of work.
+    #[error("{0:?} is no scale: seconds per sample and operations have to be above 0")]
+    Scale(Scale),
     /// What `xctrace export` printed is not what it prints of a time profile.
     #[error("the export of xctrace cannot be read as a time profile")]
     Xctrace(#[source] std::io::Error),
@@ -53,4 +59,16 @@ pub enum Error {
     #[cfg(feature = "capture")]
     #[error("this process could not be sampled")]
     Capture(#[from] pprof::Error),
+    /// Only one sampler can use the signal.
+    #[cfg(feature = "capture")]
+    #[error("this process is being sampled already (it has a handler for SIGPROF); end that first")]
+    Busy,
+    /// There are eight tags.
+    #[cfg(feature = "capture")]
+    #[error("{0:?} is above 7, the last tag that samples can carry")]
+    Tag(Tag),
+    /// The operating system refused the signal or the clock.
+    #[cfg(feature = "capture")]
+    #[error("the signal handler or the CPU clock of this process could not be set up")]
+    Signal(#[source] std::io::Error),
 }
