@@ -1,36 +1,203 @@
-//! The sampler sees code that burns CPU time, and says so when there was none to see.
+//! The sampler sees code that burns CPU time, whose it is, and says so when there was none to see.
 #![cfg(feature = "capture")]
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use raptors_flamegraphs::capture::Sampler;
-use raptors_flamegraphs::{Picture, draw};
+use raptors_flamegraphs::capture::{Capture, Sampler};
+use raptors_flamegraphs::names::Names;
+use raptors_flamegraphs::{Error, Profile, Tag};
 
 /// Long enough for dozens of samples, on a busy machine too: the timer counts CPU time.
-const BURN: Duration = Duration::from_millis(500);
+const BURN: Duration = Duration::from_millis(400);
 
-#[test]
-fn a_busy_loop_is_in_the_samples_and_the_picture() {
-    let sampler = Sampler::start(200).unwrap();
+/// The process has one sampler, and the tests of this file may share a process.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The system's allocator, counted.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: everything is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[inline(never)]
+fn burn(time: Duration) {
     let start = Instant::now();
     let mut sum = 0_u64;
-    while start.elapsed() < BURN {
+    while start.elapsed() < time {
         sum = black_box(sum.wrapping_mul(31).wrapping_add(7));
     }
-    let folded = sampler.finish().unwrap();
-    let own = std::env::current_exe().unwrap();
-    let own = own.file_name().unwrap().to_str().unwrap();
-    let leaf_is_ours = |stack: &str| stack.rsplit(';').next().unwrap().starts_with(own);
-    let ours: u64 = folded
-        .stacks()
-        .filter(|(stack, _)| leaf_is_ours(stack))
-        .map(|s| s.1)
-        .sum();
-    // The clock is read in the vDSO, so not every leaf is ours; the handler's own frames never are.
-    assert!(ours > 0, "no sample ends in {own}:\n{folded}");
-    for (stack, _) in folded.stacks() {
-        assert!(stack.contains(own), "a stack without this program: {stack}");
+}
+
+#[inline(never)]
+fn burn_for_a(time: Duration) {
+    burn(time);
+    black_box(());
+}
+
+#[inline(never)]
+fn burn_for_b(time: Duration) {
+    burn(time);
+    black_box(());
+}
+
+fn named(capture: &Capture) -> Profile {
+    Names::default().name(&capture.profile)
+}
+
+#[test]
+fn each_side_has_the_samples_of_its_blocks_and_no_others() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    for _ in 0..4 {
+        sampler.switch(Some(Tag::A)).unwrap();
+        burn_for_a(BURN / 4);
+        sampler.switch(None).unwrap();
+        burn(BURN / 8);
+        sampler.switch(Some(Tag::B)).unwrap();
+        burn_for_b(BURN / 4);
     }
-    assert!(draw(&folded, &Picture::default()).unwrap().contains(own));
+    let capture = sampler.finish().unwrap();
+    let profile = named(&capture);
+    for (tag, own) in [(Tag::A, "burn_for_a"), (Tag::B, "burn_for_b")] {
+        let folded = profile.folded(tag).unwrap();
+        let sampled = capture.sampled[&tag];
+        assert_eq!(folded.total(), sampled.samples);
+        assert!(sampled.samples > 3, "{sampled:?}");
+        let inside: u64 = folded
+            .stacks()
+            .filter(|(stack, _)| stack.contains(own))
+            .map(|(_, count)| count)
+            .sum();
+        // A sample at the border may still be in `switch`.
+        assert!(inside + 2 >= folded.total(), "{own} is not in\n{folded}");
+        assert!(!folded.to_string().contains("on_signal"), "{folded}");
+        let (wall, cpu) = (sampled.wall.as_secs_f64(), sampled.cpu.as_secs_f64());
+        assert!(wall >= BURN.as_secs_f64() && cpu > 0.0, "{sampled:?}");
+        assert!((sampled.rate() * cpu - sampled.samples as f64).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn frames_are_named_from_this_programs_own_symbols_with_what_is_inlined() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.switch(Some(Tag::A)).unwrap();
+    burn_for_a(BURN);
+    let profile = named(&sampler.finish().unwrap());
+    let folded = profile.folded(Tag::A).unwrap().to_string();
+    assert!(
+        folded.contains("capture::burn_for_a;capture::burn"),
+        "{folded}"
+    );
+    let burn = profile
+        .frames()
+        .iter()
+        .find(|frame| &*frame.name == "capture::burn");
+    let file = burn.unwrap().file.as_deref().unwrap();
+    assert!(file.ends_with("tests/capture.rs"), "{file}");
+}
+
+#[test]
+fn the_signal_path_allocates_nothing() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.switch(Some(Tag::A)).unwrap();
+    // The harness may print meanwhile: its allocations come once, the signal's would come each time.
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    burn(BURN);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let sampled = sampler.finish().unwrap().sampled[&Tag::A];
+    assert!(sampled.samples > 10, "{sampled:?}");
+    assert!(
+        allocations < sampled.samples / 2,
+        "{allocations} allocations in {sampled:?}"
+    );
+}
+
+#[test]
+fn threads_come_and_go_and_children_are_forked_meanwhile() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.switch(Some(Tag::A)).unwrap();
+    let start = Instant::now();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let burner = std::thread::Builder::new().name("burner".into());
+                burner
+                    .spawn(|| burn(Duration::from_millis(10)))
+                    .unwrap()
+                    .join()
+                    .unwrap();
+            }
+        });
+        while start.elapsed() < BURN {
+            // SAFETY: the child touches its stack only and leaves without running any destructor.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                burn(Duration::from_millis(5));
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(7) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is an int of our own.
+            let waited = unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(waited, child);
+            assert!(
+                libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7,
+                "{status:#x}"
+            );
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let capture = sampler.finish().unwrap();
+    let threads = |name: &str| {
+        let samples = capture.profile.samples().iter();
+        samples
+            .filter(|sample| capture.profile.thread(sample.thread).starts_with(name))
+            .count()
+    };
+    assert!(
+        threads("burner") > 0,
+        "no sample of the threads that came and went"
+    );
+}
+
+#[test]
+fn a_second_sampler_is_refused_and_the_signal_is_given_back() {
+    let _alone = alone();
+    let sampler = Sampler::start(100).unwrap();
+    assert!(matches!(Sampler::start(100), Err(Error::Busy)));
+    drop(sampler);
+    let mut again = Sampler::start(100).unwrap();
+    assert!(matches!(
+        again.switch(Some(Tag(8))),
+        Err(Error::Tag(Tag(8)))
+    ));
+    assert!(matches!(again.finish(), Err(Error::NoSamples)));
 }

@@ -1,0 +1,247 @@
+//! Samples of the running process, by `pprof`'s signal timer.
+//!
+//! The timer counts CPU time of all threads, so a thread that sleeps is not in the samples and one
+//! that waits in a loop is, under its own name. Code of the operating system's kernel appears as the
+//! instruction that called it: the page fault of a first touch looks like the loop that touched.
+//!
+//! pprof counts stacks of equal functions. Where in a function a sample was, and with it the line and
+//! the inlined functions, is that of the first of them.
+
+mod module;
+mod signal;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+use pprof::{ProfilerGuard, ProfilerGuardBuilder, UnresolvedReport};
+
+use crate::Error;
+use crate::profile::{Frame, FrameId, Profile, Scale, Tag};
+pub use module::locate;
+
+/// The outermost frame of a stack that was too deep for pprof.
+const CUT_OFF: &str = "[cut off: more than 128 frames]";
+
+/// A running sampler of this process, all threads, in CPU time. Dropping it ends it without a result.
+#[must_use = "a sampler that is dropped at once has sampled nothing"]
+pub struct Sampler {
+    guard: Option<ProfilerGuard<'static>>,
+    before: signal::Action,
+    process: u32,
+    spent: BTreeMap<Tag, Spent>,
+    current: Option<(Tag, Instant, Duration)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    wall: Duration,
+    cpu: Duration,
+}
+
+/// What was sampled of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sampled {
+    /// Samples in the profile.
+    pub samples: u64,
+    /// Samples that were given up, because another thread was just being sampled.
+    pub dropped: u64,
+    /// How long the side was being sampled.
+    pub wall: Duration,
+    /// The CPU time of all threads in it.
+    pub cpu: Duration,
+}
+
+impl Sampled {
+    /// Samples for each second of CPU time that the kernel's timer really gave.
+    pub fn rate(&self) -> f64 {
+        self.samples as f64 / self.cpu.as_secs_f64()
+    }
+
+    /// What its samples weigh when `operations` ran while they were taken.
+    pub fn scale(&self, operations: f64) -> Scale {
+        Scale {
+            seconds_per_sample: self.cpu.as_secs_f64() / self.samples as f64,
+            operations,
+        }
+    }
+}
+
+/// What a [`Sampler`] has seen.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// The samples, frames not named yet: see [`crate::names`].
+    pub profile: Profile,
+    /// Each side that was sampled.
+    pub sampled: BTreeMap<Tag, Sampled>,
+}
+
+impl Sampler {
+    /// Prepares to sample `frequency` times a second of CPU time; the kernel's timer (`CONFIG_HZ`) may
+    /// hold it below that, and [`Sampled::rate`] tells. Nothing is kept until
+    /// [`Sampler::switch`] names somebody. One sampler at a time can run in a process.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where this process is already being sampled, by this or by something else
+    /// that uses SIGPROF; [`Error::Capture`] where the timer cannot be set; [`Error::Signal`].
+    pub fn start(frequency: u32) -> Result<Sampler, Error> {
+        let before = signal::Action::current().map_err(Error::Signal)?;
+        if before.is_handler() {
+            return Err(Error::Busy);
+        }
+        signal::give_to(None);
+        let frequency = c_int::try_from(frequency)
+            .unwrap_or(c_int::MAX)
+            .clamp(1, 1_000_000);
+        let guard = ProfilerGuardBuilder::default()
+            .frequency(frequency)
+            .build()?;
+        let sampler = Sampler {
+            guard: Some(guard),
+            before,
+            process: std::process::id(),
+            spent: BTreeMap::new(),
+            current: None,
+        };
+        signal::interpose().map_err(Error::Signal)?;
+        Ok(sampler)
+    }
+
+    /// Gives what runs from now on to `tag`, or to nobody. Costs under a microsecond.
+    ///
+    /// # Errors
+    /// [`Error::Tag`] for a tag above 7; [`Error::Signal`] where the CPU clock cannot be read.
+    pub fn switch(&mut self, tag: Option<Tag>) -> Result<(), Error> {
+        if let Some(tag) = tag.filter(|tag| usize::from(tag.0) >= signal::TAGS) {
+            return Err(Error::Tag(tag));
+        }
+        signal::give_to(None);
+        let (now, cpu) = (Instant::now(), cpu_time().map_err(Error::Signal)?);
+        if let Some((tag, since, cpu_since)) = self.current.take() {
+            let spent = self.spent.entry(tag).or_default();
+            spent.wall += now - since;
+            spent.cpu += cpu.saturating_sub(cpu_since);
+        }
+        self.current = tag.map(|tag| (tag, now, cpu));
+        signal::give_to(tag);
+        Ok(())
+    }
+
+    /// Ends sampling.
+    ///
+    /// # Errors
+    /// [`Error::NoSamples`] where the process used too little CPU time for one; [`Error::Capture`].
+    pub fn finish(mut self) -> Result<Capture, Error> {
+        self.switch(None)?;
+        let guard = self.guard.as_ref().ok_or(Error::NoSamples)?;
+        let report = guard.report().build_unresolved()?;
+        let profile = profile(&report);
+        let signals = signal::signals();
+        let samples = profile.tags();
+        if samples.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        let sampled = |(&tag, spent): (&Tag, &Spent)| {
+            let samples = samples.get(&tag).map_or(0, |(samples, _)| *samples);
+            let dropped = signals[usize::from(tag.0)].saturating_sub(samples);
+            let &Spent { wall, cpu } = spent;
+            (
+                tag,
+                Sampled {
+                    samples,
+                    dropped,
+                    wall,
+                    cpu,
+                },
+            )
+        };
+        let sampled = self.spent.iter().map(sampled).collect();
+        Ok(Capture { profile, sampled })
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        let guard = self.guard.take();
+        if self.process != std::process::id() {
+            // A forked child has no timer, and pprof's lock may have been taken by a thread of the
+            // parent that the child does not have: waiting for it would never end.
+            std::mem::forget(guard);
+            return;
+        }
+        signal::give_to(None);
+        // pprof stops the timer and ignores SIGPROF, which takes back a signal that is on its way.
+        drop(guard);
+        let _ = self.before.set();
+    }
+}
+
+/// The CPU time that all threads of this process have used.
+fn cpu_time() -> std::io::Result<Duration> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes to `time` only.
+    match unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) } {
+        0 => Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// What pprof has counted, each frame by its place.
+fn profile(report: &UnresolvedReport) -> Profile {
+    let mut profile = Profile::default();
+    let mut frames = HashMap::new();
+    let mut threads = Threads::default();
+    for (stack, count) in &report.data {
+        let addresses: Vec<(usize, usize)> = stack
+            .frames
+            .iter()
+            .map(|frame| (frame.ip() as usize, frame.symbol_address() as usize))
+            .collect();
+        let Some((tag, interrupted)) = signal::interrupted(&addresses) else {
+            continue;
+        };
+        let name = String::from_utf8_lossy(&stack.thread_name[..stack.thread_name_length]);
+        let thread = profile.thread_id(&threads.name(&name, stack.thread_id));
+        let cut_off = addresses.len() >= pprof::MAX_DEPTH;
+        let cut_off = cut_off.then(|| profile.intern(Frame::native(CUT_OFF)));
+        let mut ids: Vec<FrameId> = interrupted
+            .iter()
+            .enumerate()
+            .map(|(depth, &(address, _))| {
+                // A caller's address is the one it returns to: the call is before it.
+                let address = address.saturating_sub(usize::from(depth > 0));
+                *frames
+                    .entry(address)
+                    .or_insert_with(|| profile.intern(module::frame(address)))
+            })
+            .chain(cut_off)
+            .collect();
+        ids.reverse();
+        profile.add(ids, thread, tag, u64::try_from(*count).unwrap_or(0));
+    }
+    profile
+}
+
+/// Names that tell threads of one name apart.
+#[derive(Default)]
+struct Threads(HashMap<String, Vec<u64>>);
+
+impl Threads {
+    fn name(&mut self, name: &str, id: u64) -> String {
+        let known = self.0.entry(name.to_owned()).or_default();
+        let index = known
+            .iter()
+            .position(|known| *known == id)
+            .unwrap_or_else(|| {
+                known.push(id);
+                known.len() - 1
+            });
+        match index {
+            0 => name.to_owned(),
+            _ => format!("{name} {}", index + 1),
+        }
+    }
+}
