@@ -15,17 +15,22 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
+mod derive;
 mod draw;
 mod folded;
 pub mod names;
 pub mod profile;
 mod role;
+mod roles;
+mod tree;
 mod xctrace;
 
 pub use draw::{Picture, draw};
 pub use folded::Folded;
 pub use profile::{Frame, Kind, Profile, Scale, Tag};
 pub use role::Role;
+pub use roles::Roles;
+pub use tree::{Node, Side, Tree, View};
 
 /// What can go wrong between samples and a picture.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +54,9 @@ pub enum Error {
     /// Weights need an amount of time and of work.
     #[error("{0:?} is no scale: seconds per sample and operations have to be above 0")]
     Scale(Scale),
+    /// Time and counts cannot be set against each other.
+    #[error("the samples are not weighed as time per operation yet: weigh each side first")]
+    Unweighed,
     /// What `xctrace export` printed is not what it prints of a time profile.
     #[error("the export of xctrace cannot be read as a time profile")]
     Xctrace(#[source] std::io::Error),
