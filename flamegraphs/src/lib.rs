@@ -25,7 +25,7 @@ mod roles;
 mod tree;
 mod xctrace;
 
-pub use draw::{Picture, draw};
+pub use draw::{Facts, Picture, draw, draw_tree};
 pub use folded::Folded;
 pub use profile::{Frame, Kind, Profile, Scale, Tag};
 pub use role::Role;

@@ -1,0 +1,85 @@
+//! Which nodes of a tree are drawn, how wide, and as which lines for inferno.
+
+use crate::tree::Tree;
+
+/// A picture's width in the numbers that inferno is given.
+const WIDTH: f64 = 1e9;
+/// Nodes narrower than this part of the picture are left out; at 1280 pixels it is a third of one.
+const NARROWEST: f64 = 0.00025;
+/// Frames further from the root are left out: a browser draws no picture that is higher.
+pub(super) const DEEPEST: usize = 500;
+
+/// What is drawn, numbered from the root so that equal numbers of digits sort as the frames lie.
+pub(super) struct Layout {
+    /// The node of the tree for each number.
+    pub nodes: Vec<usize>,
+    /// Folded text with numbers for names.
+    pub lines: Vec<String>,
+    /// Whether stacks went deeper than is drawn.
+    pub cut: bool,
+}
+
+/// The name that number `index` has in the lines.
+pub(super) fn name(index: usize) -> String {
+    format!("n{index:07}")
+}
+
+/// The number of a name.
+pub(super) fn number(name: &str) -> Option<usize> {
+    name.strip_prefix('n')?.parse().ok()
+}
+
+impl Layout {
+    /// The larger of two sides decides how wide a node's own part is, so that what only one side has can
+    /// be seen, and its parents are as wide as their parts together.
+    pub fn new(tree: &Tree) -> Layout {
+        let widths = widths(tree);
+        let all = widths.first().copied().unwrap_or(0.0);
+        let children = tree.children();
+        let mut layout = Layout {
+            nodes: Vec::new(),
+            lines: Vec::new(),
+            cut: false,
+        };
+        // Depth first, each with its number and its parent's path.
+        let mut open = vec![(0, String::new())];
+        while let Some((node, above)) = open.pop() {
+            let number = layout.nodes.len();
+            layout.nodes.push(node);
+            // The root is inferno's own.
+            let path = match (node, above.is_empty()) {
+                (0, _) => String::new(),
+                (_, true) => name(number),
+                _ => format!("{above};{}", name(number)),
+            };
+            let deep = tree.nodes()[node].depth >= DEEPEST;
+            layout.cut |= deep && !children[node].is_empty();
+            let kept = children[node]
+                .iter()
+                .filter(|&&child| !deep && widths[child] >= all * NARROWEST);
+            let kept: Vec<usize> = kept.copied().collect();
+            let inside: f64 = kept.iter().map(|&child| widths[child]).sum();
+            let own = ((widths[node] - inside).max(0.0) / all * WIDTH).round() as u64;
+            if own > 0 && !path.is_empty() {
+                layout.lines.push(format!("{path} {own}"));
+            }
+            open.extend(kept.into_iter().rev().map(|child| (child, path.clone())));
+        }
+        layout
+    }
+}
+
+/// How wide each node is, with all that is inside it.
+fn widths(tree: &Tree) -> Vec<f64> {
+    let nodes = tree.nodes();
+    let mut widths: Vec<f64> = nodes
+        .iter()
+        .map(|node| node.own[0].max(node.own[1]))
+        .collect();
+    for (index, node) in nodes.iter().enumerate().rev() {
+        if let Some(parent) = node.parent {
+            widths[parent] += widths[index];
+        }
+    }
+    widths
+}
