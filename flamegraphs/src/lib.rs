@@ -19,6 +19,7 @@ mod derive;
 mod draw;
 mod folded;
 pub mod names;
+mod page;
 pub mod profile;
 mod role;
 mod roles;
@@ -27,6 +28,7 @@ mod xctrace;
 
 pub use draw::{Facts, Picture, draw, draw_tree};
 pub use folded::Folded;
+pub use page::{Page, Phase};
 pub use profile::{Frame, Kind, Profile, Scale, Tag};
 pub use role::Role;
 pub use roles::Roles;
@@ -63,6 +65,9 @@ pub enum Error {
     /// The drawing library gave up.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),
+    /// What was given as a picture has no `<svg` with a height.
+    #[error("a picture for the page is no SVG document")]
+    Page,
     /// The sampler could not be started or read.
     #[cfg(feature = "capture")]
     #[error("this process could not be sampled")]

@@ -30,10 +30,14 @@ pub(super) fn number(name: &str) -> Option<usize> {
 }
 
 impl Layout {
-    /// The larger of two sides decides how wide a node's own part is, so that what only one side has can
-    /// be seen, and its parents are as wide as their parts together.
+    /// A node is as wide as both sides together: what only one side has can be seen, and what is
+    /// inside a node adds up to it.
     pub fn new(tree: &Tree) -> Layout {
-        let widths = widths(tree);
+        let widths: Vec<f64> = tree
+            .nodes()
+            .iter()
+            .map(|node| node.total[0] + node.total[1])
+            .collect();
         let all = widths.first().copied().unwrap_or(0.0);
         let children = tree.children();
         let mut layout = Layout {
@@ -67,19 +71,4 @@ impl Layout {
         }
         layout
     }
-}
-
-/// How wide each node is, with all that is inside it.
-fn widths(tree: &Tree) -> Vec<f64> {
-    let nodes = tree.nodes();
-    let mut widths: Vec<f64> = nodes
-        .iter()
-        .map(|node| node.own[0].max(node.own[1]))
-        .collect();
-    for (index, node) in nodes.iter().enumerate().rev() {
-        if let Some(parent) = node.parent {
-            widths[parent] += widths[index];
-        }
-    }
-    widths
 }

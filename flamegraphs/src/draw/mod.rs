@@ -51,7 +51,7 @@ pub fn draw(folded: &Folded, picture: &Picture<'_>) -> Result<String, Error> {
 
 /// Draws a tree as an SVG document that stands alone: one side's frames in the colours of their roles;
 /// of two sides each frame red where B spends more in it and all it calls, blue where less, and
-/// as wide as the side that spends more. Equal input gives an equal picture.
+/// as wide as both together. Equal input gives an equal picture.
 ///
 /// Frames too narrow to see are left out, and those more than 500 deep. Characters that XML cannot
 /// carry appear as U+FFFD.
@@ -160,7 +160,7 @@ fn legend(tree: &Tree, cut: bool) -> Vec<Key> {
             (colour::of_difference(1.0), "B spends more".to_owned()),
             (colour::of_difference(0.0), "no difference".to_owned()),
             (colour::of_difference(-1.0), "B spends less".to_owned()),
-            (String::new(), "width: the side that spends more".to_owned()),
+            (String::new(), "width: A and B together".to_owned()),
         ]
     } else {
         let has = |role: Role| tree.nodes().iter().any(|node| node.role == Some(role));

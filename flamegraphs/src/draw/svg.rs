@@ -12,8 +12,13 @@ use quick_xml::{Reader, Writer};
 
 use super::layout;
 
-/// The legend's height, in pixels.
-const STRIP: usize = 26;
+/// The height of a line of the legend and how far its lines go, in pixels: a picture may be shown at half
+/// its width, beside another.
+const STRIP: usize = 18;
+const STRIP_WIDTH: usize = 560;
+/// A swatch with the space after it, and where the first one is, in pixels.
+const SWATCH: usize = 17;
+const LEFT: usize = 10;
 /// inferno's, in pixels: a letter of its font, what lies left and right of the frames, and the picture.
 const LETTER: f64 = 12.0 * 0.59;
 pub(super) const IMAGE: usize = 1280;
@@ -51,6 +56,7 @@ pub(super) fn dress(svg: &str, frames: &[Painted], legend: &[Key]) -> Result<Str
         frames,
         legend,
         open: Vec::new(),
+        places: places(legend),
         frame: None,
         room: 0,
         height: 0,
@@ -69,6 +75,8 @@ struct Dress<'a> {
     out: Writer<Vec<u8>>,
     frames: &'a [Painted],
     legend: &'a [Key],
+    /// Where each entry of the legend begins: pixels from the left, and the line.
+    places: Vec<(usize, usize)>,
     /// The elements that are open, by name.
     open: Vec<String>,
     /// The frame whose element is open.
@@ -129,7 +137,7 @@ impl Dress<'_> {
     fn taller(&mut self, svg: &BytesStart<'_>) -> Result<BytesStart<'static>, Error> {
         let height = attribute(svg, "height")?;
         self.height = height.parse().map_err(Error::other)?;
-        let height = self.height + STRIP;
+        let height = self.full_height();
         with(
             svg,
             &[
@@ -139,8 +147,13 @@ impl Dress<'_> {
         )
     }
 
+    fn full_height(&self) -> usize {
+        let lines = self.places.last().map_or(0, |(_, line)| line + 1);
+        self.height + lines * STRIP + 8
+    }
+
     fn background(&self, rect: &BytesStart<'_>) -> Result<BytesStart<'static>, Error> {
-        with(rect, &[("height", (self.height + STRIP).to_string())])
+        with(rect, &[("height", self.full_height().to_string())])
     }
 
     fn coloured(&mut self, rect: &BytesStart<'_>) -> Result<BytesStart<'static>, Error> {
@@ -176,8 +189,8 @@ impl Dress<'_> {
     fn legend(&mut self) -> Result<(), Error> {
         let group = BytesStart::new("g").with_attributes([("class", "legend")]);
         self.out.write_event(Event::Start(group))?;
-        let (mut x, y) = (10, self.height);
-        for (colour, meaning) in self.legend {
+        for ((colour, meaning), &(mut x, line)) in self.legend.iter().zip(&self.places) {
+            let y = self.height + line * STRIP;
             if !colour.is_empty() {
                 let place = [
                     ("x", x.to_string()),
@@ -185,18 +198,33 @@ impl Dress<'_> {
                     ("fill", colour.clone()),
                 ];
                 let size = [("width", "12".to_owned()), ("height", "12".to_owned())];
-                self.out
-                    .write_event(Event::Empty(element("rect", place.into_iter().chain(size))))?;
-                x += 17;
+                let swatch = element("rect", place.into_iter().chain(size));
+                self.out.write_event(Event::Empty(swatch))?;
+                x += SWATCH;
             }
             let place = [("x", x.to_string()), ("y", (y + 10).to_string())];
             self.out.write_event(Event::Start(element("text", place)))?;
             self.out.write_event(Event::Text(BytesText::new(meaning)))?;
             self.out.write_event(Event::End(BytesEnd::new("text")))?;
-            x += (meaning.chars().count() as f64 * LETTER) as usize + 16;
         }
         self.out.write_event(Event::End(BytesEnd::new("g")))
     }
+}
+
+/// Where the entries of a legend begin, in lines that are not too wide.
+fn places(legend: &[Key]) -> Vec<(usize, usize)> {
+    let (mut x, mut line) = (LEFT, 0);
+    let mut place = |(colour, meaning): &Key| {
+        let swatch = if colour.is_empty() { 0 } else { SWATCH };
+        let width = swatch + (meaning.chars().count() as f64 * LETTER) as usize;
+        if x > LEFT && x + width > STRIP_WIDTH {
+            (x, line) = (LEFT, line + 1);
+        }
+        let begin = (x, line);
+        x += width + SWATCH;
+        begin
+    };
+    legend.iter().map(&mut place).collect()
 }
 
 fn text(bytes: &[u8]) -> String {

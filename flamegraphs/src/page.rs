@@ -1,0 +1,145 @@
+//! The three pictures on one page.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::draw::{colour, printable, signed_time, time};
+use crate::{Error, Role, Roles, Side};
+
+/// A frame has its own document, so that three pictures' scripts and searches do not mix. It has no
+/// address that the scripts could change.
+const FRAME_HEAD: &str = "<!doctype html><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\
+    <style>html, body { margin: 0; overflow: hidden; } svg { display: block; width: 100%; }</style>\
+    <script>history.replaceState = () => {};</script>";
+
+/// A line of the table: a part of an operation and what it costs each side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// Its name; that of a role is given the role's colour.
+    pub name: String,
+    /// Nanoseconds per operation on side A; none where that is not known.
+    pub a: Option<f64>,
+    /// On side B.
+    pub b: Option<f64>,
+}
+
+impl Phase {
+    /// The roles of two sides, from the samples: those that either side spends time in, in the order
+    /// of an operation, and at the end what has no role.
+    pub fn of_roles(a: Side<'_>, b: Side<'_>, roles: &Roles) -> Vec<Phase> {
+        let (a, b) = (a.by_role(roles), b.by_role(roles));
+        let every = Role::ALL.into_iter().map(Some).chain([None]);
+        let phase = |role: Option<Role>| Phase {
+            name: role.map_or("no role", Role::name).to_owned(),
+            a: Some(a.get(&role).copied().unwrap_or(0.0)),
+            b: Some(b.get(&role).copied().unwrap_or(0.0)),
+        };
+        let is_spent = |phase: &Phase| phase.a != Some(0.0) || phase.b != Some(0.0);
+        every.map(phase).filter(is_spent).collect()
+    }
+}
+
+/// What is on the page. All text is plain text.
+#[derive(Clone, Debug, Default)]
+pub struct Page<'a> {
+    /// What was compared.
+    pub title: &'a str,
+    /// Lines under the title: the machine, versions, warnings.
+    pub notes: &'a [String],
+    /// The names of the sides.
+    pub sides: [&'a str; 2],
+    /// The pictures of side A, of side B and of their difference, as [`crate::draw_tree`] makes them.
+    pub pictures: [&'a str; 3],
+    /// The table.
+    pub phases: &'a [Phase],
+}
+
+impl Page<'_> {
+    /// The page as one file that needs no other.
+    ///
+    /// # Errors
+    /// [`Error::Page`] where a picture is none.
+    pub fn html(&self) -> Result<String, Error> {
+        let [a, b, difference] = self.pictures;
+        let [name_a, name_b] = self.sides;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { (printable(self.title)) }
+                    style { (PreEscaped(include_str!("page.css"))) }
+                }
+                body {
+                    h1 { (printable(self.title)) }
+                    @for note in self.notes { p { (printable(note)) } }
+                    (self.table())
+                    p { "Click on a frame to enlarge it; search with Ctrl-F inside a picture." }
+                    div class="pictures" {
+                        (figure("difference", "Difference by role, then by frame", difference)?)
+                        (figure("a", &format!("A: {}", printable(name_a)), a)?)
+                        (figure("b", &format!("B: {}", printable(name_b)), b)?)
+                    }
+                }
+            }
+        };
+        Ok(page.into_string())
+    }
+
+    fn table(&self) -> Markup {
+        let [name_a, name_b] = self.sides;
+        let sum = |column: fn(&Phase) -> Option<f64>| self.phases.iter().map(column).sum();
+        let all = Phase {
+            name: "sum".to_owned(),
+            a: sum(|phase| phase.a),
+            b: sum(|phase| phase.b),
+        };
+        html! {
+            table {
+                thead { tr { th { "per operation" } th { "A: " (printable(name_a)) } th { "B: " (printable(name_b)) } th { "B − A" } } }
+                tbody { @for phase in self.phases { (row(phase)) } }
+                tfoot { (row(&all)) }
+            }
+        }
+    }
+}
+
+fn row(phase: &Phase) -> Markup {
+    let role = Role::ALL.into_iter().find(|role| role.name() == phase.name);
+    let known = |ns: Option<f64>| ns.map_or("–".to_owned(), time);
+    let difference = phase.a.zip(phase.b).map(|(a, b)| b - a);
+    let class = difference.map_or("", |ns| if ns > 0.0 { "more" } else { "less" });
+    html! {
+        tr {
+            td {
+                @if role.is_some() {
+                    span class="swatch" style=(format!("background:{}", colour::of_role(role))) {}
+                }
+                (printable(&phase.name))
+            }
+            td { (known(phase.a)) }
+            td { (known(phase.b)) }
+            td class=(class) { (difference.map_or("–".to_owned(), signed_time)) }
+        }
+    }
+}
+
+fn figure(class: &str, caption: &str, svg: &str) -> Result<Markup, Error> {
+    // The XML declaration and the document type are the file's, not the picture's.
+    let start = svg.find("<svg").ok_or(Error::Page)?;
+    let document = [FRAME_HEAD, &svg[start..]].concat();
+    let height = height(svg).ok_or(Error::Page)?;
+    Ok(html! {
+        figure class=(class) {
+            figcaption { (caption) }
+            iframe title=(caption) height=(height) srcdoc=(document) {}
+        }
+    })
+}
+
+/// The height that a picture gives itself.
+fn height(svg: &str) -> Option<u32> {
+    let start = svg.split_once("<svg")?.1;
+    let value = start.split_once(" height=\"")?.1;
+    value.split_once('"')?.0.parse().ok()
+}
