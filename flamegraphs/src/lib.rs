@@ -17,6 +17,7 @@
 pub mod capture;
 mod derive;
 mod draw;
+mod export;
 mod folded;
 pub mod names;
 mod page;
@@ -27,6 +28,7 @@ mod tree;
 mod xctrace;
 
 pub use draw::{Facts, Picture, draw, draw_tree};
+pub use export::{Format, export};
 pub use folded::Folded;
 pub use page::{Page, Phase};
 pub use profile::{Frame, Kind, Profile, Scale, Tag};
@@ -65,6 +67,12 @@ pub enum Error {
     /// The drawing library gave up.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),
+    /// No file format has this name.
+    #[error("{0:?} is no format; there are folded, pprof, speedscope, firefox and chrome")]
+    Format(String),
+    /// The file could not be put together.
+    #[error("the samples could not be written for another tool")]
+    Export(#[source] std::io::Error),
     /// What was given as a picture has no `<svg` with a height.
     #[error("a picture for the page is no SVG document")]
     Page,

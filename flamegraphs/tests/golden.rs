@@ -3,6 +3,7 @@
 
 mod common;
 
+use raptors_flamegraphs::{Format, export};
 use similar::TextDiff;
 
 fn hold(name: &str, made: &[u8]) {
@@ -40,4 +41,17 @@ fn pictures_and_page_are_as_they_were() {
     hold("b.svg", b.as_bytes());
     hold("diff.svg", difference.as_bytes());
     hold("index.html", common::page(&profile).as_bytes());
+}
+
+#[test]
+fn files_for_other_tools_are_as_they_were() {
+    let profile = common::profile();
+    for format in Format::ALL {
+        let made = export(&profile, format, "a * 2.5 against r.scale(2.5)").unwrap();
+        hold(&format!("sample.{}", format.extension()), &made);
+        assert_eq!(
+            made,
+            export(&profile, format, "a * 2.5 against r.scale(2.5)").unwrap()
+        );
+    }
 }
