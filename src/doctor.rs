@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cli::Host;
+use crate::command::as_root;
 use crate::error::Error;
 use crate::interpreter::Surroundings;
 use crate::platform::{self, System, tracing};
@@ -232,12 +233,6 @@ impl Patient {
             command => as_root(&format!("{command} {package}")),
         }
     }
-}
-
-/// A command as root may type it, and everybody else.
-fn as_root(command: &str) -> String {
-    let sudo = if tracing::user() == 0 { "" } else { "sudo " };
-    format!("{sudo}{command}")
 }
 
 /// One check: where it belongs, on which systems it makes sense, and how it is made.

@@ -2,6 +2,7 @@
 pub mod analysis;
 pub mod attach;
 pub mod cli;
+mod command;
 pub mod comparison;
 pub mod doctor;
 pub mod elf;

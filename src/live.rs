@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attach;
+use crate::command::ourselves_as_root;
 use crate::comparison::CallKind;
 use crate::engines::{self, Called, Plan, Point, Traced, Tracer, tools};
 use crate::error::{Error, Exit};
@@ -94,11 +95,11 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
             tracer.as_str(),
             options.pid
         );
-        let mend = format!(
-            "sudo raptors-trace calls --pid {} --engine {}",
+        let mend = ourselves_as_root(&format!(
+            "calls --pid {} --engine {}",
             options.pid,
             tracer.as_str()
-        );
+        ));
         return Err(Error::new(sentence).mend(mend).exit(Exit::NothingObserved));
     }
     progress.update(0.0, "looking for routines and loops in the process");

@@ -91,7 +91,11 @@ fn a_process_of_ones_own_needs_a_tracer_with_rights() {
     assert_eq!(output.status.code(), Some(3), "{told}");
     let no_tool = told.starts_with("error: bpftrace is not installed");
     let no_right = told.starts_with("error: bpftrace needs root to watch process")
-        && told.contains(&format!("sudo raptors-trace calls --pid {}", theirs.pid()));
+        && told.contains(&format!(
+            "sudo {} calls --pid {}",
+            command.display(),
+            theirs.pid()
+        ));
     assert!(no_tool || no_right, "{told}");
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ask::{self, Silence, ask};
-use super::{Finding, Patient, as_root, leftovers};
+use super::{Finding, Patient, leftovers};
+use crate::command::{as_root, ourselves_as_root};
 use crate::platform::{self, System};
 
 /// Where `scripts/install-dtrace` puts it, and where systems do.
@@ -130,7 +131,7 @@ fn works(file: &Path, version: &str, patient: &Patient) -> Finding {
     let shown = ask::quote(&file.display().to_string());
     if !patient.root {
         let sentence = format!("{version} at {shown}; it needs root to trace anything");
-        return Finding::limited(sentence, as_root("raptors-trace doctor")).short("needs root");
+        return Finding::limited(sentence, ourselves_as_root("doctor")).short("needs root");
     }
     let again = format!("see what it says: {shown} -qn 'BEGIN {{ exit(0); }}'");
     match ask(file, &["-qn", "BEGIN { exit(0); }"], SMOKE) {

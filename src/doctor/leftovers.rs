@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Patient, as_root};
+use super::{Finding, Patient};
+use crate::command::ourselves_as_root;
 use crate::error::Error;
 use crate::platform::tracing;
 
@@ -124,7 +125,7 @@ fn clean_of(
 fn refused(sentence: &str, error: io::Error) -> Error {
     let failure = Error::new(sentence);
     let failure = match error.kind() {
-        ErrorKind::PermissionDenied => failure.mend(as_root("raptors-trace doctor --clean")),
+        ErrorKind::PermissionDenied => failure.mend(ourselves_as_root("doctor --clean")),
         _ => failure,
     };
     failure.caused_by(error)
@@ -200,7 +201,7 @@ pub(super) fn look() -> Finding {
         }
         Err(error) => Finding::unknown(
             format!("the kernel's list of probes cannot be read: {error}"),
-            as_root("raptors-trace doctor"),
+            ourselves_as_root("doctor"),
         ),
     }
 }
@@ -230,7 +231,7 @@ fn judge(probes: &[Probe], alive: impl Fn(u32) -> Option<String>) -> Finding {
                 "{n} of a killed DTrace (process {}){beside}",
                 owners.join(", ")
             );
-            Finding::limited(sentence, as_root("raptors-trace doctor --clean"))
+            Finding::limited(sentence, ourselves_as_root("doctor --clean"))
         }
     };
     finding.fact("left_over", left).fact("in_use", in_use)

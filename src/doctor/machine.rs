@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Finding, Patient, as_root, ask};
+use super::{Finding, Patient, ask};
+use crate::command::as_root;
 use crate::platform::load::{self, CoreTime};
 use crate::report::units;
 use crate::{machine, platform};

@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::{Finding, Patient, as_root};
+use super::{Finding, Patient};
+use crate::command::{as_root, ourselves_as_root};
 use crate::platform::tracing::{self, capability};
 
 /// What tracers need, by name.
@@ -49,13 +50,13 @@ fn user_with(user: u32, held: &[&str], lacking: &[&str], known: bool) -> Finding
                 "user {user} with {}; bpftrace and DTrace ask for root all the same",
                 held.join(", ")
             ),
-            as_root("raptors-trace doctor"),
+            ourselves_as_root("doctor"),
         ),
         _ => Finding::limited(
             format!(
                 "user {user}: observing in process needs no rights, bpftrace and DTrace need root"
             ),
-            as_root("raptors-trace doctor"),
+            ourselves_as_root("doctor"),
         ),
     }
 }
@@ -152,7 +153,7 @@ pub fn lockdown(_: &Patient) -> Finding {
         Ok(mode) => lockdown_mode(&mode),
         Err(error) if error.kind() != ErrorKind::NotFound => Finding::unknown(
             format!("/sys/kernel/security/lockdown cannot be read: {error}"),
-            as_root("raptors-trace doctor"),
+            ourselves_as_root("doctor"),
         ),
         Err(_) if !tracing::knows_file_system("securityfs") => {
             Finding::not_applicable("this kernel cannot be locked down")

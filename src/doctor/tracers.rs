@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::ask::{self, Silence, ask};
-use super::{Finding, Patient, as_root};
+use super::{Finding, Patient};
+use crate::command::{as_root, ourselves_as_root};
 use crate::platform::tracing;
 
 /// Older ones lack what our scripts use.
@@ -60,7 +61,7 @@ pub fn uprobes(_: &Patient) -> Finding {
         ),
         Err(error) => Finding::unknown(
             format!("tracefs, which would tell, cannot be looked into: {error}"),
-            as_root("raptors-trace doctor"),
+            ourselves_as_root("doctor"),
         ),
     }
 }
@@ -96,7 +97,7 @@ pub fn bpftrace(patient: &Patient) -> Finding {
         }
         Ok(version) if !patient.root => {
             let sentence = format!("{version} at {shown}; it needs root to attach to anything");
-            Finding::limited(sentence, as_root("raptors-trace doctor"))
+            Finding::limited(sentence, ourselves_as_root("doctor"))
                 .short("needs root")
                 .fact("version", version)
         }
