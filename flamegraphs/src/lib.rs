@@ -22,6 +22,7 @@ mod folded;
 pub mod names;
 mod page;
 pub mod profile;
+mod record;
 mod role;
 mod roles;
 mod tree;
@@ -31,7 +32,8 @@ pub use draw::{Facts, Picture, draw, draw_tree};
 pub use export::{Format, export};
 pub use folded::Folded;
 pub use page::{Page, Phase};
-pub use profile::{Frame, Kind, Profile, Scale, Tag};
+pub use profile::{Frame, Kind, Named, Profile, Scale, Tag};
+pub use record::Record;
 pub use role::Role;
 pub use roles::Roles;
 pub use tree::{Node, Side, Tree, View};
@@ -61,6 +63,9 @@ pub enum Error {
     /// Time and counts cannot be set against each other.
     #[error("the samples are not weighed as time per operation yet: weigh each side first")]
     Unweighed,
+    /// A document of samples refers to something that is not in it.
+    #[error("the recorded samples are damaged: one refers to a {0} that is not there")]
+    Record(&'static str),
     /// What `xctrace export` printed is not what it prints of a time profile.
     #[error("the export of xctrace cannot be read as a time profile")]
     Xctrace(#[source] std::io::Error),

@@ -331,6 +331,11 @@ impl Profile {
         self.threads.get(id as usize).map_or(UNKNOWN, |name| name)
     }
 
+    /// The names of all threads, by their numbers.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = &str> {
+        self.threads.iter().map(|name| &**name)
+    }
+
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> {
         let at = |index: u32| self.stacks.get(index as usize);
