@@ -81,7 +81,11 @@ impl Record {
     /// [`Error::Record`] where a number in it leads nowhere, as in a damaged document.
     pub fn profile(&self) -> Result<Profile, Error> {
         let mut profile = Profile::default();
-        let modules: Vec<Arc<str>> = self.modules.iter().map(|path| path.as_str().into()).collect();
+        let modules: Vec<Arc<str>> = self
+            .modules
+            .iter()
+            .map(|path| path.as_str().into())
+            .collect();
         let mut frames: Vec<FrameId> = Vec::new();
         for place in &self.frames {
             let frame = match place {
@@ -115,7 +119,9 @@ impl Record {
             .collect();
         for &(stack, thread, tag, count) in &self.samples {
             let stack = stacks.get(stack as usize).ok_or(Error::Record("stack"))?;
-            let thread = threads.get(thread as usize).ok_or(Error::Record("thread"))?;
+            let thread = threads
+                .get(thread as usize)
+                .ok_or(Error::Record("thread"))?;
             profile.add_weighed(*stack, *thread, Tag(tag), count, count as f64);
         }
         Ok(profile)
@@ -145,7 +151,10 @@ mod tests {
     fn what_was_recorded_comes_back() {
         let profile = profile();
         let json = serde_json::to_string(&profile.record()).unwrap();
-        let again = serde_json::from_str::<Record>(&json).unwrap().profile().unwrap();
+        let again = serde_json::from_str::<Record>(&json)
+            .unwrap()
+            .profile()
+            .unwrap();
         assert_eq!(again.samples(), profile.samples());
         assert_eq!(again.frames(), profile.frames());
         assert_eq!(again.record(), profile.record());

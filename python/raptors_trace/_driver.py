@@ -32,7 +32,7 @@ from raptors_trace._subject import Subject, SubjectError, Timed, first_differenc
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
-WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED = range(1, 10)
+WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(1, 12)
 SIDES = {"a": 0, "b": 1}
 
 ROUND_NS = 8_000_000
@@ -61,6 +61,8 @@ CONTROL_OPS = 3
 TRACED_OPS = 10
 UNIT_TRACED_OPS = 200
 """Operations of the rounds that a tracer watches: its counts are exact, however few."""
+UNSAMPLED_EVERY = 4
+"""Of the sampled rounds, one in so many runs without samples being taken: what sampling costs is what they differ by."""
 SEED = 20_2405
 
 OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
@@ -130,8 +132,16 @@ def value_bytes(value: Any) -> int:
 class Case:
     """One comparison of two statements at one dtype and shape, results dropped or kept."""
 
-    def __init__(self, index: int, spec: dict[str, Any], progress: Progress, counting: bool) -> None:
+    def __init__(
+        self,
+        index: int,
+        spec: dict[str, Any],
+        progress: Progress,
+        counting: bool,
+        sampling: dict[str, Any] | None = None,
+    ) -> None:
         self.counting = counting
+        self.sampling = sampling
         self.index = index
         self.spec = spec
         self.progress = progress
@@ -221,6 +231,8 @@ class Case:
             self.measure(timed, seconds, placements, faults)
         if self.counting:
             self.count(timed)
+        if self.sampling is not None:
+            self.sample(timed, self.sampling)
         timed.clear()
         for subject in subjects.values():
             subject.tear_down()
@@ -335,6 +347,32 @@ class Case:
             document = {"case": self.index, "side": SIDES[side], "per_op": per_op}
             _native.document("counters", json.dumps(document))
 
+    def sample(self, timed: dict[str, Timed], sampling: dict[str, Any]) -> None:
+        """Rounds of both sides in turn under one sampler; what it saw goes into the run file, or why there is nothing."""
+        self.say("sampling")
+        try:
+            _native.start_sampling(sampling["frequency"])
+            rounds = self.sampled(timed, sampling["seconds"])
+            document = json.loads(_native.finish_sampling())
+        except RuntimeError as error:
+            rounds, document = 0, {"why_not": str(error)}
+        _native.document("samples", json.dumps({"case": self.index, "rounds": rounds, **document}))
+
+    def sampled(self, timed: dict[str, Timed], seconds: float) -> int:
+        """Runs the rounds while the sampler is on; how many of each side."""
+        deadline = time.perf_counter() + seconds
+        started = time.perf_counter()
+        rounds = 0
+        while rounds < UNSAMPLED_EVERY or time.perf_counter() < deadline:
+            rounds += 1
+            kind = SAMPLED if rounds % UNSAMPLED_EVERY else UNSAMPLED
+            for side in ("a", "b") if rounds % 2 else ("b", "a"):
+                function = under_sampler(timed[side], side) if kind == SAMPLED else timed[side]
+                run_round(self.index, side, kind, function, self.ops[side])
+            if rounds % 64 == 0:
+                self.say("sampling", block=time.perf_counter() - started, blocks=seconds)
+        return rounds
+
     def unit(self) -> None:
         """The same statements on one element: what is left there of an operation is its dispatch."""
         subjects = None
@@ -356,6 +394,19 @@ class Case:
             self.rounds(UNIT_TIMED, timed, ops, UNIT_NS / 1e9, 15)
             few = {side: min(ops[side], 500) for side in ops}
             self.rounds(UNIT_OBSERVED, timed, few, UNIT_NS / 1e9, 10)
+
+
+def under_sampler(function: Timed, side: str) -> Timed:
+    """Gives the samples that are taken while ``function`` runs to this side."""
+
+    def timed(ops: int) -> tuple[int, list[Any]]:
+        _native.sample(SIDES[side])
+        try:
+            return function(ops)
+        finally:
+            _native.sample(None)
+
+    return timed
 
 
 def padding(placement: int, side: str) -> int:
@@ -508,7 +559,8 @@ def run(spec: dict[str, Any], progress: Progress, commands: Commands) -> None:
         _native.document("facts", json.dumps({**facts, "counters_why_not": why_no_counters}))
         faults: dict[str, float] = {}
         counting = why_no_counters is None
-        cases = [Case(index, case, progress, counting) for index, case in enumerate(spec["cases"])]
+        sampling = spec.get("sampling")
+        cases = [Case(index, case, progress, counting, sampling) for index, case in enumerate(spec["cases"])]
         if spec.get("wait") is not None:
             barrier(cases, spec["wait"], progress, commands)
         for case in cases:

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use raptors_recording::Reader;
 use serde::Deserialize;
 
+use super::samples::SamplesDocument;
 use crate::comparison::{CaseName, Machine, Results};
 use crate::engines::Traced;
 use crate::error::Error;
@@ -199,6 +200,8 @@ pub struct Documents {
     pub counters: Vec<CounterDocument>,
     /// What tracers saw from outside, in the order of their rounds.
     pub traced: Vec<Traced>,
+    /// Stacks that were sampled.
+    pub samples: Vec<SamplesDocument>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
     /// What the observers of loops and routines could not be armed for, and why.
@@ -284,6 +287,7 @@ impl Documents {
             }
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "engine" => self.traced.push(serde_json::from_str(json)?),
+            "samples" => self.samples.push(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
             "warning" => self
                 .warnings

@@ -27,6 +27,10 @@ pub enum RoundKind {
     Traced = 8,
     /// The same on one element.
     UnitTraced = 9,
+    /// Sampled: stacks for flamegraphs.
+    Sampled = 10,
+    /// Between sampled ones, without samples being taken: what sampling costs.
+    Unsampled = 11,
 }
 
 impl RoundKind {
@@ -41,6 +45,8 @@ impl RoundKind {
             7 => Self::Control,
             8 => Self::Traced,
             9 => Self::UnitTraced,
+            10 => Self::Sampled,
+            11 => Self::Unsampled,
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ mod documents;
 mod engines;
 mod marks;
 mod phases;
+mod samples;
 pub mod stats;
 mod troubles;
 
@@ -21,8 +22,10 @@ use crate::engines::Plan;
 use crate::error::Error;
 use calls::Patterns;
 use documents::Documents;
+pub use documents::{CaseSpec, SideSpec};
 use marks::{Pairing, Round, RoundKind};
 use phases::{Accounting, Parts, Scale};
+pub use samples::{CaseSamples, SideSamples, samples};
 
 /// Everything a run file holds, before statistics.
 struct Run {
@@ -47,16 +50,20 @@ struct Run {
 /// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
 /// whose positive control saw nothing.
 pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
+    let reader = open(path, lossy)?;
+    let run = Run::read(&reader)?;
+    let mut comparison = assemble::comparison(&run)?;
+    comparison.warnings.extend(reader.warnings());
+    Ok(comparison)
+}
+
+fn open(path: &Path, lossy: bool) -> Result<Reader, Error> {
     let opened = if lossy {
         Reader::open_lossy(path)
     } else {
         Reader::open(path)
     };
-    let reader = opened.map_err(unreadable)?;
-    let run = Run::read(&reader)?;
-    let mut comparison = assemble::comparison(&run)?;
-    comparison.warnings.extend(reader.warnings());
-    Ok(comparison)
+    opened.map_err(unreadable)
 }
 
 /// What a tracer has to watch so as to see the calls of a run: the loops that the observers in process saw, and every

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use raptors_flamegraphs::Format;
 use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Shape, Source, Subject, Task,
+    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
+    Subject, Task,
 };
 use super::{attach, doctor, imports, script};
 use crate::engines::Tracer;
-use crate::live;
+use crate::{flamegraph, live};
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
 #[derive(Debug, Parser)]
@@ -41,6 +43,11 @@ enum Command {
     Phases(PartArgs),
     /// Show only the calls of one operation, with all that is known of each, from a new run or a saved one
     Calls(CallsArgs),
+    /// Draw where the time of one operation goes: a flamegraph of each side and of their difference
+    ///
+    /// Without a FILE a new run is made, in which both sides are sampled in process: of float32 2048² unless told
+    /// otherwise. Weights are time per operation; frames are grouped by what they are there for.
+    Flamegraph(FlamegraphArgs),
     /// Show a saved run
     Show(ShowArgs),
     /// Tell which BLAS, LAPACK, vDSP and vForce routines files can call at all, without running them
@@ -96,6 +103,9 @@ struct CallsArgs {
     part: PartArgs,
 }
 
+/// The size of a flamegraph where none was given: one picture is enough, of the size that the main job is about.
+const FLAMEGRAPH_SIZE: &str = "2048";
+
 /// What says what a new run is, which a process that runs already says itself.
 const NOT_WITH_PID: [&str; 18] = [
     "file",
@@ -117,6 +127,24 @@ const NOT_WITH_PID: [&str; 18] = [
     "measure_limit",
     "python",
 ];
+
+#[derive(Debug, Args)]
+struct FlamegraphArgs {
+    /// Where the pictures go; made where it is not there
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Write the samples for other tools as well, several with commas: folded, pprof, speedscope, firefox, chrome
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    format: Vec<Format>,
+    /// Samples for each second of CPU time; the system's timer may give fewer
+    #[arg(long, value_name = "HZ", default_value = "997", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    frequency: u32,
+    /// How long each size is sampled, both sides together
+    #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
+    sample_time: Duration,
+    #[command(flatten)]
+    part: PartArgs,
+}
 
 #[derive(Debug, Args)]
 struct ShowArgs {
@@ -252,13 +280,17 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         let options = options(subject, verbose, host.clone(), command.clone())?;
         Ok(Source::Run(Box::new(options)))
     };
-    let part_of = |args: PartArgs, part| -> Result<_, clap::Error> {
+    let source_of = |args: PartArgs| -> Result<_, clap::Error> {
         let lossy = args.lossy;
         let source = match args.file {
             Some(path) => Source::File { path, lossy },
             None => run(args.subject, args.output.verbose)?,
         };
-        Ok((Task::Compare { source, part }, args.output))
+        Ok((source, args.output))
+    };
+    let part_of = |args, part| -> Result<_, clap::Error> {
+        let (source, output) = source_of(args)?;
+        Ok((Task::Compare { source, part }, output))
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
@@ -278,6 +310,29 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             }
             None => part_of(args.part, Part::Calls)?,
         },
+        Command::Flamegraph(mut args) => {
+            let subject = &mut args.part.subject;
+            if subject.size.is_empty() && subject.setup.is_none() {
+                subject.size.extend(FLAMEGRAPH_SIZE.parse::<Shape>());
+            }
+            if !matches!(subject.engine, None | Some(EngineChoice::Inprocess)) {
+                let what = "flamegraph samples in process; for stacks of a tracer there is the script profile_stacks";
+                return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+            }
+            let (mut source, output) = source_of(args.part)?;
+            if let Source::Run(options) = &mut source {
+                options.sampling = Some(Sampling {
+                    frequency: args.frequency,
+                    time: args.sample_time,
+                });
+            }
+            let options = flamegraph::Options {
+                source,
+                directory: args.output,
+                formats: args.format,
+            };
+            (Task::Flamegraph(options), output)
+        }
         Command::Show(ShowArgs {
             file: path,
             lossy,
@@ -373,6 +428,7 @@ fn options(
         host,
         threads: args.threads,
         engines: args.engine.unwrap_or_default(),
+        sampling: None,
         wait: args.wait.then_some(args.start_after),
         measure_limit: args.measure_limit,
         allow_different: args.allow_different,

@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod doctor;
+mod flamegraph;
 mod imports;
 mod live;
 pub mod options;
@@ -64,6 +65,7 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
         Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Imports(options) => imports::execute(options, &job.output),
         Task::Script(options) => script::execute(options, &job.output),
         Task::Live(options) => live::execute(options, &job.output),
@@ -76,6 +78,7 @@ fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Er
     let outcome = match source {
         Source::File { path, lossy } => Outcome {
             comparison: analysis::read(path, *lossy)?,
+            samples: Vec::new(),
             failure: None,
         },
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
@@ -88,7 +91,12 @@ fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Er
             &text_options(part, output),
         ))?;
     }
-    match (judge(&outcome.comparison), outcome.failure) {
+    end(judge(&outcome.comparison), outcome.failure)
+}
+
+/// The exit code says the worse of what the result is worth and how the run ended; the other is told.
+fn end(judged: Result<(), Error>, failure: Option<Error>) -> Result<(), Error> {
+    match (judged, failure) {
         (Err(unproved), Some(failure)) => {
             tell(&failure);
             Err(unproved)

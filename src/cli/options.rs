@@ -68,6 +68,8 @@ pub struct CompareOptions {
     pub threads: Option<NonZeroU32>,
     /// How calls are seen.
     pub engines: EngineChoice,
+    /// Sample stacks as well, for flamegraphs.
+    pub sampling: Option<Sampling>,
     /// Stop before the first round, for a tool to be attached; for how long at most.
     pub wait: Option<Option<Duration>>,
     /// Measure the machine's memory limit again, whatever the cache holds.
@@ -78,6 +80,15 @@ pub struct CompareOptions {
     pub verbose: bool,
     /// The command line, program name first.
     pub command: Vec<String>,
+}
+
+/// How stacks are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
+    pub frequency: u32,
+    /// How long each case is sampled, both sides together.
+    pub time: Duration,
 }
 
 /// How calls are seen.
@@ -235,6 +246,8 @@ pub enum Task {
         /// Which part is shown.
         part: Part,
     },
+    /// Draw where time is spent.
+    Flamegraph(crate::flamegraph::Options),
     /// Tell what files can call.
     Imports(crate::imports::Options),
     /// Print a script.

@@ -7,7 +7,7 @@ mod file;
 mod spec;
 mod tracing;
 
-use crate::analysis;
+use crate::analysis::{self, CaseSamples};
 use crate::cli::options::CompareOptions;
 use crate::comparison::Comparison;
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub trait Progress {
 pub struct Outcome {
     /// What it found.
     pub comparison: Comparison,
+    /// The stacks that were sampled, where that was asked for.
+    pub samples: Vec<CaseSamples>,
     /// What went wrong all the same: it was interrupted, or could not be saved.
     pub failure: Option<Error>,
 }
@@ -57,22 +59,29 @@ pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<
     interrupt.check()?;
     let spec = spec::Spec::new(options, run_file.recording(), machine);
     let ending = driver::run(&interpreter, options, &spec, &interrupt, progress)?;
-    conclude(run_file, ending, progress)
+    conclude(run_file, ending, options.sampling.is_some(), progress)
 }
 
 /// Reads what was recorded, also by a driver that did not come to its end, and gives the file its name.
 fn conclude(
     run_file: RunFile,
     ending: Ending,
+    sampled: bool,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
+    let samples = |recording: &std::path::Path| match sampled {
+        true => analysis::samples(recording, false),
+        false => Ok(Vec::new()),
+    };
     match ending {
         Ending::Finished => {
             let comparison = analysis::read(run_file.recording(), false)?;
+            let samples = samples(run_file.recording())?;
             let failure = run_file.keep().err();
             Ok(Outcome {
                 comparison,
+                samples,
                 failure,
             })
         }
@@ -80,12 +89,14 @@ fn conclude(
             let mut comparison =
                 analysis::read(run_file.recording(), false).map_err(|_| interrupt::too_early())?;
             comparison.cut_short();
+            let samples = samples(run_file.recording()).map_err(|_| interrupt::too_early())?;
             let failure = run_file.keep().map_or_else(
                 |error| error,
                 |path| kept(Error::new("interrupted"), path.as_deref()),
             );
             Ok(Outcome {
                 comparison,
+                samples,
                 failure: Some(failure),
             })
         }

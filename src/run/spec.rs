@@ -76,12 +76,23 @@ pub struct Spec {
     pub wait: Option<Wait>,
     /// Tracers that get rounds of their own at the end.
     pub tracers: Vec<Tracer>,
+    /// Stacks are sampled, in rounds of their own.
+    pub sampling: Option<Sampling>,
     /// The command line.
     pub command: Vec<String>,
     /// The machine, so that a run file can be shown elsewhere.
     pub machine: Machine,
     /// What limits the trust in the figures and is known before the run.
     pub warnings: Vec<String>,
+}
+
+/// Rounds in which stacks are sampled.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sampling {
+    /// Samples for each second of CPU time that are asked for.
+    pub frequency: u32,
+    /// How long each case is sampled, both sides together.
+    pub seconds: f64,
 }
 
 /// A stop at the start barrier.
@@ -104,6 +115,10 @@ impl Spec {
                 seconds: most.map(|most| most.as_secs_f64()),
             }),
             tracers: options.engines.tracers().to_vec(),
+            sampling: options.sampling.map(|sampling| Sampling {
+                frequency: sampling.frequency,
+                seconds: sampling.time.as_secs_f64(),
+            }),
             command: options.command.clone(),
             machine,
             warnings: environment::warnings(),
@@ -123,7 +138,12 @@ struct Pair {
 fn cases(options: &CompareOptions) -> Vec<Case> {
     let seconds = options.time.unwrap_or(DEFAULT_TIME).as_secs_f64();
     let mut cases = Vec::new();
-    let pairs = pairs(&options.subject);
+    let mut pairs = pairs(&options.subject);
+    if options.sampling.is_some() {
+        // A picture is of one case: the operation, whose results are dropped.
+        pairs.truncate(1);
+        pairs.iter_mut().for_each(|pair| pair.kept = None);
+    }
     for (dtype, shape) in sizes(options) {
         for pair in &pairs {
             let case = |results, share: f64| Case {

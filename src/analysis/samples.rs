@@ -1,0 +1,173 @@
+//! The stacks that were sampled in a run, by case, named as far as the run itself can.
+
+use std::path::Path;
+
+use raptors_flamegraphs::names::{Names, Table};
+use raptors_flamegraphs::{Profile, Record};
+use serde::Deserialize;
+
+use super::documents::{CaseSpec, Documents, Site};
+use super::marks::{Round, RoundKind};
+use super::{Run, open, stats};
+use crate::comparison::Ci95;
+use crate::error::{Error, Exit};
+
+/// What the driver wrote of one case's samples.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SamplesDocument {
+    /// The case.
+    pub case: u64,
+    /// The sides.
+    pub sides: Vec<SideDocument>,
+    /// The stacks.
+    pub record: Record,
+    /// Why there are none.
+    pub why_not: Option<String>,
+}
+
+/// How one side was sampled.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SideDocument {
+    /// 0 for side A, 1 for side B.
+    pub side: usize,
+    /// Samples.
+    pub samples: u64,
+    /// Samples that had to be given up.
+    pub dropped: u64,
+    /// CPU time of all threads while it was sampled.
+    pub cpu_ns: u64,
+}
+
+/// The samples of one case.
+#[derive(Clone, Debug)]
+pub struct CaseSamples {
+    /// What ran.
+    pub case: CaseSpec,
+    /// Stacks of both sides, named; weights are counts still.
+    pub profile: Profile,
+    /// Side A and side B.
+    pub sides: [SideSamples; 2],
+}
+
+/// How one side was sampled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SideSamples {
+    /// Samples in the profile.
+    pub samples: u64,
+    /// Samples that had to be given up.
+    pub dropped: u64,
+    /// CPU time of all threads while it was sampled, nanoseconds.
+    pub cpu_ns: u64,
+    /// Operations that ran meanwhile.
+    pub operations: u64,
+    /// Time of an operation under the sampler by the time without, with its interval.
+    pub cost: Option<(f64, Ci95)>,
+}
+
+impl SideSamples {
+    /// Samples for each second of CPU time.
+    pub fn rate(&self) -> f64 {
+        self.samples as f64 / (self.cpu_ns as f64 / 1e9)
+    }
+}
+
+/// The samples in a run file, of every case that has some.
+///
+/// # Errors
+/// Those of [`super::read`]; a run without any sample, with the reason where it knows one.
+pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
+    let run = Run::read(&open(path, lossy)?)?;
+    let cases = run
+        .documents
+        .spec
+        .as_ref()
+        .map_or(&[][..], |spec| &spec.cases);
+    let table = table(&run.documents);
+    let mut found = Vec::new();
+    let mut why_not = None;
+    for document in &run.documents.samples {
+        if document.why_not.is_some() {
+            why_not = document.why_not.clone();
+            continue;
+        }
+        let Some(case) = usize::try_from(document.case)
+            .ok()
+            .and_then(|case| cases.get(case))
+        else {
+            continue;
+        };
+        let taken = document
+            .record
+            .profile()
+            .map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
+        found.push(CaseSamples {
+            case: case.clone(),
+            profile: Names::with_table(table.clone()).name(&taken),
+            sides: [0, 1].map(|side| run.side_samples(document, side)),
+        });
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let error = Error::new("there are no samples in this run").exit(Exit::NothingObserved);
+    Err(match why_not {
+        Some(why) => error.caused_by(Error::new(why)),
+        None => {
+            error.mend("make a new one with raptors-trace flamegraph; other commands do not sample")
+        }
+    })
+}
+
+/// NumPy's loops by where their code is: a stripped NumPy says nothing else about them.
+fn table(documents: &Documents) -> Table {
+    let mut table = Table::default();
+    let mut sites: Vec<&Site> = documents.sites.values().collect();
+    sites.sort_by_key(|site| site.id);
+    for site in sites.into_iter().filter(|site| site.kind == "loop") {
+        if let (Some(module), Some(offset)) = (&site.module, site.offset) {
+            table.insert(module, offset, &site.name);
+        }
+    }
+    table
+}
+
+impl Run {
+    fn side_samples(&self, document: &SamplesDocument, side: usize) -> SideSamples {
+        let of = |kind| self.of(document.case, side, kind);
+        let sampled = of(RoundKind::Sampled);
+        let told = document.sides.iter().find(|told| told.side == side);
+        let told = told.copied().unwrap_or_default();
+        SideSamples {
+            samples: told.samples,
+            dropped: told.dropped,
+            cpu_ns: told.cpu_ns,
+            operations: sampled.iter().map(|&round| self.rounds[round].ops).sum(),
+            cost: self.cost(&sampled, &of(RoundKind::Unsampled)),
+        }
+    }
+
+    /// What sampling does to the time of an operation.
+    fn cost(&self, sampled: &[usize], unsampled: &[usize]) -> Option<(f64, Ci95)> {
+        let time = |index: usize| {
+            let round: &Round = &self.rounds[index];
+            round.per_op(round.wall_ns as f64)
+        };
+        // An unsampled round stands for the sampled ones that came right before it.
+        let pairs: Vec<f64> = unsampled
+            .iter()
+            .filter_map(|&after| {
+                let before = sampled.iter().rev().find(|&&before| before < after)?;
+                Some(time(*before) / time(after))
+            })
+            .collect();
+        if pairs.len() < 3 {
+            return None;
+        }
+        Some((
+            stats::median(&pairs),
+            stats::median_ci(&pairs, &vec![0; pairs.len()]),
+        ))
+    }
+}

@@ -1,0 +1,39 @@
+//! `raptors-trace flamegraph`: the pictures made, and what they show told.
+
+use super::options::{OutputOptions, Source};
+use super::{end, judge, print, print_json, terminal, text_options};
+use crate::analysis;
+use crate::error::Error;
+use crate::flamegraph::{self, Options};
+use crate::report::{self, Part};
+use crate::run::{self, Outcome};
+
+/// Samples or reads, draws, and tells.
+///
+/// # Errors
+/// Those of [`run::compare`] and [`flamegraph::draw`].
+pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
+    // Before a minute of sampling, not after it.
+    flamegraph::check(&options.directory)?;
+    let outcome = match &options.source {
+        Source::File { path, lossy } => Outcome {
+            comparison: analysis::read(path, *lossy)?,
+            samples: analysis::samples(path, *lossy)?,
+            failure: None,
+        },
+        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
+    };
+    let Outcome {
+        comparison,
+        samples,
+        failure,
+    } = outcome;
+    let drawn = flamegraph::draw(&comparison, &samples, &options.directory, &options.formats)?;
+    if output.json {
+        print_json(&drawn)?;
+    } else {
+        let text = report::flamegraph::text(&drawn, &text_options(Part::Phases, output));
+        print(&text)?;
+    }
+    end(judge(&comparison), failure)
+}
