@@ -191,6 +191,7 @@ impl Builder {
         let mut threads: Vec<u32> = side.samples().map(|sample| sample.thread).collect();
         threads.sort_unstable();
         threads.dedup();
+        let mut below = FxHashMap::default();
         for sample in side.samples() {
             let start = match self.view {
                 View::Roles => {
@@ -204,17 +205,20 @@ impl Builder {
                 }
                 View::Stacks => 0,
             };
-            let node = self.path(start, side.profile, sample, &roles);
+            let node = self.path(start, side.profile, sample, &roles, &mut below);
             self.nodes[node].own[column] += sample.weight;
         }
     }
 
+    /// The node of a sample, of which `below` knows the children that frames of this profile have led to:
+    /// numbers are compared faster than names.
     fn path(
         &mut self,
         start: usize,
         profile: &Profile,
         sample: &Sample,
         roles: &[Option<Role>],
+        below: &mut FxHashMap<(usize, FrameId), usize>,
     ) -> usize {
         let role = |id: &FrameId| roles[id.0 as usize];
         let mut frames: Vec<FrameId> = profile.frames_of(sample.stack).collect();
@@ -224,8 +228,11 @@ impl Builder {
             let inside = frames.iter().position(is_interpreter);
             frames.truncate(inside.map_or(frames.len(), |inside| inside.max(1)));
         }
-        let deeper = |node, id: &FrameId| self.child(node, profile.frame(*id), role(id));
-        frames.iter().rev().fold(start, deeper)
+        frames.iter().rev().fold(start, |node, id| {
+            *below
+                .entry((node, *id))
+                .or_insert_with(|| self.child(node, profile.frame(*id), role(id)))
+        })
     }
 
     fn child(&mut self, parent: usize, frame: &Frame, role: Option<Role>) -> usize {
