@@ -414,13 +414,22 @@ impl Roles {
             Kind::Kernel => return listed(KERNEL, &frame.name),
             Kind::Native => {}
         }
+        // Debug information calls an inlined Rust function by its last name only, which may be one that
+        // another library's function has.
+        let is_short = frame.inlined
+            && frame
+                .file
+                .as_ref()
+                .is_some_and(|file| file.ends_with(".rs"));
+        let listed_native = || match is_short && !frame.name.contains("::") {
+            true => None,
+            false => listed(NATIVE, &frame.name),
+        };
         let added = self
             .added
             .iter()
             .find(|(_, pattern)| fits(pattern, &frame.name));
-        added
-            .map(|(role, _)| *role)
-            .or_else(|| listed(NATIVE, &frame.name))
+        added.map(|(role, _)| *role).or_else(listed_native)
     }
 
     /// The role of every frame of a profile, in the order of [`Profile::frames`].
@@ -579,6 +588,17 @@ mod tests {
         }
         assert_eq!(kernel("entry_SYSCALL_64_after_hwframe"), None);
         assert_eq!(kernel("free"), None);
+    }
+
+    #[test]
+    fn an_inlined_rust_function_is_no_c_function_of_that_name() {
+        let inlined = |file: &str| Frame {
+            file: Some(file.into()),
+            inlined: true,
+            ..Frame::native("free")
+        };
+        assert_eq!(Roles::default().of(&inlined("pool.rs")), None);
+        assert_eq!(Roles::default().of(&inlined("malloc.c")), Some(Role::Free));
     }
 
     #[test]
