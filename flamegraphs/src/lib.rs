@@ -1,15 +1,30 @@
 //! From samples to flamegraphs: fold, name, assign roles, diff and draw.
 //!
-//! What is here so far: [`Folded`], stacks and how often each was seen, read from and written to the
-//! folded text that every flamegraph tool speaks; [`Role`], what a frame is there for; [`draw`], an
-//! SVG of folded stacks; and with the feature `capture` a sampler of the running process.
+//! Samples come from a sampler of the running process (`capture`, a feature), from `perf script`
+//! ([`PerfScript`]), from Instruments or from folded text ([`Folded`]). They become a [`Profile`]; frames
+//! of which only the place is known get their names ([`names`]), and every frame the role that it plays in
+//! an operation ([`Roles`]). Weighed as time per operation, the stacks of one side or of two become a
+//! [`Tree`], which is drawn ([`draw_tree`]), put on a page ([`Page`]) or, as a profile, written for
+//! other tools ([`export()`]).
 //!
 //! ```
-//! use raptors_flamegraphs::{Folded, Picture, draw};
+//! use raptors_flamegraphs::{
+//!     Folded, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw_tree,
+//! };
 //!
-//! let folded = Folded::parse("main;scale 30\nmain;malloc 12\n")?;
-//! let svg = draw(&folded, &Picture { title: "a * 2.5", ..Picture::default() })?;
-//! assert!(svg.contains("scale"));
+//! let roles = Roles::default();
+//! let [a, b] = ["py;array_multiply;FLOAT_multiply 540\n", "py;scale 410\npy;scale;malloc 90\n"];
+//! let weighed = |text: &str| {
+//!     let mut profile = Profile::from(&Folded::parse(text)?);
+//!     let scale = Scale { seconds_per_sample: 0.004, operations: 4000.0 };
+//!     profile.weigh(Tag::A, &scale)?;
+//!     Ok::<_, raptors_flamegraphs::Error>(profile)
+//! };
+//! let (a, b) = (weighed(a)?, weighed(b)?);
+//! let (a, b) = (Side::new(&a, Tag::A), Side::new(&b, Tag::A));
+//! let tree = Tree::compare(a, b, View::Roles, &roles)?;
+//! let svg = draw_tree(&tree, &Picture { title: "a * 2.5", ..Picture::default() })?;
+//! assert!(svg.contains("malloc (A 0 ns, B 90.0 µs, difference +90.0 µs, allocation)"));
 //! # Ok::<(), raptors_flamegraphs::Error>(())
 //! ```
 

@@ -14,6 +14,7 @@ static inline __attribute__((always_inline)) long inner(long x) {
     for (long i = 0; i < x; i++) __asm__ volatile(\"\" : \"+r\"(x));
     return x;
 }
+__asm__(\".globl without_size\\n.type without_size, @function\\nwithout_size: ret\\n\");
 static __attribute__((noinline)) long hidden(long x) { return inner(x) * 3; }
 __attribute__((noinline)) long visible(long x) { return hidden(x) + 1; }
 ";
