@@ -1,6 +1,8 @@
 //! A library is built, stripped and given back its debug information, and the same address is named from
 //! each of them in turn.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -38,9 +40,7 @@ impl Library {
         };
         let compiler = "gcc -g -O1 -shared -fPIC -Wl,--build-id lib.c -o full.so";
         if !cfg!(target_os = "linux") || Command::new("gcc").arg("--version").output().is_err() {
-            println!(
-                "skipped: an ELF library is built with gcc and binutils, and they are not here"
-            );
+            common::skip("an ELF library is built with gcc and binutils, and they are not here");
             return None;
         }
         library.run(compiler);
