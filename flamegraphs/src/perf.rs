@@ -218,27 +218,27 @@ impl<'a> Header<'a> {
         if command.is_empty() || time.is_empty() || !is_time {
             return None;
         }
-        // An event may hold colons (`cpu-clock:pppH`, `syscalls:sys_enter_mmap`), and one ends it.
-        let rest = rest.trim_start();
-        let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
-        let (period, event, rest) = match first.parse() {
-            Ok(period) => {
-                let (event, rest) = after
-                    .trim_start()
-                    .split_once(' ')
-                    .unwrap_or((after.trim_start(), ""));
-                (period, event, rest)
-            }
-            Err(_) => (0, first, after),
-        };
-        let event = event.strip_suffix(':').filter(|event| !event.is_empty())?;
+        let (period, event, rest) = event(rest.trim_start())?;
         Some(Header {
             command,
             period,
             event,
-            rest: rest.trim(),
+            rest,
         })
     }
+}
+
+/// The period, the event and what follows it. An event may hold colons (`cpu-clock:pppH`,
+/// `syscalls:sys_enter_mmap`), and one ends it.
+fn event(text: &str) -> Option<(u64, &str, &str)> {
+    let word = |text| str::split_once(text, ' ').unwrap_or((text, ""));
+    let (first, after) = word(text);
+    let (period, (event, rest)) = match first.parse() {
+        Ok(period) => (period, word(after.trim_start())),
+        Err(_) => (0, (first, after)),
+    };
+    let event = event.strip_suffix(':').filter(|event| !event.is_empty())?;
+    Some((period, event, rest.trim()))
 }
 
 /// A frame's name and the module in parentheses after it, which may hold parentheses of its own.
