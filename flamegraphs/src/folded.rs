@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::shown;
 use crate::{Error, Role};
 
 /// What an empty frame is called.
 const UNKNOWN: &str = "[unknown]";
-/// At most this much of a bad line is shown.
-const SHOWN: usize = 80;
 
 /// Stacks, root first, each with the number of its samples.
 ///
@@ -35,7 +34,7 @@ impl Folded {
             let (stack, count) = split(line).map_err(|why| Error::Line {
                 line: index + 1,
                 why,
-                text: line.chars().take(SHOWN).collect(),
+                text: shown(line),
             })?;
             folded.add(stack.split(';'), count)?;
         }

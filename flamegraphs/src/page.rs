@@ -108,7 +108,11 @@ fn row(phase: &Phase) -> Markup {
     let role = Role::ALL.into_iter().find(|role| role.name() == phase.name);
     let known = |ns: Option<f64>| ns.map_or("–".to_owned(), time);
     let difference = phase.a.zip(phase.b).map(|(a, b)| b - a);
-    let class = difference.map_or("", |ns| if ns > 0.0 { "more" } else { "less" });
+    let class = match difference {
+        Some(ns) if ns > 0.0 => "more",
+        Some(ns) if ns < 0.0 => "less",
+        _ => "",
+    };
     html! {
         tr {
             td {

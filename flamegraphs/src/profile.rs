@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use crate::{Error, Folded};
 
@@ -11,6 +12,8 @@ use crate::{Error, Folded};
 const UNKNOWN: &str = "[unknown]";
 /// The parent of a stack's outermost frame.
 const NONE: u32 = u32::MAX;
+/// So many frames of whole stacks are kept to be found again at once, in 16 MiB.
+const WHOLE: usize = 1 << 22;
 
 /// Which side of a comparison, or which other part of a run, was being sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,6 +185,9 @@ pub struct Profile {
     frame_ids: HashMap<Frame, u32, FxBuildHasher>,
     stacks: Vec<Stack>,
     stack_ids: FxHashMap<(u32, u32), u32>,
+    /// Stacks that were added, by all their frames: most samples are of a stack that was seen before.
+    whole: FxHashMap<Box<[FrameId]>, StackId>,
+    whole_frames: usize,
     threads: Vec<Arc<str>>,
     thread_ids: FxHashMap<Arc<str>, u32>,
     samples: Vec<Sample>,
@@ -236,9 +242,17 @@ impl Profile {
 
     /// The stack with these frames, outermost first; none where there are none.
     pub fn stack(&mut self, frames: impl IntoIterator<Item = FrameId>) -> Option<StackId> {
-        frames
-            .into_iter()
-            .fold(None, |parent, frame| Some(self.child(parent, frame)))
+        let frames: SmallVec<[FrameId; 64]> = frames.into_iter().collect();
+        if let Some(&stack) = self.whole.get(&*frames) {
+            return Some(stack);
+        }
+        let deeper = |parent, &frame: &FrameId| Some(self.child(parent, frame));
+        let stack = frames.iter().fold(None, deeper)?;
+        if self.whole_frames + frames.len() <= WHOLE {
+            self.whole_frames += frames.len();
+            self.whole.insert(frames.as_slice().into(), stack);
+        }
+        Some(stack)
     }
 
     /// The stack that is `parent` with one more frame.

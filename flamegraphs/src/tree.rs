@@ -191,6 +191,7 @@ impl Builder {
         let mut threads: Vec<u32> = side.samples().map(|sample| sample.thread).collect();
         threads.sort_unstable();
         threads.dedup();
+        let mut below = FxHashMap::default();
         for sample in side.samples() {
             let start = match self.view {
                 View::Roles => {
@@ -204,28 +205,38 @@ impl Builder {
                 }
                 View::Stacks => 0,
             };
-            let node = self.path(start, side.profile, sample, &roles);
+            let node = self.path(start, side.profile, sample, &roles, &mut below);
             self.nodes[node].own[column] += sample.weight;
         }
     }
 
+    /// The node of a sample, of which `below` knows the children that frames of this profile have led to:
+    /// numbers are compared faster than names.
     fn path(
         &mut self,
         start: usize,
         profile: &Profile,
         sample: &Sample,
         roles: &[Option<Role>],
+        below: &mut FxHashMap<(usize, FrameId), usize>,
     ) -> usize {
         let role = |id: &FrameId| roles[id.0 as usize];
         let mut frames: Vec<FrameId> = profile.frames_of(sample.stack).collect();
         if self.view == View::Roles {
             let is_interpreter = |id: &FrameId| role(id) == Some(Role::Interpreter);
-            // What the interpreter did itself keeps its innermost frame.
-            let inside = frames.iter().position(is_interpreter);
-            frames.truncate(inside.map_or(frames.len(), |inside| inside.max(1)));
+            let is_running = |id: &FrameId| runs_python(profile.frame(*id));
+            if let Some(running) = frames.iter().position(is_running) {
+                let below = &frames[..running];
+                let left = below.iter().rposition(|id| !is_interpreter(id));
+                // What the interpreter did itself keeps the frame that did it.
+                frames.truncate(left.map_or(running + 1, |left| left + 1));
+            }
         }
-        let deeper = |node, id: &FrameId| self.child(node, profile.frame(*id), role(id));
-        frames.iter().rev().fold(start, deeper)
+        frames.iter().rev().fold(start, |node, id| {
+            *below
+                .entry((node, *id))
+                .or_insert_with(|| self.child(node, profile.frame(*id), role(id)))
+        })
     }
 
     fn child(&mut self, parent: usize, frame: &Frame, role: Option<Role>) -> usize {
@@ -268,6 +279,11 @@ impl Builder {
     }
 }
 
+/// Whether a frame is a Python function's, which may call anything.
+fn runs_python(frame: &Frame) -> bool {
+    frame.kind == Kind::Python || frame.name.starts_with("_PyEval_EvalFrame")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,8 +323,8 @@ mod tests {
 
     #[test]
     fn roles_come_first_and_the_interpreters_frames_are_left_out() {
-        let text = "main;_PyEval_EvalFrameDefault;array_multiply;FLOAT_multiply 5\n\
-                    main;_PyEval_EvalFrameDefault 2\n";
+        let text = "main;_PyEval_EvalFrameDefault;PyNumber_Multiply;array_multiply;object_vacall;FLOAT_multiply 5\n\
+                    main;_PyEval_EvalFrameDefault;PyLong_FromLong 2\n";
         let a = profile(text, 1.0);
         let tree = Tree::new(Side::new(&a, Tag::A), View::Roles, &Roles::default()).unwrap();
         let path = |name: &str| {
@@ -322,11 +338,11 @@ mod tests {
         };
         assert_eq!(
             path("FLOAT_multiply"),
-            "FLOAT_multiply < array_multiply < kernel < all"
+            "FLOAT_multiply < object_vacall < array_multiply < kernel < all"
         );
         assert_eq!(
-            path("_PyEval_EvalFrameDefault"),
-            "_PyEval_EvalFrameDefault < interpreter < all"
+            path("PyLong_FromLong"),
+            "PyLong_FromLong < _PyEval_EvalFrameDefault < interpreter < all"
         );
     }
 

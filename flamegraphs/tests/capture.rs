@@ -188,12 +188,25 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
     );
 }
 
+/// What SIGPROF does in this process.
+fn sigprof() -> usize {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks only; `action` is large enough, and all-zero bytes are a valid one.
+    unsafe {
+        libc::sigaction(libc::SIGPROF, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction
+    }
+}
+
 #[test]
 fn a_second_sampler_is_refused_and_the_signal_is_given_back() {
     let _alone = alone();
+    let before = sigprof();
     let sampler = Sampler::start(100).unwrap();
+    assert_ne!(sigprof(), before);
     assert!(matches!(Sampler::start(100), Err(Error::Busy)));
     drop(sampler);
+    assert_eq!(sigprof(), before);
     let mut again = Sampler::start(100).unwrap();
     assert!(matches!(
         again.switch(Some(Tag(8))),

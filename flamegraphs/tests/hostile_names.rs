@@ -1,6 +1,9 @@
 //! A picture of names chosen to break it is still the document it should be.
 
-use raptors_flamegraphs::{Error, Folded, Picture, draw};
+use raptors_flamegraphs::{
+    Error, Folded, Format, Frame, Page, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree,
+    View, draw, draw_tree, export,
+};
 use roxmltree::{Document, Node, ParsingOptions};
 
 const HOSTILE: [&str; 12] = [
@@ -114,4 +117,71 @@ fn no_samples_are_an_error_and_not_an_empty_picture() {
 fn equal_input_gives_an_equal_picture() {
     let draw_again = || picture_of(&["one", "two"], &Picture::default());
     assert_eq!(draw_again(), draw_again());
+}
+
+#[test]
+fn names_cannot_leave_the_page_or_a_file_for_another_tool() {
+    let page = |names: &[&str]| {
+        let mut profile = Profile::default();
+        for (index, name) in names.iter().enumerate() {
+            let thread = profile.thread_id(name);
+            let frames = ["multiply", name].map(|name| profile.intern(Frame::native(name)));
+            for tag in [Tag::A, Tag::B] {
+                profile.add(frames, thread, tag, 100 + index as u64);
+            }
+        }
+        let scale = Scale {
+            seconds_per_sample: 0.004,
+            operations: 10.0,
+        };
+        for tag in [Tag::A, Tag::B] {
+            profile.weigh(tag, &scale).unwrap();
+        }
+        for format in Format::ALL {
+            let file = export(&profile, format, names[0]).unwrap();
+            if !matches!(format, Format::Folded | Format::Pprof) {
+                serde_json::from_slice::<serde_json::Value>(&file).unwrap();
+            }
+        }
+        let roles = Roles::default();
+        let (a, b) = (Side::new(&profile, Tag::A), Side::new(&profile, Tag::B));
+        let tree = Tree::compare(a, b, View::Roles, &roles).unwrap();
+        let svg = draw_tree(&tree, &Picture::default()).unwrap();
+        open(&svg);
+        let phases = [Phase {
+            name: names[0].to_owned(),
+            a: Some(1.0),
+            b: None,
+        }];
+        let notes = names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>();
+        let page = Page {
+            title: names[0],
+            notes: &notes,
+            sides: [names[0], names[1]],
+            pictures: [&svg, &svg, &svg],
+            phases: &phases,
+        };
+        page.html().unwrap()
+    };
+    let harmless: Vec<String> = (0..HOSTILE.len())
+        .map(|index| format!("plain {index}"))
+        .collect();
+    let harmless: Vec<&str> = harmless.iter().map(String::as_str).collect();
+    // Every `<` and every quote of an attribute is the page's own; names have theirs escaped.
+    let marks = |page: &str| ['<', '>', '"'].map(|mark| page.matches(mark).count());
+    assert_eq!(marks(&page(&HOSTILE)), marks(&page(&harmless)));
+}
+
+#[test]
+fn a_stack_ten_thousand_deep_is_drawn_as_far_as_a_browser_can() {
+    let mut folded = Folded::default();
+    folded.add(vec!["f"; 10_000], 3).unwrap();
+    let svg = draw(&folded, &Picture::default()).unwrap();
+    let document = open(&svg);
+    let titles = named(&document, "title").len();
+    assert_eq!(titles, 501);
+    assert!(svg.contains("frames more than 500 deep are not drawn"));
 }

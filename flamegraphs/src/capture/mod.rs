@@ -209,6 +209,8 @@ fn profile(report: &UnresolvedReport) -> Profile {
         let cut_off = cut_off.then(|| profile.intern(Frame::native(CUT_OFF)));
         let mut ids: Vec<FrameId> = interrupted
             .iter()
+            // The outermost frame returns nowhere.
+            .filter(|(address, _)| *address != 0)
             .enumerate()
             .map(|(depth, &(address, _))| {
                 // A caller's address is the one it returns to: the call is before it.

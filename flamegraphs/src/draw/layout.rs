@@ -4,8 +4,8 @@ use crate::tree::Tree;
 
 /// A picture's width in the numbers that inferno is given.
 const WIDTH: f64 = 1e9;
-/// Nodes narrower than this part of the picture are left out; at 1280 pixels it is a third of one.
-const NARROWEST: f64 = 0.00025;
+/// Nodes narrower than this part of the picture are left out; at 1280 pixels it is two thirds of one.
+const NARROWEST: f64 = 0.0005;
 /// Frames further from the root are left out: a browser draws no picture that is higher.
 pub(super) const DEEPEST: usize = 500;
 

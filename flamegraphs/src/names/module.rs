@@ -163,30 +163,42 @@ fn base(file: &object::File<'_>) -> u64 {
 
 /// The functions that the file has names for, each address once, by their start.
 fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
-    let mut symbols: Vec<(u64, u64, String)> = file
-        .symbols()
-        .chain(file.dynamic_symbols())
-        .filter(|symbol| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text)
-        .filter_map(|symbol| {
-            let name = symbol.name().ok()?;
-            let name = match file.format() {
-                BinaryFormat::MachO => name.strip_prefix('_').unwrap_or(name),
-                _ => name,
-            };
-            (!name.is_empty() && !name.starts_with('$'))
-                .then(|| (symbol.address(), symbol.size(), name.to_owned()))
-        })
-        .collect();
-    // Of several names for one address: the public one of a library's aliases.
+    let is_code = |symbol: &object::Symbol<'_, '_>| {
+        symbol.is_definition() && symbol.kind() == object::SymbolKind::Text
+    };
+    let symbols = file.symbols().chain(file.dynamic_symbols());
+    let listed = symbols.filter(is_code).filter_map(|symbol| {
+        let name = symbol.name().ok()?;
+        let name = match file.format() {
+            BinaryFormat::MachO => name.strip_prefix('_').unwrap_or(name),
+            _ => name,
+        };
+        // Those that begin so mark where code and data change on ARM.
+        let is_name = !name.is_empty() && !name.starts_with('$');
+        is_name.then(|| (symbol.address(), symbol.size(), name.to_owned()))
+    });
+    let listed = one_for_each_address(listed.collect());
+    let next = listed.iter().skip(1).map(|symbol| symbol.0);
+    let next: Vec<u64> = next.chain([u64::MAX]).collect();
+    let ended = |((start, size, name), next): ((u64, u64, String), u64)| {
+        let end = if size == 0 {
+            next
+        } else {
+            start.saturating_add(size)
+        };
+        Symbol {
+            range: start..end,
+            name,
+        }
+    };
+    listed.into_iter().zip(next).map(ended).collect()
+}
+
+/// Of several names for one address the public one, and the largest size.
+fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, String)> {
     let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
-    symbols.sort_by(|(address, size, name), (other, other_size, other_name)| {
-        (address, underscores(name), name.len(), name, other_size).cmp(&(
-            other,
-            underscores(other_name),
-            other_name.len(),
-            other_name,
-            size,
-        ))
+    symbols.sort_by_cached_key(|(address, _, name)| {
+        (*address, underscores(name), name.len(), name.clone())
     });
     symbols.dedup_by(|later, first| {
         let same = later.0 == first.0;
@@ -195,24 +207,7 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
         }
         same
     });
-    let next: Vec<u64> = symbols
-        .iter()
-        .skip(1)
-        .map(|symbol| symbol.0)
-        .chain([u64::MAX])
-        .collect();
     symbols
-        .into_iter()
-        .zip(next)
-        .map(|((start, size, name), next)| Symbol {
-            range: start..if size == 0 {
-                next
-            } else {
-                start.saturating_add(size)
-            },
-            name,
-        })
-        .collect()
 }
 
 /// The functions that the file's unwind tables list, by their start.

@@ -1,0 +1,92 @@
+//! What can go wrong.
+
+use crate::Scale;
+#[cfg(feature = "capture")]
+use crate::Tag;
+
+/// At most this much of a bad line is shown.
+const SHOWN: usize = 80;
+
+/// The beginning of a line.
+pub(crate) fn shown(line: &str) -> String {
+    line.chars().take(SHOWN).collect()
+}
+
+/// What can go wrong between samples and a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A line of folded text is not `frame;frame;… count`.
+    #[error("line {line} of the folded stacks is not `frame;frame count`: {why} in {text:?}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Its beginning, at most 80 characters.
+        text: String,
+    },
+    /// The counts add up to more than 64 bits hold; their sum would be wrong in every percentage.
+    #[error("the sample counts add up to more than {}", u64::MAX)]
+    TooManySamples,
+    /// There is nothing to draw, and an empty picture would say that nothing ran.
+    #[error("there are no samples, so there is no flamegraph to draw")]
+    NoSamples,
+    /// Weights need an amount of time and of work.
+    #[error("{0:?} is no scale: seconds per sample and operations have to be above 0")]
+    Scale(Scale),
+    /// Time and counts cannot be set against each other.
+    #[error("the samples are not weighed as time per operation yet: weigh each side first")]
+    Unweighed,
+    /// A line is not what `perf script` prints.
+    #[error("line {line} of the output of perf script cannot be read: {why}: {text:?}")]
+    Perf {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Its beginning, at most 80 characters.
+        text: String,
+    },
+    /// perf ends every sample with an empty line.
+    #[error(
+        "the output of perf script is cut off inside a sample; let perf finish and read it again"
+    )]
+    CutOff,
+    /// The input could not be read.
+    #[error("the samples could not be read")]
+    Read(#[source] std::io::Error),
+    /// A document of samples refers to something that is not in it.
+    #[error("the recorded samples are damaged: one refers to a {0} that is not there")]
+    Record(&'static str),
+    /// What `xctrace export` printed is not what it prints of a time profile.
+    #[error("the export of xctrace cannot be read as a time profile")]
+    Xctrace(#[source] std::io::Error),
+    /// The drawing library gave up.
+    #[error("the flamegraph could not be drawn")]
+    Draw(#[source] std::io::Error),
+    /// No file format has this name.
+    #[error("{0:?} is no format; there are folded, pprof, speedscope, firefox and chrome")]
+    Format(String),
+    /// The file could not be put together.
+    #[error("the samples could not be written for another tool")]
+    Export(#[source] std::io::Error),
+    /// What was given as a picture has no `<svg` with a height.
+    #[error("a picture for the page is no SVG document")]
+    Page,
+    /// The sampler could not be started or read.
+    #[cfg(feature = "capture")]
+    #[error("this process could not be sampled")]
+    Capture(#[from] pprof::Error),
+    /// Only one sampler can use the signal.
+    #[cfg(feature = "capture")]
+    #[error("this process is being sampled already (it has a handler for SIGPROF); end that first")]
+    Busy,
+    /// There are eight tags.
+    #[cfg(feature = "capture")]
+    #[error("{0:?} is above 7, the last tag that samples can carry")]
+    Tag(Tag),
+    /// The operating system refused the signal or the clock.
+    #[cfg(feature = "capture")]
+    #[error("the signal handler or the CPU clock of this process could not be set up")]
+    Signal(#[source] std::io::Error),
+}
