@@ -30,7 +30,7 @@ impl Side {
 }
 
 /// A round of one side, as its interval's message has it: `ops=20 kind=timed case=operation name=numpy`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round<'a> {
     /// Operations in it.
     pub ops: u64,
