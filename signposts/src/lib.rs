@@ -35,7 +35,9 @@ pub fn asked(value: Option<&str>) -> Result<bool, String> {
     match value {
         None | Some("" | "0") => Ok(false),
         Some("1") => Ok(true),
-        Some(other) => Err(format!("{VARIABLE}={other} is neither 0 nor 1")),
+        Some(other) => Err(format!(
+            "the environment variable {VARIABLE} is wrong: `{other}` is neither 0 nor 1"
+        )),
     }
 }
 
@@ -51,7 +53,7 @@ mod tests {
         assert_eq!(asked(Some("1")), Ok(true));
         assert_eq!(
             asked(Some("yes")).unwrap_err(),
-            "RAPTORS_SIGNPOSTS=yes is neither 0 nor 1"
+            "the environment variable RAPTORS_SIGNPOSTS is wrong: `yes` is neither 0 nor 1"
         );
     }
 }
