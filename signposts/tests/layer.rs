@@ -259,11 +259,13 @@ fn a_round_is_read_from_the_message_of_its_interval() {
         case: "operation float32 512 × 512",
         name: "num=py ops=3",
     };
-    let list = List::default();
-    listened(&list, |_| round.span(Side::B).in_scope(|| ()));
-    let told = list.all();
-    paired(&told);
-    assert_eq!(Side::of(told[0].name.text()), Some(Side::B));
-    assert_eq!(told[0].message, round.to_string());
-    assert_eq!(Round::parse(&told[0].message), Some(round));
+    for side in Side::ALL {
+        let list = List::default();
+        listened(&list, |_| round.span(side).in_scope(|| ()));
+        let told = list.all();
+        paired(&told);
+        assert_eq!(Side::of(told[0].name.text()), Some(side));
+        assert_eq!(told[0].message, round.to_string());
+        assert_eq!(Round::parse(&told[0].message), Some(round));
+    }
 }
