@@ -10,10 +10,15 @@ const SAMPLES: &str = include_str!("../flamegraphs/tests/hand_made_time_profile.
 const SIGNPOSTS: &str = include_str!("../flamegraphs/tests/hand_made_signposts.xml");
 
 fn run(place: &Path, arguments: &[&str]) -> Output {
+    run_on(100, place, arguments)
+}
+
+/// The command on a terminal of so many columns.
+fn run_on(columns: u32, place: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_raptors-trace"))
         .args(arguments)
         .current_dir(place)
-        .env("COLUMNS", "100")
+        .env("COLUMNS", columns.to_string())
         .output()
         .unwrap()
 }
@@ -102,6 +107,23 @@ fn each_side_has_its_folded_stacks() {
     ] {
         assert!(shown.contains(text), "no {text:?} in:\n{shown}");
     }
+}
+
+#[test]
+fn on_a_narrow_terminal_columns_are_left_out_and_not_cut() {
+    let (place, _) = compare(SAMPLES, SIGNPOSTS, &[]);
+    let arguments = ["instruments", "samples.xml", "signposts.xml", "-o", "x"];
+    let output = run_on(50, place.path(), &arguments);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.contains("a: numpy    1.00 ms        3        4.00 ms\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains('…'), "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 50),
+        "{shown}"
+    );
 }
 
 #[test]
