@@ -1,7 +1,8 @@
 //! From samples to flamegraphs: fold, name, assign roles, diff and draw.
 //!
 //! What is here so far: [`Folded`], stacks and how often each was seen, read from and written to the
-//! folded text that every flamegraph tool speaks; [`Role`], what a frame is there for; [`draw`], an
+//! folded text that every flamegraph tool speaks; [`Profile`] and [`Interval`], samples and signposts of
+//! Apple's Instruments; [`Role`], what a frame is there for; [`draw`], an
 //! SVG of folded stacks; and with the feature `capture` a sampler of the running process.
 //!
 //! ```
@@ -23,6 +24,7 @@ mod xctrace;
 pub use draw::{Picture, draw};
 pub use folded::Folded;
 pub use role::Role;
+pub use xctrace::{Interval, Profile, Sample};
 
 /// What can go wrong between samples and a picture.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +45,12 @@ pub enum Error {
     /// There is nothing to draw, and an empty picture would say that nothing ran.
     #[error("there are no samples, so there is no flamegraph to draw")]
     NoSamples,
-    /// What `xctrace export` printed is not what it prints of a time profile.
-    #[error("the export of xctrace cannot be read as a time profile")]
-    Xctrace(#[source] std::io::Error),
+    /// A file is not the table of a recording that it should be.
+    #[error("the export of xctrace cannot be read: {why}")]
+    Xctrace {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The drawing library gave up.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),

@@ -21,7 +21,8 @@ use crate::engines::Plan;
 use crate::error::Error;
 use calls::Patterns;
 use documents::Documents;
-use marks::{Pairing, Round, RoundKind};
+pub use marks::RoundKind;
+use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
 
 /// Everything a run file holds, before statistics.

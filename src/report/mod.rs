@@ -6,6 +6,7 @@ mod case;
 mod engines;
 mod header;
 pub mod imports;
+pub mod instruments;
 pub(crate) mod layout;
 pub mod live;
 mod summary;
