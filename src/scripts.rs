@@ -6,7 +6,6 @@
 mod bt;
 mod compare;
 mod d;
-mod elf;
 mod inspect;
 mod manual;
 mod memory;

@@ -8,7 +8,6 @@ mod arguments;
 mod armed;
 mod bpftrace;
 mod dtrace;
-mod image;
 mod session;
 pub mod tools;
 

@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::arguments::{self, Source};
 use super::armed::Watch;
-use super::image::Image;
 use super::tools::{self, Tool, short};
 use super::{Plan, Point, Seen, Traced, Tracer, bpftrace, dtrace};
 use crate::comparison::CallKind;
 use crate::doctor::leftovers;
+use crate::elf::Image;
 use crate::error::{Error, Exit};
 use crate::platform;
 
@@ -180,8 +180,11 @@ impl<'a> Preparation<'a> {
     fn point(&mut self, point: &Point) -> Result<Result<Armed, String>, Error> {
         let module = point.module.clone();
         let image = self.image(&module)?;
-        let by_name = point.symbol.as_deref().and_then(|name| image.symbol(name));
-        let Some(address) = point.address.or(by_name) else {
+        let by_name = point
+            .symbol
+            .as_deref()
+            .and_then(|name| image.function(name));
+        let Some(address) = point.address.or(by_name.map(|known| known.address)) else {
             return Ok(Err("their files do not name them".to_owned()));
         };
         if self.tracer == Tracer::Dtrace {
@@ -190,8 +193,8 @@ impl<'a> Preparation<'a> {
                     "DTrace finds functions by name, and the file is stripped".to_owned(),
                 ));
             }
-            let image = self.image(&module)?;
-            if platform::DTRACE_CONFUSES_ADDRESS_AND_OFFSET && !image.address_is_offset(address) {
+            let shifted = self.image(&module)?.is_shifted();
+            if platform::DTRACE_CONFUSES_ADDRESS_AND_OFFSET && shifted {
                 let name = short(&module);
                 return Ok(Err(format!(
                     "DTrace would put its probes at wrong places in {name}, whose addresses are not its file offsets"

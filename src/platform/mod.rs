@@ -179,10 +179,29 @@ pub fn interrupt(child: &Child) {
 /// Whether DTrace here takes the address of a function in its file for its offset in it.
 pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = system::DTRACE_CONFUSES_ADDRESS_AND_OFFSET;
 
-/// The files that a process has loaded, with the address that the first byte of each came to; `None` where they
-/// cannot be had.
-pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    system::load_addresses(pid)
+/// A part of a file in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The file, by the name under which the process loaded it.
+    pub path: PathBuf,
+    /// The first address.
+    pub start: u64,
+    /// The address after the last one.
+    pub end: u64,
+    /// Where the part begins in the file.
+    pub offset: u64,
+    /// It may be run.
+    pub executable: bool,
+    /// The file is not there any more: deleted, or replaced by another.
+    pub gone: bool,
+}
+
+/// The files that a process has mapped, in the order of their addresses; none for a kernel thread.
+///
+/// # Errors
+/// When there is no such process, it may not be looked at, or this system does not tell.
+pub fn mappings(pid: u32) -> std::io::Result<Vec<Mapping>> {
+    system::mappings(pid)
 }
 
 /// One byte of another process's memory; `None` where it cannot be had.

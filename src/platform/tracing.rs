@@ -77,14 +77,6 @@ pub fn sees_all_processes() -> bool {
     system::sees_all_processes()
 }
 
-/// The files a process has mapped, as the kernel lists them; empty for one that has ended.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn mappings(process: u32) -> io::Result<String> {
-    system::mappings(process)
-}
-
 /// Processor cycles that this thread spends on a small piece of work, as the hardware counts them.
 ///
 /// # Errors
