@@ -281,8 +281,9 @@ mod tests {
         let mut command = shell("kill -INT $$; echo alive");
         hold_interrupts(&mut command);
         assert_eq!(command.output().unwrap().stdout, b"alive\n");
-        // Whoever started the tests in the background of a shell has this signal ignored.
-        let mut child = shell("sleep 600");
+        // Whoever started the tests in the background of a shell has this signal ignored. A shell that waits for another
+        // process would put the signal off until that has ended.
+        let mut child = shell("exec sleep 600");
         default_interrupts(&mut child);
         let mut child = child.spawn().unwrap();
         interrupt(&child);
