@@ -20,12 +20,15 @@ use other as system;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod files;
 pub mod load;
 pub mod tracing;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+
+pub use files::{give_to_invoker, give_to_neighbours, private_directory};
 
 /// The operating systems that differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
