@@ -71,8 +71,8 @@ pub mod load {
     }
 }
 
-/// Not on macOS.
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+/// It may be macOS's.
+pub const DTRACE_FOR_LINUX: bool = false;
 
 /// Another process's memory is closed here.
 pub fn mappings(_pid: u32) -> io::Result<Vec<Mapping>> {

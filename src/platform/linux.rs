@@ -211,8 +211,7 @@ pub fn end_with_us(command: &mut Command) {
     }
 }
 
-/// DTrace 2 does (seen with 2.0.7).
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = true;
+pub const DTRACE_FOR_LINUX: bool = true;
 
 pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
     use std::os::unix::fs::FileExt as _;

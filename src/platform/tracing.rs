@@ -77,6 +77,11 @@ pub fn sees_all_processes() -> bool {
     system::sees_all_processes()
 }
 
+/// Whether this process is in a PID namespace of its own, as in a container: tracers see other numbers there.
+pub fn in_container() -> bool {
+    super::SYSTEM == super::System::Linux && !sees_all_processes()
+}
+
 /// Processor cycles that this thread spends on a small piece of work, as the hardware counts them.
 ///
 /// # Errors
