@@ -232,7 +232,7 @@ impl<'a> Preparation<'a> {
         }))
     }
 
-    /// Why the tracer would not find a file, or the arguments of a USDT probe in it, if so.
+    /// Why the tracer would not find a file, or the USDT probes in it, if so.
     fn not_found(&self, path: &Path, usdt: bool) -> Option<String> {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let has = |byte| real.as_os_str().as_bytes().contains(&byte);
@@ -241,9 +241,10 @@ impl<'a> Preparation<'a> {
             Tracer::Dtrace if platform::DTRACE_FOR_LINUX && has(b' ') => Some(format!(
                 "DTrace reads the path of {name} only up to its first blank, and finds nothing in it"
             )),
-            // The process map shows it as `\012` (seen with bpftrace 0.17).
-            Tracer::Bpftrace if usdt && has(b'\n') => Some(format!(
-                "bpftrace finds no argument of a probe in {name}, whose path has a line break"
+            // The process map shows it as `\012` (seen with bpftrace 0.17 and DTrace 2.0.7).
+            tracer if usdt && has(b'\n') => Some(format!(
+                "{} does not find the probes of {name}, whose path has a line break",
+                tracer.as_str()
             )),
             _ => None,
         }

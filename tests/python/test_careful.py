@@ -116,11 +116,11 @@ def test_nobody_reads_anything_into_a_statement(engine: str, tmp_path: Path) -> 
     assert nothing_was_run(tmp_path)
     comparison = json.loads(shown.stdout)
     assert [control["ok"] for control in comparison["controls"]] == [True]
-    [case] = comparison["cases"]
-    assert case["sides"]["a"]["statement"] == statement
-    for side in case["sides"].values():
-        [call] = side["calls"]
-        assert (call["name"], call["calls_per_op"]) == ("np.multiply[ff->f]", 1)
+    for case in comparison["cases"]:
+        assert case["sides"]["a"]["statement"] == statement
+        for side in case["sides"].values():
+            [call] = side["calls"]
+            assert (call["name"], call["calls_per_op"]) == ("np.multiply[ff->f]", 1)
 
 
 def laid(place: Path) -> dict[str, str]:
@@ -132,18 +132,19 @@ def laid(place: Path) -> dict[str, str]:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_extension_may_lie_anywhere(engine: str, tmp_path: Path) -> None:
     need(engine)
-    odd = ODD.replace("\n", " " if engine == "bpftrace" else "\n")
+    odd = ODD.replace("\n", " " if engine == "bpftrace" else "\t")
     shown = run("compare", *SHORT, "--engine", engine, "--json", env=laid(tmp_path / odd), cwd=tmp_path).stdout
     assert nothing_was_run(tmp_path)
-    [case] = json.loads(shown)["cases"]
-    [backend] = case["sides"]["b"]["calls"]
-    assert (backend["kind"], backend["calls_per_op"]) == ("backend", 1)
+    for case in json.loads(shown)["cases"]:
+        [backend] = case["sides"]["b"]["calls"]
+        assert (backend["kind"], backend["calls_per_op"]) == ("backend", 1)
 
 
 @pytest.mark.parametrize(
     ("engine", "name", "why"),
     [
-        ("bpftrace", "a\nline", "bpftrace finds no argument of a probe in _native"),
+        ("bpftrace", "a\nline", "bpftrace does not find the probes of _native"),
+        ("dtrace", "a\nline", "dtrace does not find the probes of _native"),
         ("dtrace", WITH_BLANK, "DTrace reads the path of _native"),
     ],
 )
