@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::command::ourselves_as_root;
 use crate::engines::{Tracer, tools};
 use crate::error::{Error, Exit};
 use crate::instruments::Sides;
@@ -181,10 +182,13 @@ pub fn check(pid: u32) -> Result<(), Error> {
             Err(Error::new(format!("there is no process {pid}"))
                 .mend("look it up: pgrep -af python"))
         }
-        platform::Reach::Foreign => {
-            Err(Error::new(format!("process {pid} belongs to another user"))
-                .mend(format!("run this as root: sudo raptors-trace attach {pid}")))
-        }
+        platform::Reach::Foreign => Err(Error::new(format!(
+            "process {pid} belongs to another user"
+        ))
+        .mend(format!(
+            "run this as root: {}",
+            ourselves_as_root(&format!("attach {pid}"))
+        ))),
     }
 }
 
@@ -210,7 +214,9 @@ fn hints(pid: u32, settings: &Settings) -> Vec<Hint> {
         why_not: unusable(tool),
     };
     let calls = |engine: &str| {
-        format!("sudo raptors-trace calls --pid {pid} --engine {engine} --duration {seconds}")
+        ourselves_as_root(&format!(
+            "calls --pid {pid} --engine {engine} --duration {seconds}"
+        ))
     };
     vec![
         hint(

@@ -15,6 +15,7 @@ use super::arguments::{self, Source};
 use super::armed::Watch;
 use super::tools::{Tool, short};
 use super::{Plan, Point, Seen, Traced, Tracer, bpftrace, dtrace};
+use crate::command::ourselves_as_root;
 use crate::comparison::CallKind;
 use crate::doctor::leftovers;
 use crate::elf::Image;
@@ -474,7 +475,7 @@ impl Session {
         let error = if platform::is_root() {
             error
         } else {
-            error.mend("run it as root: sudo raptors-trace …")
+            error.mend(format!("run it as root: {}", ourselves_as_root("…")))
         };
         match said.trim() {
             "" => error,
