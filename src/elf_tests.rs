@@ -1,9 +1,35 @@
-//! [`layout`] on libraries that gcc makes, laid out as GNU ld and as lld do it.
+//! [`Image`] of libraries that gcc makes, laid out as GNU ld and as lld do it.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
+
+impl Image {
+    /// One made by hand, for the tests of those who read images.
+    pub fn sample(shifted: bool, providers: &[&str]) -> Self {
+        let probe = |&provider: &&str| Probe {
+            provider: provider.to_owned(),
+            name: "scale__entry".into(),
+            address: 0,
+        };
+        let segment = |address, executable| Segment {
+            address,
+            offset: address & 0xffff,
+            length: 0x100,
+            executable,
+        };
+        Self {
+            has_symtab: true,
+            segments: vec![
+                segment(0, false),
+                segment(if shifted { 0x11000 } else { 0x1000 }, true),
+            ],
+            probes: providers.iter().map(probe).collect(),
+            ..Self::default()
+        }
+    }
+}
 
 const SOURCE: &str = r#"
 static int hidden(int x) { return x + 1; }
@@ -67,14 +93,14 @@ fn gnu_ld_lays_code_out_as_it_lies_in_memory_with_and_without_pages_of_its_own()
         let Some((_dir, library)) = library(&[flags]) else {
             return;
         };
-        let layout = layout(&library).unwrap();
+        let image = Image::read(&library).unwrap();
         assert!(
-            layout.vaddr_equals_offset && layout.has_symtab,
-            "{flags}: {layout:?}"
+            !image.is_shifted() && image.has_symtab,
+            "{flags}: {image:?}"
         );
         assert!(
-            layout.has_usdt("raptors") && !layout.has_usdt("raptor"),
-            "{layout:?}"
+            image.has_usdt("raptors") && !image.has_usdt("raptor"),
+            "{image:?}"
         );
     }
 }
@@ -85,7 +111,7 @@ fn code_that_lies_elsewhere_in_the_file_is_seen() {
     let Some((_dir, library)) = library(&["-Wl,--section-start=.text=0x7000"]) else {
         return;
     };
-    assert!(!layout(&library).unwrap().vaddr_equals_offset);
+    assert!(Image::read(&library).unwrap().is_shifted());
 }
 
 #[test]
@@ -93,7 +119,7 @@ fn a_program_with_a_fixed_base_is_laid_out_as_any_other() {
     let Some((_dir, library)) = library(&["-Wl,-Ttext-segment=0x400000"]) else {
         return;
     };
-    assert!(layout(&library).unwrap().vaddr_equals_offset);
+    assert!(!Image::read(&library).unwrap().is_shifted());
 }
 
 #[test]
@@ -101,18 +127,37 @@ fn a_stripped_library_keeps_its_notes_and_has_no_symtab() {
     let Some((_dir, library)) = library(&["-s"]) else {
         return;
     };
-    let layout = layout(&library).unwrap();
-    assert!(
-        !layout.has_symtab && layout.has_usdt("raptors"),
-        "{layout:?}"
-    );
+    let image = Image::read(&library).unwrap();
+    assert!(!image.has_symtab && image.has_usdt("raptors"), "{image:?}");
+    assert!(image.function("shown").is_some() && image.function("hidden").is_none());
+}
+
+/// The site of the probe is the first instruction but one: [`SOURCE`] puts it behind what the compiler begins with.
+#[test]
+fn functions_and_probes_are_found_where_the_file_says() {
+    let Some((_dir, library)) =
+        library(&["-Wl,--section-start=.text=0x7000", "-Wl,-soname,libx.1"])
+    else {
+        return;
+    };
+    let image = Image::read(&library).unwrap();
+    let [shown, hidden] = ["shown", "hidden"].map(|name| image.function(name).unwrap());
+    assert!(shown.exported && !hidden.exported && hidden.size > 0);
+    assert_eq!(image.function_at(shown.address), Some(shown));
+    let site = image.probe("raptors", "scale__entry").unwrap();
+    assert_eq!(image.function_at(site), Some(shown), "{site:x} {image:?}");
+    assert_eq!(image.probe("raptors", "scale__return"), None);
+    let code = image.segments.iter().find(|s| s.executable).unwrap();
+    assert_eq!(image.address_of(code.offset), Some(code.address));
+    assert_eq!(image.address_of(u64::MAX), None);
+    assert_eq!(image.soname.as_deref(), Some("libx.1"));
 }
 
 #[test]
 fn what_is_no_elf_file_is_refused_and_damage_is_no_panic() {
     let dir = tempfile::tempdir().unwrap();
     assert!(
-        layout(&dir.path().join("nothing"))
+        Image::read(&dir.path().join("nothing"))
             .unwrap_err()
             .to_string()
             .contains("cannot be opened")
@@ -120,7 +165,7 @@ fn what_is_no_elf_file_is_refused_and_damage_is_no_panic() {
     let text = dir.path().join("text");
     std::fs::write(&text, "no library").unwrap();
     assert!(
-        layout(&text)
+        Image::read(&text)
             .unwrap_err()
             .to_string()
             .contains("is no object file")
@@ -131,7 +176,7 @@ fn what_is_no_elf_file_is_refused_and_damage_is_no_panic() {
     let whole = std::fs::read(&library).unwrap();
     for end in (0..whole.len()).step_by(97) {
         std::fs::write(&text, &whole[..end]).unwrap();
-        let _ = layout(&text);
+        let _ = Image::read(&text);
     }
 }
 
@@ -144,13 +189,19 @@ fn notes_that_are_cut_off_or_lie_about_their_size_end_the_list() {
     note.extend(b"stapsdt\0");
     note.extend([0; 24]);
     note.extend(b"raptors\0scale\0\0\0");
-    let read = |notes: &[u8]| providers_in(notes, Endianness::Little, 8);
-    assert_eq!(read(&[&note[..], &note].concat()), ["raptors", "raptors"]);
-    assert_eq!(read(&[&note[..], &note[..50]].concat()), ["raptors"]);
-    let mut lie = note.clone();
-    lie[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(read(&lie).is_empty());
-    let mut other = note;
-    other[12] = b'S';
-    assert!(read(&other).is_empty());
+    let read = |notes: &[u8]| {
+        let probes = probes_in(notes, Endianness::Little, 8);
+        probes.into_iter().map(|p| (p.provider, p.name, p.address))
+    };
+    note[20..28].copy_from_slice(&0x1234_u64.to_le_bytes());
+    let [provider, name] = ["raptors", "scale"].map(str::to_owned);
+    let expected = (provider, name, 0x1234);
+    assert!(read(&[&note[..], &note].concat()).eq([expected.clone(), expected.clone()]));
+    assert!(read(&[&note[..], &note[..50]].concat()).eq([expected]));
+    let damaged = [(4..8, u32::MAX), (8..12, 4), (12..16, 0)];
+    for (place, number) in damaged {
+        let mut other = note.clone();
+        other[place].copy_from_slice(&number.to_le_bytes());
+        assert_eq!(read(&other).count(), 0);
+    }
 }

@@ -88,7 +88,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
     attach::check(options.pid)?;
     let tracer = chosen(options.tracer);
     // Before anything that takes time, and before the rights: who has no tracer needs that first.
-    tools::find(tracer).map_err(|error| error.exit(Exit::NothingObserved))?;
+    let tool = tools::find(tracer).map_err(|error| error.exit(Exit::NothingObserved))?;
     if !platform::is_root() {
         let sentence = format!(
             "{} needs root to watch process {}",
@@ -128,7 +128,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         return Err(nothing_to_watch(options.pid, &left_out));
     }
     progress.update(0.1, "starting a tracer");
-    let mut session = engines::start(tracer, &plan, &|| interrupt.asked()).map_err(|error| {
+    let mut session = engines::start(&tool, &plan, &|| interrupt.asked()).map_err(|error| {
         if interrupt.asked() {
             too_early()
         } else {

@@ -6,7 +6,6 @@
 mod bt;
 mod compare;
 mod d;
-mod elf;
 mod inspect;
 mod manual;
 mod memory;
@@ -30,6 +29,7 @@ use crate::interpreter::{self, Surroundings};
 pub use inspect::{libraries, loops, processes};
 pub use select::{default_routines, named_routines};
 pub use target::{Exported, Filled, LeftOut, Library, LoopPoint, Module, Target};
+pub(crate) use text::probe_part;
 pub use watch::Request;
 
 /// The scripts.

@@ -58,9 +58,12 @@ pub enum Error {
     /// A document of samples refers to something that is not in it.
     #[error("the recorded samples are damaged: one refers to a {0} that is not there")]
     Record(&'static str),
-    /// What `xctrace export` printed is not what it prints of a time profile.
-    #[error("the export of xctrace cannot be read as a time profile")]
-    Xctrace(#[source] std::io::Error),
+    /// A file is not the table of a recording that it should be.
+    #[error("the export of xctrace cannot be read: {why}")]
+    Xctrace {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The drawing library gave up.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),

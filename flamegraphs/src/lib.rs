@@ -43,7 +43,7 @@ mod record;
 mod role;
 mod roles;
 mod tree;
-mod xctrace;
+pub mod xctrace;
 
 pub use draw::{Facts, Picture, draw, draw_tree};
 pub use error::Error;

@@ -154,6 +154,10 @@ class Case:
         self.placement = 0
         self.setup_seconds = 0.0
         self.skipped = False
+        lengths = " × ".join(map(str, self.shape))
+        words = (spec["name"], spec["dtype"] if self.shape else "", lengths, "kept" if self.keep else "")
+        # For who watches the rounds from outside: the run file has the names in its spec.
+        _native.name_case(index, " ".join(filter(None, words)), spec["a"]["name"], spec["b"]["name"])
 
     def subjects(self, shape: tuple[int, ...]) -> dict[str, Subject]:
         """Both sides, each in a namespace of its own, with the same random numbers."""

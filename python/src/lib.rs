@@ -9,6 +9,7 @@ mod logging;
 mod ndarray;
 mod observe;
 mod platform;
+mod rounds;
 mod sampling;
 mod scale;
 
@@ -33,6 +34,8 @@ mod _native {
         arm, clock_read_ns, disarm, document, finish_recording, lost, mark, open_counters,
         read_counters, read_recording, rescan, start_recording, ticks,
     };
+    #[pymodule_export]
+    use super::rounds::name_case;
     #[pymodule_export]
     use super::sampling::{finish_sampling, sample, start_sampling};
     #[pymodule_export]

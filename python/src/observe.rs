@@ -12,7 +12,7 @@ use raptors_hooks::{self as hooks, Report};
 use raptors_probes as probes;
 use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
 
-use crate::platform;
+use crate::{platform, rounds};
 
 /// The run file that is being written, or was last.
 static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
@@ -76,6 +76,7 @@ pub fn start_recording(
     };
     let writer = Writer::create(&path, options).map_err(|error| failed(py, &error))?;
     set_writer(Some(writer));
+    platform::show_kernel(false);
     hooks::record_into(writer).map_err(|error| PyOSError::new_err(error.to_string()))
 }
 
@@ -88,7 +89,8 @@ pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
 }
 
 /// Records a mark: a code and four numbers whose meaning the driver and the reader share. At the beginning and the end
-/// of a round, the probes `round-entry` and `round-return` are fired as well, for tracers outside.
+/// of a round, the probes `round-entry` and `round-return` are fired as well, for tracers outside, and the round's span
+/// is entered and left.
 #[pyfunction]
 #[pyo3(signature = (code, a=0, b=0, c=0, d=0))]
 pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
@@ -96,11 +98,13 @@ pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
     let (case, kind, side) = (word(24), word(16) & 0xff, word(8) & 0xff);
     // Outermost, so that a tracer which is slow at the probe itself delays no clock reading.
     if code & 0xff == END {
+        rounds::end();
         probes::round_return(case, side, kind, a);
     }
     push_mark(code, [a, b, c, d]);
     if code & 0xff == BEGIN {
         probes::round_entry(case, side, kind, a);
+        rounds::begin(case, side, kind, a);
     }
 }
 
@@ -116,6 +120,7 @@ fn push_mark(code: u64, [a, b, c, d]: [u64; 4]) {
 /// Ends the run file and marks it whole; what observers see afterwards is dropped.
 #[pyfunction]
 pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
+    platform::show_kernel(true);
     let writer = writer()?;
     py.detach(|| writer.finish())
         .map_err(|error| failed(py, &error))
@@ -212,6 +217,7 @@ pub fn arm<'py>(
         })?;
     }
     if kernel {
+        platform::show_kernel(true);
         tell(&reports, "kernel", Ok(hooks::kernel::arm()))?;
     }
     if loops {
@@ -240,6 +246,7 @@ pub fn disarm(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     LOOPS.store(false, Ordering::Relaxed);
     ROUTINES.store(false, Ordering::Relaxed);
     hooks::touch::set(false);
+    platform::show_kernel(false);
     py.import("raptors_trace._loaded")?
         .call_method0("unwatch")?;
     tell(&reports, "routines", Ok(hooks::routines::disarm()))?;

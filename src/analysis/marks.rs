@@ -34,7 +34,8 @@ pub enum RoundKind {
 }
 
 impl RoundKind {
-    fn from_code(code: u64) -> Option<Self> {
+    /// The kind that a mark's code names.
+    pub fn from_code(code: u64) -> Option<Self> {
         Some(match code {
             1 => Self::Warmup,
             2 => Self::Timed,
@@ -49,6 +50,23 @@ impl RoundKind {
             11 => Self::Unsampled,
             _ => return None,
         })
+    }
+
+    /// Its name, one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warmup => "warmup",
+            Self::Timed => "timed",
+            Self::Observed => "observed",
+            Self::Touched => "touched",
+            Self::UnitTimed => "unit-timed",
+            Self::UnitObserved => "unit-observed",
+            Self::Control => "control",
+            Self::Traced => "traced",
+            Self::UnitTraced => "unit-traced",
+            Self::Sampled => "sampled",
+            Self::Unsampled => "unsampled",
+        }
     }
 
     /// Whether observers were on, so that records of calls belong to it.

@@ -23,7 +23,8 @@ use crate::error::Error;
 use calls::Patterns;
 use documents::Documents;
 pub use documents::{CaseSpec, SideSpec};
-use marks::{Pairing, Round, RoundKind};
+pub use marks::RoundKind;
+use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
 pub use samples::{CaseSamples, SideSamples, samples};
 

@@ -15,7 +15,7 @@ use super::options::{
     CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
     Subject, Task,
 };
-use super::{attach, doctor, imports, script};
+use super::{attach, doctor, imports, instruments, script};
 use crate::engines::Tracer;
 use crate::{flamegraph, live};
 
@@ -55,7 +55,11 @@ enum Command {
     /// Print a D or bpftrace script, filled in for an interpreter and its libraries
     Script(With<script::Args>),
     /// Look into a process that runs already: the commands for bpftrace, DTrace, perf and Instruments, or one of them run
+    ///
+    /// perf and Instruments can start a command as well: attach --with perf -- COMMAND.
     Attach(With<attach::Args>),
+    /// Compare both sides by the samples of a recording of Apple's Instruments, from its exported tables
+    Instruments(With<instruments::Args>),
     /// Tell what works on this machine, what does not and why, and the command that mends it
     Doctor(With<doctor::Args>),
 }
@@ -265,6 +269,11 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
+/// What makes no sense together, in one sentence.
+pub fn conflict<T>(what: &str) -> Result<T, clap::Error> {
+    Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what))
+}
+
 /// Reads a command line, program name first.
 ///
 /// # Errors
@@ -347,6 +356,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         }
         Command::Script(args) => (Task::Script(args.own.into_options(host)?), args.output),
         Command::Attach(args) => (Task::Attach(args.own.into_options()?), args.output),
+        Command::Instruments(args) => (Task::Instruments(args.own.into_options()), args.output),
         Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
     };
     let output = OutputOptions {
@@ -359,16 +369,15 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
 
 /// The tracer for a process that nobody prepared.
 fn tracer(asked: Option<EngineChoice>) -> Result<Option<Tracer>, clap::Error> {
-    let usage = |what: &str| Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
     match asked {
         None => Ok(None),
         Some(EngineChoice::Bpftrace) => Ok(Some(Tracer::Bpftrace)),
         Some(EngineChoice::Dtrace) => Ok(Some(Tracer::Dtrace)),
-        Some(EngineChoice::Inprocess) => usage(
+        Some(EngineChoice::Inprocess) => conflict(
             "--pid needs a tracer from outside, as nobody has prepared that process: --engine bpftrace or dtrace",
         ),
         Some(EngineChoice::All) => {
-            usage("--pid takes one tracer at a time: --engine bpftrace or dtrace")
+            conflict("--pid takes one tracer at a time: --engine bpftrace or dtrace")
         }
     }
 }
@@ -382,7 +391,7 @@ fn options(
     let own_arrays = args.setup.is_some() && args.size.is_empty();
     if own_arrays && !args.dtype.is_empty() {
         let what = "--dtype needs --size where --setup makes the arrays: without a size there is no `dtype` in it";
-        return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+        return conflict(what);
     }
     let or = |given: bool, default: &[&str]| -> Vec<Shape> {
         if given || own_arrays {
@@ -416,7 +425,7 @@ fn options(
              and --name-b",
             subject.names()[0]
         );
-        return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
+        return conflict(&what);
     }
     Ok(CompareOptions {
         subject,

@@ -1,31 +1,63 @@
 //! `raptors-trace attach`: its arguments, and its result printed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::args::conflict;
 use super::options::OutputOptions;
-use super::{print, print_json};
-use crate::attach::{self, With};
+use super::{print, print_json, text_options};
+use crate::attach::{self, Action, Sampler, Settings, Target, Template, Tool};
 use crate::engines::Tracer;
 use crate::error::Error;
 use crate::live;
-use crate::report::escape;
+use crate::report::{self, Part, escape};
 
 /// What `attach` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The process
     #[arg(value_name = "PID")]
-    pid: u32,
+    pid: Option<u32>,
     /// Run this tool on it; without it, the commands for all of them are printed
     #[arg(long, value_name = "TOOL", value_enum)]
     with: Option<With>,
-    /// How long it is looked at
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = super::args::seconds)]
-    duration: Duration,
+    /// What Instruments records [default: "Time Profiler"]
+    #[arg(long, value_name = "TEMPLATE", value_enum, ignore_case = true)]
+    template: Option<Template>,
+    /// How long it is looked at [default: a process for 10 s, a command to its end]
+    #[arg(long, value_name = "SECONDS", value_parser = super::args::seconds)]
+    duration: Option<Duration>,
     /// Where perf and Instruments record to [default: perf.data, raptors.trace]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Instead of a PID: a command that perf or Instruments starts
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// The tools by their names on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum With {
+    /// Calls of loops and routines
+    Bpftrace,
+    /// The same
+    Dtrace,
+    /// Sampled stacks, kernel frames included (Linux)
+    Perf,
+    /// Apple's Instruments (macOS)
+    Instruments,
+}
+
+impl From<With> for Tool {
+    fn from(with: With) -> Self {
+        match with {
+            With::Bpftrace => Self::Tracer(Tracer::Bpftrace),
+            With::Dtrace => Self::Tracer(Tracer::Dtrace),
+            With::Perf => Self::Sampler(Sampler::Perf),
+            With::Instruments => Self::Sampler(Sampler::Instruments),
+        }
+    }
 }
 
 impl Args {
@@ -34,12 +66,58 @@ impl Args {
     /// # Errors
     /// What makes no sense together.
     pub fn into_options(self) -> Result<attach::Options, clap::Error> {
-        Ok(attach::Options {
-            pid: self.pid,
-            with: self.with,
-            duration: self.duration,
-            output: self.output,
-        })
+        let starts = !self.command.is_empty();
+        let action = match (self.pid, self.with.map(Tool::from)) {
+            (Some(_), _) if starts => {
+                return conflict(
+                    "a PID and a command exclude each other: look into the process, or start the command",
+                );
+            }
+            (Some(pid), None) => Action::Tell(pid),
+            (Some(pid), Some(Tool::Tracer(tracer))) => Action::Watch(pid, tracer),
+            (Some(pid), Some(Tool::Sampler(sampler))) => {
+                Action::Record(Target::Process(pid), sampler)
+            }
+            (None, Some(Tool::Sampler(sampler))) if starts => {
+                Action::Record(Target::Command(self.command), sampler)
+            }
+            (None, Some(Tool::Tracer(_))) if starts => {
+                return conflict(
+                    "bpftrace and dtrace look into a process that runs: give its PID (compare --wait holds one at its \
+                     start)",
+                );
+            }
+            (None, _) if starts => {
+                return conflict(
+                    "a command is started by perf or by Instruments: say --with perf or --with instruments",
+                );
+            }
+            (None, _) => {
+                return conflict(
+                    "give the PID of a process, or a command to start: attach --with perf -- COMMAND",
+                );
+            }
+        };
+        let refused = match action {
+            Action::Watch(..) if self.output.is_some() => {
+                "--output is where perf and Instruments record to; bpftrace and dtrace record nothing"
+            }
+            Action::Watch(..) | Action::Record(_, Sampler::Perf) if self.template.is_some() => {
+                "--template is one of Instruments: say --with instruments"
+            }
+            Action::Record(Target::Command(_), Sampler::Perf) if self.duration.is_some() => {
+                "perf records a command to its end: leave --duration out"
+            }
+            _ => {
+                let settings = Settings {
+                    template: self.template.unwrap_or_default(),
+                    duration: self.duration,
+                    output: self.output,
+                };
+                return Ok(attach::Options { action, settings });
+            }
+        };
+        conflict(refused)
     }
 }
 
@@ -48,12 +126,26 @@ impl Args {
 /// # Errors
 /// A process that cannot be looked into, a tool that is not there or fails.
 pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), Error> {
-    match options.with {
-        Some(With::Bpftrace) => watched(options, Tracer::Bpftrace, output),
-        Some(With::Dtrace) => watched(options, Tracer::Dtrace, output),
-        Some(with) => attach::run(options, with),
-        None => {
-            let attachment = attach::attachment(options)?;
+    let settings = &options.settings;
+    match &options.action {
+        Action::Record(target, sampler) => {
+            let recorded = attach::record(target, *sampler, settings)?;
+            if output.json {
+                return print_json(&recorded);
+            }
+            let looks = text_options(Part::All, output);
+            print(&report::instruments::recorded(&recorded, &looks))
+        }
+        Action::Watch(pid, tracer) => {
+            let options = live::Options {
+                pid: *pid,
+                duration: settings.watched(),
+                tracer: Some(*tracer),
+            };
+            super::live::execute(&options, output)
+        }
+        Action::Tell(pid) => {
+            let attachment = attach::attachment(*pid, settings)?;
             if output.json {
                 return print_json(&attachment);
             }
@@ -62,25 +154,15 @@ pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), 
     }
 }
 
-/// What `calls --pid` does, with a tracer that is chosen already.
-fn watched(options: &attach::Options, tracer: Tracer, output: &OutputOptions) -> Result<(), Error> {
-    let options = live::Options {
-        pid: options.pid,
-        duration: options.duration,
-        tracer: Some(tracer),
-    };
-    super::live::execute(&options, output)
-}
-
 fn text(attachment: &attach::Attachment) -> String {
     let mut text = format!("process {}", attachment.pid);
     if let Some(line) = &attachment.command_line {
         text = format!("{text}: {}", escape(line));
     }
     for hint in &attachment.hints {
-        let name = format!("{:?}", hint.tool).to_lowercase();
         text.push_str(&format!(
-            "\n\n{name}: {}\n  {}",
+            "\n\n{}: {}\n  {}",
+            hint.tool.as_str(),
             hint.shows,
             escape(&hint.command)
         ));

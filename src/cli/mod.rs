@@ -7,6 +7,7 @@ mod attach;
 mod doctor;
 mod flamegraph;
 mod imports;
+mod instruments;
 mod live;
 pub mod options;
 mod script;
@@ -70,6 +71,7 @@ fn execute(job: &Job) -> Result<(), Error> {
         Task::Script(options) => script::execute(options, &job.output),
         Task::Live(options) => live::execute(options, &job.output),
         Task::Attach(options) => attach::execute(options, &job.output),
+        Task::Instruments(options) => instruments::execute(options, &job.output),
         Task::Doctor(options) => doctor::execute(options, &job.output),
     }
 }

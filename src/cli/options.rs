@@ -256,6 +256,8 @@ pub enum Task {
     Live(crate::live::Options),
     /// Tell how to look into a process that runs.
     Attach(crate::attach::Options),
+    /// Compare both sides by the samples of a recording.
+    Instruments(crate::instruments::Options),
     /// Examine the machine.
     Doctor(crate::doctor::Options),
 }

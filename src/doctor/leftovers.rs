@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::{Finding, Patient};
 use crate::command::ourselves_as_root;
 use crate::error::Error;
-use crate::platform::tracing;
+use crate::platform::{self, Mapping, tracing};
 
 /// What [`clean`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -152,13 +152,19 @@ fn alive(owner: u32, whole: bool) -> Option<String> {
     }
     tracing::processes_numbered(owner)
         .into_iter()
-        .find_map(|process| match tracing::mappings(process) {
-            Ok(mappings) if mappings.contains("libdtrace") => {
+        .find_map(|process| match platform::mappings(process) {
+            Ok(mappings) if mappings.iter().any(is_dtrace) => {
                 Some(format!("its DTrace, process {process}, is running"))
             }
             Ok(_) => None,
+            // It ended while it was looked at.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(_) => Some(format!("process {process} cannot be looked into")),
         })
+}
+
+fn is_dtrace(mapping: &Mapping) -> bool {
+    mapping.path.to_string_lossy().contains("libdtrace")
 }
 
 fn probes_in(lists: &[PathBuf]) -> io::Result<Vec<Probe>> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::ask::{self, ask};
 use super::{Finding, Outcome, Patient};
-use crate::elf::{self, Layout};
+use crate::elf::Image;
 use crate::interpreter::{self, Origin, Waiting};
 
 /// A cold start from a network drive takes seconds; more than this is no interpreter.
@@ -247,20 +247,20 @@ pub fn file_layout(patient: &Patient) -> Finding {
             .chain(extensions.into_iter().flatten().map(PathBuf::as_path));
         layout_of(
             &files
-                .map(|file| (file, elf::layout(file).ok()))
+                .map(|file| (file, Image::read(file).ok()))
                 .collect::<Vec<_>>(),
         )
     })
 }
 
-fn layout_of(files: &[(&Path, Option<Layout>)]) -> Finding {
-    let names = |wanted: fn(&Layout) -> bool| -> Vec<String> {
+fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
+    let names = |wanted: fn(&Image) -> bool| -> Vec<String> {
         let chosen = files
             .iter()
-            .filter(|(_, layout)| layout.as_ref().is_some_and(wanted));
+            .filter(|(_, image)| image.as_ref().is_some_and(wanted));
         chosen.map(|(file, _)| file_name(file)).collect()
     };
-    let (known, moved) = (names(|_| true), names(|layout| !layout.vaddr_equals_offset));
+    let (known, moved) = (names(|_| true), names(Image::is_shifted));
     let finding = if known.is_empty() {
         Finding::new(Outcome::Unknown, "no file that could be looked into")
     } else if moved.is_empty() {
@@ -317,8 +317,8 @@ pub fn symbols(patient: &Patient) -> Finding {
         let Some(file) = &known.answer.numpy_file else {
             return Finding::new(Outcome::Unknown, "no NumPy that could be looked into");
         };
-        match elf::layout(file) {
-            Ok(layout) if layout.has_symtab => Finding::ok(format!("{} names its functions", file_name(file))),
+        match Image::read(file) {
+            Ok(image) if image.has_symtab => Finding::ok(format!("{} names its functions", file_name(file))),
             Ok(_) => Finding::limited(
                 format!(
                     "{} is stripped: its loops are named through NumPy's own tables, other functions by their place only",
@@ -339,23 +339,23 @@ pub fn usdt(patient: &Patient) -> Finding {
             Outcome::Unknown,
             "no raptors_trace that could be looked into",
         ),
-        Some(file) => match elf::layout(file) {
-            Ok(layout) => usdt_of(file, &layout),
+        Some(file) => match Image::read(file) {
+            Ok(image) => usdt_of(file, &image),
             Err(error) => unreadable(&error),
         }
         .fact("file", file.display().to_string()),
     })
 }
 
-fn usdt_of(file: &Path, layout: &Layout) -> Finding {
+fn usdt_of(file: &Path, image: &Image) -> Finding {
     let name = file_name(file);
-    if !layout.has_usdt(PROVIDER) {
+    if !image.has_usdt(PROVIDER) {
         return Finding::missing(
             format!("{name} has lost them"),
             "build raptors-trace without stripping: strip = false, and no llvm-strip",
         );
     }
-    if !layout.vaddr_equals_offset {
+    if image.is_shifted() {
         return Finding::limited(
             format!("{name} has them where bpftrace finds them, and DTrace and perf do not"),
             "RUSTFLAGS=-Clink-arg=-Wl,-z,separate-loadable-segments, and build raptors-trace again",
@@ -371,14 +371,6 @@ fn unreadable(error: &crate::error::Error) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn layout(vaddr_equals_offset: bool, usdt: &[&str]) -> Layout {
-        Layout {
-            vaddr_equals_offset,
-            has_symtab: true,
-            usdt_providers: usdt.iter().map(|&name| name.to_owned()).collect(),
-        }
-    }
 
     #[test]
     fn libraries_are_told_from_the_extensions_that_use_them() {
@@ -404,8 +396,8 @@ mod tests {
             Path::new("/b/libopenblas-1.so"),
         );
         let finding = layout_of(&[
-            (good, Some(layout(true, &[]))),
-            (moved, Some(layout(false, &[]))),
+            (good, Some(Image::sample(false, &[]))),
+            (moved, Some(Image::sample(true, &[]))),
         ]);
         assert_eq!(
             (finding.outcome, finding.short.as_deref()),
@@ -419,7 +411,7 @@ mod tests {
             finding.sentence
         );
         assert_eq!(
-            layout_of(&[(good, Some(layout(true, &[])))]).outcome,
+            layout_of(&[(good, Some(Image::sample(false, &[])))]).outcome,
             Outcome::Ok
         );
         assert_eq!(layout_of(&[(good, None)]).outcome, Outcome::Unknown);
@@ -441,9 +433,9 @@ mod tests {
 
     #[test]
     fn probes_are_missing_misplaced_or_there() {
-        let outcome = |layout: Layout| usdt_of(Path::new("/x/_native.abi3.so"), &layout).outcome;
-        assert_eq!(outcome(layout(true, &[PROVIDER])), Outcome::Ok);
-        assert_eq!(outcome(layout(false, &[PROVIDER])), Outcome::Limited);
-        assert_eq!(outcome(layout(true, &["libc"])), Outcome::Missing);
+        let outcome = |image: Image| usdt_of(Path::new("/x/_native.abi3.so"), &image).outcome;
+        assert_eq!(outcome(Image::sample(false, &[PROVIDER])), Outcome::Ok);
+        assert_eq!(outcome(Image::sample(true, &[PROVIDER])), Outcome::Limited);
+        assert_eq!(outcome(Image::sample(false, &["libc"])), Outcome::Missing);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::platform;
+use crate::platform::{self, Mapping};
 
 /// Places in the memory of a process, with what stands there before a tracer comes.
 pub struct Watch {
@@ -19,15 +19,19 @@ impl Watch {
     /// # Errors
     /// Where the process's memory cannot be looked at.
     pub fn new(pid: u32, places: &[(PathBuf, u64)]) -> Result<Self, Error> {
-        let bases = platform::load_addresses(pid).ok_or_else(|| {
-            Error::new(format!("process {pid} cannot be looked at")).mend(
-                "run this as the user who started it, or as root; or check that it still runs",
-            )
+        let mappings = platform::mappings(pid).map_err(|error| {
+            Error::new(format!("process {pid} cannot be looked at"))
+                .caused_by(error)
+                .mend(
+                    "run this as the user who started it, or as root; or check that it still runs",
+                )
         })?;
         let mut known: HashMap<&Path, Option<u64>> = HashMap::new();
         let mut all = Vec::with_capacity(places.len());
         for (path, address) in places {
-            let base = *known.entry(path).or_insert_with(|| base_of(&bases, path));
+            let base = *known
+                .entry(path)
+                .or_insert_with(|| base_of(&mappings, path));
             let base = base.ok_or_else(|| {
                 Error::new(format!("process {pid} has not loaded `{}`", path.display()))
             })?;
@@ -48,11 +52,9 @@ impl Watch {
 }
 
 /// Where a file is loaded. Compared by name first, then by what the names lead to.
-fn base_of(bases: &[(PathBuf, u64)], path: &Path) -> Option<u64> {
+fn base_of(mappings: &[Mapping], path: &Path) -> Option<u64> {
     let real = path.canonicalize().ok();
     let same = |loaded: &Path| loaded == path || Some(loaded) == real.as_deref();
-    bases
-        .iter()
-        .find(|(loaded, _)| same(loaded))
-        .map(|(_, base)| *base)
+    let begins = |part: &&Mapping| part.offset == 0 && !part.gone && same(&part.path);
+    Some(mappings.iter().find(begins)?.start)
 }

@@ -1,14 +1,44 @@
 //! The program that DTrace runs, and what it prints. One program serves macOS and DTrace 2 on Linux.
 
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::Seen;
 use super::arguments::Source;
 use super::session::Armed;
+use crate::scripts::probe_part;
 
-/// DTrace 2 opens a file descriptor for each probe, two a function, and fails where 256 are not enough ("Bad file
-/// descriptor"); it takes 0.15 to 0.3 s to withdraw each.
-pub const MOST_POINTS: usize = 60;
+/// Functions that are watched at most: DTrace 2 takes 0.26 s to withdraw the two probes of each, so half a minute.
+const MOST_POINTS: usize = 120;
+/// Files that DTrace 2 has open beside those for functions: 27 were seen on 2 cores, and one for each site of the Raptors
+/// probes; each core has a buffer of its own.
+const OTHER_FILES: u64 = 64;
+
+/// How many functions DTrace can watch where it may open `files` files, on a machine of `cores`, and what keeps it from
+/// more. It has a file open for each probe, entry and return, and fails where they are not enough ("Bad file descriptor").
+pub fn most_points(files: u64, cores: u32) -> (usize, String) {
+    let room = files.saturating_sub(OTHER_FILES + 2 * u64::from(cores)) / 2;
+    match usize::try_from(room) {
+        Ok(room) if room < MOST_POINTS => (
+            room,
+            format!(
+                "DTrace opens two files a function, so {room} functions at most are watched where {files} may be open; \
+                 `ulimit -Hn` of more allows more"
+            ),
+        ),
+        _ => (
+            MOST_POINTS,
+            format!(
+                "DTrace takes 0.26 s to withdraw from a function, so {MOST_POINTS} functions at most are watched"
+            ),
+        ),
+    }
+}
+
+/// Files that DTrace is allowed to have open, if the system lets it.
+pub fn files_wanted(points: usize, cores: u32) -> u64 {
+    2 * points as u64 + OTHER_FILES + 2 * u64::from(cores)
+}
 
 /// DTrace's program: `pid$target` and `raptors$target` are those of the process given with `-p`.
 pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
@@ -42,10 +72,11 @@ pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
         );
     }
     for point in points {
-        let (Some(module), Some(symbol)) = (point.module_name(), &point.symbol) else {
+        let (Some(module), Some(symbol)) = (point.module.file_name(), &point.symbol) else {
             continue;
         };
-        let probe = format!("pid$target:{}:{}", glob(module), glob(symbol));
+        let module = probe_part(module.as_bytes());
+        let probe = format!("pid$target:{module}:{}", probe_part(symbol));
         let site = point.site;
         let [a, b, c, d] = point.sources.map(expression);
         let _ = writeln!(
@@ -70,14 +101,6 @@ pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
     }
     text.push_str("}\n");
     text
-}
-
-/// A name as a pattern: whatever D could read as anything but a letter of it matches any one character.
-pub fn glob(name: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-';
-    name.chars()
-        .map(|c| if safe(c) { c } else { '?' })
-        .collect()
 }
 
 fn expression(source: Source) -> String {
@@ -112,13 +135,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_name_is_syntax() {
-        assert_eq!(
-            glob("cblas_sgemm$NEWLAPACK$ILP64"),
-            "cblas_sgemm?NEWLAPACK?ILP64"
+    fn as_many_functions_are_watched_as_files_allow_and_time() {
+        let (most, why) = most_points(256, 2);
+        assert_eq!(most, 94);
+        assert!(
+            why.contains("94 functions at most are watched where 256"),
+            "{why}"
         );
-        assert_eq!(glob("a:b{/*\"$(x)`\n*/}"), "a?b??????x??????");
-        assert_eq!(glob("libvDSP.dylib"), "libvDSP.dylib");
+        assert!(files_wanted(most, 2) <= 256);
+        assert_eq!(most_points(u64::MAX, 2).0, MOST_POINTS);
+        assert_eq!(most_points(64, 128).0, 0);
+    }
+
+    /// Only digits of ours, and what stands for any one byte: the file's directory is not in it at all.
+    #[test]
+    fn nothing_of_a_name_is_syntax() {
+        let odd = "a:b{/*\"$(touch x)`id`\n*/}%s\\";
+        let point = Armed {
+            site: 7,
+            symbol: Some(odd.into()),
+            module: std::path::Path::new("/$(touch x)").join(odd.replace('/', "|")),
+            path: "/tmp/file0".into(),
+            address: 0x40,
+            sources: [Source::Absent; 4],
+        };
+        let text = program(true, true, &[point]);
+        let probe =
+            "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ { @c[";
+        assert!(
+            text.contains(&format!("\n{probe}round_number, 7, ")),
+            "{text}"
+        );
+        assert_eq!(text.matches("touch").count(), 4, "{text}");
     }
 
     #[test]

@@ -8,10 +8,10 @@ mod arguments;
 mod armed;
 mod bpftrace;
 mod dtrace;
-mod image;
 mod session;
 pub mod tools;
 
+use std::error::Error as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -203,10 +203,18 @@ pub struct Traced {
 impl Traced {
     /// One that could not be armed.
     pub fn refused(tracer: Tracer, why: &Error) -> Self {
-        let mend = why.mend_text().map(|mend| format!(" ({mend})"));
+        let mut sentence = why.to_string();
+        let mut cause = why.source();
+        while let Some(error) = cause {
+            sentence.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        if let Some(mend) = why.mend_text() {
+            sentence.push_str(&format!(" ({mend})"));
+        }
         Self {
             engine: tracer.as_str().to_owned(),
-            why_not: Some(format!("{why}{}", mend.unwrap_or_default())),
+            why_not: Some(sentence),
             ..Self::default()
         }
     }
@@ -215,6 +223,14 @@ impl Traced {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_a_tracer_could_not_be_armed_is_told_with_its_cause_and_mend() {
+        let error = Error::new("it ended").caused_by(Error::new("it said so"));
+        let refused = Traced::refused(Tracer::Dtrace, &error.mend("ask again"));
+        assert_eq!(refused.why_not.unwrap(), "it ended: it said so (ask again)");
+        assert_eq!((refused.engine.as_str(), refused.armed), ("dtrace", false));
+    }
 
     #[test]
     fn a_rounds_number_and_the_round_are_one_to_one() {

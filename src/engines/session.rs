@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,12 @@ use tempfile::TempDir;
 
 use super::arguments::{self, Source};
 use super::armed::Watch;
-use super::image::Image;
-use super::tools::{self, Tool, short};
+use super::tools::{Tool, short};
 use super::{Plan, Point, Seen, Traced, Tracer, bpftrace, dtrace};
+use crate::command::ourselves_as_root;
 use crate::comparison::CallKind;
 use crate::doctor::leftovers;
+use crate::elf::Image;
 use crate::error::{Error, Exit};
 use crate::platform;
 
@@ -25,8 +26,10 @@ use crate::platform;
 const ARM_PATIENCE: Duration = Duration::from_secs(90);
 /// A breakpoint stands for a moment before the tracer's own program is attached to it.
 const SETTLE: Duration = Duration::from_millis(700);
-/// For a tracer to print its report.
+/// For a tracer to withdraw its probes and print its report, and more for each function: bpftrace takes 0.2 s for one,
+/// DTrace 0.26 s, several times that on a busy machine.
 const END_PATIENCE: Duration = Duration::from_secs(60);
+const END_PATIENCE_EACH: Duration = Duration::from_secs(1);
 
 /// A point as a tracer is told of it.
 pub struct Armed {
@@ -48,11 +51,6 @@ impl Armed {
     fn is_at(&self, other: &Self) -> bool {
         self.address == other.address && self.module == other.module
     }
-
-    /// The file's own name, which is what DTrace calls the module.
-    pub fn module_name(&self) -> Option<&str> {
-        self.module.file_name()?.to_str()
-    }
 }
 
 /// A tracer that is watching a process.
@@ -69,22 +67,19 @@ pub struct Session {
     _directory: TempDir,
 }
 
-/// Starts `tracer` on the process of `plan` and waits until its probes are seen in that process's memory.
+/// Starts a tracer on the process of `plan` and waits until its probes are seen in that process's memory.
 ///
 /// # Errors
-/// A tool that is not there, too few rights, or probes that do not appear: with the tool's own words.
-pub fn start(
-    tracer: Tracer,
-    plan: &Plan,
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Session, Error> {
-    let tool = tools::find(tracer)?;
-    let directory = tempfile::Builder::new()
-        .prefix("raptors-trace-tracer-")
-        .tempdir()
-        .map_err(|error| {
-            Error::new("there is no place for the tracer's program").caused_by(error)
-        })?;
+/// Too few rights, or probes that do not appear: with the tool's own words.
+pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result<Session, Error> {
+    let tracer = tool.tracer;
+    check_numbers(tracer, plan.pid)?;
+    let no_place = |error| {
+        Error::new("there is no place for the tracer's program")
+            .caused_by(error)
+            .mend("free some space, or set TMPDIR to a directory that can be written to")
+    };
+    let directory = platform::private_directory("raptors-trace-tracer-").map_err(no_place)?;
     let mut preparation = Preparation::new(tracer, directory.path());
     let points = preparation.points(&plan.points)?;
     let mut places: Vec<(PathBuf, u64)> = Vec::new();
@@ -95,8 +90,14 @@ pub fn start(
         } else {
             "backend__entry"
         };
-        places.push((file.clone(), preparation.probe(file, name)?));
-        extension = Some(preparation.safe(file)?);
+        match preparation.not_found(file, true) {
+            Some(why) if plan.in_rounds => return Err(Error::new(why)),
+            Some(why) => preparation.refuse("raptors scale", why),
+            None => {
+                places.push((file.clone(), preparation.probe(file, name)?));
+                extension = Some(preparation.safe(file)?);
+            }
+        }
     }
     let program = match tracer {
         Tracer::Bpftrace => {
@@ -105,8 +106,7 @@ pub fn start(
         Tracer::Dtrace => dtrace::program(extension.is_some(), plan.in_rounds, &points),
     };
     let file = directory.path().join("program");
-    fs::write(&file, program)
-        .map_err(|error| Error::new("the tracer's program cannot be written").caused_by(error))?;
+    fs::write(&file, program).map_err(no_place)?;
     places.extend(
         points
             .iter()
@@ -127,11 +127,26 @@ pub fn start(
     let watch = Watch::new(plan.pid, &places)?;
     let sites = points.iter().map(|point| point.site).collect();
     let left_out = preparation.left_out();
-    let mut session = Session::spawn(tracer, &tool, plan.pid, &file, directory)?;
+    let mut session = Session::spawn(tool, plan.pid, &file, directory, points.len())?;
     (session.sites, session.left_out) = (sites, left_out);
     session.probes = places.len();
     session.wait_until_armed(&watch, interrupted)?;
     Ok(session)
+}
+
+/// Tracers know a process by the number that it has in the outermost PID namespace (bpftrace until 0.21, DTrace 2.0.7;
+/// bpftrace 0.22 to 0.24 take the numbers of processes and threads for each other). From inside another one that
+/// number cannot be told, and every call would be taken for another process's.
+fn check_numbers(tracer: Tracer, pid: u32) -> Result<(), Error> {
+    if !platform::tracing::in_container() {
+        return Ok(());
+    }
+    let tracer = tracer.as_str();
+    Err(Error::new(format!(
+        "{tracer} knows process {pid} by the number it has outside of this container, which cannot be told from inside"
+    ))
+    .mend("run raptors-trace outside of the container, or start that with the machine's PID namespace (--pid=host)")
+    .exit(Exit::NothingObserved))
 }
 
 /// What is worked out before a tracer is started.
@@ -157,20 +172,18 @@ impl<'a> Preparation<'a> {
 
     /// The points that can be armed.
     fn points(&mut self, wanted: &[Point]) -> Result<Vec<Armed>, Error> {
+        let (most, too_many) = match self.tracer {
+            Tracer::Bpftrace => (usize::MAX, String::new()),
+            Tracer::Dtrace => dtrace::most_points(platform::most_files(), platform::cores_online()),
+        };
         let mut armed: Vec<Armed> = Vec::new();
         for point in wanted {
             match self.point(point)? {
-                Ok(_) if self.tracer == Tracer::Dtrace && armed.len() >= dtrace::MOST_POINTS => {
-                    let most = dtrace::MOST_POINTS;
-                    self.refuse(
-                        point,
-                        format!("DTrace takes a file descriptor and 0.3 s a probe, so {most} functions at most are watched"),
-                    );
-                }
                 // A second name of the same function would count each call twice.
                 Ok(ready) if armed.iter().any(|known| known.is_at(&ready)) => {}
+                Ok(_) if armed.len() >= most => self.refuse(&point.name, too_many.clone()),
                 Ok(ready) => armed.push(ready),
-                Err(why) => self.refuse(point, why),
+                Err(why) => self.refuse(&point.name, why),
             }
         }
         Ok(armed)
@@ -180,18 +193,24 @@ impl<'a> Preparation<'a> {
     fn point(&mut self, point: &Point) -> Result<Result<Armed, String>, Error> {
         let module = point.module.clone();
         let image = self.image(&module)?;
-        let by_name = point.symbol.as_deref().and_then(|name| image.symbol(name));
-        let Some(address) = point.address.or(by_name) else {
+        let by_name = point
+            .symbol
+            .as_deref()
+            .and_then(|name| image.function(name));
+        let Some(address) = point.address.or(by_name.map(|known| known.address)) else {
             return Ok(Err("their files do not name them".to_owned()));
         };
+        if let Some(why) = self.not_found(&module, false) {
+            return Ok(Err(why));
+        }
         if self.tracer == Tracer::Dtrace {
             if point.symbol.is_none() {
                 return Ok(Err(
                     "DTrace finds functions by name, and the file is stripped".to_owned(),
                 ));
             }
-            let image = self.image(&module)?;
-            if platform::DTRACE_CONFUSES_ADDRESS_AND_OFFSET && !image.address_is_offset(address) {
+            let shifted = self.image(&module)?.is_shifted();
+            if platform::DTRACE_FOR_LINUX && shifted {
                 let name = short(&module);
                 return Ok(Err(format!(
                     "DTrace would put its probes at wrong places in {name}, whose addresses are not its file offsets"
@@ -212,6 +231,24 @@ impl<'a> Preparation<'a> {
             address,
             sources,
         }))
+    }
+
+    /// Why the tracer would not find a file, or the USDT probes in it, if so.
+    fn not_found(&self, path: &Path, usdt: bool) -> Option<String> {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let has = |byte| real.as_os_str().as_bytes().contains(&byte);
+        let name = short(path);
+        match self.tracer {
+            Tracer::Dtrace if platform::DTRACE_FOR_LINUX && has(b' ') => Some(format!(
+                "DTrace reads the path of {name} only up to its first blank, and finds nothing in it"
+            )),
+            // The process map shows it as `\012` (seen with bpftrace 0.17 and DTrace 2.0.7).
+            tracer if usdt && has(b'\n') => Some(format!(
+                "{} does not find the probes of {name}, whose path has a line break",
+                tracer.as_str()
+            )),
+            _ => None,
+        }
     }
 
     fn image(&mut self, path: &Path) -> Result<&Image, Error> {
@@ -239,10 +276,19 @@ impl<'a> Preparation<'a> {
         let failed =
             |error| Error::new(format!("`{}` cannot be named", path.display())).caused_by(error);
         let real = path.canonicalize().map_err(failed)?;
-        let harmless = |&byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
-        let safe = if real.as_os_str().as_bytes().iter().all(harmless) {
+        let safe = if is_harmless(&real) {
             real
         } else {
+            if !is_harmless(self.directory) {
+                let place = self.directory.parent().unwrap_or(self.directory);
+                return Err(Error::new(format!(
+                    "bpftrace could misread the name of the directory for temporary files, `{}`",
+                    place.display()
+                ))
+                .mend(
+                    "set TMPDIR to a directory named by letters, digits and /._-+, such as /tmp",
+                ));
+            }
             let link = self.directory.join(format!("file{}", self.safe.len()));
             std::os::unix::fs::symlink(&real, &link).map_err(failed)?;
             link
@@ -251,8 +297,8 @@ impl<'a> Preparation<'a> {
         Ok(safe)
     }
 
-    fn refuse(&mut self, point: &Point, why: String) {
-        let name = point.name.clone();
+    fn refuse(&mut self, name: &str, why: String) {
+        let name = name.to_owned();
         match self.refused.iter_mut().find(|(known, _)| *known == why) {
             Some((_, names)) => names.push(name),
             None => self.refused.push((why, vec![name])),
@@ -269,18 +315,29 @@ impl<'a> Preparation<'a> {
     }
 }
 
+/// Whether nobody could read anything into a path.
+fn is_harmless(path: &Path) -> bool {
+    let harmless = |&byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    path.as_os_str().as_bytes().iter().all(harmless)
+}
+
 impl Session {
     fn spawn(
-        tracer: Tracer,
         tool: &Tool,
         pid: u32,
         program: &Path,
         directory: TempDir,
+        points: usize,
     ) -> Result<Self, Error> {
+        let tracer = tool.tracer;
         let mut command = Command::new(&tool.path);
         match tracer {
             Tracer::Bpftrace => command.arg("-p").arg(pid.to_string()).arg(program),
-            Tracer::Dtrace => command.args(["-p", &pid.to_string(), "-s"]).arg(program),
+            Tracer::Dtrace => {
+                let wanted = dtrace::files_wanted(points, platform::cores_online());
+                platform::allow_files(&mut command, wanted);
+                command.args(["-p", &pid.to_string(), "-s"]).arg(program)
+            }
         };
         // More patterns than bpftrace's 4096 would be lost without a word.
         command.env("BPFTRACE_MAP_KEYS_MAX", "65536");
@@ -377,14 +434,9 @@ impl Session {
     /// # Errors
     /// When the tracer did not end well.
     pub fn finish(mut self) -> Result<Traced, Error> {
-        platform::interrupt(&self.child);
-        let deadline = Instant::now() + END_PATIENCE;
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
-                _ => return Err(self.failure("did not end when it was told to")),
-            }
+        let Some(status) = self.ended() else {
+            self.kill();
+            return Err(self.failure("did not end when it was told to"));
         };
         if !status.success() {
             self.clean(self.child.id());
@@ -423,7 +475,7 @@ impl Session {
         let error = if platform::is_root() {
             error
         } else {
-            error.mend("run it as root: sudo raptors-trace …")
+            error.mend(format!("run it as root: {}", ourselves_as_root("…")))
         };
         match said.trim() {
             "" => error,
@@ -433,21 +485,32 @@ impl Session {
 
     /// Ends the tool if it still runs: politely, because a killed DTrace leaves its probes in the kernel.
     fn end(&mut self) {
-        if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            return;
+        if self.ended().is_none() {
+            self.kill();
+        }
+    }
+
+    /// Tells the tool to end, and waits for it; `None` where it does not.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Some(status);
         }
         platform::interrupt(&self.child);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let functions = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + END_PATIENCE + END_PATIENCE_EACH * functions;
         while Instant::now() < deadline {
-            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return;
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
             }
             thread::sleep(Duration::from_millis(20));
         }
-        let pid = self.child.id();
+        None
+    }
+
+    fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.clean(pid);
+        self.clean(self.child.id());
     }
 
     /// A DTrace that was killed, by us or by somebody else, leaves its probes in the kernel.

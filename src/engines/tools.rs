@@ -14,6 +14,8 @@ const OLDEST_BPFTRACE: (u32, u32) = (0, 17);
 /// A tracer's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
+    /// Which one it is.
+    pub tracer: Tracer,
     /// The file to start.
     pub path: PathBuf,
     /// What it says of itself.
@@ -28,7 +30,7 @@ pub fn find(tracer: Tracer) -> Result<Tool, Error> {
     let candidates = candidates(tracer);
     match tracer {
         Tracer::Bpftrace => {
-            let tool = candidates.into_iter().find_map(|path| ask(path, "--version"));
+            let tool = candidates.into_iter().find_map(|path| ask(tracer, path, "--version"));
             let tool = tool.ok_or_else(|| {
                 Error::new("bpftrace is not installed").mend("apt-get install bpftrace")
             })?;
@@ -45,7 +47,7 @@ pub fn find(tracer: Tracer) -> Result<Tool, Error> {
         // SystemTap brings a program of the same name, which makes header files and traces nothing.
         Tracer::Dtrace => candidates
             .into_iter()
-            .filter_map(|path| ask(path, "-V"))
+            .filter_map(|path| ask(tracer, path, "-V"))
             .find(|tool| tool.version.contains(" D "))
             .ok_or_else(|| {
                 Error::new("DTrace is not installed").mend(
@@ -72,7 +74,7 @@ fn candidates(tracer: Tracer) -> Vec<PathBuf> {
     all.filter(|path| path.is_file()).collect()
 }
 
-fn ask(path: PathBuf, argument: &str) -> Option<Tool> {
+fn ask(tracer: Tracer, path: PathBuf, argument: &str) -> Option<Tool> {
     let output = Command::new(&path)
         .arg(argument)
         .stdin(Stdio::null())
@@ -85,7 +87,11 @@ fn ask(path: PathBuf, argument: &str) -> Option<Tool> {
         .find(|line| !line.trim().is_empty())?
         .trim()
         .to_owned();
-    output.status.success().then_some(Tool { path, version })
+    output.status.success().then_some(Tool {
+        tracer,
+        path,
+        version,
+    })
 }
 
 /// The numbers of `bpftrace v0.17.0`.

@@ -157,13 +157,25 @@ fn read(file: &Path, key: &Key) -> Option<Vec<LimitDetail>> {
         .then_some(kept.details)
 }
 
+/// Makes a directory and those it is in, each for whom the one around it belongs to.
+fn create_all(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    dir.parent().map_or(Ok(()), create_all)?;
+    fs::create_dir(dir)?;
+    platform::give_to_neighbours(dir);
+    Ok(())
+}
+
 /// Writes a file of its own beside the old one and renames it, so that no reader ever sees half.
 fn write(file: &Path, kept: &Kept) -> std::io::Result<()> {
     let dir = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
+    create_all(dir)?;
     let mut part = tempfile::NamedTempFile::new_in(dir)?;
     serde_json::to_writer_pretty(&mut part, kept)?;
     part.write_all(b"\n")?;
+    platform::give_to_neighbours(part.path());
     part.persist(file).map_err(|error| error.error)?;
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What is the same on every system but Linux: nothing of it can be had.
 
-use std::path::PathBuf;
+use std::io;
+
+use super::Mapping;
 
 /// Nothing of what Linux offers to tracers is here.
 pub mod tracing {
@@ -47,10 +49,6 @@ pub mod tracing {
         false
     }
 
-    pub fn mappings(_process: u32) -> io::Result<String> {
-        Err(not_here())
-    }
-
     pub fn count_cycles() -> io::Result<u64> {
         Err(not_here())
     }
@@ -73,15 +71,15 @@ pub mod load {
     }
 }
 
-/// Not on macOS.
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = false;
+/// It may be macOS's.
+pub const DTRACE_FOR_LINUX: bool = false;
 
 /// Another process's memory is closed here.
-pub fn load_addresses(_pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    None
+pub fn mappings(_pid: u32) -> io::Result<Vec<Mapping>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
-/// See [`load_addresses`].
+/// See [`mappings`].
 pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
     None
 }

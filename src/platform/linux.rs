@@ -1,13 +1,16 @@
 //! Linux: `/proc`, `/sys`, the scheduler's affinity and the control group.
 
 pub mod load;
+mod maps;
 pub mod tracing;
 
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+
+pub use maps::mappings;
 
 use super::{Caches, System};
 
@@ -208,30 +211,7 @@ pub fn end_with_us(command: &mut Command) {
     }
 }
 
-/// DTrace 2 does (seen with 2.0.7).
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = true;
-
-pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    Some(maps.lines().filter_map(first_mapping).collect())
-}
-
-/// The file and the address of a line of /proc/PID/maps, if it maps the beginning of a file (proc(5)).
-fn first_mapping(line: &str) -> Option<(PathBuf, u64)> {
-    // A path may hold blanks, and follows after a run of them.
-    let mut rest = line;
-    let mut fields = [""; 5];
-    for field in &mut fields {
-        let (word, after) = rest.trim_start().split_once(' ')?;
-        (*field, rest) = (word, after);
-    }
-    let path = rest.trim_start();
-    if !path.starts_with('/') || u64::from_str_radix(fields[2], 16).ok()? != 0 {
-        return None;
-    }
-    let start = fields[0].split_once('-')?.0;
-    Some((PathBuf::from(path), u64::from_str_radix(start, 16).ok()?))
-}
+pub const DTRACE_FOR_LINUX: bool = true;
 
 pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
     use std::os::unix::fs::FileExt as _;

@@ -20,12 +20,15 @@ use other as system;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod files;
 pub mod load;
 pub mod tracing;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+
+pub use files::{give_to_invoker, give_to_neighbours, private_directory};
 
 /// The operating systems that differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,13 +179,33 @@ pub fn interrupt(child: &Child) {
     }
 }
 
-/// Whether DTrace here takes the address of a function in its file for its offset in it.
-pub const DTRACE_CONFUSES_ADDRESS_AND_OFFSET: bool = system::DTRACE_CONFUSES_ADDRESS_AND_OFFSET;
+/// Whether DTrace here is DTrace 2 for Linux, which takes the address of a function in its file for its offset in it, and
+/// reads a path in the process map only up to a blank (seen with 2.0.7).
+pub const DTRACE_FOR_LINUX: bool = system::DTRACE_FOR_LINUX;
 
-/// The files that a process has loaded, with the address that the first byte of each came to; `None` where they
-/// cannot be had.
-pub fn load_addresses(pid: u32) -> Option<Vec<(PathBuf, u64)>> {
-    system::load_addresses(pid)
+/// A part of a file in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The file, by the name under which the process loaded it.
+    pub path: PathBuf,
+    /// The first address.
+    pub start: u64,
+    /// The address after the last one.
+    pub end: u64,
+    /// Where the part begins in the file.
+    pub offset: u64,
+    /// It may be run.
+    pub executable: bool,
+    /// The file is not there any more: deleted, or replaced by another.
+    pub gone: bool,
+}
+
+/// The files that a process has mapped, in the order of their addresses; none for a kernel thread.
+///
+/// # Errors
+/// When there is no such process, it may not be looked at, or this system does not tell.
+pub fn mappings(pid: u32) -> std::io::Result<Vec<Mapping>> {
+    system::mappings(pid)
 }
 
 /// One byte of another process's memory; `None` where it cannot be had.
@@ -200,6 +223,38 @@ pub fn is_root() -> bool {
 /// told to.
 pub fn in_own_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
+}
+
+/// How many files a child may have open at most, however its limit is raised; see [`allow_files`].
+pub fn most_files() -> u64 {
+    file_limit().map_or(256, |limit| limit.rlim_max)
+}
+
+fn file_limit() -> std::io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a live rlimit of ours, which the call fills.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => Ok(limit),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Lets the process of `command` have `wanted` files open, where it could not and the hard limit permits it.
+pub fn allow_files(command: &mut Command, wanted: u64) {
+    // SAFETY: the closure runs between fork and exec: it only makes system calls, and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let mut limit = file_limit()?;
+            limit.rlim_cur = limit.rlim_cur.max(wanted.min(limit.rlim_max));
+            match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
 }
 
 /// The command line of a process, its words joined by blanks.
@@ -262,12 +317,29 @@ mod tests {
         let mut command = shell("kill -INT $$; echo alive");
         hold_interrupts(&mut command);
         assert_eq!(command.output().unwrap().stdout, b"alive\n");
-        // Whoever started the tests in the background of a shell has this signal ignored.
-        let mut child = shell("sleep 600");
+        // Whoever started the tests in the background of a shell has this signal ignored. A shell that waits for another
+        // process would put the signal off until that has ended.
+        let mut child = shell("exec sleep 600");
         default_interrupts(&mut child);
         let mut child = child.spawn().unwrap();
         interrupt(&child);
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
+    }
+
+    #[test]
+    fn a_child_gets_the_files_it_needs_and_no_fewer_than_before() {
+        let soft = |wanted| {
+            let mut command = shell("ulimit -Sn");
+            allow_files(&mut command, wanted);
+            let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            told.trim().parse::<u64>().unwrap_or(u64::MAX)
+        };
+        let before = file_limit().unwrap();
+        assert_eq!(soft(1), before.rlim_cur);
+        if before.rlim_cur < before.rlim_max {
+            assert_eq!(soft(before.rlim_cur + 1), before.rlim_cur + 1);
+        }
+        assert_eq!(soft(u64::MAX), most_files());
     }
 
     fn default_interrupts(command: &mut Command) {

@@ -48,9 +48,7 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
 
-pub use super::elsewhere::{
-    DTRACE_CONFUSES_ADDRESS_AND_OFFSET, command_line, load_addresses, memory_byte, tracing,
-};
+pub use super::elsewhere::{DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing};
 
 pub mod load {
     pub use crate::platform::elsewhere::load::{core_time, governors, turbo};

@@ -77,12 +77,9 @@ pub fn sees_all_processes() -> bool {
     system::sees_all_processes()
 }
 
-/// The files a process has mapped, as the kernel lists them; empty for one that has ended.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn mappings(process: u32) -> io::Result<String> {
-    system::mappings(process)
+/// Whether this process is in a PID namespace of its own, as in a container: tracers see other numbers there.
+pub fn in_container() -> bool {
+    super::SYSTEM == super::System::Linux && !sees_all_processes()
 }
 
 /// Processor cycles that this thread spends on a small piece of work, as the hardware counts them.

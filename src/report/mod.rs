@@ -7,6 +7,7 @@ mod engines;
 pub mod flamegraph;
 mod header;
 pub mod imports;
+pub mod instruments;
 pub(crate) mod layout;
 pub mod live;
 mod summary;

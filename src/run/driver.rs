@@ -70,9 +70,11 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
     // -P: a `random.py` in the current directory is not the standard library's.
     command
         .args(["-P", "-m", "raptors_trace._driver"])
-        .env_remove(environment::LOG)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
+    for variable in environment::withheld() {
+        command.env_remove(variable);
+    }
     if let Some(threads) = options.threads {
         command.env("RAPTORS_THREADS", threads.to_string());
     }

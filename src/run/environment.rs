@@ -1,7 +1,10 @@
 //! Environment variables that a run depends on: checked before it, and kept from the driver where they would harm it.
 
+use raptors_signposts::VARIABLE as SIGNPOSTS;
+
 use crate::cli::options::CompareOptions;
 use crate::error::Error;
+use crate::platform::{SYSTEM, System};
 
 /// Has the kernel write its spans: on every call, inside what is measured.
 pub const LOG: &str = "RAPTORS_LOG";
@@ -9,8 +12,12 @@ pub const LOG: &str = "RAPTORS_LOG";
 /// Refuses what the kernel would refuse at its first call, in the middle of the run.
 ///
 /// # Errors
-/// `RAPTORS_BACKEND` or `RAPTORS_THREADS` with a value that is not taken.
+/// `RAPTORS_BACKEND`, `RAPTORS_THREADS` or `RAPTORS_SIGNPOSTS` with a value that is not taken.
 pub fn check(options: &CompareOptions) -> Result<(), Error> {
+    let value = std::env::var(SIGNPOSTS).ok();
+    raptors_signposts::asked(value.as_deref()).map_err(|sentence| {
+        Error::new(sentence).mend(format!("unset {SIGNPOSTS}, or set it to 1"))
+    })?;
     for result in raptors_kernel::check_environment() {
         let Err(error) = result else { continue };
         let raptors_kernel::Error::Environment { variable, .. } = &error else {
@@ -26,16 +33,40 @@ pub fn check(options: &CompareOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the user has to know of the environment's effect on the figures.
-pub fn warnings() -> Vec<String> {
-    warnings_of(std::env::var_os(LOG).is_some_and(|value| !value.is_empty()))
+/// Variables that are not passed on to the driver.
+pub fn withheld() -> impl Iterator<Item = &'static str> {
+    // Elsewhere the driver could only say that it has no effect, which the warnings do.
+    let signposts = (SYSTEM != System::MacOs).then_some(SIGNPOSTS);
+    [LOG].into_iter().chain(signposts)
 }
 
-fn warnings_of(logging: bool) -> Vec<String> {
-    let text = format!(
+/// What the user has to know of the environment's effect on the figures.
+pub fn warnings() -> Vec<String> {
+    let logging = std::env::var_os(LOG).is_some_and(|value| !value.is_empty());
+    let value = std::env::var(SIGNPOSTS).ok();
+    let signposts = raptors_signposts::asked(value.as_deref()) == Ok(true);
+    warnings_of(logging, signposts.then_some(SYSTEM))
+}
+
+/// The system is that where signposts are asked for.
+fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
+    let log = format!(
         "{LOG} was not passed on to the sides: writing its log would have been measured as a part of every operation"
     );
-    logging.then_some(text).into_iter().collect()
+    let signposts = signposts.map(|system| match system {
+        System::MacOs => format!(
+            "{SIGNPOSTS} is on: times are of rounds with a signpost at each end, but phases and calls are of operations \
+             with signposts in them, which take longer"
+        ),
+        _ => format!(
+            "{SIGNPOSTS} has no effect here: signposts are for Apple's Instruments, on macOS only"
+        ),
+    });
+    logging
+        .then_some(log)
+        .into_iter()
+        .chain(signposts)
+        .collect()
 }
 
 #[cfg(test)]
@@ -43,8 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_is_asked_for_is_warned_of() {
-        assert!(warnings_of(false).is_empty());
-        assert!(warnings_of(true)[0].starts_with("RAPTORS_LOG was not passed on"));
+    fn what_changes_figures_or_is_not_done_is_warned_of() {
+        assert!(warnings_of(false, None).is_empty());
+        assert!(warnings_of(true, None)[0].starts_with("RAPTORS_LOG was not passed on"));
+        let elsewhere = warnings_of(false, Some(System::Linux));
+        assert!(elsewhere[0].starts_with("RAPTORS_SIGNPOSTS has no effect here"));
+        assert!(warnings_of(false, Some(System::MacOs))[0].contains("take longer"));
     }
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::analysis;
 use crate::error::Error;
+use crate::platform;
 
 /// Links that are followed to the file they stand for; the system itself follows as many.
 const MOST_LINKS: usize = 40;
@@ -46,14 +47,11 @@ impl RunFile {
     }
 
     fn somewhere() -> Result<Self, Error> {
-        let directory = tempfile::Builder::new()
-            .prefix("raptors-trace-")
-            .tempdir()
-            .map_err(|error| {
-                Error::new("there is no place for the recording")
-                    .caused_by(error)
-                    .mend("set TMPDIR to a directory that can be written to")
-            })?;
+        let directory = platform::private_directory("raptors-trace-").map_err(|error| {
+            Error::new("there is no place for the recording")
+                .caused_by(error)
+                .mend("set TMPDIR to a directory that can be written to")
+        })?;
         Ok(Self {
             recording: directory.path().join("run.rtrace"),
             save: None,
@@ -95,6 +93,7 @@ impl RunFile {
         let Some(save) = &self.save else {
             return Ok(None);
         };
+        platform::give_to_invoker(&self.recording);
         // Minutes have gone by: a pipe that has come since would be replaced.
         check_target(&save.file)
             .and_then(|()| fs::rename(&self.recording, &save.file).map_err(Refusal::from))

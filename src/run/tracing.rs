@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::spec::Spec;
 use crate::analysis;
-use crate::engines::{self, Session, Traced, Tracer};
+use crate::engines::{self, Session, Traced, Tracer, tools};
 use crate::error::Error;
 
 /// The tracers of one run.
@@ -47,7 +47,7 @@ impl Tracing {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Session, Error> {
         let plan = analysis::plan(&self.recording, pid)?;
-        engines::start(tracer, &plan, interrupted)
+        engines::start(&tools::find(tracer)?, &plan, interrupted)
     }
 
     /// The driver has run the rounds of the tracer of this number: ends it, and gives the line with what it saw.

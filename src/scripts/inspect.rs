@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use raptors_probes::PROVIDER;
 use raptors_routines::{Convention, Mangling, Routine, Width, library_width, parse_symbol};
 use serde::Deserialize;
 
-use super::elf::Image;
 use super::process::Process;
 use super::target::{Exported, Filled, LeftOut, Library, LoopPoint};
 use super::text::is_plain_symbol;
+use crate::elf::Image;
 use crate::error::Error;
 
 const SNIPPET: &str = include_str!("loops.py");
@@ -154,7 +155,7 @@ fn add(filled: &mut Filled, files: &[PathBuf], loops: Vec<RawLoop>, routines: &[
                 .libraries
                 .extend(library(file, routines, &mut images));
         }
-        let has_probes = |image: &Image| image.has_raptors_probes;
+        let has_probes = |image: &Image| image.has_usdt(PROVIDER);
         if !filled.extensions.contains(file) && images.get(file).is_some_and(has_probes) {
             filled.extensions.push(file.clone());
         }
@@ -176,7 +177,7 @@ struct Images(HashMap<PathBuf, Option<Image>>);
 
 impl Images {
     fn get(&mut self, path: &Path) -> Option<&Image> {
-        let read = || Image::read(path);
+        let read = || Image::read(path).ok();
         self.0.entry(path.to_owned()).or_insert_with(read).as_ref()
     }
 }

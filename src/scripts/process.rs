@@ -5,11 +5,12 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::target::Module;
 use crate::error::Error;
+use crate::platform::{self, Mapping};
 
 /// The variables that decide which modules an interpreter loads, and which loops NumPy chooses.
 const PASSED_ON: [&str; 7] = [
@@ -26,7 +27,7 @@ const PASSED_ON: [&str; 7] = [
 pub struct Process {
     pid: u32,
     root: PathBuf,
-    maps: Vec<u8>,
+    maps: Vec<Mapping>,
 }
 
 impl Process {
@@ -36,10 +37,10 @@ impl Process {
     /// When it is not there, may not be looked at, or this system has no `/proc`.
     pub fn look_at(pid: u32) -> Result<Self, Error> {
         let root = PathBuf::from(format!("/proc/{pid}"));
-        let maps = fs::read(root.join("maps")).map_err(|error| {
+        let maps = platform::mappings(pid).map_err(|error| {
             let mend = match error.kind() {
                 std::io::ErrorKind::PermissionDenied => "run the command as the process's user, or as root",
-                _ if Path::new("/proc/self/maps").exists() => "give the number of a process that is running",
+                std::io::ErrorKind::NotFound => "give the number of a process that is running",
                 _ => "this system has no /proc: leave out --pid, and give it to the tracer when the script runs",
             };
             Error::new(format!("what process {pid} has loaded cannot be read"))
@@ -54,15 +55,18 @@ impl Process {
         self.pid
     }
 
+    /// The parts of files that are code.
+    fn code(&self) -> impl Iterator<Item = &Mapping> {
+        self.maps.iter().filter(|part| part.executable)
+    }
+
     /// The files with code that it has loaded.
     ///
     /// # Errors
     /// When it has none: it is a kernel thread, or it ended.
     pub fn files(&self) -> Result<Vec<PathBuf>, Error> {
-        let mut files: Vec<PathBuf> = mapped(&self.maps)
-            .filter(|part| !part.gone)
-            .map(|part| part.path)
-            .collect();
+        let there = self.code().filter(|part| !part.gone);
+        let mut files: Vec<PathBuf> = there.map(|part| part.path.clone()).collect();
         files.sort();
         files.dedup();
         if files.is_empty() {
@@ -76,7 +80,7 @@ impl Process {
 
     /// The files that it has loaded and that are not there any more.
     pub fn replaced(&self) -> Vec<String> {
-        let gone = mapped(&self.maps).filter(|part| part.gone);
+        let gone = self.code().filter(|part| part.gone);
         let mut gone: Vec<String> = gone.map(|part| part.path.display().to_string()).collect();
         gone.sort();
         gone.dedup();
@@ -86,7 +90,7 @@ impl Process {
     /// Where it has the code of each file.
     pub fn modules(&self) -> Vec<Module> {
         let mut modules: Vec<Module> = Vec::new();
-        for part in mapped(&self.maps) {
+        for part in self.code() {
             let name = part
                 .path
                 .file_name()
@@ -119,8 +123,7 @@ impl Process {
         }
         command.current_dir(fs::read_link(self.root.join("cwd")).unwrap_or_else(|_| "/".into()));
         let owner = fs::metadata(&self.root).map_err(|error| error.to_string())?;
-        // SAFETY: geteuid only returns a number.
-        if unsafe { libc::geteuid() } == 0 && owner.uid() != 0 {
+        if platform::is_root() && owner.uid() != 0 {
             // Root must not run what another user has put into their environment.
             command.gid(owner.gid()).uid(owner.uid());
         }
@@ -180,64 +183,29 @@ fn variables(environment: &[u8]) -> impl Iterator<Item = (OsString, OsString)> {
     })
 }
 
-/// A part of a file's code in a process map.
-struct Part {
-    path: PathBuf,
-    start: u64,
-    end: u64,
-    gone: bool,
-}
-
-/// The parts of a process map that are code of a file.
-fn mapped(maps: &[u8]) -> impl Iterator<Item = Part> {
-    maps.split(|&byte| byte == b'\n').filter_map(|line| {
-        let mut fields = line.splitn(6, |&byte| byte == b' ');
-        let range = std::str::from_utf8(fields.next()?).ok()?;
-        let permissions = fields.next()?;
-        let path = fields.nth(3)?.trim_ascii_start();
-        if !permissions.contains(&b'x') || !path.starts_with(b"/") {
-            return None;
-        }
-        let (start, end) = range.split_once('-')?;
-        let whole = path.strip_suffix(b" (deleted)");
-        Some(Part {
-            path: PathBuf::from(OsString::from_vec(unescape(whole.unwrap_or(path)))),
-            start: u64::from_str_radix(start, 16).ok()?,
-            end: u64::from_str_radix(end, 16).ok()?,
-            gone: whole.is_some(),
-        })
-    })
-}
-
-/// The kernel writes a line break in a path as `\012`.
-fn unescape(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, after)) = rest.split_first() {
-        if let Some(after) = rest.strip_prefix(b"\\012") {
-            out.push(b'\n');
-            rest = after;
-        } else {
-            out.push(first);
-            rest = after;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_files_with_code_are_read_from_the_map() {
-        let maps = b"7f00-7f01 r--p 00000000 fe:00 12 /a/lib.so\n7f01-7f02 r-xp 00001000 fe:00 12      /a/lib.so\n\
-            7f02-7f03 r-xp 00001000 fe:00 13 /b b/x\\012y.so\n7f03-7f04 r-xp 0 fe:00 14 /c/old.so (deleted)\n\
-            7ffd-7ffe r-xp 00000000 00:00 0 [vdso]\n7f05-7f06 rw-p 00000000 00:00 0 \n";
+    fn the_files_with_code_are_those_of_the_map() {
+        let part = |path: &str, start, executable, gone| Mapping {
+            path: path.into(),
+            start,
+            end: start + 1,
+            offset: 0,
+            executable,
+            gone,
+        };
         let process = Process {
             pid: 1,
             root: "/".into(),
-            maps: maps.to_vec(),
+            maps: vec![
+                part("/a/lib.so", 0x7f00, false, false),
+                part("/a/lib.so", 0x7f01, true, false),
+                part("/b b/x\ny.so", 0x7f02, true, false),
+                part("/c/old.so", 0x7f03, true, true),
+            ],
         };
         let files = process.files().unwrap();
         assert_eq!(

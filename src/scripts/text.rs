@@ -97,10 +97,11 @@ pub fn is_plain_symbol(symbol: &str) -> bool {
 }
 
 /// A file name or a symbol in a probe description of D: what D would read as anything but itself becomes `?`, which
-/// stands for any one character. `$` begins a macro there.
-pub fn probe_part(name: &str) -> String {
-    name.bytes()
-        .map(|byte| match byte {
+/// stands for any one byte. `$` begins a macro there.
+pub fn probe_part(name: impl AsRef<[u8]>) -> String {
+    name.as_ref()
+        .iter()
+        .map(|&byte| match byte {
             b'.' | b'_' | b'-' | b'+' => char::from(byte),
             byte if byte.is_ascii_alphanumeric() => char::from(byte),
             _ => '?',

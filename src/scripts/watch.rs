@@ -346,7 +346,11 @@ fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
         (None, _) => watched.leave_out(point.name(), STRIPPED),
         (Some(_), Some(why)) => watched.leave_out(point.name(), why),
         (Some(symbol), None) => {
-            let place = format!("{provider}:{}:{}", probe_part(&file), probe_part(symbol));
+            let place = format!(
+                "{provider}:{}:{}",
+                probe_part(file.as_bytes()),
+                probe_part(symbol)
+            );
             watched.add_loop(point, place);
         }
     }

@@ -1,6 +1,9 @@
 """The driver's decisions: what a side's statement becomes, when a warm-up ends, and which round comes after which."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -475,3 +478,34 @@ def test_the_first_of_several_differences_is_told_by_its_index() -> None:
     told = "element [1, 2] is np.float32(0.0) on side A and np.float32(7.0) on side B; 2 of 12 differ"
     assert first_difference(a, b) == told
     assert first_difference(np.asfortranarray(a), b) == told, "whatever order either lies in memory"
+
+
+# Whoever watches the rounds.
+
+
+ONE_ROUND = """
+from raptors_trace._driver import Case, TIMED, run_round
+side = {"name": "num=py", "setup": "a = rng.random(shape)", "statement": "a * 2.5"}
+spec = {"results": "kept", "shape": [3, 4], "dtype": "float32", "name": "custom", "a": side, "b": {**side, "name": "b"}}
+case = Case(5, spec, None, counting=False)
+for name, subject in case.subjects(case.shape).items():
+    run_round(5, name, TIMED, subject.timed(keep=True), 6)
+"""
+
+
+def test_a_round_is_a_span_that_names_its_side_and_case() -> None:
+    environment = {**os.environ, "RAPTORS_LOG": "info", "NO_COLOR": "1"}
+    command = [sys.executable, "-c", ONE_ROUND]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    spans = [line.split(" INFO ")[1] for line in done.stderr.splitlines()]
+    fields = 'ops=6 kind="timed" case="custom float32 3 × 4 kept"'
+    begin = "{}{{" + fields + ' name="{}"}}: raptors: '
+    a, b = begin.format("side A", "num=py"), begin.format("side B", "b")
+    assert [span.split(" time.busy")[0] for span in spans] == [f"{a}new", f"{a}close", f"{b}new", f"{b}close"]
+
+
+def test_no_span_without_anybody_who_listens() -> None:
+    environment = {**os.environ, "RAPTORS_LOG": "error"}
+    command = [sys.executable, "-c", ONE_ROUND]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""

@@ -614,6 +614,15 @@ def test_a_bad_filter_is_a_warning():
     assert "RuntimeWarning: RAPTORS_LOG=raptors=louder is not a filter" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has signposts")
+def test_signposts_elsewhere_are_a_warning():
+    done = run_python(SCALE_ONCE, RAPTORS_SIGNPOSTS="1")
+    assert done.returncode == 0
+    assert "RuntimeWarning: RAPTORS_SIGNPOSTS has no effect here" in done.stderr
+    assert run_python(SCALE_ONCE, RAPTORS_SIGNPOSTS="0").stderr == ""
+    assert "neither 0 nor 1" in run_python(SCALE_ONCE, RAPTORS_SIGNPOSTS="yes").stderr
+
+
 # --- threads and the floating-point environment ---------------------------------------------
 
 

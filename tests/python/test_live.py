@@ -211,7 +211,8 @@ def test_attach_tells_the_commands_for_this_machine() -> None:
     assert hints["bpftrace"]["why_not"] is None
     assert f"--pid {process.pid}" in hints["bpftrace"]["command"]
     assert "macOS only" in hints["instruments"]["why_not"]
-    assert "xctrace record --template 'Time Profiler' --attach" in hints["instruments"]["command"]
+    assert "xctrace record --template 'Time Profiler' " in hints["instruments"]["command"]
+    assert hints["instruments"]["command"].endswith(f"--attach {process.pid}")
     assert hints["perf"]["command"] in text
 
 
@@ -226,6 +227,82 @@ def test_a_tool_that_is_not_there_is_told() -> None:
     with working() as process:
         done = run("attach", str(process.pid), "--with", "instruments", expected=3)
     assert "Instruments comes with Xcode, on macOS only" in done.stderr
+
+
+# At work all the time, most of it in NumPy's multiply.
+BUSY = WORK.replace("    time.sleep(0.01)\n", "").replace("(64, 64)", "(256, 256)").replace("range(7)", "range(1)")
+BY_SUDO = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65533"}
+
+
+def perf() -> str:
+    """Return the path of perf; without it or root, skip the test, in CI fail it."""
+    tracers.require_root()
+    return tracers.tool("perf")
+
+
+def test_attach_with_perf_records_what_runs(tmp_path: Path) -> None:
+    program = perf()
+    with working(BUSY) as process:
+        arguments = (str(process.pid), "--with", "perf", "--duration", "1", "-o", "it's perf.data")
+        done = run("attach", *arguments, cwd=tmp_path, env=BY_SUDO)
+        assert process.poll() is None
+    [file] = list(tmp_path.iterdir())
+    assert file.name == "it's perf.data"
+    # It belongs to who called sudo.
+    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65533)
+    found = re.match(r"(\d+) samples, recorded by perf: it's perf.data\n", done.stdout)
+    assert found, done.stdout
+    # -f: perf itself reads its own user's recordings only.
+    command = [program, "script", "-f", "-F", "pid,ip,sym,dso", "-i", str(file)]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    samples = [line for line in seen.splitlines() if line.split() == [str(process.pid)]]
+    assert len(samples) == int(found[1]) > 100
+    assert "_multiarray_umath" in seen
+
+
+def test_perf_s_recording_of_an_idle_process_is_no_recording(tmp_path: Path) -> None:
+    perf()
+    idle = "import sys\nprint('ready', flush=True)\nsys.stdin.read()"
+    with working(idle) as process:
+        time.sleep(0.5)  # it falls asleep
+        arguments = (str(process.pid), "--with", "perf", "--duration", "0.5")
+        done = run("attach", *arguments, expected=3, cwd=tmp_path)
+    assert f"perf saw no sample: process {process.pid} took no CPU time" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_perf_starts_a_command_and_records_it_to_its_end(tmp_path: Path) -> None:
+    perf()
+    program = "import sys, time\nwhile time.process_time() < 0.5: pass\nprint(sys.argv)\nsys.exit(7)"
+    command = ("--", sys.executable, "-c", program, "$(touch here)", "--json")
+    done = run("attach", "--with", "perf", "--json", *command, cwd=tmp_path)
+    said, _, recorded = done.stdout.partition("\n")
+    assert said == "['-c', '$(touch here)', '--json']"
+    recording = json.loads(recorded)
+    assert (recording["schema"], recording["tool"]) == ("raptors-trace/recording/1", "perf")
+    assert recording["samples"] > 100
+    assert recording["notes"] == ["what perf waited for ended with: exit status: 7"]
+    assert [file.name for file in tmp_path.iterdir()] == ["perf.data"]
+
+
+def test_an_interrupted_perf_leaves_what_it_has(tmp_path: Path) -> None:
+    perf()
+    command = [COMMAND, "attach", "--with", "perf", "--duration", "60", "-o", "x.data"]
+    with working(BUSY) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            [*command, str(process.pid)], stdout=pipe, stderr=pipe, text=True, cwd=tmp_path
+        ) as recording:
+            deadline = time.monotonic() + 60
+            while not any(file.stat().st_size for file in tmp_path.glob(".raptors-trace-*/perf.data")):
+                assert time.monotonic() < deadline, "perf has not begun"
+                time.sleep(0.05)
+            time.sleep(1)
+            recording.send_signal(signal.SIGINT)
+            output, errors = recording.communicate(timeout=60)
+    assert recording.returncode == 0, errors
+    assert "samples, recorded by perf: x.data" in output
+    assert [file.name for file in tmp_path.iterdir()] == ["x.data"]
 
 
 WAIT = ("compare", "--time", "0.2", "--size", "8", "--python", sys.executable, "--quiet", "--json", "--wait")

@@ -304,8 +304,21 @@ def test_a_log_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("RAPTORS_LOG was not passed on" in warning for warning in json.loads(done.stdout)["warnings"])
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has signposts")
+def test_signposts_that_are_not_to_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPTORS_SIGNPOSTS", "1")
+    done = compare("--json", "--size", "64")
+    assert any("RAPTORS_SIGNPOSTS has no effect here" in warning for warning in json.loads(done.stdout)["warnings"])
+
+
 @pytest.mark.parametrize(
-    ("variable", "value"), [("RAPTORS_BACKEND", "nonsense"), ("RAPTORS_THREADS", "0"), ("RAPTORS_THREADS", "many")]
+    ("variable", "value"),
+    [
+        ("RAPTORS_BACKEND", "nonsense"),
+        ("RAPTORS_THREADS", "0"),
+        ("RAPTORS_THREADS", "many"),
+        ("RAPTORS_SIGNPOSTS", "on"),
+    ],
 )
 def test_a_variable_that_makes_no_sense_is_said_before_measuring(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch

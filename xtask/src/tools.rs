@@ -74,7 +74,7 @@ pub struct SystemTool {
 }
 
 /// All of them, in the order in which they are installed.
-pub const SYSTEM_TOOLS: [SystemTool; 6] = [
+pub const SYSTEM_TOOLS: [SystemTool; 7] = [
     SystemTool {
         name: "gcc",
         packages: &["gcc", "libc6-dev"],
@@ -101,12 +101,19 @@ pub const SYSTEM_TOOLS: [SystemTool; 6] = [
         needed_for: "probes and D scripts",
     },
     SystemTool {
+        name: PERF,
+        packages: &["linux-perf"],
+        needed_for: "recorded stacks",
+    },
+    SystemTool {
         name: OPENBLAS,
         packages: &["libopenblas0-pthread"],
         needed_for: "D scripts on a BLAS that DTrace can watch",
     },
 ];
 
+/// Debian's name for the package; Ubuntu had others, one for each kernel.
+const PERF: &str = "perf";
 /// A library, not a program.
 const OPENBLAS: &str = "libopenblas.so.0";
 
@@ -140,11 +147,20 @@ pub fn install_system_tools(session: &mut Session<'_>) -> Result<()> {
     }
     let packages: Vec<&str> = missing
         .iter()
+        .filter(|tool| tool.name != PERF)
         .flat_map(|tool| tool.packages)
         .copied()
         .collect();
     if !packages.is_empty() {
         install_packages(session, &packages)?;
+    }
+    if let Some(perf) = missing.iter().find(|tool| tool.name == PERF)
+        && let Err(error) = install_packages(session, perf.packages)
+    {
+        session.note(format!(
+            "perf is missing, so what needs it is skipped: {} ({error:#})",
+            perf.needed_for
+        ));
     }
     if missing.iter().any(|tool| tool.name == "dtrace") {
         session.say("installing DTrace under /opt/dtrace (scripts/install-dtrace)");

@@ -107,17 +107,6 @@ pub fn sees_all_processes() -> bool {
     ours.is_ok_and(|name| name == Path::new("pid:[4026531836]"))
 }
 
-pub fn mappings(process: u32) -> io::Result<String> {
-    let bytes = match fs::read(format!("/proc/{process}/maps")) {
-        // It ended while it was looked at.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
-            Vec::new()
-        }
-        other => other?,
-    };
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// The first 64 bytes of `perf_event_attr`, which every kernel takes as its version 0.
 #[repr(C)]
 #[derive(Default)]
@@ -197,12 +186,6 @@ mod tests {
         assert!(is_numbered(status, 4242) && is_numbered(status, 9));
         assert!(!is_numbered(status, 7) && !is_numbered(status, 42));
         assert_eq!(processes_numbered(std::process::id()), [std::process::id()]);
-    }
-
-    #[test]
-    fn what_a_process_maps_is_read_and_one_that_is_gone_maps_nothing() {
-        assert!(mappings(std::process::id()).unwrap().contains("[stack]"));
-        assert_eq!(mappings(u32::MAX).unwrap(), "");
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn deny(session: &mut Session<'_>) -> Result<()> {
 
 /// Each feature off and on by itself, without the dependents that would switch it on again.
 fn features(session: &mut Session<'_>) -> Result<()> {
-    let sets: [&[&str]; 7] = [
+    let sets: [&[&str]; 8] = [
         &["raptors-probes", "--no-default-features"],
         &[
             "raptors-probes",
@@ -148,6 +148,7 @@ fn features(session: &mut Session<'_>) -> Result<()> {
             "spans",
         ],
         &["raptors-flamegraphs", "--all-features"],
+        &["raptors-signposts", "--no-default-features"],
     ];
     for set in sets {
         let mut command = session.project.cargo();
@@ -182,7 +183,10 @@ fn run_nextest(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
         "ci",
     ]);
     command
-        .args(["--features", "raptors-flamegraphs/capture"])
+        .args([
+            "--features",
+            "raptors-flamegraphs/capture,raptors-signposts/layer",
+        ])
         .args(arguments);
     let is_summary = |line: &str| line.trim_start().starts_with("Summary [");
     runner::run(session, &mut command, is_summary).map(drop)

@@ -10,7 +10,7 @@ use crate::tools;
 /// The tools, before anything that may need them.
 pub const SETUP: &[Step] = &[Step {
     name: "tools",
-    what: "bpftrace, DTrace, valgrind, readelf, gcc, rustfmt and Clippy are there",
+    what: "bpftrace, DTrace, perf, valgrind, readelf, gcc, rustfmt and Clippy are there",
     after: &[],
     needs: &[],
     run: |session| {

@@ -1,0 +1,14 @@
+//! Systems without Instruments.
+
+use crate::logging::AnyLayer;
+
+/// Not offered.
+pub fn signposts() -> Result<AnyLayer, String> {
+    Err(format!(
+        "{} has no effect here: signposts are for Apple's Instruments, on macOS only; RAPTORS_LOG=trace shows the same spans",
+        raptors_signposts::VARIABLE
+    ))
+}
+
+/// There are no intervals.
+pub fn show_kernel(_on: bool) {}

@@ -1,0 +1,116 @@
+//! What the interval of a round says: written by the driver, read out of a recording.
+
+use std::fmt;
+
+use tracing::Span;
+
+use crate::Name;
+
+/// One of the two sides of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The reference.
+    A,
+    /// The other.
+    B,
+}
+
+impl Side {
+    /// Both, in order.
+    pub const ALL: [Side; 2] = [Side::A, Side::B];
+
+    /// The side whose rounds have intervals of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        match Name::of(name) {
+            Name::SideA => Some(Self::A),
+            Name::SideB => Some(Self::B),
+            _ => None,
+        }
+    }
+}
+
+/// A round of one side, as its interval's message has it: `ops=20 kind=timed case=operation name=numpy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round<'a> {
+    /// Operations in it.
+    pub ops: u64,
+    /// Which kind of round: `timed`, `observed`, `warmup` …; one word.
+    pub kind: &'a str,
+    /// Which comparison of the run. It may hold blanks, but no ` name=`.
+    pub case: &'a str,
+    /// What the side is called, which is the user's word.
+    pub name: &'a str,
+}
+
+impl<'a> Round<'a> {
+    /// The round that a message tells of; `None` where it is no such message.
+    pub fn parse(message: &'a str) -> Option<Self> {
+        let rest = message.trim().strip_prefix("ops=")?;
+        let (ops, rest) = rest.split_once(" kind=")?;
+        let (kind, rest) = rest.split_once(" case=")?;
+        let (case, name) = rest.split_once(" name=")?;
+        Some(Self {
+            ops: ops.parse().ok()?,
+            kind,
+            case,
+            name,
+        })
+    }
+
+    /// The span of the round, for who listens; not entered yet. Its level is INFO, as it is one for thousands of
+    /// operations, while the kernel's are TRACE.
+    pub fn span(&self, side: Side) -> Span {
+        let Round {
+            ops,
+            kind,
+            case,
+            name,
+        } = *self;
+        // A span's name is part of its call site.
+        match side {
+            Side::A => {
+                tracing::info_span!(target: crate::TARGET, Name::SideA.text(), ops, kind, case, name)
+            }
+            Side::B => {
+                tracing::info_span!(target: crate::TARGET, Name::SideB.text(), ops, kind, case, name)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Round<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Round {
+            ops,
+            kind,
+            case,
+            name,
+        } = self;
+        write!(f, "ops={ops} kind={kind} case={case} name={name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let round = Round {
+            ops: 20,
+            kind: "timed",
+            case: "operation float32 512 × 512",
+            name: "ops=1 name=x case=y",
+        };
+        assert_eq!(Round::parse(&round.to_string()), Some(round));
+    }
+
+    #[test]
+    fn another_message_is_no_round() {
+        for message in ["", "n=4", "ops=x kind=timed case=c name=n", "ops=1 kind=k"] {
+            assert_eq!(Round::parse(message), None, "{message:?}");
+        }
+        assert_eq!(Side::of("side B"), Some(Side::B));
+        assert_eq!(Side::of("scale"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! Files that the command leaves: whole under their name or not at all, and the user's also where root wrote them.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, lchown};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::platform;
+
+/// `path` with something added to its name.
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
+
+/// The directory that a file is in.
+pub fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent();
+    parent
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Writes a text file.
+///
+/// # Errors
+/// One sentence with the name of the file.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
+    // The umask takes from these what it takes from any new file's.
+    let rights = std::fs::Permissions::from_mode(0o666);
+    let written = tempfile::Builder::new()
+        .permissions(rights)
+        .tempfile_in(directory_of(path))
+        .and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file))
+        .and_then(|file| {
+            hand_over(file.path(), invoker())?;
+            file.persist(path).map_err(|error| error.error)
+        });
+    written.map(drop).map_err(|error| {
+        Error::new(format!("{} cannot be written", path.display())).caused_by(error)
+    })
+}
+
+/// Who has root run this command, by sudo; `None` where nobody has.
+pub fn invoker() -> Option<(u32, u32)> {
+    let number = |name| std::env::var(name).ok()?.parse().ok();
+    platform::is_root()
+        .then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?)))
+        .flatten()
+}
+
+/// Gives a file, or a directory with all that is in it, to who had root make it.
+///
+/// # Errors
+/// The system's.
+pub fn hand_over(path: &Path, invoker: Option<(u32, u32)>) -> std::io::Result<()> {
+    let Some((user, group)) = invoker else {
+        return Ok(());
+    };
+    // Links are changed and not followed; what is inside goes first, while nobody else can change it.
+    if path.symlink_metadata()?.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            hand_over(&entry?.path(), invoker)?;
+        }
+    }
+    lchown(path, Some(user), Some(group))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_rights_of_any_new_one() {
+        let place = tempfile::tempdir().unwrap();
+        let (ours, usual) = (place.path().join("ours"), place.path().join("usual"));
+        write_whole(&ours, "x").unwrap();
+        std::fs::write(&usual, "x").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&usual));
+        assert_eq!(std::fs::read_to_string(&ours).unwrap(), "x");
+        let error = write_whole(&place.path().join("no/file"), "x").unwrap_err();
+        assert!(error.to_string().ends_with("no/file cannot be written"));
+    }
+
+    #[test]
+    fn all_that_root_made_is_handed_over_and_links_are_not_followed() {
+        if !platform::is_root() {
+            eprintln!("skipped: only root can give files away");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let (bundle, other) = (place.path().join("x.trace"), place.path().join("other"));
+        std::fs::create_dir_all(bundle.join("inner")).unwrap();
+        std::fs::write(bundle.join("inner/file"), "").unwrap();
+        std::fs::write(&other, "").unwrap();
+        symlink(&other, bundle.join("link")).unwrap();
+        hand_over(&bundle, Some((65534, 65533))).unwrap();
+        let owner = |path: PathBuf| {
+            let metadata = path.symlink_metadata().unwrap();
+            (metadata.uid(), metadata.gid())
+        };
+        for inside in ["", "inner", "inner/file", "link"] {
+            assert_eq!(owner(bundle.join(inside)), (65534, 65533), "{inside}");
+        }
+        assert_eq!(owner(other).0, 0);
+        hand_over(&bundle, None).unwrap();
+    }
+}

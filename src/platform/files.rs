@@ -1,0 +1,85 @@
+//! Files that this command makes: private while they are temporary, and the user's own who asked for them by `sudo`.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::is_root;
+
+/// A directory for temporary files that nobody else can look into, gone when dropped.
+///
+/// # Errors
+/// When it cannot be made, where `TMPDIR` says or in `/tmp`.
+pub fn private_directory(prefix: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+}
+
+/// Gives a file or directory that root has made to the user who called `sudo`, if somebody did. To be called before the
+/// file gets its final name. A link itself is given away, not what it leads to: its directory may be that user's, who could
+/// put one in its place.
+///
+/// A file system without owners leaves it as it is, which is no reason to lose the file.
+pub fn give_to_invoker(path: &Path) {
+    let number = |name| number(std::env::var_os(name).as_deref());
+    if let (true, Some(user), Some(group)) = (is_root(), number("SUDO_UID"), number("SUDO_GID")) {
+        let _ = lchown(path, Some(user), Some(group));
+    }
+}
+
+fn number(text: Option<&OsStr>) -> Option<u32> {
+    // The greatest number means "leave it".
+    text?.to_str()?.parse().ok().filter(|&id| id != u32::MAX)
+}
+
+/// Gives a file or directory that root has made to the owner of the directory it is in: some systems' `sudo` leaves `HOME`
+/// as it is, and a cache that belongs to root could not be used again without.
+pub fn give_to_neighbours(path: &Path) {
+    if let (true, Some(parent)) = (is_root(), path.parent())
+        && let Ok(parent) = fs::metadata(parent)
+    {
+        let _ = lchown(path, Some(parent.uid()), Some(parent.gid()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_directory_is_nobody_elses() {
+        let directory = private_directory("raptors-trace-test-").unwrap();
+        let mode = fs::metadata(directory.path()).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn only_numbers_are_users() {
+        assert_eq!(number(Some("1000".as_ref())), Some(1000));
+        for text in ["", "-1", "root", "4294967295", "4294967296"] {
+            assert_eq!(number(Some(text.as_ref())), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_root_makes_in_somebodys_cache_is_theirs() {
+        if !is_root() {
+            println!("skipped: only root can give files away");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let [cache, file] = ["cache", "cache/file"].map(|name| place.path().join(name));
+        fs::create_dir(&cache).unwrap();
+        lchown(&cache, Some(65534), Some(65533)).unwrap();
+        fs::write(&file, "").unwrap();
+        give_to_neighbours(&file);
+        let file = fs::metadata(&file).unwrap();
+        assert_eq!((file.uid(), file.gid()), (65534, 65533));
+    }
+}
