@@ -1,6 +1,6 @@
 //! Files that the command leaves: whole under their name or not at all, and the user's also where root wrote them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
@@ -45,10 +45,21 @@ pub fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Who has root run this command, by sudo; `None` where nobody has.
 pub fn invoker() -> Option<(u32, u32)> {
-    let number = |name| std::env::var(name).ok()?.parse().ok();
+    let number = |name| number(std::env::var_os(name).as_deref());
     platform::is_root()
         .then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?)))
         .flatten()
+}
+
+fn number(text: Option<&OsStr>) -> Option<u32> {
+    // The greatest number means "leave it".
+    text?.to_str()?.parse().ok().filter(|&id| id != u32::MAX)
+}
+
+/// Gives a file to who had root make it, before it gets its final name. A file system without owners leaves it as it is,
+/// which is no reason to lose the file.
+pub fn give_to_invoker(path: &Path) {
+    let _ = hand_over(path, invoker());
 }
 
 /// Gives a file, or a directory with all that is in it, to who had root make it.
@@ -73,6 +84,14 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, symlink};
 
     use super::*;
+
+    #[test]
+    fn only_numbers_are_users() {
+        assert_eq!(number(Some("1000".as_ref())), Some(1000));
+        for text in ["", "-1", "root", "4294967295", "4294967296"] {
+            assert_eq!(number(Some(text.as_ref())), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_file_has_the_rights_of_any_new_one() {

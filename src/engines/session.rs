@@ -20,7 +20,7 @@ use crate::comparison::CallKind;
 use crate::doctor::leftovers;
 use crate::elf::Image;
 use crate::error::{Error, Exit};
-use crate::platform;
+use crate::platform::{self, Mapping};
 
 /// DTrace takes about 5 s to start; with a hundred probes on a busy machine several times that.
 const ARM_PATIENCE: Duration = Duration::from_secs(90);
@@ -80,7 +80,7 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
             .mend("free some space, or set TMPDIR to a directory that can be written to")
     };
     let directory = platform::private_directory("raptors-trace-tracer-").map_err(no_place)?;
-    let mut preparation = Preparation::new(tracer, directory.path());
+    let mut preparation = Preparation::new(tracer, plan.pid, directory.path());
     let points = preparation.points(&plan.points)?;
     let mut places: Vec<(PathBuf, u64)> = Vec::new();
     let mut extension = None;
@@ -127,7 +127,7 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
     let watch = Watch::new(plan.pid, &places)?;
     let sites = points.iter().map(|point| point.site).collect();
     let left_out = preparation.left_out();
-    let mut session = Session::spawn(tool, plan.pid, &file, directory, points.len())?;
+    let mut session = Session::spawn(tool, plan.pid, &file, directory)?;
     (session.sites, session.left_out) = (sites, left_out);
     session.probes = places.len();
     session.wait_until_armed(&watch, interrupted)?;
@@ -153,6 +153,8 @@ fn check_numbers(tracer: Tracer, pid: u32) -> Result<(), Error> {
 struct Preparation<'a> {
     tracer: Tracer,
     directory: &'a Path,
+    /// What the process has mapped, where that can be had.
+    mapped: Vec<Mapping>,
     images: HashMap<PathBuf, Image>,
     safe: HashMap<PathBuf, PathBuf>,
     /// Reasons with what each keeps from being watched.
@@ -160,10 +162,11 @@ struct Preparation<'a> {
 }
 
 impl<'a> Preparation<'a> {
-    fn new(tracer: Tracer, directory: &'a Path) -> Self {
+    fn new(tracer: Tracer, pid: u32, directory: &'a Path) -> Self {
         Self {
             tracer,
             directory,
+            mapped: platform::mappings(pid).unwrap_or_default(),
             images: HashMap::new(),
             safe: HashMap::new(),
             refused: Vec::new(),
@@ -239,9 +242,11 @@ impl<'a> Preparation<'a> {
         let has = |byte| real.as_os_str().as_bytes().contains(&byte);
         let name = short(path);
         match self.tracer {
-            Tracer::Dtrace if platform::DTRACE_FOR_LINUX && has(b' ') => Some(format!(
-                "DTrace reads the path of {name} only up to its first blank, and finds nothing in it"
-            )),
+            Tracer::Dtrace if platform::DTRACE_FOR_LINUX && self.looks_like_another(&real) => {
+                Some(format!(
+                    "DTrace reads the path of {name} only up to its first blank, where that of another file is the same"
+                ))
+            }
             // The process map shows it as `\012` (seen with bpftrace 0.17 and DTrace 2.0.7).
             tracer if usdt && has(b'\n') => Some(format!(
                 "{} does not find the probes of {name}, whose path has a line break",
@@ -249,6 +254,20 @@ impl<'a> Preparation<'a> {
             )),
             _ => None,
         }
+    }
+
+    /// Whether the process has loaded another file whose path is the same up to a blank.
+    fn looks_like_another(&self, path: &Path) -> bool {
+        fn up_to_blank(path: &Path) -> Option<&[u8]> {
+            path.as_os_str()
+                .as_bytes()
+                .split(|&byte| byte == b' ')
+                .next()
+        }
+        let blank = path.as_os_str().as_bytes().contains(&b' ');
+        let same =
+            |other: &Mapping| other.path != path && up_to_blank(&other.path) == up_to_blank(path);
+        blank && self.mapped.iter().any(same)
     }
 
     fn image(&mut self, path: &Path) -> Result<&Image, Error> {
@@ -322,22 +341,12 @@ fn is_harmless(path: &Path) -> bool {
 }
 
 impl Session {
-    fn spawn(
-        tool: &Tool,
-        pid: u32,
-        program: &Path,
-        directory: TempDir,
-        points: usize,
-    ) -> Result<Self, Error> {
+    fn spawn(tool: &Tool, pid: u32, program: &Path, directory: TempDir) -> Result<Self, Error> {
         let tracer = tool.tracer;
         let mut command = Command::new(&tool.path);
         match tracer {
             Tracer::Bpftrace => command.arg("-p").arg(pid.to_string()).arg(program),
-            Tracer::Dtrace => {
-                let wanted = dtrace::files_wanted(points, platform::cores_online());
-                platform::allow_files(&mut command, wanted);
-                command.args(["-p", &pid.to_string(), "-s"]).arg(program)
-            }
+            Tracer::Dtrace => command.args(["-p", &pid.to_string(), "-s"]).arg(program),
         };
         // More patterns than bpftrace's 4096 would be lost without a word.
         command.env("BPFTRACE_MAP_KEYS_MAX", "65536");

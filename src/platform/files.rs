@@ -1,6 +1,5 @@
-//! Files that this command makes: private while they are temporary, and the user's own who asked for them by `sudo`.
+//! Files that this command makes: private while they are temporary, and where root made them, of who owns the place.
 
-use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
@@ -19,23 +18,6 @@ pub fn private_directory(prefix: &str) -> io::Result<TempDir> {
         .prefix(prefix)
         .permissions(Permissions::from_mode(0o700))
         .tempdir()
-}
-
-/// Gives a file or directory that root has made to the user who called `sudo`, if somebody did. To be called before the
-/// file gets its final name. A link itself is given away, not what it leads to: its directory may be that user's, who could
-/// put one in its place.
-///
-/// A file system without owners leaves it as it is, which is no reason to lose the file.
-pub fn give_to_invoker(path: &Path) {
-    let number = |name| number(std::env::var_os(name).as_deref());
-    if let (true, Some(user), Some(group)) = (is_root(), number("SUDO_UID"), number("SUDO_GID")) {
-        let _ = lchown(path, Some(user), Some(group));
-    }
-}
-
-fn number(text: Option<&OsStr>) -> Option<u32> {
-    // The greatest number means "leave it".
-    text?.to_str()?.parse().ok().filter(|&id| id != u32::MAX)
 }
 
 /// Gives a file or directory that root has made to the owner of the directory it is in: some systems' `sudo` leaves `HOME`
@@ -57,14 +39,6 @@ mod tests {
         let directory = private_directory("raptors-trace-test-").unwrap();
         let mode = fs::metadata(directory.path()).unwrap().mode();
         assert_eq!(mode & 0o777, 0o700);
-    }
-
-    #[test]
-    fn only_numbers_are_users() {
-        assert_eq!(number(Some("1000".as_ref())), Some(1000));
-        for text in ["", "-1", "root", "4294967295", "4294967296"] {
-            assert_eq!(number(Some(text.as_ref())), None, "{text}");
-        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-pub use files::{give_to_invoker, give_to_neighbours, private_directory};
+pub use files::{give_to_neighbours, private_directory};
 
 /// The operating systems that differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ pub fn interrupt(child: &Child) {
 }
 
 /// Whether DTrace here is DTrace 2 for Linux, which takes the address of a function in its file for its offset in it, and
-/// reads a path in the process map only up to a blank (seen with 2.0.7).
+/// reads paths in the process map only up to a blank, so that two files may look like one (seen with 2.0.7).
 pub const DTRACE_FOR_LINUX: bool = system::DTRACE_FOR_LINUX;
 
 /// A part of a file in the memory of a process.
@@ -225,35 +225,16 @@ pub fn in_own_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
 
-/// How many files a child may have open at most, however its limit is raised; see [`allow_files`].
+/// How many files a process may have open at most, however far it raises its own limit.
 pub fn most_files() -> u64 {
-    file_limit().map_or(256, |limit| limit.rlim_max)
-}
-
-fn file_limit() -> std::io::Result<libc::rlimit> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the pointer is to a live rlimit of ours, which the call fills.
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
-        0 => Ok(limit),
-        _ => Err(std::io::Error::last_os_error()),
-    }
-}
-
-/// Lets the process of `command` have `wanted` files open, where it could not and the hard limit permits it.
-pub fn allow_files(command: &mut Command, wanted: u64) {
-    // SAFETY: the closure runs between fork and exec: it only makes system calls, and allocates nothing.
-    unsafe {
-        command.pre_exec(move || {
-            let mut limit = file_limit()?;
-            limit.rlim_cur = limit.rlim_cur.max(wanted.min(limit.rlim_max));
-            match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        });
+        0 => limit.rlim_max,
+        _ => 256,
     }
 }
 
@@ -324,22 +305,6 @@ mod tests {
         let mut child = child.spawn().unwrap();
         interrupt(&child);
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
-    }
-
-    #[test]
-    fn a_child_gets_the_files_it_needs_and_no_fewer_than_before() {
-        let soft = |wanted| {
-            let mut command = shell("ulimit -Sn");
-            allow_files(&mut command, wanted);
-            let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
-            told.trim().parse::<u64>().unwrap_or(u64::MAX)
-        };
-        let before = file_limit().unwrap();
-        assert_eq!(soft(1), before.rlim_cur);
-        if before.rlim_cur < before.rlim_max {
-            assert_eq!(soft(before.rlim_cur + 1), before.rlim_cur + 1);
-        }
-        assert_eq!(soft(u64::MAX), most_files());
     }
 
     fn default_interrupts(command: &mut Command) {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::analysis;
 use crate::error::Error;
+use crate::files;
 use crate::platform;
 
 /// Links that are followed to the file they stand for; the system itself follows as many.
@@ -93,7 +94,7 @@ impl RunFile {
         let Some(save) = &self.save else {
             return Ok(None);
         };
-        platform::give_to_invoker(&self.recording);
+        files::give_to_invoker(&self.recording);
         // Minutes have gone by: a pipe that has come since would be replaced.
         check_target(&save.file)
             .and_then(|()| fs::rename(&self.recording, &save.file).map_err(Refusal::from))
