@@ -1,7 +1,7 @@
 //! Files that the command leaves: whole under their name or not at all, and the user's also where root wrote them.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
@@ -23,23 +23,32 @@ pub fn directory_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Writes a text file.
+/// Writes a file.
 ///
 /// # Errors
 /// One sentence with the name of the file.
-pub fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
     // The umask takes from these what it takes from any new file's.
     let rights = std::fs::Permissions::from_mode(0o666);
     let written = tempfile::Builder::new()
         .permissions(rights)
         .tempfile_in(directory_of(path))
-        .and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file))
+        .and_then(|mut file| file.write_all(content.as_ref()).map(|()| file))
         .and_then(|file| {
             hand_over(file.path(), invoker())?;
             file.persist(path).map_err(|error| error.error)
         });
     written.map(drop).map_err(|error| {
-        Error::new(format!("{} cannot be written", path.display())).caused_by(error)
+        let full = matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        );
+        let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
+        if full {
+            error.mend("free some space, or write to another file system with -o")
+        } else {
+            error
+        }
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::{
@@ -15,6 +14,7 @@ use crate::analysis::{CaseSamples, SideSamples};
 use crate::cli::options::Source;
 use crate::comparison::{Case, Ci95, Comparison};
 use crate::error::Error;
+use crate::files;
 use crate::report::units;
 
 /// The value of [`Drawn::schema`].
@@ -239,7 +239,7 @@ impl<'a> CasePicture<'a> {
         };
         let page = page.html().map_err(not_drawn)?;
         let folded = |tag| self.profile.folded(tag).map_err(not_drawn);
-        let mut files = vec![
+        let mut made = vec![
             (
                 "a.folded".to_owned(),
                 folded(Tag::A)?.to_string().into_bytes(),
@@ -254,14 +254,14 @@ impl<'a> CasePicture<'a> {
         ];
         for format in formats {
             let bytes = export(&self.profile, *format, &title).map_err(not_drawn)?;
-            files.push((format!("samples.{}", format.extension()), bytes));
+            made.push((format!("samples.{}", format.extension()), bytes));
         }
         // Last: whoever finds the page finds the rest.
-        files.push(("index.html".to_owned(), page.into_bytes()));
+        made.push(("index.html".to_owned(), page.into_bytes()));
         let mut written = Vec::new();
-        for (name, bytes) in files {
+        for (name, bytes) in made {
             let path = directory.join(name);
-            put(&path, &bytes)?;
+            files::write_whole(&path, &bytes)?;
             written.push(path);
         }
         Ok(DrawnCase {
@@ -403,27 +403,12 @@ pub fn check(directory: &Path) -> Result<(), Error> {
 }
 
 fn make_directory(directory: &Path) -> Result<(), Error> {
-    fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))
-}
-
-/// Writes a file that has its name only once it is whole.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".raptors-trace-")
-            .permissions(public())
-            .tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| unwritable(path, error))
-}
-
-/// As files are that a shell makes: the user's umask takes off what they want taken off.
-fn public() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))?;
+    files::give_to_invoker(directory);
+    Ok(())
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Error {
