@@ -148,6 +148,8 @@ impl<'a> CasePicture<'a> {
         warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let label = samples.case.label();
+        let why = samples.why_no_python.as_ref();
+        warnings.extend(why.filter(|why| !warnings.contains(why)).cloned());
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
         for (tag, side) in TAGS.into_iter().zip(&samples.sides) {
