@@ -139,6 +139,13 @@ fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
         Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
     };
     let (function, file) = (text("co_qualname")?, text("co_filename")?);
+    // One instruction of two bytes ahead of the first: it has not begun.
+    let has_begun = call.instruction != usize::MAX - 1;
+    let length = code.getattr("co_code")?.len()?;
+    if has_begun && call.instruction >= length {
+        // Another code object than the one that ran.
+        return Ok(Frame::python(GONE, "", 0));
+    }
     let mut line = code.getattr("co_firstlineno")?.extract::<u32>()?;
     for range in code.call_method0("co_lines")?.try_iter()? {
         let (start, end, at) = range?.extract::<(usize, usize, Option<u32>)>()?;

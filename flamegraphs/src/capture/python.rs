@@ -40,7 +40,7 @@ pub struct Interpreter {
 pub struct Call {
     /// Where its code object is, or was.
     pub code: usize,
-    /// Bytes from the code's beginning to the instruction that is being run.
+    /// Bytes from the code's beginning to the instruction that is being run; below 0, wrapped, where none was run yet.
     pub instruction: usize,
     /// Whether it was called from native code: then it has an evaluator of its own on the native stack.
     pub is_entry: bool,
@@ -109,7 +109,7 @@ fn read(_: usize, _: *mut c_void, _: usize) -> bool {
 }
 
 /// The code object, and where in memory the instruction is with the lowest bit, which no instruction's address has, for an
-/// entry: of each frame, innermost first. How many there are.
+/// entry: of each frame, innermost first. How many there are; none where the chain does not make sense.
 fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
     // SAFETY: the promise of `Interpreter::new`.
     let thread = unsafe { this_thread() } as usize;
@@ -126,23 +126,36 @@ fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
         // f_code, frame_obj, previous, prev_instr; the stack's size, is_entry and owner share a word.
         let Some([code, _, previous, instruction, flags]) = at.checked_add(CODE).and_then(peek)
         else {
-            break;
+            return 0;
         };
         let (is_entry, owner) = ((flags >> 32) & 0xff, (flags >> 40) & 0xff);
-        if code == 0 || instruction & 1 != 0 || is_entry > 1 || owner > 2 {
-            break;
+        // A compiler may link the innermost frame before it has filled it: then it holds what an older one left there.
+        let is_filled = || count > 0 || is_inside(code, instruction);
+        if code == 0 || instruction & 1 != 0 || is_entry > 1 || owner > 2 || !is_filled() {
+            return 0;
         }
         calls[count] = [code, instruction | is_entry];
         count += 1;
-        frame = Some(previous);
+        frame = Some(previous).filter(|previous| *previous != 0);
     }
     count
+}
+
+/// Whether the instruction is one of this code, or the one before its first, as of a function that has not begun.
+fn is_inside(code: usize, instruction: usize) -> bool {
+    let Some([_, _, instructions]) = peek(code) else {
+        return false;
+    };
+    let before = code.wrapping_add(INSTRUCTIONS - 2);
+    instruction.wrapping_sub(before) <= instructions.saturating_mul(2)
 }
 
 fn call([code, instruction]: [usize; 2]) -> Call {
     Call {
         code,
-        instruction: (instruction & !1).saturating_sub(code + INSTRUCTIONS),
+        instruction: (instruction & !1)
+            .wrapping_sub(code)
+            .wrapping_sub(INSTRUCTIONS),
         is_entry: instruction & 1 == 1,
     }
 }
