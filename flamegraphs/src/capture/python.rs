@@ -388,7 +388,12 @@ mod tests {
 
     #[test]
     fn a_chain_keeps_its_index_and_the_full_table_says_so() {
-        let chain = |number: usize| [[0x1000 * (number + 1), 0x2000 * (number + 1) | 1], [8, 10]];
+        let chain = |number: usize| {
+            [
+                [0x1000 * (number + 1), (0x2000 * (number + 1)) | 1],
+                [8, 10],
+            ]
+        };
         let index = insert(&chain(0));
         assert_eq!(insert(&chain(0)), index);
         assert_ne!(insert(&chain(1)), index);
