@@ -246,20 +246,13 @@ fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
         let name = String::from_utf8_lossy(&stack.thread_name[..stack.thread_name_length]);
         let thread = profile.thread_id(&threads.name(&name, stack.thread_id));
         let is_cut_off = addresses.len() >= pprof::MAX_DEPTH;
-        // The outermost frame returns nowhere.
-        let native: Vec<(usize, usize)> = interrupted
-            .frames
-            .iter()
-            .filter(|(address, _)| *address != 0)
-            .copied()
-            .collect();
+        let native: Vec<(usize, usize)> = calls(interrupted.frames).collect();
         let mut ids: Vec<FrameId> = Vec::new();
         for part in python.parts(&native, interrupted.chain, is_cut_off) {
             ids.push(match part {
                 Part::Python(frame) => profile.intern(frame),
                 Part::Native(depth) => {
-                    // A caller's address is the one it returns to: the call is before it.
-                    let address = native[depth].0.saturating_sub(usize::from(depth > 0));
+                    let address = native[depth].0;
                     *frames
                         .entry(address)
                         .or_insert_with(|| profile.intern(module::frame(address)))
@@ -319,6 +312,18 @@ impl Python {
     }
 }
 
+/// The addresses of a stack's instructions, each with its function's, innermost first: the interrupted one and the calls
+/// that led to it.
+fn calls(frames: &[(usize, usize)]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    frames
+        .iter()
+        .enumerate()
+        // A caller's address is the one it returns to: the call is before it.
+        .map(|(depth, &(address, start))| (address.saturating_sub(usize::from(depth > 0)), start))
+        // The outermost frame returns nowhere, which unwinders write as 0 or as 1.
+        .filter(|(address, _)| *address != 0)
+}
+
 /// Names that tell threads of one name apart.
 #[derive(Default)]
 struct Threads(HashMap<String, Vec<u64>>);
@@ -336,6 +341,19 @@ impl Threads {
         match index {
             0 => name.to_owned(),
             _ => format!("{name} {}", index + 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_frame_is_nowhere_and_left_out() {
+        for end in [0, 1] {
+            let frames = [(0x100, 0), (0x201, 0), (end, 0)];
+            assert_eq!(calls(&frames).collect::<Vec<_>>(), [(0x100, 0), (0x200, 0)]);
         }
     }
 }
