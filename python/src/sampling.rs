@@ -46,6 +46,9 @@ pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
     if held.is_some() {
         return Err(failed(raptors_flamegraphs::Error::Busy));
     }
+    // The first one who asks for this type may import the module `types`, whose code objects would take the places of
+    // those that died in the first block before these are named.
+    let _ = py.get_type::<PyCode>();
     // pprof walks the stack once for itself, which reads every loaded file.
     let mut sampler = py.detach(|| Sampler::start(frequency)).map_err(failed)?;
     let why_no_python = match interpreter(py)? {
