@@ -1,7 +1,7 @@
 //! Which Python functions run on the thread that a signal interrupted.
 //!
 //! CPython keeps a chain of frames for each thread, also while the thread runs other code or has given the lock of
-//! the interpreter away. [`chain`] follows it in the signal's handler and puts what it finds into a table, whose index then
+//! the interpreter away. `chain` follows it in the signal's handler and puts what it finds into a table, whose index then
 //! goes through the stack as a tag does. Nothing is trusted on the way: memory is read by the kernel, which refuses an
 //! address that is none instead of ending the process, and a chain that makes no sense ends where it stops to.
 //!
