@@ -149,6 +149,8 @@ impl<'a> CasePicture<'a> {
         warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let label = samples.case.label();
+        let why = samples.why_no_python.as_ref();
+        warnings.extend(why.filter(|why| !warnings.contains(why)).cloned());
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
         let wall_ns: u64 = samples.sides.iter().map(|side| side.wall_ns).sum();

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use raptors_flamegraphs::capture::python::{Call, Interpreter};
 use raptors_flamegraphs::capture::{Capture, Sampler};
 use raptors_flamegraphs::names::Names;
-use raptors_flamegraphs::{Error, Profile, Tag};
+use raptors_flamegraphs::{Error, Frame, Profile, Tag};
 
 /// Long enough for dozens of samples, on a busy machine too: the timer counts CPU time.
 const BURN: Duration = Duration::from_millis(400);
@@ -136,6 +137,75 @@ fn the_signal_path_allocates_nothing() {
         allocations < sampled.samples / 2,
         "{allocations} allocations in {sampled:?}"
     );
+}
+
+/// A thread state of a stand-in for CPython 3.11: `OUTER` calls `INNER`, which runs native code. The real one is sampled in
+/// tests/python/test_python_frames.py.
+unsafe extern "C" fn hand_made_thread() -> *mut std::ffi::c_void {
+    HAND_MADE.load(Ordering::Relaxed) as *mut std::ffi::c_void
+}
+
+static HAND_MADE: AtomicU64 = AtomicU64::new(0);
+
+/// Code objects of 16 instructions, a frame in the middle of each, and what leads to the innermost.
+fn hand_made_calls() -> [Call; 2] {
+    let words = |words: &[usize]| Box::leak(words.to_vec().into_boxed_slice()).as_ptr() as usize;
+    let code = || words(&[1, 0, 16]);
+    let frame = |code: usize, previous: usize, is_entry: usize| {
+        let instruction = code + 184 + 6;
+        words(&[0, 0, 0, 0, code, 0, previous, instruction, is_entry << 32])
+    };
+    let (outer, inner) = (code(), code());
+    let current = frame(inner, frame(outer, 0, 1), 0);
+    let cframe = words(&[0, current]);
+    HAND_MADE.store(
+        words(&[0, 0, 0, 0, 0, 0, 0, cframe]) as u64,
+        Ordering::Relaxed,
+    );
+    let call = |code, is_entry| Call {
+        code,
+        instruction: 6,
+        is_entry,
+    };
+    [call(inner, false), call(outer, true)]
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn python_functions_come_with_their_sample_and_cost_no_allocation() {
+    let _alone = alone();
+    let [inner, outer] = hand_made_calls();
+    // SAFETY: the stand-in takes no lock, and what it returns leads through memory that is laid out as CPython's.
+    let interpreter = unsafe { Interpreter::new((3, 11), hand_made_thread) }.unwrap();
+    assert_eq!(interpreter.calls(), [inner, outer]);
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.watch_python(interpreter);
+    sampler.switch(Some(Tag::A)).unwrap();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    burn_for_a(BURN);
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    sampler.switch(None).unwrap();
+    sampler.name_python(|call| {
+        let name = if call.code == inner.code {
+            "inner"
+        } else {
+            "outer"
+        };
+        Frame::python(name, "hand_made.py", 3)
+    });
+    let capture = sampler.finish().unwrap();
+    let samples = capture.sampled[&Tag::A].samples;
+    assert!(
+        samples > 10 && allocations < samples / 2,
+        "{allocations} in {samples}"
+    );
+    let folded = named(&capture).folded(Tag::A).unwrap();
+    let with_both = folded
+        .stacks()
+        .filter(|(stack, _)| stack.starts_with("outer;inner;"));
+    let with_both: u64 = with_both.map(|(_, count)| count).sum();
+    // A sample at the border may be taken before the interpreter is watched.
+    assert!(with_both + 1 >= samples, "{folded}");
 }
 
 #[test]

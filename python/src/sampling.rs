@@ -1,14 +1,30 @@
 //! What the driver uses to sample: one sampler at a time, which is told whose code runs.
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use raptors_flamegraphs::Tag;
+use pyo3::types::{PyCode, PyString};
+use raptors_flamegraphs::capture::python::{Call, DEPTH, Interpreter, peek};
 use raptors_flamegraphs::capture::{Capture, Sampler};
+use raptors_flamegraphs::{Frame, Tag};
 
-static SAMPLER: Mutex<Option<Sampler>> = Mutex::new(None);
+/// In place of a function whose code object died before its name was read.
+const GONE: &str = "[Python code that is gone]";
 
-fn sampler() -> MutexGuard<'static, Option<Sampler>> {
+static SAMPLER: Mutex<Option<Sampling>> = Mutex::new(None);
+
+/// A sampler, and what its Python functions are called.
+struct Sampling {
+    sampler: Sampler,
+    /// Why no Python functions are in the stacks.
+    why_no_python: Option<String>,
+    /// Code objects that were named, by where they are: while they are held, no other one can be there.
+    held: HashMap<usize, Option<Py<PyAny>>>,
+}
+
+fn sampler() -> MutexGuard<'static, Option<Sampling>> {
     SAMPLER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -30,17 +46,135 @@ pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
     if held.is_some() {
         return Err(failed(raptors_flamegraphs::Error::Busy));
     }
+    // The first one who asks for this type may import the module `types`, whose code objects would take the places of
+    // those that died in the first block before these are named.
+    let _ = py.get_type::<PyCode>();
     // pprof walks the stack once for itself, which reads every loaded file.
-    *held = Some(py.detach(|| Sampler::start(frequency)).map_err(failed)?);
+    let mut sampler = py.detach(|| Sampler::start(frequency)).map_err(failed)?;
+    let why_no_python = match interpreter(py)? {
+        Ok(interpreter) => {
+            sampler.watch_python(interpreter);
+            None
+        }
+        Err(why) => Some(why),
+    };
+    *held = Some(Sampling {
+        sampler,
+        why_no_python,
+        held: HashMap::new(),
+    });
     Ok(())
+}
+
+/// What reads this interpreter's frames, tried on those that run now; or why there is nothing.
+fn interpreter(py: Python<'_>) -> PyResult<Result<Interpreter, String>> {
+    let version = py.version_info();
+    // SAFETY: the function that is asked for. It reads a value of the thread's own, and pyo3 calls the
+    // interpreter's state another type than a pointer to anything, which it is all the same.
+    let found = unsafe {
+        let this_thread = std::mem::transmute::<
+            unsafe extern "C" fn() -> *mut pyo3::ffi::PyThreadState,
+            unsafe extern "C" fn() -> *mut std::ffi::c_void,
+        >(pyo3::ffi::PyGILState_GetThisThreadState);
+        Interpreter::new((version.major, version.minor), this_thread)
+    };
+    let Some(interpreter) = found else {
+        return Ok(Err(format!(
+            "Python functions are in the stacks of CPython 3.11 on 64-bit Linux, and this is {}.{}",
+            version.major, version.minor
+        )));
+    };
+    let mut expected = Vec::new();
+    let mut frame = Some(py.import("sys")?.call_method0("_getframe")?);
+    while let Some(at) = frame.filter(|at| !at.is_none() && expected.len() < DEPTH) {
+        let code = at.getattr("f_code")?.as_ptr() as usize;
+        expected.push((code, at.getattr("f_lasti")?.extract::<usize>()?));
+        frame = Some(at.getattr("f_back")?);
+    }
+    let seen = interpreter.calls();
+    let seen: Vec<(usize, usize)> = seen
+        .iter()
+        .map(|call| (call.code, call.instruction))
+        .collect();
+    Ok(if seen == expected {
+        Ok(interpreter)
+    } else {
+        Err(
+            "Python functions are not in the stacks: this interpreter's frames could not be read"
+                .to_owned(),
+        )
+    })
+}
+
+impl Sampling {
+    /// Names the Python functions that were not seen before, while most of them are alive.
+    fn name_python(&mut self, py: Python<'_>) {
+        let held = &mut self.held;
+        self.sampler.name_python(|call| {
+            let code = held
+                .entry(call.code)
+                .or_insert_with(|| code_at(py, call.code));
+            let named = code.as_ref().map(|code| named(code.bind(py), call));
+            match named {
+                Some(Ok(frame)) => frame,
+                _ => Frame::python(GONE, "", 0),
+            }
+        });
+    }
+}
+
+/// The code object at this address, where there still is one.
+fn code_at(py: Python<'_>, address: usize) -> Option<Py<PyAny>> {
+    let [references, kind] = peek::<2>(address)?;
+    let code = py.get_type::<PyCode>().as_ptr() as usize;
+    // A free block begins with a pointer to the next one, or with 0, where an object has how often it is held.
+    if kind != code || references == 0 || references >> 32 != 0 {
+        return None;
+    }
+    // SAFETY: the GIL is held and the memory says that it is a code object which somebody holds. What a free block still says
+    // of an object that was there is told apart above.
+    Some(unsafe { Bound::from_borrowed_ptr(py, address as *mut pyo3::ffi::PyObject) }.unbind())
+}
+
+fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
+    let text = |name: &str| -> PyResult<String> {
+        let text = code.getattr(name)?;
+        Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
+    };
+    let (function, file) = (text("co_qualname")?, text("co_filename")?);
+    // One instruction of two bytes ahead of the first: it has not begun.
+    let has_begun = call.instruction != usize::MAX - 1;
+    let length = code.getattr("co_code")?.len()?;
+    if has_begun && call.instruction >= length {
+        // Another code object than the one that ran.
+        return Ok(Frame::python(GONE, "", 0));
+    }
+    let mut line = code.getattr("co_firstlineno")?.extract::<u32>()?;
+    for range in code.call_method0("co_lines")?.try_iter()? {
+        let (start, end, at) = range?.extract::<(usize, usize, Option<u32>)>()?;
+        if let Some(at) = at.filter(|_| (start..end).contains(&call.instruction)) {
+            line = at;
+        }
+    }
+    let short = Path::new(&file)
+        .file_name()
+        .map_or(file.as_str().into(), |name| name.to_string_lossy());
+    let name = format!("{function} ({short}:{line})");
+    Ok(Frame::python(&name, &file, line))
 }
 
 /// Gives what runs from now on to side 0 or 1, or with None to nobody.
 #[pyfunction]
 #[pyo3(signature = (side))]
-pub fn sample(side: Option<u8>) -> PyResult<()> {
+pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
     match sampler().as_mut() {
-        Some(sampler) => sampler.switch(side.map(Tag)).map_err(failed),
+        Some(sampling) => {
+            sampling.sampler.switch(side.map(Tag)).map_err(failed)?;
+            if side.is_none() {
+                sampling.name_python(py);
+            }
+            Ok(())
+        }
         None => Err(PyRuntimeError::new_err(
             "nothing is sampled: call start_sampling first",
         )),
@@ -50,17 +184,25 @@ pub fn sample(side: Option<u8>) -> PyResult<()> {
 /// Ends sampling; what was seen, as JSON. RuntimeError where there is not one sample.
 #[pyfunction]
 pub fn finish_sampling(py: Python<'_>) -> PyResult<String> {
-    let Some(sampler) = sampler().take() else {
+    let Some(mut sampling) = sampler().take() else {
         return Err(PyRuntimeError::new_err(
             "nothing is sampled: call start_sampling first",
         ));
     };
+    sampling.sampler.switch(None).map_err(failed)?;
+    sampling.name_python(py);
+    let Sampling {
+        sampler,
+        why_no_python,
+        held,
+    } = sampling;
     let capture = py.detach(|| sampler.finish()).map_err(failed)?;
-    serde_json::to_string(&document(&capture))
+    drop(held);
+    serde_json::to_string(&document(&capture, why_no_python.as_deref()))
         .map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
-fn document(capture: &Capture) -> serde_json::Value {
+fn document(capture: &Capture, why_no_python: Option<&str>) -> serde_json::Value {
     let sides = capture.sampled.iter().map(|(tag, sampled)| {
         serde_json::json!({
             "side": tag.0,
@@ -72,6 +214,7 @@ fn document(capture: &Capture) -> serde_json::Value {
     });
     serde_json::json!({
         "sides": sides.collect::<Vec<_>>(),
+        "why_no_python": why_no_python,
         "record": capture.profile.record(),
     })
 }

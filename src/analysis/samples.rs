@@ -24,6 +24,8 @@ pub struct SamplesDocument {
     pub record: Record,
     /// Why there are none.
     pub why_not: Option<String>,
+    /// Why the stacks are without Python functions.
+    pub why_no_python: Option<String>,
 }
 
 /// How one side was sampled.
@@ -49,6 +51,8 @@ pub struct CaseSamples {
     pub profile: Profile,
     /// Side A and side B.
     pub sides: [SideSamples; 2],
+    /// Why the stacks are without Python functions.
+    pub why_no_python: Option<String>,
 }
 
 /// How one side was sampled.
@@ -108,6 +112,7 @@ pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
             case: case.clone(),
             profile: Names::with_table(table.clone()).name(&taken),
             sides: [0, 1].map(|side| run.side_samples(document, side)),
+            why_no_python: document.why_no_python.clone(),
         });
     }
     if !found.is_empty() {

@@ -8,6 +8,7 @@
 //! the inlined functions, is that of the first of them.
 
 mod module;
+pub mod python;
 mod signal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,10 @@ pub use module::locate;
 
 /// The outermost frame of a stack that was too deep for pprof.
 const CUT_OFF: &str = "[cut off: more than 128 frames]";
+/// The outermost Python frame where there were too many.
+const PYTHON_CUT_OFF: &str = "[cut off: more than 64 Python frames]";
+/// In place of Python frames of which there was no room for more.
+const MORE_PYTHON: &str = "[more Python stacks]";
 
 /// A running sampler of this process, all threads, in CPU time. Dropping it ends it without a result.
 #[must_use = "a sampler that is dropped at once has sampled nothing"]
@@ -31,6 +36,16 @@ pub struct Sampler {
     process: u32,
     spent: BTreeMap<Tag, Spent>,
     current: Option<(Tag, Instant, Duration)>,
+    python: Python,
+}
+
+/// The Python functions that were seen, named.
+#[derive(Default)]
+struct Python {
+    evaluator: Option<usize>,
+    /// Chains of which all calls are named.
+    chains: usize,
+    names: HashMap<(usize, usize), Frame>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,9 +117,33 @@ impl Sampler {
             process: std::process::id(),
             spent: BTreeMap::new(),
             current: None,
+            python: Python::default(),
         };
+        python::watch(None);
         signal::interpose().map_err(Error::Signal)?;
         Ok(sampler)
+    }
+
+    /// Has the frames of this interpreter in the stacks from now on. Before the first [`Sampler::switch`]; and as code
+    /// objects die, [`Sampler::name_python`] has to be called after each block.
+    pub fn watch_python(&mut self, interpreter: python::Interpreter) {
+        self.python.evaluator = python::evaluator();
+        python::watch(Some(interpreter));
+    }
+
+    /// Has `name` tell the frame of every Python call that was not seen before; with the interpreter's lock held.
+    pub fn name_python(&mut self, mut name: impl FnMut(&python::Call) -> Frame) {
+        let used = python::used();
+        if used == self.python.chains {
+            return;
+        }
+        self.python.chains = used;
+        for call in (0..python::CHAINS).flat_map(python::calls) {
+            self.python
+                .names
+                .entry((call.code, call.instruction))
+                .or_insert_with(|| name(&call));
+        }
     }
 
     /// Gives what runs from now on to `tag`, or to nobody. Costs under a microsecond.
@@ -135,7 +174,7 @@ impl Sampler {
         self.switch(None)?;
         let guard = self.guard.as_ref().ok_or(Error::NoSamples)?;
         let report = guard.report().build_unresolved()?;
-        let profile = profile(&report);
+        let profile = profile(&report, &self.python);
         let signals = signal::signals();
         let samples = profile.tags();
         if samples.is_empty() {
@@ -172,6 +211,7 @@ impl Drop for Sampler {
         signal::give_to(None);
         // pprof stops the timer and ignores SIGPROF, which takes back a signal that is on its way.
         drop(guard);
+        python::watch(None);
         let _ = self.before.set();
     }
 }
@@ -190,7 +230,7 @@ fn cpu_time() -> std::io::Result<Duration> {
 }
 
 /// What pprof has counted, each frame by its place.
-fn profile(report: &UnresolvedReport) -> Profile {
+fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
     let mut profile = Profile::default();
     let mut frames = HashMap::new();
     let mut threads = Threads::default();
@@ -200,36 +240,88 @@ fn profile(report: &UnresolvedReport) -> Profile {
             .iter()
             .map(|frame| (frame.ip() as usize, frame.symbol_address() as usize))
             .collect();
-        let Some((tag, interrupted)) = signal::interrupted(&addresses) else {
+        let Some(interrupted) = signal::interrupted(&addresses) else {
             continue;
         };
         let name = String::from_utf8_lossy(&stack.thread_name[..stack.thread_name_length]);
         let thread = profile.thread_id(&threads.name(&name, stack.thread_id));
-        let cut_off = addresses.len() >= pprof::MAX_DEPTH;
-        let cut_off = cut_off.then(|| profile.intern(Frame::native(CUT_OFF)));
-        let mut ids: Vec<FrameId> = calls(interrupted)
-            .map(|address| {
-                *frames
-                    .entry(address)
-                    .or_insert_with(|| profile.intern(module::frame(address)))
-            })
-            .chain(cut_off)
-            .collect();
+        let is_cut_off = addresses.len() >= pprof::MAX_DEPTH;
+        let native: Vec<(usize, usize)> = calls(interrupted.frames).collect();
+        let mut ids: Vec<FrameId> = Vec::new();
+        for part in python.parts(&native, interrupted.chain, is_cut_off) {
+            ids.push(match part {
+                Part::Python(frame) => profile.intern(frame),
+                Part::Native(depth) => {
+                    let address = native[depth].0;
+                    *frames
+                        .entry(address)
+                        .or_insert_with(|| profile.intern(module::frame(address)))
+                }
+            });
+        }
+        if is_cut_off {
+            ids.push(profile.intern(Frame::native(CUT_OFF)));
+        }
         ids.reverse();
-        profile.add(ids, thread, tag, u64::try_from(*count).unwrap_or(0));
+        let count = u64::try_from(*count).unwrap_or(0);
+        profile.add(ids, thread, interrupted.tag, count);
     }
     profile
 }
 
-/// The addresses of a stack's instructions, innermost first: the interrupted one and the calls that led to it.
-fn calls(frames: &[(usize, usize)]) -> impl Iterator<Item = usize> + '_ {
+/// A frame of the stack that is shown: the native one at an index, or a Python function.
+enum Part {
+    Native(usize),
+    Python(Frame),
+}
+
+impl Python {
+    /// Both stacks as one, innermost first.
+    fn parts(&self, native: &[(usize, usize)], chain: usize, is_cut_off: bool) -> Vec<Part> {
+        let calls = python::calls(chain);
+        let is_chain_cut_off = calls.len() >= python::DEPTH;
+        let is_evaluator: Vec<bool> = native
+            .iter()
+            .map(|&(_, start)| Some(start) == self.evaluator)
+            .collect();
+        let is_entry: Vec<bool> = calls.iter().map(|call| call.is_entry).collect();
+        let merged = python::merge(&is_evaluator, &is_entry, is_cut_off || is_chain_cut_off);
+        let mut parts = Vec::new();
+        for part in merged {
+            parts.push(match part {
+                python::Part::Native(index) => Part::Native(index),
+                python::Part::Python(index) => Part::Python(self.frame(&calls[index])),
+            });
+            if is_chain_cut_off
+                && matches!(part, python::Part::Python(index) if index + 1 == calls.len())
+            {
+                parts.push(Part::Python(Frame::python(PYTHON_CUT_OFF, "", 0)));
+            }
+        }
+        if python::is_more(chain) {
+            parts.push(Part::Python(Frame::python(MORE_PYTHON, "", 0)));
+        }
+        parts
+    }
+
+    fn frame(&self, call: &python::Call) -> Frame {
+        let known = self.names.get(&(call.code, call.instruction));
+        known
+            .cloned()
+            .unwrap_or_else(|| Frame::python(MORE_PYTHON, "", 0))
+    }
+}
+
+/// The addresses of a stack's instructions, each with its function's, innermost first: the interrupted one and the calls
+/// that led to it.
+fn calls(frames: &[(usize, usize)]) -> impl Iterator<Item = (usize, usize)> + '_ {
     frames
         .iter()
         .enumerate()
         // A caller's address is the one it returns to: the call is before it.
-        .map(|(depth, &(address, _))| address.saturating_sub(usize::from(depth > 0)))
+        .map(|(depth, &(address, start))| (address.saturating_sub(usize::from(depth > 0)), start))
         // The outermost frame returns nowhere, which unwinders write as 0 or as 1.
-        .filter(|address| *address != 0)
+        .filter(|(address, _)| *address != 0)
 }
 
 /// Names that tell threads of one name apart.
@@ -261,7 +353,7 @@ mod tests {
     fn the_outermost_frame_is_nowhere_and_left_out() {
         for end in [0, 1] {
             let frames = [(0x100, 0), (0x201, 0), (end, 0)];
-            assert_eq!(calls(&frames).collect::<Vec<_>>(), [0x100, 0x200]);
+            assert_eq!(calls(&frames).collect::<Vec<_>>(), [(0x100, 0), (0x200, 0)]);
         }
     }
 }

@@ -3,19 +3,24 @@
 //! pprof counts equal stacks and keeps nothing else of a sample, so the side has to be in the stack:
 //! there is one entry function for each [`Tag`], pprof's handler is called through it, and the stack
 //! that it unwinds begins with the handler, the entry, [`on_signal`] and what the system put on top of
-//! the interrupted code. A sampler that was started and stopped around each block would cost
+//! the interrupted code. Which Python functions run goes the same way, as a number of three digits: between
+//! [`on_signal`] and the entry there is a call for each digit. A sampler that was started and stopped around each block would cost
 //! tens of milliseconds a block, for pprof makes its table anew each time.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::python;
 use crate::Tag;
 
 /// So many different tags can be told apart.
 pub(super) const TAGS: usize = 8;
 /// In place of a tag's number: nobody's code is being sampled.
 const PAUSED: usize = usize::MAX;
+/// Different digits of a chain's number.
+const DIGITS: usize = 16;
+const _: () = assert!(DIGITS * DIGITS * DIGITS == python::CHAINS);
 /// How far into a function of this file a return address may be.
 const REACH: usize = 512;
 
@@ -24,6 +29,7 @@ type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 static CURRENT: AtomicUsize = AtomicUsize::new(PAUSED);
 static SIGNALS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 static SERVED: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
+static PASSED: [AtomicU64; DIGITS] = [const { AtomicU64::new(0) }; DIGITS];
 /// pprof's handler.
 static PPROF: AtomicUsize = AtomicUsize::new(0);
 
@@ -31,16 +37,71 @@ const ENTRIES: [Handler; TAGS] = [
     entry::<0>, entry::<1>, entry::<2>, entry::<3>, entry::<4>, entry::<5>, entry::<6>, entry::<7>,
 ];
 
+/// Calls the function of the next digit, the lowest one first, and after the last one the entry of the tag.
+type Pass = extern "C" fn(usize, usize, c_int, *mut libc::siginfo_t, *mut c_void);
+
+#[rustfmt::skip]
+const PASSES: [Pass; DIGITS] = [
+    digit::<0>, digit::<1>, digit::<2>, digit::<3>, digit::<4>, digit::<5>, digit::<6>, digit::<7>,
+    digit::<8>, digit::<9>, digit::<10>, digit::<11>, digit::<12>, digit::<13>, digit::<14>, digit::<15>,
+];
+
 /// What the kernel calls. It allocates nothing and takes no lock, and neither does pprof on its way: where
 /// another thread is in its handler it gives the sample up, which the counts then show.
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let current = CURRENT.load(Ordering::Relaxed);
-    let Some(entry) = ENTRIES.get(current) else {
+    if current >= TAGS {
         return;
+    }
+    let rest = match chain() {
+        // No digits.
+        0 => 1,
+        chain => python::CHAINS | chain,
     };
-    entry(signal, info, context);
+    pass(rest, current, signal, info, context);
     // After the call, so that it is no tail call and this function is on the stack.
     SIGNALS[current].fetch_add(1, Ordering::Relaxed);
+}
+
+/// [`python::chain`] behind the back of the code that was interrupted.
+fn chain() -> usize {
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    let chain = python::chain();
+    set_errno(errno.unwrap_or(0));
+    chain
+}
+
+fn set_errno(value: c_int) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the address is that of this thread's own errno.
+    unsafe {
+        *libc::__errno_location() = value;
+    }
+    // Elsewhere nothing is read, so errno is as it was.
+    #[cfg(not(target_os = "linux"))]
+    let _ = value;
+}
+
+/// `rest` has a 1 above the digits that are left.
+#[inline(always)]
+fn pass(rest: usize, tag: usize, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    if rest == 1 {
+        ENTRIES[tag](signal, info, context);
+    } else {
+        PASSES[rest % DIGITS](rest / DIGITS, tag, signal, info, context);
+    }
+}
+
+extern "C" fn digit<const DIGIT: usize>(
+    rest: usize,
+    tag: usize,
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    pass(rest, tag, signal, info, context);
+    // As in `on_signal`; and the index keeps the linker from folding these functions into one.
+    PASSED[DIGIT].fetch_add(1, Ordering::Relaxed);
 }
 
 extern "C" fn entry<const TAG: usize>(
@@ -71,24 +132,42 @@ pub(super) fn signals() -> [u64; TAGS] {
     std::array::from_fn(|tag| SIGNALS[tag].load(Ordering::Relaxed))
 }
 
-/// The tag of a stack that pprof took, and the frames, innermost first, that the signal interrupted.
-/// Frames are pairs of the instruction's address and the start of its function. None where
-/// the sample is from before [`interpose`].
-pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<(Tag, &[(usize, usize)])> {
-    let functions = ENTRIES.map(|entry| entry as usize);
+/// What is known of a stack beside its frames.
+pub(super) struct Interrupted<'a> {
+    pub tag: Tag,
+    /// The Python functions that ran: see [`python::calls`].
+    pub chain: usize,
+    /// What the signal interrupted, innermost first.
+    pub frames: &'a [(usize, usize)],
+}
+
+/// What a stack that pprof took says. Frames are pairs of the instruction's address and the start of its
+/// function. None where the sample is from before [`interpose`].
+pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> {
+    let entries = ENTRIES.map(|entry| entry as usize);
+    let passes = PASSES.map(|pass| pass as usize);
     let outer = on_signal as Handler as usize;
-    let mut tag = None;
+    let (mut tag, mut chain) = (None, 0);
+    let ours = || entries.iter().chain(&passes).copied().chain([outer]);
     for (index, &frame) in frames.iter().enumerate() {
-        match function(frame, functions.iter().copied().chain([outer])) {
-            Some(start) if start == outer => {
-                // The system's frame follows, which returns from the signal.
-                return Some((tag?, frames.get(index + 2..)?));
-            }
-            Some(start) => {
-                let found = functions.iter().position(|function| *function == start)?;
-                tag = Some(Tag(found as u8));
-            }
-            None => {}
+        let Some(start) = function(frame, ours()) else {
+            continue;
+        };
+        if start == outer {
+            // The system's frame follows, which returns from the signal.
+            let frames = frames.get(index + 2..)?;
+            return Some(Interrupted {
+                tag: tag?,
+                chain,
+                frames,
+            });
+        }
+        if let Some(digit) = passes.iter().position(|pass| *pass == start) {
+            // The highest digit is the innermost.
+            chain = chain * DIGITS + digit;
+        } else {
+            let found = entries.iter().position(|entry| *entry == start)?;
+            tag = Some(Tag(found as u8));
         }
     }
     None
