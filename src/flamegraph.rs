@@ -11,7 +11,7 @@ use raptors_flamegraphs::{
 use serde::Serialize;
 
 use crate::analysis::{CaseSamples, SideSamples};
-use crate::cli::options::Source;
+use crate::cli::options::{SampledBy, Source};
 use crate::comparison::{Case, Ci95, Comparison};
 use crate::error::Error;
 use crate::files;
@@ -52,6 +52,10 @@ pub struct Drawn {
 pub struct DrawnCase {
     /// What ran, in a line.
     pub label: String,
+    /// Who sampled it.
+    pub engine: SampledBy,
+    /// Samples between the rounds, which belong to no side.
+    pub samples_outside: u64,
     /// Side A and B.
     pub sides: [DrawnSide; 2],
     /// Each role that either side spends time in.
@@ -163,7 +167,10 @@ impl<'a> CasePicture<'a> {
             profile.weigh(tag, &scale).map_err(not_drawn)?;
             warnings.extend(too_few(side).map(|why| format!("{label}, {name}: {why}")));
         }
-        if let Some(case) = case_of(comparison, samples) {
+        // perf shows the faults themselves; only to a sampler in the process they look like the loop.
+        if samples.engine == SampledBy::Inprocess
+            && let Some(case) = case_of(comparison, samples)
+        {
             for (tag, side) in TAGS.into_iter().zip([&case.sides.a, &case.sides.b]) {
                 let faults = side.phases_ns.page_fault.unwrap_or(0.0);
                 profile
@@ -266,6 +273,8 @@ impl<'a> CasePicture<'a> {
         }
         Ok(DrawnCase {
             label: case.label(),
+            engine: self.samples.engine,
+            samples_outside: self.samples.outside,
             sides: TAGS.map(|tag| self.side(tag)),
             roles: phases
                 .into_iter()
