@@ -154,6 +154,8 @@ impl<'a> CasePicture<'a> {
         let label = samples.case.label();
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
+        let troubles = samples.troubles.iter();
+        warnings.extend(troubles.map(|why| format!("{label}: {why}")));
         for (tag, side) in TAGS.into_iter().zip(&samples.sides) {
             let scale = Scale {
                 seconds_per_sample: side.cpu_ns as f64 / 1e9 / side.samples as f64,

@@ -23,6 +23,8 @@ pub struct SamplesDocument {
     pub engine: SampledBy,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
+    /// What limits the trust in them.
+    pub troubles: Vec<String>,
     /// The sides.
     pub sides: Vec<SideDocument>,
     /// The stacks.
@@ -54,6 +56,8 @@ pub struct CaseSamples {
     pub engine: SampledBy,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
+    /// What limits the trust in them.
+    pub troubles: Vec<String>,
     /// Stacks of both sides, named; weights are counts still.
     pub profile: Profile,
     /// Side A and side B.
@@ -115,6 +119,7 @@ pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
             case: case.clone(),
             engine: document.engine,
             outside: document.outside,
+            troubles: document.troubles.clone(),
             profile: Names::with_table(table.clone()).name(&taken),
             sides: [0, 1].map(|side| run.side_samples(document, side)),
         });

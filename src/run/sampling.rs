@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use raptors_flamegraphs::{Context, PerfScript, Tag};
+use raptors_flamegraphs::{Context, Kind, PerfScript, Tag};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -351,6 +351,9 @@ fn document(recording: &Path, blocks: &[Block], mapped: &[Mapping]) -> Result<Va
     if !status.success() {
         return Err(with_words(unreadable(), words));
     }
+    let words = words
+        .and_then(|words| words.join().ok())
+        .unwrap_or_default();
     let script = match read {
         Ok(script) => script,
         Err(raptors_flamegraphs::Error::NoSamples) => {
@@ -359,10 +362,10 @@ fn document(recording: &Path, blocks: &[Block], mapped: &[Mapping]) -> Result<Va
         }
         Err(error) => return Err(unreadable().caused_by(error)),
     };
-    Ok(values(&script))
+    Ok(values(&script, &words))
 }
 
-fn values(script: &PerfScript) -> Value {
+fn values(script: &PerfScript, words: &str) -> Value {
     let tags = script.profile.tags();
     let sides = [Tag::A, Tag::B].map(|tag| {
         json!({
@@ -376,9 +379,24 @@ fn values(script: &PerfScript) -> Value {
     json!({
         "engine": SampledBy::Perf,
         "outside": script.outside,
+        "troubles": troubles(script, words),
         "sides": sides,
         "record": script.profile.record(),
     })
+}
+
+/// What limits the trust in what perf saw.
+fn troubles(script: &PerfScript, words: &str) -> Vec<String> {
+    let lost = words.lines().find(|line| line.contains(" lost "));
+    let lost =
+        lost.map(|line| format!("perf could not keep up, and lost samples: {}", line.trim()));
+    let frames = script.profile.frames();
+    let blind = frames.iter().all(|frame| frame.kind != Kind::Kernel);
+    let blind = blind.then(|| {
+        "perf saw no frame of the operating system's kernel, so that page faults look like the code that touched the page"
+            .to_owned()
+    });
+    lost.into_iter().chain(blind).collect()
 }
 
 /// The side whose round a time falls in. Blocks are in the order of their times.
@@ -456,6 +474,19 @@ mod tests {
         assert_eq!(offset(0x1010), Some(0x2010));
         assert_eq!(offset(0x10), None);
         assert_eq!(places.offset_of("[kernel.kallsyms]", 0x1010), None);
+    }
+
+    #[test]
+    fn lost_samples_and_a_missing_kernel_are_told() {
+        let script = |module: &str| {
+            let text = format!("python 1/1 2.5:  100 cpu-clock: \n\t 10 f ({module})\n\n");
+            PerfScript::read(text.as_bytes()).unwrap()
+        };
+        let kernel = script("[kernel.kallsyms]");
+        assert!(troubles(&kernel, "").is_empty());
+        let lost = "Warning:\nProcessed 14059 events and lost 3 chunks!\n";
+        assert!(troubles(&kernel, lost)[0].ends_with("lost 3 chunks!"));
+        assert!(troubles(&script("/bin/a"), "")[0].contains("no frame of the operating"));
     }
 
     #[test]
