@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::{
-    Facts, Format, Named, Page, Phase, Picture, Profile, Roles, Scale, Side as Stacks, Tag, Tree,
-    View, draw_tree, export,
+    Facts, Format, Named, Page, Phase, Picture, Profile, Role as StackRole, Roles, Scale,
+    Side as Stacks, Tag, Tree, View, draw_tree, export,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::{CaseSamples, SideSamples};
 use crate::cli::options::{SampledBy, Source};
-use crate::comparison::{Case, Ci95, Comparison};
+use crate::comparison::{Case, Ci95, Comparison, Phases};
 use crate::error::Error;
 use crate::files;
 use crate::report::units;
@@ -35,7 +36,7 @@ pub struct Options {
 }
 
 /// What was drawn; `--json` prints it. Times are in nanoseconds of CPU time of one operation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Drawn {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
@@ -48,7 +49,7 @@ pub struct Drawn {
 }
 
 /// One case's pictures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DrawnCase {
     /// What ran, in a line.
     pub label: String,
@@ -67,7 +68,7 @@ pub struct DrawnCase {
 }
 
 /// How one side was sampled.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DrawnSide {
     /// What it is called.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct DrawnSide {
 }
 
 /// What both sides spend for one purpose.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Role {
     /// A phase, `interpreter`, `observer`, or `no role`.
     pub name: String,
@@ -174,7 +175,7 @@ impl<'a> CasePicture<'a> {
             && let Some(case) = case_of(comparison, samples)
         {
             for (tag, side) in TAGS.into_iter().zip([&case.sides.a, &case.sides.b]) {
-                let faults = side.phases_ns.page_fault.unwrap_or(0.0);
+                let faults = page_faults(&side.phases_ns, Stacks::new(&profile, tag), &roles);
                 profile
                     .split_page_faults(tag, faults, &roles)
                     .map_err(not_drawn)?;
@@ -383,6 +384,19 @@ fn case_of<'a>(comparison: &'a Comparison, samples: &CaseSamples) -> Option<&'a 
             && case.shape == spec.shape
             && (spec.shape.is_empty() || case.dtype.as_deref() == Some(&spec.dtype))
     })
+}
+
+/// The part of a side's sampled kernel that is page faults, in nanoseconds of an operation. Their share is the phases':
+/// a phase is wall time, which on a loaded machine holds the waiting for a core too, and would swallow the whole kernel.
+fn page_faults(phases: &Phases, side: Stacks<'_>, roles: &Roles) -> f64 {
+    let faults = phases.page_fault.unwrap_or(0.0).max(0.0);
+    let kernel = phases.kernel.unwrap_or(0.0).max(0.0);
+    if faults <= 0.0 {
+        return 0.0;
+    }
+    let by_role = side.by_role(roles);
+    let of = |role| by_role.get(&Some(role)).copied().unwrap_or(0.0);
+    (of(StackRole::Kernel) + of(StackRole::PageFault)) * faults / (faults + kernel)
 }
 
 /// Too few samples, and the time that would give enough.

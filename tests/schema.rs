@@ -162,3 +162,27 @@ fn a_renamed_field_or_a_text_for_a_number_fails() {
     text["cases"][0]["sides"]["a"]["wall_ns"]["median"] = json!("548 µs");
     assert!(!validator.is_valid(&text));
 }
+
+/// What `raptors-trace flamegraph --json` prints; `tests/python/test_flamegraph.py` holds real output against it.
+#[test]
+fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/flamegraph.schema.json");
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<raptors_trace::flamegraph::Drawn>()
+        .to_value();
+    schema["$id"] = json!("https://raptors-trace/flamegraph.schema.json");
+    schema["title"] = json!("raptors-trace flamegraph --json");
+    schema["properties"]["schema"]["const"] = json!(raptors_trace::flamegraph::SCHEMA);
+    let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &now).unwrap();
+        return;
+    }
+    assert_eq!(
+        now,
+        std::fs::read_to_string(&path).unwrap(),
+        "BLESS=1 writes it anew"
+    );
+}

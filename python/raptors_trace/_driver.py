@@ -34,7 +34,9 @@ from raptors_trace._subject import Subject, SubjectError, Timed, first_differenc
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
-WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(1, 12)
+WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(
+    1, 12
+)
 SIDES = {"a": 0, "b": 1}
 
 ROUND_NS = 8_000_000
@@ -64,7 +66,7 @@ TRACED_OPS = 10
 UNIT_TRACED_OPS = 200
 """Operations of the rounds that a tracer watches: its counts are exact, however few."""
 UNSAMPLED_EVERY = 4
-"""Of the sampled rounds, one in so many runs without samples being taken: what sampling costs is what they differ by."""
+"""Of the sampled rounds, one in so many runs without samples: what sampling costs is what they differ by."""
 SEED = 20_2405
 
 OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
@@ -356,7 +358,7 @@ class Case:
             _native.document("counters", json.dumps(document))
 
     def sample(self, timed: dict[str, Timed], sampling: dict[str, Any]) -> None:
-        """Rounds of both sides in turn under one sampler; what it saw goes into the run file, or why there is nothing."""
+        """Rounds of both sides in turn under one sampler; what it saw goes into the run file, or why it saw nothing."""
         self.say("sampling")
         try:
             if sampling["engine"] == "perf" and self.commands is not None:

@@ -38,7 +38,7 @@ def roles(text: str) -> dict[str, tuple[float, float]]:
 def only_case(text: str) -> dict[str, Any]:
     """The one case of what ``--json`` printed."""
     (case,) = json.loads(text)["cases"]
-    return case
+    return dict(case)
 
 
 def faults(folded: Path) -> int:

@@ -207,14 +207,8 @@ fn profile(report: &UnresolvedReport) -> Profile {
         let thread = profile.thread_id(&threads.name(&name, stack.thread_id));
         let cut_off = addresses.len() >= pprof::MAX_DEPTH;
         let cut_off = cut_off.then(|| profile.intern(Frame::native(CUT_OFF)));
-        let mut ids: Vec<FrameId> = interrupted
-            .iter()
-            // The outermost frame returns nowhere.
-            .filter(|(address, _)| *address != 0)
-            .enumerate()
-            .map(|(depth, &(address, _))| {
-                // A caller's address is the one it returns to: the call is before it.
-                let address = address.saturating_sub(usize::from(depth > 0));
+        let mut ids: Vec<FrameId> = calls(interrupted)
+            .map(|address| {
                 *frames
                     .entry(address)
                     .or_insert_with(|| profile.intern(module::frame(address)))
@@ -225,6 +219,17 @@ fn profile(report: &UnresolvedReport) -> Profile {
         profile.add(ids, thread, tag, u64::try_from(*count).unwrap_or(0));
     }
     profile
+}
+
+/// The addresses of a stack's instructions, innermost first: the interrupted one and the calls that led to it.
+fn calls(frames: &[(usize, usize)]) -> impl Iterator<Item = usize> + '_ {
+    frames
+        .iter()
+        .enumerate()
+        // A caller's address is the one it returns to: the call is before it.
+        .map(|(depth, &(address, _))| address.saturating_sub(usize::from(depth > 0)))
+        // The outermost frame returns nowhere, which unwinders write as 0 or as 1.
+        .filter(|address| *address != 0)
 }
 
 /// Names that tell threads of one name apart.
@@ -244,6 +249,19 @@ impl Threads {
         match index {
             0 => name.to_owned(),
             _ => format!("{name} {}", index + 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_frame_is_nowhere_and_left_out() {
+        for end in [0, 1] {
+            let frames = [(0x100, 0), (0x201, 0), (end, 0)];
+            assert_eq!(calls(&frames).collect::<Vec<_>>(), [0x100, 0x200]);
         }
     }
 }
