@@ -594,6 +594,32 @@ mod tests {
     }
 
     #[test]
+    fn a_flamegraph_has_engines_of_its_own() {
+        let sampled_by = |line: &[&str]| {
+            let line = [&["flamegraph", "-o", "d"], line].concat();
+            match parsed(&line).unwrap().task {
+                Task::Flamegraph(flamegraph::Options {
+                    source: Source::Run(options),
+                    ..
+                }) => (options.sampling.unwrap().engine, options.engines),
+                other => panic!("no run: {other:?}"),
+            }
+        };
+        let calls = EngineChoice::Inprocess;
+        assert_eq!(sampled_by(&[]), (SampledBy::Inprocess, calls));
+        assert_eq!(sampled_by(&["--engine", "perf"]), (SampledBy::Perf, calls));
+        let dtrace = ["flamegraph", "-o", "d", "--engine", "dtrace"];
+        assert!(refusal(&dtrace).contains("inprocess, perf"));
+        for command in [&["flamegraph", "-o", "d"][..], &["calls"]] {
+            let line = [command, &["x.rtrace", "--engine", "inprocess"]].concat();
+            assert!(refusal(&line).contains("cannot be used with"));
+        }
+        assert!(refusal(&["compare", "--engine", "perf"]).contains("bpftrace"));
+        let engines = run(&["compare", "--engine", "bpftrace"]).engines;
+        assert_eq!(engines, EngineChoice::Bpftrace);
+    }
+
+    #[test]
     fn a_part_is_shown_of_a_new_run_or_of_a_file() {
         let job = parsed(&["calls", "x.rtrace", "--json"]).unwrap();
         assert_eq!(job.task, file("x.rtrace", false, Part::Calls));
