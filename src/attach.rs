@@ -249,12 +249,17 @@ fn unusable(tool: Tool) -> Option<String> {
     };
     match tool {
         Tool::Tracer(tracer) => tools::find(tracer).err().map(missing),
-        Tool::Sampler(Sampler::Perf) => (!tools::on_path("perf"))
-            .then(|| "perf is not installed: apt-get install linux-perf".to_owned()),
+        Tool::Sampler(Sampler::Perf) => perf_missing(),
         Tool::Sampler(Sampler::Instruments) => (!tools::on_path("xcrun")).then(|| {
             "xcrun is not installed: Instruments comes with Xcode, on macOS only".to_owned()
         }),
     }
+}
+
+/// That perf is not here, with the mend, where it is not.
+pub fn perf_missing() -> Option<String> {
+    (!tools::on_path("perf"))
+        .then(|| "perf is not installed: apt-get install linux-perf".to_owned())
 }
 
 /// Records with perf or Instruments, on the terminal as it is.

@@ -86,6 +86,20 @@ impl Error {
         self.detail.as_deref()
     }
 
+    /// The failure with its causes and mend as one line, for a document.
+    pub fn in_a_line(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            sentence.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        if let Some(mend) = self.mend_text() {
+            sentence.push_str(&format!(" ({mend})"));
+        }
+        sentence
+    }
+
     /// The whole failure as the command prints it: sentence, detail, causes, mend; every line ends in a newline.
     /// Control characters are shown escaped, since a path or a traceback may hold any.
     pub fn report(&self) -> String {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::{CaseSamples, SideSamples};
-use crate::cli::options::Source;
+use crate::cli::options::{SampledBy, Source};
 use crate::comparison::{Case, Ci95, Comparison, Phases};
 use crate::error::Error;
 use crate::files;
@@ -53,6 +53,10 @@ pub struct Drawn {
 pub struct DrawnCase {
     /// What ran, in a line.
     pub label: String,
+    /// Who sampled it.
+    pub engine: SampledBy,
+    /// Samples between the rounds, which belong to no side.
+    pub samples_outside: u64,
     /// Side A and B.
     pub sides: [DrawnSide; 2],
     /// Each role that either side spends time in.
@@ -154,6 +158,8 @@ impl<'a> CasePicture<'a> {
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
         let wall_ns: u64 = samples.sides.iter().map(|side| side.wall_ns).sum();
+        let troubles = samples.troubles.iter();
+        warnings.extend(troubles.map(|why| format!("{label}: {why}")));
         for (tag, side) in TAGS.into_iter().zip(&samples.sides) {
             let scale = Scale {
                 seconds_per_sample: side.cpu_ns as f64 / 1e9 / side.samples as f64,
@@ -167,7 +173,10 @@ impl<'a> CasePicture<'a> {
             profile.weigh(tag, &scale).map_err(not_drawn)?;
             warnings.extend(too_few(side, wall_ns).map(|why| format!("{label}, {name}: {why}")));
         }
-        if let Some(case) = case_of(comparison, samples) {
+        // perf shows the faults themselves; only to a sampler in the process they look like the loop.
+        if samples.engine == SampledBy::Inprocess
+            && let Some(case) = case_of(comparison, samples)
+        {
             for (tag, side) in TAGS.into_iter().zip([&case.sides.a, &case.sides.b]) {
                 let faults = page_faults(&side.phases_ns, Stacks::new(&profile, tag), &roles);
                 profile
@@ -278,6 +287,8 @@ impl<'a> CasePicture<'a> {
         }
         Ok(DrawnCase {
             label: case.label(),
+            engine: self.samples.engine,
+            samples_outside: self.samples.outside,
             sides: TAGS.map(|tag| self.side(tag)),
             roles: phases
                 .into_iter()

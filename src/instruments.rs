@@ -227,7 +227,7 @@ impl Shared {
                 continue;
             }
             let path = files::beside(stem, &format!(".{letter}.folded"));
-            files::write_whole(&path, &folded.to_string())?;
+            files::write_whole(&path, folded.to_string())?;
             self.sides.files.push(path.display().to_string());
         }
         Ok(())

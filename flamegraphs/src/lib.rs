@@ -50,7 +50,7 @@ pub use error::Error;
 pub use export::{Format, export};
 pub use folded::Folded;
 pub use page::{Page, Phase};
-pub use perf::PerfScript;
+pub use perf::{Context, PerfScript};
 pub use profile::{Frame, Kind, Named, Profile, Scale, Tag};
 pub use record::Record;
 pub use role::Role;

@@ -4,6 +4,7 @@
 //! it cannot read. Both are needed here: roles differ by who owns a frame, and a file that was cut off
 //! is no smaller profile.
 
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -23,8 +24,21 @@ pub struct PerfScript {
     /// The sum of the periods of its samples; nanoseconds for `cpu-clock` and `task-clock`. 0 where
     /// they were not printed.
     pub period: u64,
+    /// The part of that which is each side's.
+    pub periods: BTreeMap<Tag, u64>,
     /// Samples of other events, which are left out.
     pub others: u64,
+    /// Samples that are no side's, which are left out.
+    pub outside: u64,
+}
+
+/// What a recording does not say itself.
+pub struct Context<'a> {
+    /// Whose a sample is, by its time in nanoseconds of the recording's clock.
+    pub tag_of: &'a dyn Fn(u64) -> Option<Tag>,
+    /// How many bytes after where a module was loaded an address is, as perf prints it: the address in the process, or
+    /// from perf 6 on the place in the file. None leaves a frame the name that perf gives it.
+    pub offset_of: &'a dyn Fn(&str, u64) -> Option<u64>,
 }
 
 impl PerfScript {
@@ -34,8 +48,21 @@ impl PerfScript {
     /// # Errors
     /// [`Error::Perf`] with the number of the first line that does not fit, [`Error::CutOff`] where
     /// the end is missing, [`Error::NoSamples`] where there are none, [`Error::Read`].
-    pub fn read(mut script: impl BufRead) -> Result<PerfScript, Error> {
-        let mut reader = Reader::default();
+    pub fn read(script: impl BufRead) -> Result<PerfScript, Error> {
+        let context = Context {
+            tag_of: &|_| Some(Tag::A),
+            offset_of: &|_, _| None,
+        };
+        Self::read_in(script, &context)
+    }
+
+    /// The same with each sample given to a side, and frames as places to be named by [`crate::names`], so that they
+    /// are called as those of other samplers are.
+    ///
+    /// # Errors
+    /// Those of [`PerfScript::read`]; [`Error::NoSamples`] also where all samples are outside.
+    pub fn read_in(mut script: impl BufRead, context: &Context<'_>) -> Result<PerfScript, Error> {
+        let mut reader = Reader::new(context);
         let mut line = Vec::new();
         let mut number = 0;
         loop {
@@ -64,18 +91,29 @@ impl PerfScript {
     }
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    context: &'a Context<'a>,
     script: PerfScript,
-    /// The frame of each line of a stack, without its address.
+    /// The frame of each line of a stack.
     known: FxHashMap<Box<str>, FrameId>,
     modules: FxHashMap<Box<str>, Arc<str>>,
-    /// The thread whose stack is being read, or nobody where its event is left out.
-    sample: Option<Option<u32>>,
+    /// The thread whose stack is being read and its side, or nobody where the sample is left out.
+    sample: Option<Option<(u32, Tag)>>,
     stack: Vec<FrameId>,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        Self {
+            context,
+            script: PerfScript::default(),
+            known: FxHashMap::default(),
+            modules: FxHashMap::default(),
+            sample: None,
+            stack: Vec::new(),
+        }
+    }
+
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
         if line.is_empty() {
             self.end();
@@ -99,7 +137,15 @@ impl Reader {
             return Ok(());
         }
         self.script.period = self.script.period.saturating_add(header.period);
-        self.sample = Some(Some(self.script.profile.thread_id(header.command)));
+        let Some(tag) = (self.context.tag_of)(header.time_ns) else {
+            self.script.outside += 1;
+            self.sample = Some(None);
+            return Ok(());
+        };
+        let periods = self.script.periods.entry(tag).or_default();
+        *periods = periods.saturating_add(header.period);
+        let thread = self.script.profile.thread_id(header.command);
+        self.sample = Some(Some((thread, tag)));
         // Without a call chain the one frame is on the same line.
         if header.rest.is_empty() {
             return Ok(());
@@ -114,18 +160,20 @@ impl Reader {
             .trim_start()
             .split_once(' ')
             .ok_or("this is no frame of a stack")?;
-        if !address.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err("the frame does not begin with an address");
-        }
-        if let Some(&id) = self.known.get(rest) {
+        let address = u64::from_str_radix(address, 16)
+            .map_err(|_| "the frame does not begin with an address")?;
+        if let Some(&id) = self.known.get(line) {
             self.stack.push(id);
             return Ok(());
         }
         let (name, module) =
             split(rest).ok_or("the frame does not end with a module in parentheses")?;
-        let frame = self.parse(name, module);
+        let frame = match (self.context.offset_of)(module, address) {
+            Some(offset) => Frame::unnamed(self.module(module), offset),
+            None => self.parse(name, module),
+        };
         let id = self.script.profile.intern(frame);
-        self.known.insert(rest.into(), id);
+        self.known.insert(line.into(), id);
         self.stack.push(id);
         Ok(())
     }
@@ -148,16 +196,8 @@ impl Reader {
         } else {
             module
         };
-        let module = match self.modules.get(path) {
-            Some(module) => module.clone(),
-            None => {
-                let module = Arc::<str>::from(path);
-                self.modules.insert(path.into(), module.clone());
-                module
-            }
-        };
         let frame = Frame {
-            module,
+            module: self.module(path),
             inlined,
             kind: if is_kernel(path) {
                 Kind::Kernel
@@ -176,10 +216,19 @@ impl Reader {
         }
     }
 
+    fn module(&mut self, path: &str) -> Arc<str> {
+        if let Some(module) = self.modules.get(path) {
+            return module.clone();
+        }
+        let module = Arc::<str>::from(path);
+        self.modules.insert(path.into(), module.clone());
+        module
+    }
+
     fn end(&mut self) {
-        if let Some(Some(thread)) = self.sample.take() {
+        if let Some(Some((thread, tag))) = self.sample.take() {
             let frames = self.stack.iter().rev().copied();
-            self.script.profile.add(frames, thread, Tag::A, 1);
+            self.script.profile.add(frames, thread, tag, 1);
         }
         self.stack.clear();
     }
@@ -188,6 +237,7 @@ impl Reader {
 /// The line that begins a sample: `command pid/tid [cpu] time: period event: rest`.
 struct Header<'a> {
     command: &'a str,
+    time_ns: u64,
     period: u64,
     event: &'a str,
     rest: &'a str,
@@ -212,20 +262,35 @@ impl<'a> Header<'a> {
         let command = line[..start].trim();
         let (time, rest) = line[start + id.len()..].split_once(": ")?;
         let time = time.rsplit(' ').next()?;
-        let is_time = time
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if command.is_empty() || time.is_empty() || !is_time {
+        let time_ns = nanoseconds(time)?;
+        if command.is_empty() {
             return None;
         }
         let (period, event, rest) = event(rest.trim_start())?;
         Some(Header {
             command,
+            time_ns,
             period,
             event,
             rest,
         })
     }
+}
+
+/// `33470.797168677`, or with fewer digits, in nanoseconds.
+fn nanoseconds(seconds: &str) -> Option<u64> {
+    let (whole, part) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 9 {
+        return None;
+    }
+    let scale = 10_u64.pow(9 - u32::try_from(part.len()).ok()?);
+    let part = part.parse::<u64>().ok()? * scale;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_000_000_000)?
+        .checked_add(part)
 }
 
 /// The period, the event and what follows it. An event may hold colons (`cpu-clock:pppH`,
@@ -339,6 +404,38 @@ python3 1234/1235 [001] 100.000300: 7 page-faults:
             .map(|sample| script.profile.thread(sample.thread))
             .collect();
         assert_eq!(threads, ["python3", "tokio worker"]);
+    }
+
+    #[test]
+    fn samples_are_given_to_sides_by_their_time_and_frames_to_their_places() {
+        let context = Context {
+            tag_of: &|time| match time {
+                100_000_100_000 => Some(Tag::B),
+                100_000_200_000 => None,
+                other => panic!("{other}"),
+            },
+            offset_of: &|module, address| {
+                (module == "/opt/_native.so").then(|| address - 0x7f00_0000_0000)
+            },
+        };
+        let script = PerfScript::read_in(SCRIPT.as_bytes(), &context).unwrap();
+        assert_eq!((script.outside, script.others), (1, 1));
+        assert_eq!(script.periods, [(Tag::B, 250_000)].into());
+        assert_eq!(script.profile.tags()[&Tag::B].0, 1);
+        let frames = script.profile.frames();
+        let place = frames.iter().find(|frame| frame.offset == Some(0x1235));
+        assert_eq!(place.unwrap().module_name(), "_native.so");
+        assert!(frames.iter().any(|frame| &*frame.name == "clear_page_erms"));
+    }
+
+    #[test]
+    fn times_of_any_precision_are_read() {
+        assert_eq!(nanoseconds("33470.797168677"), Some(33_470_797_168_677));
+        assert_eq!(nanoseconds("2.5"), Some(2_500_000_000));
+        assert_eq!(nanoseconds("7"), Some(7_000_000_000));
+        for bad in ["", ".5.", "a.5", "1.0123456789", "99999999999999999999.0"] {
+            assert_eq!(nanoseconds(bad), None, "{bad}");
+        }
     }
 
     #[test]

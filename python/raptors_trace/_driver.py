@@ -24,15 +24,19 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 from raptors_trace import _facts, _native
+from raptors_trace._perf import Perf
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
-WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(1, 12)
+WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(
+    1, 12
+)
 SIDES = {"a": 0, "b": 1}
 
 ROUND_NS = 8_000_000
@@ -62,7 +66,7 @@ TRACED_OPS = 10
 UNIT_TRACED_OPS = 200
 """Operations of the rounds that a tracer watches: its counts are exact, however few."""
 UNSAMPLED_EVERY = 4
-"""Of the sampled rounds, one in so many runs without samples being taken: what sampling costs is what they differ by."""
+"""Of the sampled rounds, one in so many runs without samples: what sampling costs is what they differ by."""
 SEED = 20_2405
 
 OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
@@ -139,9 +143,11 @@ class Case:
         progress: Progress,
         counting: bool,
         sampling: dict[str, Any] | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self.counting = counting
         self.sampling = sampling
+        self.commands = commands
         self.index = index
         self.spec = spec
         self.progress = progress
@@ -352,27 +358,65 @@ class Case:
             _native.document("counters", json.dumps(document))
 
     def sample(self, timed: dict[str, Timed], sampling: dict[str, Any]) -> None:
-        """Rounds of both sides in turn under one sampler; what it saw goes into the run file, or why there is nothing."""
+        """Rounds of both sides in turn under one sampler; what it saw goes into the run file, or why it saw nothing."""
         self.say("sampling")
         try:
-            _native.start_sampling(sampling["frequency"])
-            rounds = self.sampled(timed, sampling["seconds"])
-            document = json.loads(_native.finish_sampling())
+            if sampling["engine"] == "perf" and self.commands is not None:
+                rounds, document = self.sampled_by_perf(timed, sampling["seconds"], self.commands)
+            else:
+                _native.start_sampling(sampling["frequency"])
+                rounds = self.sampled(timed, sampling["seconds"], under_sampler)
+                document = json.loads(_native.finish_sampling())
         except RuntimeError as error:
             rounds, document = 0, {"why_not": str(error)}
         _native.document("samples", json.dumps({"case": self.index, "rounds": rounds, **document}))
 
-    def sampled(self, timed: dict[str, Timed], seconds: float) -> int:
-        """Runs the rounds while the sampler is on; how many of each side."""
+    def sampled_by_perf(
+        self, timed: dict[str, Timed], seconds: float, commands: Commands
+    ) -> tuple[int, dict[str, Any]]:
+        """The rounds under perf, which the command runs: ready, go, rounds, done; how many, and what perf saw."""
+        self.progress.say("sampling", pid=os.getpid())
+        answer = commands.next()
+        rounds, blocks, why_not = 0, [], None
+        if answer.get("go"):
+            perf = Perf(answer["control"], answer["acknowledged"])
+            blocks = perf.blocks
+            try:
+                rounds = self.sampled(timed, seconds, perf.timed, perf.switch)
+            except RuntimeError as error:
+                why_not = str(error)
+            finally:
+                perf.close()
+        # Said in any case: the command waits for it, and ends perf.
+        self.progress.say("sampled", blocks=blocks)
+        document = dict(commands.next()["document"])
+        return rounds, document if why_not is None else {"why_not": why_not}
+
+    def sampled(
+        self,
+        timed: dict[str, Timed],
+        seconds: float,
+        under: Callable[[Timed, str], Timed],
+        switch: Callable[[bool], None] | None = None,
+    ) -> int:
+        """Runs the rounds while the sampler is on; how many of each side.
+
+        ``under`` gives the samples that are taken while a function runs to a side; ``switch`` turns the sampler off and
+        on, where it does not go with ``under``.
+        """
         deadline = time.perf_counter() + seconds
         started = time.perf_counter()
         rounds = 0
         while rounds < UNSAMPLED_EVERY or time.perf_counter() < deadline:
             rounds += 1
             kind = SAMPLED if rounds % UNSAMPLED_EVERY else UNSAMPLED
+            if kind == UNSAMPLED and switch is not None:
+                switch(False)
             for side in ("a", "b") if rounds % 2 else ("b", "a"):
-                function = under_sampler(timed[side], side) if kind == SAMPLED else timed[side]
+                function = under(timed[side], side) if kind == SAMPLED else timed[side]
                 run_round(self.index, side, kind, function, self.ops[side])
+            if kind == UNSAMPLED and switch is not None:
+                switch(True)
             if rounds % 64 == 0:
                 self.say("sampling", block=time.perf_counter() - started, blocks=seconds)
         return rounds
@@ -564,7 +608,7 @@ def run(spec: dict[str, Any], progress: Progress, commands: Commands) -> None:
         faults: dict[str, float] = {}
         counting = why_no_counters is None
         sampling = spec.get("sampling")
-        cases = [Case(index, case, progress, counting, sampling) for index, case in enumerate(spec["cases"])]
+        cases = [Case(index, case, progress, counting, sampling, commands) for index, case in enumerate(spec["cases"])]
         if spec.get("wait") is not None:
             barrier(cases, spec["wait"], progress, commands)
         for case in cases:

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::documents::{CaseSpec, Documents, Site};
 use super::marks::{Round, RoundKind};
 use super::{Run, open, stats};
+use crate::cli::options::SampledBy;
 use crate::comparison::Ci95;
 use crate::error::{Error, Exit};
 
@@ -18,6 +19,12 @@ use crate::error::{Error, Exit};
 pub struct SamplesDocument {
     /// The case.
     pub case: u64,
+    /// By whom.
+    pub engine: SampledBy,
+    /// Samples between the rounds, which belong to no side.
+    pub outside: u64,
+    /// What limits the trust in them.
+    pub troubles: Vec<String>,
     /// The sides.
     pub sides: Vec<SideDocument>,
     /// The stacks.
@@ -47,6 +54,12 @@ pub struct SideDocument {
 pub struct CaseSamples {
     /// What ran.
     pub case: CaseSpec,
+    /// Who sampled it.
+    pub engine: SampledBy,
+    /// Samples between the rounds, which belong to no side.
+    pub outside: u64,
+    /// What limits the trust in them.
+    pub troubles: Vec<String>,
     /// Stacks of both sides, named; weights are counts still.
     pub profile: Profile,
     /// Side A and side B.
@@ -110,6 +123,9 @@ pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
             .map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
         found.push(CaseSamples {
             case: case.clone(),
+            engine: document.engine,
+            outside: document.outside,
+            troubles: document.troubles.clone(),
             profile: Names::with_table(table.clone()).name(&taken),
             sides: [0, 1].map(|side| run.side_samples(document, side)),
             why_no_python: document.why_no_python.clone(),

@@ -105,7 +105,7 @@ fn sides(recording: &Path, recorded: &mut Recorded) -> Result<(), Error> {
     let all = profile.fold(profile.samples.iter().map(|sample| (None, sample)));
     let all = all.map_err(|error| Error::new("the samples cannot be folded").caused_by(error))?;
     let path = files::beside(recording, ".folded");
-    files::write_whole(&path, &all.to_string())?;
+    files::write_whole(&path, all.to_string())?;
     recorded.samples = Some(all.total());
     recorded.folded = Some(path.display().to_string());
     let intervals = export(recording, "os-signpost-interval")

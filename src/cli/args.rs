@@ -12,8 +12,8 @@ use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
-    Subject, Task,
+    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, SampledBy, Sampling, Shape,
+    Source, Subject, Task,
 };
 use super::{attach, doctor, imports, instruments, script};
 use crate::engines::Tracer;
@@ -40,13 +40,13 @@ enum Command {
     /// the round trip. `--setup`, `--a` and `--b` take any two Python statements.
     Compare(CompareArgs),
     /// Show only where the time of one operation goes, from a new run or a saved one
-    Phases(PartArgs),
+    Phases(PartArgs<CallArgs>),
     /// Show only the calls of one operation, with all that is known of each, from a new run or a saved one
     Calls(CallsArgs),
     /// Draw where the time of one operation goes: a flamegraph of each side and of their difference
     ///
-    /// Without a FILE a new run is made, in which both sides are sampled in process: of float32 2048² unless told
-    /// otherwise. Weights are time per operation; frames are grouped by what they are there for.
+    /// Without a FILE a new run is made, in which both sides are sampled: of float32 2048² unless told otherwise, in
+    /// process unless perf is to add what the kernel does for them. Weights are time per operation; frames are grouped by what they are there for.
     Flamegraph(FlamegraphArgs),
     /// Show a saved run
     Show(ShowArgs),
@@ -78,19 +78,24 @@ struct CompareArgs {
     #[command(flatten)]
     subject: SubjectArgs,
     #[command(flatten)]
+    calls: CallArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
+/// `E` has the `--engine` of what is shown: calls, or stacks.
 #[derive(Debug, Args)]
-struct PartArgs {
+struct PartArgs<E: Args> {
     /// A saved run; without it, a new one is made
-    #[arg(value_name = "FILE", conflicts_with = "subject")]
+    #[arg(value_name = "FILE", conflicts_with_all = ["subject", "engine"])]
     file: Option<PathBuf>,
     /// Show what a damaged or truncated FILE still holds
     #[arg(long, requires = "file")]
     lossy: bool,
     #[command(flatten)]
     subject: SubjectArgs,
+    #[command(flatten)]
+    engine: E,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -104,7 +109,7 @@ struct CallsArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "pid", default_value = "10")]
     duration: Duration,
     #[command(flatten)]
-    part: PartArgs,
+    part: PartArgs<CallArgs>,
 }
 
 /// The size of a flamegraph where none was given: one picture is enough, of the size that the main job is about.
@@ -147,7 +152,7 @@ struct FlamegraphArgs {
     #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
     sample_time: Duration,
     #[command(flatten)]
-    part: PartArgs,
+    part: PartArgs<StackArgs>,
 }
 
 #[derive(Debug, Args)]
@@ -206,10 +211,6 @@ struct SubjectArgs {
     /// Keep the run, to `show` it later
     #[arg(long, value_name = "FILE.rtrace")]
     save: Option<PathBuf>,
-    /// How calls are seen: in process, by a tracer from outside (as root), or by all there are, beside each other
-    /// [default: inprocess]
-    #[arg(long, value_name = "ENGINE", value_enum)]
-    engine: Option<EngineChoice>,
     /// Print the driver's PID and stop after imports and warm-up, until Enter, SIGUSR1 or --start-after
     #[arg(long)]
     wait: bool,
@@ -222,6 +223,22 @@ struct SubjectArgs {
     /// The Python that runs both sides [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CallArgs {
+    /// How calls are seen: in process, by a tracer from outside (as root), or by all there are, beside each other
+    /// [default: inprocess]
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    engine: Option<EngineChoice>,
+}
+
+#[derive(Debug, Args)]
+struct StackArgs {
+    /// How stacks are sampled: in process, or by perf, which shows the kernel's own frames as well (mostly as root)
+    /// [default: inprocess]
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    engine: Option<SampledBy>,
 }
 
 #[derive(Debug, Args)]
@@ -285,25 +302,24 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         .iter()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    let run = |subject, verbose| -> Result<Source, clap::Error> {
-        let options = options(subject, verbose, host.clone(), command.clone())?;
+    let run = |subject, verbose, engine: Option<EngineChoice>| -> Result<Source, clap::Error> {
+        let options = CompareOptions {
+            engines: engine.unwrap_or_default(),
+            ..options(subject, verbose, host.clone(), command.clone())?
+        };
         Ok(Source::Run(Box::new(options)))
     };
-    let source_of = |args: PartArgs| -> Result<_, clap::Error> {
+    let part_of = |args: PartArgs<CallArgs>, part| -> Result<_, clap::Error> {
         let lossy = args.lossy;
         let source = match args.file {
             Some(path) => Source::File { path, lossy },
-            None => run(args.subject, args.output.verbose)?,
+            None => run(args.subject, args.output.verbose, args.engine.engine)?,
         };
-        Ok((source, args.output))
-    };
-    let part_of = |args, part| -> Result<_, clap::Error> {
-        let (source, output) = source_of(args)?;
-        Ok((Task::Compare { source, part }, output))
+        Ok((Task::Compare { source, part }, args.output))
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
-            let source = run(args.subject, args.output.verbose)?;
+            let source = run(args.subject, args.output.verbose, args.calls.engine)?;
             let part = Part::All;
             (Task::Compare { source, part }, args.output)
         }
@@ -313,34 +329,38 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 let options = live::Options {
                     pid,
                     duration: args.duration,
-                    tracer: tracer(args.part.subject.engine)?,
+                    tracer: tracer(args.part.engine.engine)?,
                 };
                 (Task::Live(options), args.part.output)
             }
             None => part_of(args.part, Part::Calls)?,
         },
-        Command::Flamegraph(mut args) => {
-            let subject = &mut args.part.subject;
+        Command::Flamegraph(args) => {
+            let FlamegraphArgs { output, part, .. } = args;
+            let mut subject = part.subject;
             if subject.size.is_empty() && subject.setup.is_none() {
                 subject.size.extend(FLAMEGRAPH_SIZE.parse::<Shape>());
             }
-            if !matches!(subject.engine, None | Some(EngineChoice::Inprocess)) {
-                let what = "flamegraph samples in process; for stacks of a tracer there is the script profile_stacks";
-                return Err(CommandLine::command().error(ErrorKind::ArgumentConflict, what));
-            }
-            let (mut source, output) = source_of(args.part)?;
+            let mut source = match part.file {
+                Some(path) => Source::File {
+                    path,
+                    lossy: part.lossy,
+                },
+                None => run(subject, part.output.verbose, None)?,
+            };
             if let Source::Run(options) = &mut source {
                 options.sampling = Some(Sampling {
+                    engine: part.engine.engine.unwrap_or_default(),
                     frequency: args.frequency,
                     time: args.sample_time,
                 });
             }
             let options = flamegraph::Options {
                 source,
-                directory: args.output,
+                directory: output,
                 formats: args.format,
             };
-            (Task::Flamegraph(options), output)
+            (Task::Flamegraph(options), part.output)
         }
         Command::Show(ShowArgs {
             file: path,
@@ -436,7 +456,7 @@ fn options(
         python: args.python,
         host,
         threads: args.threads,
-        engines: args.engine.unwrap_or_default(),
+        engines: EngineChoice::default(),
         sampling: None,
         wait: args.wait.then_some(args.start_after),
         measure_limit: args.measure_limit,
@@ -571,6 +591,32 @@ mod tests {
         );
         let options = run(&[&["compare", "--name-a", "raptors"], &custom[..]].concat());
         assert_eq!(options.subject.names(), ["raptors", "B"]);
+    }
+
+    #[test]
+    fn a_flamegraph_has_engines_of_its_own() {
+        let sampled_by = |line: &[&str]| {
+            let line = [&["flamegraph", "-o", "d"], line].concat();
+            match parsed(&line).unwrap().task {
+                Task::Flamegraph(flamegraph::Options {
+                    source: Source::Run(options),
+                    ..
+                }) => (options.sampling.unwrap().engine, options.engines),
+                other => panic!("no run: {other:?}"),
+            }
+        };
+        let calls = EngineChoice::Inprocess;
+        assert_eq!(sampled_by(&[]), (SampledBy::Inprocess, calls));
+        assert_eq!(sampled_by(&["--engine", "perf"]), (SampledBy::Perf, calls));
+        let dtrace = ["flamegraph", "-o", "d", "--engine", "dtrace"];
+        assert!(refusal(&dtrace).contains("inprocess, perf"));
+        for command in [&["flamegraph", "-o", "d"][..], &["calls"]] {
+            let line = [command, &["x.rtrace", "--engine", "inprocess"]].concat();
+            assert!(refusal(&line).contains("cannot be used with"));
+        }
+        assert!(refusal(&["compare", "--engine", "perf"]).contains("bpftrace"));
+        let engines = run(&["compare", "--engine", "bpftrace"]).engines;
+        assert_eq!(engines, EngineChoice::Bpftrace);
     }
 
     #[test]

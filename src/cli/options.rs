@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::cli::Host;
 use crate::engines::Tracer;
 pub use crate::report::Part;
@@ -85,10 +88,25 @@ pub struct CompareOptions {
 /// How stacks are sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
+    /// By whom.
+    pub engine: SampledBy,
     /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
     pub frequency: u32,
     /// How long each case is sampled, both sides together.
     pub time: Duration,
+}
+
+/// Who samples stacks.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum SampledBy {
+    /// A sampler in the process itself; no root, no frames of the operating system's kernel.
+    #[default]
+    Inprocess,
+    /// perf (Linux), which shows them.
+    Perf,
 }
 
 /// How calls are seen.

@@ -11,7 +11,6 @@ mod dtrace;
 mod session;
 pub mod tools;
 
-use std::error::Error as _;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -203,18 +202,9 @@ pub struct Traced {
 impl Traced {
     /// One that could not be armed.
     pub fn refused(tracer: Tracer, why: &Error) -> Self {
-        let mut sentence = why.to_string();
-        let mut cause = why.source();
-        while let Some(error) = cause {
-            sentence.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        if let Some(mend) = why.mend_text() {
-            sentence.push_str(&format!(" ({mend})"));
-        }
         Self {
             engine: tracer.as_str().to_owned(),
-            why_not: Some(sentence),
+            why_not: Some(why.in_a_line()),
             ..Self::default()
         }
     }

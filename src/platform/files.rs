@@ -1,7 +1,9 @@
 //! Files that this command makes: private while they are temporary, and where root made them, of who owns the place.
 
+use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::Path;
 
@@ -18,6 +20,19 @@ pub fn private_directory(prefix: &str) -> io::Result<TempDir> {
         .prefix(prefix)
         .permissions(Permissions::from_mode(0o700))
         .tempdir()
+}
+
+/// Makes a named pipe that nobody else can open.
+///
+/// # Errors
+/// When it cannot be made there.
+pub fn make_pipe(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the pointer is to a live string that ends in NUL, which the call only reads.
+    match unsafe { libc::mkfifo(path.as_ptr(), 0o600) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Gives a file or directory that root has made to the owner of the directory it is in: some systems' `sudo` leaves `HOME`

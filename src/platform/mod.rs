@@ -28,7 +28,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-pub use files::{give_to_neighbours, private_directory};
+pub use files::{give_to_neighbours, make_pipe, private_directory};
 
 /// The operating systems that differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -80,6 +80,13 @@ fn write(page: &mut Page, case: &DrawnCase) {
         );
         page.wrapped(&note, 2, Tone::Faint);
     }
+    if case.samples_outside > 0 {
+        let note = format!(
+            "{} samples fell between the rounds and belong to neither side",
+            case.samples_outside
+        );
+        page.wrapped(&note, 2, Tone::Faint);
+    }
     if let Some(index) = case.files.last() {
         page.wrapped(&escape(&index.display().to_string()), 2, Tone::Plain);
     }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ending::{Death, Ending, Event, judge};
+use super::sampling::Sampling;
 use super::spec::{Case, Spec};
 use super::tracing::Tracing;
 use super::{Progress, environment};
@@ -44,6 +45,7 @@ pub fn run(
         place: None,
         answers,
         tracing: Tracing::new(spec),
+        sampling: Sampling::new(spec),
     };
     let last = driver.follow(interrupt, progress);
     // Who was asked to end and did not, or has closed its output without a word, has had its time.
@@ -154,6 +156,7 @@ struct Driver<'a> {
     /// Lines for its input.
     answers: Sender<String>,
     tracing: Tracing,
+    sampling: Sampling,
 }
 
 impl Driver<'_> {
@@ -188,6 +191,13 @@ impl Driver<'_> {
                 }
                 Ok(Event::Traced { tracer }) => {
                     let _ = self.answers.send(self.tracing.traced(tracer));
+                }
+                Ok(Event::Sampling { pid }) => {
+                    let answer = self.sampling.ready(pid, &|| interrupt.asked());
+                    let _ = self.answers.send(answer);
+                }
+                Ok(Event::Sampled { blocks }) => {
+                    let _ = self.answers.send(self.sampling.sampled(&blocks));
                 }
                 Ok(last) => return Some(last),
                 Err(RecvTimeoutError::Disconnected) => return None,

@@ -4,6 +4,7 @@ use std::process::ExitStatus;
 
 use serde::Deserialize;
 
+use super::sampling::Block;
 use crate::error::Error;
 
 /// How the driver came to its end.
@@ -69,6 +70,16 @@ pub enum Event {
     Traced {
         /// Which of the run's.
         tracer: usize,
+    },
+    /// It waits for perf to be started on it.
+    Sampling {
+        /// The driver's process.
+        pid: u32,
+    },
+    /// It has run the rounds for perf.
+    Sampled {
+        /// When, and of which side each of them was.
+        blocks: Vec<Block>,
     },
     /// It was interrupted and has ended its recording.
     Interrupted {},

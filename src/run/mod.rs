@@ -4,11 +4,12 @@ mod driver;
 mod ending;
 mod environment;
 mod file;
+mod sampling;
 mod spec;
 mod tracing;
 
 use crate::analysis::{self, CaseSamples};
-use crate::cli::options::CompareOptions;
+use crate::cli::options::{CompareOptions, SampledBy};
 use crate::comparison::Comparison;
 use crate::error::Error;
 use crate::interpreter::{self, Interpreter, Surroundings, Waiting};
@@ -47,6 +48,12 @@ pub struct Outcome {
 pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let interrupt = Interrupt::watch();
     environment::check(options)?;
+    if options
+        .sampling
+        .is_some_and(|sampling| sampling.engine == SampledBy::Perf)
+    {
+        sampling::check()?;
+    }
     for shape in &options.shapes {
         for dtype in &options.dtypes {
             machine::check_fits(shape, *dtype)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::environment;
-use crate::cli::options::{CompareOptions, Dtype, Shape, Subject};
+use crate::cli::options::{CompareOptions, Dtype, SampledBy, Shape, Subject};
 use crate::comparison::{self, CaseName, Machine, Results};
 use crate::engines::Tracer;
 
@@ -89,6 +89,8 @@ pub struct Spec {
 /// Rounds in which stacks are sampled.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sampling {
+    /// By whom.
+    pub engine: SampledBy,
     /// Samples for each second of CPU time that are asked for.
     pub frequency: u32,
     /// How long each case is sampled, both sides together.
@@ -116,6 +118,7 @@ impl Spec {
             }),
             tracers: options.engines.tracers().to_vec(),
             sampling: options.sampling.map(|sampling| Sampling {
+                engine: sampling.engine,
                 frequency: sampling.frequency,
                 seconds: sampling.time.as_secs_f64(),
             }),
