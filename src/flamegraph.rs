@@ -157,6 +157,7 @@ impl<'a> CasePicture<'a> {
         let roles = Roles::default();
         let troubles = samples.troubles.iter();
         warnings.extend(troubles.map(|why| format!("{label}: {why}")));
+        let wall_ns: u64 = samples.sides.iter().map(|side| side.wall_ns).sum();
         for (tag, side) in TAGS.into_iter().zip(&samples.sides) {
             let scale = Scale {
                 seconds_per_sample: side.cpu_ns as f64 / 1e9 / side.samples as f64,
@@ -168,7 +169,7 @@ impl<'a> CasePicture<'a> {
                     .mend("give more time: --sample-time 30"));
             }
             profile.weigh(tag, &scale).map_err(not_drawn)?;
-            warnings.extend(too_few(side).map(|why| format!("{label}, {name}: {why}")));
+            warnings.extend(too_few(side, wall_ns).map(|why| format!("{label}, {name}: {why}")));
         }
         // perf shows the faults themselves; only to a sampler in the process they look like the loop.
         if samples.engine == SampledBy::Inprocess
@@ -204,12 +205,20 @@ impl<'a> CasePicture<'a> {
         };
         let both = Tree::compare(a, b, View::Roles, &self.roles).map_err(not_drawn)?;
         let title = format!("{} against {}", case.a.statement, case.b.statement);
-        let title = format!("{title}: time per operation by role");
-        let facts = TAGS.map(|tag| format!("{}: {}", self.samples.name(tag), self.facts(tag)));
+        let title = format!("{title}, {}: time by role", self.samples.subject());
+        // The line is cut where the picture ends, and two sides share it.
+        let facts = TAGS.map(|tag| {
+            let facts = Facts {
+                n: None,
+                operations: None,
+                ..self.facts(tag)
+            };
+            format!("{}: {facts}", self.samples.name(tag))
+        });
         Ok([
             one(a, Tag::A)?,
             one(b, Tag::B)?,
-            self.picture(&both, &title, &facts.join("   "))?,
+            self.picture(&both, &title, &facts.join("; "))?,
         ])
     }
 
@@ -337,8 +346,9 @@ impl<'a> CasePicture<'a> {
                 self.samples.statement(tag),
                 self.facts(tag)
             );
-            if let Some((ratio, _)) = side.cost {
-                note.push_str(&format!(" · sampling costs {}", units::change(ratio - 1.0)));
+            if let Some((ratio, [low, high])) = side.cost {
+                let [cost, low, high] = [ratio, low, high].map(|value| units::change(value - 1.0));
+                note.push_str(&format!(" · sampling costs {cost} [{low}, {high}]"));
             }
             notes.push(note);
         }
@@ -365,12 +375,22 @@ impl CaseSamples {
         &self.side(tag).statement
     }
 
+    /// `float32 2048 × 2048`, or the whole label where that is not of an operation: half a page's width holds no more
+    /// beside the button of the search.
+    fn subject(&self) -> String {
+        let label = self.case.label();
+        label
+            .strip_prefix("operation ")
+            .unwrap_or(&label)
+            .to_owned()
+    }
+
     fn title(&self, tag: Tag) -> String {
         format!(
             "{}: {}, {}",
             self.name(tag),
             self.statement(tag),
-            self.case.label()
+            self.subject()
         )
     }
 }
@@ -399,16 +419,17 @@ fn page_faults(phases: &Phases, side: Stacks<'_>, roles: &Roles) -> f64 {
     (of(StackRole::Kernel) + of(StackRole::PageFault)) * faults / (faults + kernel)
 }
 
-/// Too few samples, and the time that would give enough.
-fn too_few(side: &SideSamples) -> Option<String> {
+/// Too few samples, and the time that would give enough; `wall_ns` is what both sides took.
+fn too_few(side: &SideSamples, wall_ns: u64) -> Option<String> {
     if side.samples >= ENOUGH {
         return None;
     }
-    // Both sides share the time.
-    let seconds = 2.2 * ENOUGH as f64 / side.rate().max(1.0);
+    // By what this run gave, waiting for a core included, and a tenth more.
+    let seconds = 1.1 * wall_ns as f64 / 1e9 * ENOUGH as f64 / side.samples.max(1) as f64;
     Some(format!(
-        "{} samples are few: frames of a hundredth of the time are left to chance. --sample-time {seconds:.0} gives {ENOUGH}",
-        side.samples
+        "{} samples are few: frames of a hundredth of the time are left to chance. --sample-time {:.0} gives {ENOUGH}",
+        side.samples,
+        seconds.ceil()
     ))
 }
 

@@ -73,6 +73,8 @@ pub struct SideSamples {
     pub dropped: u64,
     /// CPU time of all threads while it was sampled, nanoseconds.
     pub cpu_ns: u64,
+    /// Wall time of the rounds that sampling took: the sampled ones, and those beside them that show its cost.
+    pub wall_ns: u64,
     /// Operations that ran meanwhile.
     pub operations: u64,
     /// Time of an operation under the sampler by the time without, with its interval.
@@ -152,15 +154,17 @@ fn table(documents: &Documents) -> Table {
 impl Run {
     fn side_samples(&self, document: &SamplesDocument, side: usize) -> SideSamples {
         let of = |kind| self.of(document.case, side, kind);
-        let sampled = of(RoundKind::Sampled);
+        let (sampled, unsampled) = (of(RoundKind::Sampled), of(RoundKind::Unsampled));
+        let took = sampled.iter().chain(&unsampled);
         let told = document.sides.iter().find(|told| told.side == side);
         let told = told.copied().unwrap_or_default();
         SideSamples {
             samples: told.samples,
             dropped: told.dropped,
             cpu_ns: told.cpu_ns,
+            wall_ns: took.map(|&round| self.rounds[round].wall_ns).sum(),
             operations: sampled.iter().map(|&round| self.rounds[round].ops).sum(),
-            cost: self.cost(&sampled, &of(RoundKind::Unsampled)),
+            cost: self.cost(&sampled, &unsampled),
         }
     }
 

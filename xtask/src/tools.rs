@@ -74,7 +74,7 @@ pub struct SystemTool {
 }
 
 /// All of them, in the order in which they are installed.
-pub const SYSTEM_TOOLS: [SystemTool; 7] = [
+pub const SYSTEM_TOOLS: [SystemTool; 9] = [
     SystemTool {
         name: "gcc",
         packages: &["gcc", "libc6-dev"],
@@ -109,6 +109,16 @@ pub const SYSTEM_TOOLS: [SystemTool; 7] = [
         name: OPENBLAS,
         packages: &["libopenblas0-pthread"],
         needed_for: "D scripts on a BLAS that DTrace can watch",
+    },
+    SystemTool {
+        name: "chromedriver",
+        packages: &["chromium", "chromium-driver"],
+        needed_for: "the pictures in a browser",
+    },
+    SystemTool {
+        name: "go",
+        packages: &["golang-go"],
+        needed_for: "pprof's own reader of the export",
     },
 ];
 
