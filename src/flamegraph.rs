@@ -157,9 +157,9 @@ impl<'a> CasePicture<'a> {
         warnings.extend(why.filter(|why| !warnings.contains(why)).cloned());
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
-        let wall_ns: u64 = samples.sides.iter().map(|side| side.wall_ns).sum();
         let troubles = samples.troubles.iter();
         warnings.extend(troubles.map(|why| format!("{label}: {why}")));
+        let wall_ns: u64 = samples.sides.iter().map(|side| side.wall_ns).sum();
         for (tag, side) in TAGS.into_iter().zip(&samples.sides) {
             let scale = Scale {
                 seconds_per_sample: side.cpu_ns as f64 / 1e9 / side.samples as f64,
