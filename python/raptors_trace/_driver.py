@@ -412,7 +412,9 @@ class Case:
             kind = SAMPLED if rounds % UNSAMPLED_EVERY else UNSAMPLED
             if kind == UNSAMPLED and switch is not None:
                 switch(False)
-            for side in ("a", "b") if rounds % 2 else ("b", "a"):
+            # An unsampled round has the order of the sampled one before it: what a side finds in the caches is what the
+            # side before has left there.
+            for side in ("a", "b") if (rounds - 1) // UNSAMPLED_EVERY % 2 else ("b", "a"):
                 function = under(timed[side], side) if kind == SAMPLED else timed[side]
                 run_round(self.index, side, kind, function, self.ops[side])
             if kind == UNSAMPLED and switch is not None:
