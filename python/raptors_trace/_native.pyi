@@ -15,6 +15,7 @@ __all__ = [
     "disarm",
     "document",
     "finish_recording",
+    "finish_sampling",
     "from_numpy",
     "last_choice",
     "lost",
@@ -25,8 +26,10 @@ __all__ = [
     "read_counters",
     "read_recording",
     "rescan",
+    "sample",
     "scale",
     "start_recording",
+    "start_sampling",
     "ticks",
 ]
 
