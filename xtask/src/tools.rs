@@ -112,7 +112,7 @@ pub const SYSTEM_TOOLS: [SystemTool; 9] = [
     },
     SystemTool {
         name: "chromedriver",
-        packages: &["chromium", "chromium-driver"],
+        packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
         needed_for: "the pictures in a browser",
     },
     SystemTool {
