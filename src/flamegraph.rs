@@ -348,9 +348,9 @@ impl<'a> CasePicture<'a> {
                 self.samples.statement(tag),
                 self.facts(tag)
             );
-            if let Some((ratio, [low, high])) = side.cost {
-                let [cost, low, high] = [ratio, low, high].map(|value| units::change(value - 1.0));
-                note.push_str(&format!(" · sampling costs {cost} [{low}, {high}]"));
+            if let Some((ratio, interval)) = side.cost {
+                let cost = units::cost(ratio, interval);
+                note.push_str(&format!(" · sampling costs {cost}"));
             }
             notes.push(note);
         }

@@ -6,6 +6,7 @@ mod fixtures;
 use std::path::PathBuf;
 
 use raptors_trace::comparison::Comparison;
+use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 fn committed() -> Value {
@@ -13,23 +14,25 @@ fn committed() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The schema that the types make: every field is required, unknown ones are allowed, as fields may be added.
-fn generated() -> Value {
+/// The schema that a type makes: every field is required, unknown ones are allowed, as fields may be added.
+fn generated<T: JsonSchema>(name: &str, title: &str, constant: &str) -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings
         .into_generator()
-        .into_root_schema_for::<Comparison>()
+        .into_root_schema_for::<T>()
         .to_value();
-    schema["$id"] = json!("https://raptors-trace/compare.schema.json");
-    schema["title"] = json!("raptors-trace compare --json");
-    schema["properties"]["schema"]["const"] = json!(raptors_trace::comparison::SCHEMA);
+    schema["$id"] = json!(format!("https://raptors-trace/{name}.schema.json"));
+    schema["title"] = json!(title);
+    schema["properties"]["schema"]["const"] = json!(constant);
     schema
 }
 
 #[test]
 fn the_committed_schema_is_that_of_the_types() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/compare.schema.json");
-    let now = serde_json::to_string_pretty(&generated()).unwrap() + "\n";
+    let title = "raptors-trace compare --json";
+    let schema = generated::<Comparison>("compare", title, raptors_trace::comparison::SCHEMA);
+    let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &now).unwrap();
         return;
@@ -46,18 +49,10 @@ fn the_committed_schema_is_that_of_the_types() {
     }
 }
 
-/// What `raptors-trace calls --pid --json` prints.
-#[test]
-fn the_committed_schema_of_live_calls_is_that_of_its_types() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/calls.schema.json");
-    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<raptors_trace::live::Live>()
-        .to_value();
-    schema["$id"] = json!("https://raptors-trace/calls.schema.json");
-    schema["title"] = json!("raptors-trace calls --pid --json");
-    schema["properties"]["schema"]["const"] = json!(raptors_trace::live::SCHEMA);
+/// Holds the committed schema `docs/NAME.schema.json` against the type whose JSON it describes.
+fn hold<T: JsonSchema>(name: &str, title: &str, constant: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.schema.json"));
+    let schema = generated::<T>(name, title, constant);
     let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &now).unwrap();
@@ -68,6 +63,13 @@ fn the_committed_schema_of_live_calls_is_that_of_its_types() {
         std::fs::read_to_string(&path).unwrap(),
         "BLESS=1 writes it anew"
     );
+}
+
+/// What `raptors-trace calls --pid --json` prints.
+#[test]
+fn the_committed_schema_of_live_calls_is_that_of_its_types() {
+    let title = "raptors-trace calls --pid --json";
+    hold::<raptors_trace::live::Live>("calls", title, raptors_trace::live::SCHEMA);
 }
 
 #[test]
@@ -166,23 +168,10 @@ fn a_renamed_field_or_a_text_for_a_number_fails() {
 /// What `raptors-trace flamegraph --json` prints; `tests/python/test_flamegraph.py` holds real output against it.
 #[test]
 fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/flamegraph.schema.json");
-    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<raptors_trace::flamegraph::Drawn>()
-        .to_value();
-    schema["$id"] = json!("https://raptors-trace/flamegraph.schema.json");
-    schema["title"] = json!("raptors-trace flamegraph --json");
-    schema["properties"]["schema"]["const"] = json!(raptors_trace::flamegraph::SCHEMA);
-    let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &now).unwrap();
-        return;
-    }
-    assert_eq!(
-        now,
-        std::fs::read_to_string(&path).unwrap(),
-        "BLESS=1 writes it anew"
+    let title = "raptors-trace flamegraph --json";
+    hold::<raptors_trace::flamegraph::Drawn>(
+        "flamegraph",
+        title,
+        raptors_trace::flamegraph::SCHEMA,
     );
 }

@@ -30,14 +30,13 @@ from typing import Any, NoReturn, TextIO
 
 from raptors_trace import _facts, _native
 from raptors_trace._perf import Perf
-from raptors_trace._subject import Subject, SubjectError, Timed, first_difference
+from raptors_trace._subject import SIDES, Subject, SubjectError, Timed, first_difference
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
 WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(
     1, 12
 )
-SIDES = {"a": 0, "b": 1}
 
 ROUND_NS = 8_000_000
 """A round lasts about this long: long against a clock read, short against a drift of the machine."""

@@ -7,9 +7,8 @@ import select
 import time
 from typing import Any
 
-from raptors_trace._subject import Timed
+from raptors_trace._subject import SIDES, Timed
 
-SIDES = {"a": 0, "b": 1}
 PATIENCE = 30.0
 """Seconds in which perf has to answer; it does so in milliseconds, on a busy machine in a second."""
 

@@ -25,6 +25,9 @@ FACTORS = (2.0, 0.5)
 MESSAGE_LENGTH = 300
 """Characters of an exception's message that a sentence shows at most."""
 
+SIDES = {"a": 0, "b": 1}
+"""What a run file has for a side."""
+
 Timed = Callable[[int], tuple[int, list[Any]]]
 
 

@@ -26,7 +26,7 @@ pub use documents::{CaseSpec, SideSpec};
 pub use marks::RoundKind;
 use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
-pub use samples::{CaseSamples, SideSamples, samples};
+pub use samples::{CaseSamples, SideSamples};
 
 /// Everything a run file holds, before statistics.
 struct Run {
@@ -51,11 +51,24 @@ struct Run {
 /// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
 /// whose positive control saw nothing.
 pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
+    Ok(read_run(path, lossy)?.1)
+}
+
+/// [`read`], and the stacks that were sampled in the run.
+///
+/// # Errors
+/// As [`read`]; and a run without any sample, with the reason where it knows one.
+pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
+    let (run, comparison) = read_run(path, lossy)?;
+    Ok((comparison, samples::samples(&run)?))
+}
+
+fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison), Error> {
     let reader = open(path, lossy)?;
     let run = Run::read(&reader)?;
     let mut comparison = assemble::comparison(&run)?;
     comparison.warnings.extend(reader.warnings());
-    Ok(comparison)
+    Ok((run, comparison))
 }
 
 fn open(path: &Path, lossy: bool) -> Result<Reader, Error> {

@@ -1,14 +1,12 @@
 //! The stacks that were sampled in a run, by case, named as far as the run itself can.
 
-use std::path::Path;
-
 use raptors_flamegraphs::names::{Names, Table};
 use raptors_flamegraphs::{Profile, Record};
 use serde::Deserialize;
 
 use super::documents::{CaseSpec, Documents, Site};
 use super::marks::{Round, RoundKind};
-use super::{Run, open, stats};
+use super::{Run, stats};
 use crate::cli::options::SampledBy;
 use crate::comparison::Ci95;
 use crate::error::{Error, Exit};
@@ -92,18 +90,18 @@ impl SideSamples {
     }
 }
 
-/// The samples in a run file, of every case that has some.
+/// The samples in a run, of every case that has some.
 ///
 /// # Errors
-/// Those of [`super::read`]; a run without any sample, with the reason where it knows one.
-pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
-    let run = Run::read(&open(path, lossy)?)?;
+/// A damaged document; a run without any sample, with the reason where it knows one.
+pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let cases = run
         .documents
         .spec
         .as_ref()
         .map_or(&[][..], |spec| &spec.cases);
-    let table = table(&run.documents);
+    // Over all cases, so that each module is read once.
+    let mut names = Names::with_table(table(&run.documents));
     let mut found = Vec::new();
     let mut why_not = None;
     for document in &run.documents.samples {
@@ -126,7 +124,7 @@ pub fn samples(path: &Path, lossy: bool) -> Result<Vec<CaseSamples>, Error> {
             engine: document.engine,
             outside: document.outside,
             troubles: document.troubles.clone(),
-            profile: Names::with_table(table.clone()).name(&taken),
+            profile: names.name(&taken),
             sides: [0, 1].map(|side| run.side_samples(document, side)),
             why_no_python: document.why_no_python.clone(),
         });

@@ -16,11 +16,14 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
     // Before a minute of sampling, not after it.
     flamegraph::check(&options.directory)?;
     let outcome = match &options.source {
-        Source::File { path, lossy } => Outcome {
-            comparison: analysis::read(path, *lossy)?,
-            samples: analysis::samples(path, *lossy)?,
-            failure: None,
-        },
+        Source::File { path, lossy } => {
+            let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
+            Outcome {
+                comparison,
+                samples,
+                failure: None,
+            }
+        }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
     let Outcome {

@@ -20,6 +20,7 @@ use crate::comparison::CallKind;
 use crate::doctor::leftovers;
 use crate::elf::Image;
 use crate::error::{Error, Exit};
+use crate::pipe;
 use crate::platform::{self, Mapping};
 
 /// DTrace takes about 5 s to start; with a hundred probes on a busy machine several times that.
@@ -359,8 +360,8 @@ impl Session {
             .map_err(|error| {
                 Error::new(format!("{} could not be started", tracer.as_str())).caused_by(error)
             })?;
-        let output = reader(child.stdout.take());
-        let complaints = reader(child.stderr.take());
+        let output = pipe::read_aside(child.stdout.take());
+        let complaints = pipe::read_aside(child.stderr.take());
         Ok(Self {
             tracer,
             version: tool.version.clone(),
@@ -535,16 +536,6 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }
 
 fn last_lines(text: &str) -> String {

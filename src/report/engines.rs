@@ -1,6 +1,6 @@
 //! Several engines beside each other: what each of them counted, what it could not watch, and what it costs.
 
-use super::layout::{Cell, GAP, Page, Tone};
+use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{escape, units};
 use crate::comparison::{Comparison, Control, Engine, EngineCount};
 
@@ -49,20 +49,13 @@ fn table(page: &mut Page, comparison: &Comparison) {
         }
         rows.push(row(comparison, count));
     }
-    let columns = engines.len() + 1;
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| Some(row.get(column)?.width()))
-            .max()
-            .unwrap_or(0)
-    };
-    let mut widths: Vec<usize> = (0..columns).map(width).collect();
-    let over = (widths.iter().sum::<usize>() + GAP * (columns - 1)).saturating_sub(page.width);
+    let mut widths = widths_of(&rows);
+    let over = span(&widths).saturating_sub(page.width);
     widths[0] = widths[0].saturating_sub(over).max(12);
     for (index, row) in rows.iter().enumerate() {
         page.row(row, &widths);
         if index == 0 {
-            page.rule(widths.iter().sum::<usize>() + GAP * (columns - 1));
+            page.rule(span(&widths));
         }
     }
     page.gap();

@@ -1,6 +1,6 @@
 //! What flamegraphs show, as text: both sides by role, and where the pictures are.
 
-use super::layout::{Cell, GAP, Page, Tone};
+use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, page_width, units};
 use crate::flamegraph::{Drawn, DrawnCase, DrawnSide};
 
@@ -52,20 +52,13 @@ fn write(page: &mut Page, case: &DrawnCase) {
         units::decimal(side.rate_hz, 0)
     }));
     rows.push(both("sampling costs", [a, b], cost));
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0)
-    };
-    let mut widths: Vec<usize> = (0..4).map(width).collect();
-    let all = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+    let mut widths = widths_of(&rows);
     // Names and statements can be cut, numbers cannot.
     for column in [0, 2, 1] {
-        let over = all(&widths).saturating_sub(page.width);
+        let over = span(&widths).saturating_sub(page.width);
         widths[column] = widths[column].saturating_sub(over).max(12);
     }
-    let rule = all(&widths).min(page.width);
+    let rule = span(&widths).min(page.width);
     for (index, row) in rows.iter().enumerate() {
         page.row(row, &widths);
         if index == 1 {
@@ -108,10 +101,7 @@ fn signed(ns: f64) -> String {
 
 fn cost(side: &DrawnSide) -> String {
     match (side.sampled_to_unsampled, side.sampled_to_unsampled_ci95) {
-        (Some(ratio), Some([low, high])) => {
-            let [ratio, low, high] = [ratio, low, high].map(|value| units::change(value - 1.0));
-            format!("{ratio} [{low}, {high}]")
-        }
+        (Some(ratio), Some(interval)) => units::cost(ratio, interval),
         _ => "not measured: too few rounds".to_owned(),
     }
 }

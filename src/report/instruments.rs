@@ -1,6 +1,6 @@
 //! What perf and Instruments have recorded, as text.
 
-use super::layout::{Cell, GAP, Page, Tone};
+use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, page_width, units};
 use crate::attach::{Recorded, Sampler};
 use crate::instruments::{Case, Counted, Sides};
@@ -77,16 +77,11 @@ fn write_case(page: &mut Page, case: &Case) {
         row("a", &case.a),
         row("b", &case.b),
     ];
-    let width = |column: usize| rows.iter().map(|row| row[column].width()).max();
-    let mut widths: Vec<usize> = (0..heads.len()).map(|i| width(i).unwrap_or(0)).collect();
+    let mut widths = widths_of(&rows);
     widths[0] = widths[0].min(24);
     // A number is shown whole or not at all.
-    let mut taken = 0;
-    let fits = widths.iter().take_while(|&&width| {
-        taken += width + GAP;
-        taken - GAP <= page.width
-    });
-    let kept = fits.count();
+    let fits = |&kept: &usize| span(&widths[..kept]) <= page.width;
+    let kept = (1..=widths.len()).take_while(fits).count();
     for row in &rows {
         page.row(&row[..kept], &widths);
     }

@@ -202,6 +202,24 @@ impl Page {
 /// Columns between two cells.
 pub const GAP: usize = 2;
 
+/// The width of each column of a table: that of its widest cell. Rows may lack their last cells.
+pub fn widths_of(rows: &[impl AsRef<[Cell]>]) -> Vec<usize> {
+    let mut widths = Vec::new();
+    for row in rows {
+        let row = row.as_ref();
+        widths.resize(row.len().max(widths.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    widths
+}
+
+/// Columns of the terminal that a table with these columns takes.
+pub fn span(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+}
+
 /// `text` in lines of at most `room` columns, broken between words, and inside a word that is longer than a line.
 pub fn lines_of(text: &str, room: usize) -> Vec<String> {
     broken(text, room, room)

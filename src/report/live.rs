@@ -1,6 +1,6 @@
 //! The calls of a process that runs, as text.
 
-use super::layout::{Cell, GAP, Page, Tone};
+use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, units};
 use crate::comparison::CallKind;
 use crate::live::{Live, LiveCall};
@@ -41,17 +41,10 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
     ];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
     rows.extend(live.calls.iter().map(|call| row(call, live)));
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0)
-    };
-    let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut widths = widths_of(&rows);
     // Name and code can be cut, to so many columns; a number is shown whole or not at all. The code goes first.
     for (column, least) in [(6, Some(8)), (2, None), (0, Some(16)), (5, None)] {
-        let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-        let over = all.saturating_sub(page.width);
+        let over = span(&widths).saturating_sub(page.width);
         if over == 0 {
             break;
         }
@@ -70,11 +63,10 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
         .into_iter()
         .map(|row| kept.iter().map(|&column| row[column].clone()).collect())
         .collect();
-    let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
     for (index, row) in rows.iter().enumerate() {
         page.row(row, &widths);
         if index == 0 {
-            page.rule(all);
+            page.rule(span(&widths));
         }
     }
     page.gap();

@@ -1,6 +1,6 @@
 //! Numbers as people read them: times, sizes, counts and ratios in few digits.
 
-use crate::comparison::Ratio;
+use crate::comparison::{Ci95, Ratio};
 
 /// One unit and one number of decimals for all times of a block, so that they can be compared by eye.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,6 +137,12 @@ pub fn change(value: f64) -> String {
     let text = decimal(percent, decimals);
     let sign = if percent > 0.0 { "+" } else { "" };
     format!("{sign}{text} %")
+}
+
+/// A ratio of times as the change it means, with its interval: `+0.4 % [−0.1 %, +0.9 %]`.
+pub fn cost(ratio: f64, [low, high]: Ci95) -> String {
+    let [ratio, low, high] = [ratio, low, high].map(|value| change(value - 1.0));
+    format!("{ratio} [{low}, {high}]")
 }
 
 /// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as it

@@ -77,14 +77,16 @@ fn conclude(
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
-    let samples = |recording: &std::path::Path| match sampled {
-        true => analysis::samples(recording, false),
-        false => Ok(Vec::new()),
+    let read = |recording: &std::path::Path| {
+        if sampled {
+            analysis::read_sampled(recording, false)
+        } else {
+            Ok((analysis::read(recording, false)?, Vec::new()))
+        }
     };
     match ending {
         Ending::Finished => {
-            let comparison = analysis::read(run_file.recording(), false)?;
-            let samples = samples(run_file.recording())?;
+            let (comparison, samples) = read(run_file.recording())?;
             let failure = run_file.keep().err();
             Ok(Outcome {
                 comparison,
@@ -93,10 +95,9 @@ fn conclude(
             })
         }
         Ending::Interrupted => {
-            let mut comparison =
-                analysis::read(run_file.recording(), false).map_err(|_| interrupt::too_early())?;
+            let (mut comparison, samples) =
+                read(run_file.recording()).map_err(|_| interrupt::too_early())?;
             comparison.cut_short();
-            let samples = samples(run_file.recording()).map_err(|_| interrupt::too_early())?;
             let failure = run_file.keep().map_or_else(
                 |error| error,
                 |path| kept(Error::new("interrupted"), path.as_deref()),

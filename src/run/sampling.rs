@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::attach::perf_missing;
 use crate::cli::options::SampledBy;
 use crate::command::as_root;
 use crate::error::{Error, Exit};
+use crate::pipe;
 use crate::platform::tracing::{capabilities, capability, setting};
 use crate::platform::{self, Mapping};
 
@@ -222,7 +223,7 @@ impl Session {
         let mut child = command
             .spawn()
             .map_err(|error| Error::new("perf could not be started").caused_by(error))?;
-        let complaints = child.stderr.take().map(collect);
+        let complaints = Some(pipe::read_aside(child.stderr.take()));
         let mut session = Self {
             pid,
             child,
@@ -303,20 +304,12 @@ fn perf() -> Command {
     command
 }
 
-fn collect(mut from: ChildStderr) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = from.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).trim().to_owned()
-    })
-}
-
 /// The error with what a program has said as its cause.
 fn with_words(error: Error, words: Option<JoinHandle<String>>) -> Error {
     let words = words
         .and_then(|words| words.join().ok())
         .unwrap_or_default();
-    let words: Vec<&str> = words.lines().map(str::trim).collect();
+    let words: Vec<&str> = words.trim().lines().map(str::trim).collect();
     match words.join(" ") {
         words if words.trim().is_empty() => error,
         words => error.caused_by(Error::new(words)),
@@ -338,7 +331,7 @@ fn document(recording: &Path, blocks: &[Block], mapped: &[Mapping]) -> Result<Va
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| Error::new("perf could not be started").caused_by(error))?;
-    let words = child.stderr.take().map(collect);
+    let words = Some(pipe::read_aside(child.stderr.take()));
     let output = child.stdout.take().expect("asked for above");
     let read = PerfScript::read_in(BufReader::new(output), &context);
     let unreadable = || {
