@@ -41,6 +41,7 @@ fn requests() -> impl Iterator<Item = (&'static str, Request)> {
                 Request {
                     backend: Some(backend),
                     threads: None,
+                    ..Request::default()
                 },
             )
         })

@@ -27,6 +27,7 @@ fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>
     let request = Request {
         backend: Some(backend),
         threads: Some(1),
+        ..Request::default()
     };
     let (mut src, mut dst) = (vec![1.5f32; size + LINE], vec![0.0; size + LINE]);
     let (src, dst) = (aligned(&mut src, size), aligned(&mut dst, size));

@@ -5,26 +5,43 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use crate::{Error, platform, trace};
+use crate::recycle::{self, Block, LARGE};
+use crate::{Error, trace};
 
 /// What the memory's start is aligned to, in bytes: a cache line and the widest vector.
 pub const ALIGNMENT: usize = 64;
 
-/// From this size on, in bytes, huge pages are asked for: the size from which NumPy asks.
-const ADVISED_FROM: usize = 1 << 22;
+/// A store whose address lies less than this many bytes above that of a later load, in the bits within a page, is taken
+/// by the CPU for one the load has to wait for ("4K aliasing"): up to 1.4 times the time of an operation on the
+/// machine of docs/performance.md.
+const ALIASING: usize = 512;
+
+/// What the CPU compares of two addresses to tell whether they may be the same.
+const ALIAS_PERIOD: usize = 4096;
+
+/// From this size on, in bytes, the start is chosen so that it does not alias with the source.
+const PLACED_FROM: usize = 8 << 10;
 
 /// Elements in memory of their own, aligned to [`ALIGNMENT`] bytes.
 ///
-/// The memory comes from the C library's `malloc`, as NumPy's does: glibc keeps a freed block for the
-/// next result of that size instead of returning its pages each time. Blocks of 4 MiB or more are
-/// advised to use huge pages, as NumPy advises its own (Linux). `RAPTORS_ALLOC=plain` leaves out
-/// alignment and advice. Making and dropping one fires `alloc-*` and `free-*`.
+/// Large ones, from 128 KiB on, get the memory of a dropped result of about that size where there is one, which has its
+/// pages already, else fresh memory of the system; from 4 MiB on with the advice to use huge pages, as NumPy advises
+/// its own (Linux). How much is kept idle `RAPTORS_BUFFER_CACHE` says (see the crate's documentation). Smaller ones
+/// come from the C library's `malloc`. With `RAPTORS_ALLOC=plain` all do, without alignment and advice. Making and
+/// dropping one fires `alloc-*` and `free-*`.
 #[derive(Debug)]
 pub struct Buffer<T> {
     data: NonNull<T>,
-    /// What `malloc` gave, at or before `data`.
-    base: NonNull<libc::c_void>,
     len: usize,
+    memory: Memory,
+}
+
+/// What the elements lie in.
+#[derive(Debug)]
+enum Memory {
+    /// What `malloc` gave.
+    Malloc(NonNull<libc::c_void>),
+    Mapped(ManuallyDrop<Block>),
 }
 
 // SAFETY: it owns its elements and nothing else, as Vec does; free may be called on any thread.
@@ -34,38 +51,60 @@ unsafe impl<T: Sync> Sync for Buffer<T> {}
 
 impl<T: Copy> Buffer<MaybeUninit<T>> {
     /// Memory for `len` elements, not yet written. Fails with [`Error::OutOfMemory`], or
-    /// [`Error::Environment`] for a bad `RAPTORS_ALLOC`.
+    /// [`Error::Environment`] for a bad `RAPTORS_ALLOC` or `RAPTORS_BUFFER_CACHE`.
     pub fn uninit(len: usize) -> Result<Self, Error> {
+        Self::uninit_for(len, std::ptr::null())
+    }
+
+    /// As [`Buffer::uninit`], for the result of one pass over the elements at `source`: where its start lies within
+    /// a page is chosen by where the source's does. Null chooses nothing.
+    pub fn uninit_for(len: usize, source: *const T) -> Result<Self, Error> {
         let plain = plain()?;
-        let too_large = Error::OutOfMemory {
+        let too_large = || Error::OutOfMemory {
             bytes: len.saturating_mul(size_of::<T>()),
         };
         let bytes = len
             .checked_mul(size_of::<T>())
-            .filter(|b| *b <= isize::MAX as usize - ALIGNMENT);
-        let bytes = bytes.ok_or_else(|| too_large.clone())?;
+            .filter(|b| *b <= isize::MAX as usize - ALIGNMENT - ALIASING)
+            .ok_or_else(too_large)?;
         let mut traced = trace::Alloc::new(bytes);
-        let slack = if plain { 0 } else { ALIGNMENT };
-        // SAFETY: malloc takes any size; at least one byte, so that a null pointer means no memory.
-        let base = unsafe { libc::malloc((bytes + slack).max(1)) };
-        let base = NonNull::new(base).ok_or(too_large)?;
-        // SAFETY: the offset to the next multiple of 64 is under the 64 bytes added above. A plain
-        // block has malloc's own alignment, which is enough for any scalar type.
+        let source = if bytes < PLACED_FROM {
+            0
+        } else {
+            source as usize
+        };
+        let (start, memory): (NonNull<u8>, _) = if plain || bytes < LARGE {
+            let slack = match (plain, source) {
+                (true, _) => 0,
+                (false, 0) => ALIGNMENT,
+                (false, _) => ALIGNMENT + ALIASING,
+            };
+            // SAFETY: malloc takes any size; at least one byte, so that a null pointer means no memory.
+            let base = unsafe { libc::malloc((bytes + slack).max(1)) };
+            let base = NonNull::new(base).ok_or_else(too_large)?;
+            (base.cast(), Memory::Malloc(base))
+        } else {
+            recycle::limit()?;
+            // A block starts with a page, so only then is there anything to move away from.
+            let moved = if offset(0, source) > 0 { ALIASING } else { 0 };
+            let (block, recycled) = Block::take(bytes + moved).ok_or_else(too_large)?;
+            traced.recycled = recycled;
+            (block.start(), Memory::Mapped(ManuallyDrop::new(block)))
+        };
+        // SAFETY: `offset` is at most what was added to the bytes above. A plain block has malloc's own alignment,
+        // which is enough for any scalar type.
         let data = unsafe {
-            base.byte_add(if plain {
+            start.byte_add(if plain {
                 0
             } else {
-                base.align_offset_to(ALIGNMENT)
+                offset(start.as_ptr() as usize, source)
             })
         };
-        if !plain && bytes >= ADVISED_FROM {
-            platform::advise_huge_pages(data.as_ptr().cast(), bytes);
-        }
         traced.data = data.as_ptr() as usize;
         Ok(Buffer {
             data: data.cast(),
-            base,
             len,
+            memory,
         })
     }
 
@@ -77,20 +116,22 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         let this = ManuallyDrop::new(self);
         Buffer {
             data: this.data.cast(),
-            base: this.base,
             len: this.len,
+            // SAFETY: moved out of `this`, which is not dropped.
+            memory: unsafe { std::ptr::read(&this.memory) },
         }
     }
 }
 
-/// Bytes from an address to the next multiple of an alignment.
-trait AlignOffset {
-    fn align_offset_to(self, alignment: usize) -> usize;
-}
-
-impl AlignOffset for NonNull<libc::c_void> {
-    fn align_offset_to(self, alignment: usize) -> usize {
-        (self.as_ptr() as usize).wrapping_neg() % alignment
+/// Bytes from `start` to where a result begins: the next multiple of [`ALIGNMENT`] that does not alias with a source at
+/// `source` (0: none), under [`ALIGNMENT`] + [`ALIASING`].
+fn offset(start: usize, source: usize) -> usize {
+    let aligned = start.wrapping_neg() % ALIGNMENT;
+    let above = (start + aligned).wrapping_sub(source) % ALIAS_PERIOD;
+    if source == 0 || above == 0 || above >= ALIASING {
+        aligned
+    } else {
+        aligned + (ALIASING - above).next_multiple_of(ALIGNMENT)
     }
 }
 
@@ -128,9 +169,13 @@ impl<T> DerefMut for Buffer<T> {
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         let _traced = trace::Free::new(self.data.as_ptr() as usize, self.len * size_of::<T>());
-        // SAFETY: `base` came from malloc in `uninit` and is freed once, here. The elements are
-        // Copy (see the constructors), so there is nothing to drop.
-        unsafe { libc::free(self.base.as_ptr()) };
+        // The elements are Copy (see the constructors), so there is nothing to drop.
+        match &mut self.memory {
+            // SAFETY: it came from malloc in `uninit_for` and is freed once, here.
+            Memory::Malloc(base) => unsafe { libc::free(base.as_ptr()) },
+            // SAFETY: taken once, here.
+            Memory::Mapped(block) => unsafe { ManuallyDrop::take(block) }.recycle(),
+        }
     }
 }
 
@@ -151,5 +196,24 @@ fn parse(value: Option<&std::ffi::OsStr>) -> Result<bool, Error> {
             variable: "RAPTORS_ALLOC",
             why: format!("{other:?} is given; plain and advised (the default) are taken"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_starts_aligned_and_does_not_alias_with_its_source() {
+        for start in (0x10000..0x12000).step_by(16) {
+            assert!(offset(start, 0) < ALIGNMENT);
+            for source in (0x7000..0x9000).step_by(8) {
+                let chosen = start + offset(start, source);
+                let above = (chosen - source) % ALIAS_PERIOD;
+                assert_eq!(chosen % ALIGNMENT, 0);
+                assert!(above == 0 || above >= ALIASING, "{start:#x} {source:#x}");
+                assert!(chosen - start < ALIGNMENT + ALIASING);
+            }
+        }
     }
 }

@@ -5,19 +5,16 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use crate::backend::{AccelerateRoutine, Backend, Isa, Leaf, OpenBlasRoutine};
-use crate::element::Element;
-use crate::loops::{self, Loop, Loops, Order};
+use crate::element::{Dtype, Element};
+use crate::loops::{self, Loop, Loops, Order, Stores};
 use crate::pool::{self, Pool};
+use crate::table::{self, Origin, Row};
 use crate::{Error, nan};
 
 /// More threads than this are not taken.
 pub const MAX_THREADS: usize = 1024;
 
-/// Fewer elements than this are not shared among threads by the automatic choice: waking a thread
-/// takes longer than they do.
-const SHARED_FROM: usize = 1 << 16;
-
-/// What a caller asks for; `None` leaves it to `RAPTORS_BACKEND`, `RAPTORS_THREADS` and the
+/// What a caller asks for; `None` leaves it to `RAPTORS_BACKEND`, `RAPTORS_THREADS`, `RAPTORS_STORES` and the
 /// automatic choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
@@ -25,6 +22,8 @@ pub struct Request {
     pub backend: Option<Backend>,
     /// How many threads to use at most, the caller included; 1 to [`MAX_THREADS`].
     pub threads: Option<usize>,
+    /// How the result is stored. With a backend that was asked for, plain unless this says otherwise.
+    pub stores: Option<Stores>,
 }
 
 /// The branch a call took, and why.
@@ -37,8 +36,11 @@ pub struct Choice {
     pub leaf: Leaf,
     /// What computed the odd pieces of a hybrid, the variant spelled out; `None` for any other backend.
     pub beside: Option<Leaf>,
-    /// Threads that shared the work, the caller included.
+    /// Threads that shared the work, the caller included. Those of a pool that another call had just then, or that
+    /// were too slow to wake, left their part to the others.
     pub threads: usize,
+    /// How the result was stored.
+    pub stores: Stores,
     name: &'static CStr,
     reason: &'static CStr,
 }
@@ -82,9 +84,13 @@ impl fmt::Display for Choice {
             Backend::Parallel(_) | Backend::Hybrid(_) => f.write_str("parallel:")?,
         }
         let plural = if self.threads == 1 { "" } else { "s" };
+        let stores = match self.stores {
+            Stores::Plain => "",
+            Stores::Stream => ", streaming stores",
+        };
         write!(
             f,
-            "{}, {} thread{plural}: {}",
+            "{}{stores}, {} thread{plural}: {}",
             self.variant(),
             self.threads,
             self.reason()
@@ -93,10 +99,22 @@ impl fmt::Display for Choice {
 }
 
 /// Where the result goes: some routines can do one only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Into other memory than the source's, fresh or the caller's.
     Out,
+    /// Over the source.
     In,
+}
+
+impl Place {
+    /// `out`, `in`, as a [`Table`](crate::Table) has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Place::Out => "out",
+            Place::In => "in",
+        }
+    }
 }
 
 /// What one call is about to do.
@@ -109,11 +127,12 @@ pub(crate) struct Plan<T> {
     pub(crate) pool: Option<&'static Pool>,
 }
 
-/// What `RAPTORS_BACKEND` and `RAPTORS_THREADS` say.
+/// What `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES` say.
 #[derive(Clone, Debug)]
 struct Environment {
     backend: Result<Option<Backend>, Error>,
     threads: Result<Option<usize>, Error>,
+    stores: Result<Option<Stores>, Error>,
 }
 
 fn environment() -> &'static Environment {
@@ -121,19 +140,23 @@ fn environment() -> &'static Environment {
     READ.get_or_init(|| Environment {
         backend: parse("RAPTORS_BACKEND", |text| text.parse()),
         threads: parse("RAPTORS_THREADS", threads),
+        stores: parse("RAPTORS_STORES", |text| text.parse()),
     })
 }
 
-/// Whether `RAPTORS_BACKEND` and `RAPTORS_THREADS` hold what they may: said before a long run, whose first call would
-/// find it out.
+/// Whether the environment variables that the kernel reads hold what they may: said before a long run, whose first call
+/// would find it out.
 ///
 /// # Errors
 /// [`Error::Environment`] for each of them that does not.
-pub fn check_environment() -> [Result<(), Error>; 2] {
+pub fn check_environment() -> [Result<(), Error>; 5] {
     let environment = environment();
     [
         environment.backend.as_ref().map(drop).map_err(Error::clone),
         environment.threads.as_ref().map(drop).map_err(Error::clone),
+        environment.stores.as_ref().map(drop).map_err(Error::clone),
+        table::used().map(drop),
+        crate::recycle::limit().map(drop),
     ]
 }
 
@@ -190,15 +213,24 @@ pub(crate) fn plan<T: Element>(
         Some(given) => Some(given),
         None => copied(&environment().threads)?,
     };
-    let (backend, reason) = match request.backend {
-        Some(backend) => (backend, c"asked for by the argument"),
+    let asked = match request.stores {
+        Some(stores) => Some(stores),
+        None => copied(&environment().stores)?,
+    };
+    let (backend, usual, reason) = match request.backend {
+        Some(backend) => (backend, Stores::Plain, c"asked for by the argument"),
         None => match copied(&environment().backend)? {
-            Some(backend) => (backend, c"asked for by RAPTORS_BACKEND"),
-            None => automatic(n, wanted),
+            Some(backend) => (backend, Stores::Plain, c"asked for by RAPTORS_BACKEND"),
+            None => automatic(T::DTYPE, place, n, wanted)?,
         },
     };
-    let find =
-        |order| leaf::<T>(backend.leaf(), place, order).map_err(|error| named(error, backend));
+    let stores = asked.unwrap_or(usual);
+    if stores == Stores::Stream && !table::streams(backend) {
+        return Err(Error::NoStreaming { backend });
+    }
+    let find = |order| {
+        leaf::<T>(backend.leaf(), place, order, stores).map_err(|error| named(error, backend))
+    };
     let (leaf, element_first) = find(Order::ElementFirst)?;
     let split = nan::factor_first_from(n, factor);
     let factor_first = if split < n {
@@ -217,6 +249,7 @@ pub(crate) fn plan<T: Element>(
             leaf,
             beside: None,
             threads: 1,
+            stores,
             name: backend.name_c(),
             reason,
         },
@@ -244,7 +277,8 @@ fn hybrid<T: Element>(
     wanted: Option<usize>,
 ) -> Result<Plan<T>, Error> {
     let asked = plan.choice.backend;
-    let find = |order| leaf::<T>(odd, place, order).map_err(|error| named(error, asked));
+    let stores = Stores::Plain;
+    let find = |order| leaf::<T>(odd, place, order, stores).map_err(|error| named(error, asked));
     let (odd, element_first) = find(Order::ElementFirst)?;
     let (_, factor_first) = find(Order::FactorFirst)?;
     plan.choice.beside = Some(odd);
@@ -269,25 +303,40 @@ fn named(error: Error, asked: Backend) -> Error {
     }
 }
 
-/// The automatic choice: our own loops only, as they are the ones whose results are NumPy's.
-fn automatic(n: usize, threads: Option<usize>) -> (Backend, &'static CStr) {
-    match threads {
-        None => (
-            Backend::SIMD,
-            c"automatic: the widest vectors of this CPU, one thread",
-        ),
-        Some(1) => (
-            Backend::SIMD,
-            c"automatic: the widest vectors of this CPU, one thread asked for",
-        ),
-        Some(_) if n < SHARED_FROM => (
-            Backend::SIMD,
-            c"automatic: too few elements to share among threads",
-        ),
-        Some(_) => (
-            Backend::PARALLEL,
-            c"automatic: more than one thread asked for",
-        ),
+/// The automatic choice: the table's. Without a number of threads, one.
+fn automatic(
+    dtype: Dtype,
+    place: Place,
+    n: usize,
+    threads: Option<usize>,
+) -> Result<(Backend, Stores, &'static CStr), Error> {
+    let used = table::used()?;
+    let bytes = n * dtype.item_size() as usize;
+    let row = used.table.row(dtype, place, threads.unwrap_or(1), bytes);
+    let reason = match used.origin {
+        Origin::Measured(_) => {
+            c"automatic: the fastest of those that `raptors-trace tune` measured here"
+        }
+        Origin::Shipped(_) => shipped_reason(&row, threads),
+    };
+    Ok((row.backend, row.stores, reason))
+}
+
+/// Why the shipped table has a row.
+fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
+    match (row.backend, row.stores, threads) {
+        (Backend::Parallel(_), Stores::Plain, _) => c"automatic: more than one thread asked for",
+        (Backend::Parallel(_), Stores::Stream, _) => {
+            c"automatic: more than one thread asked for, streaming stores as the result fills the last-level cache"
+        }
+        (_, Stores::Stream, _) => {
+            c"automatic: the widest vectors of this CPU, streaming stores as the result fills the last-level cache"
+        }
+        (_, Stores::Plain, None) => c"automatic: the widest vectors of this CPU, one thread",
+        (_, Stores::Plain, Some(1)) => {
+            c"automatic: the widest vectors of this CPU, one thread asked for"
+        }
+        (_, Stores::Plain, Some(_)) => c"automatic: too few elements to share among threads",
     }
 }
 
@@ -304,14 +353,21 @@ fn share<T>(plan: &mut Plan<T>, wanted: Option<usize>) {
 }
 
 /// The loop of a leaf, with its variant spelled out.
-fn leaf<T: Element>(leaf: Leaf, place: Place, order: Order) -> Result<(Leaf, Loop<T>), Error> {
+fn leaf<T: Element>(
+    leaf: Leaf,
+    place: Place,
+    order: Order,
+    stores: Stores,
+) -> Result<(Leaf, Loop<T>), Error> {
     match leaf {
         Leaf::Scalar => Ok((leaf, T::scalar(order))),
         Leaf::Simd(None) => Ok(match loops::detect().first() {
-            Some(isa) => (Leaf::Simd(Some(*isa)), T::simd(*isa, order)),
+            Some(isa) => (Leaf::Simd(Some(*isa)), T::simd(*isa, order, stores)),
             None => (Leaf::Scalar, T::scalar(order)),
         }),
-        Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => Ok((leaf, T::simd(isa, order))),
+        Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => {
+            Ok((leaf, T::simd(isa, order, stores)))
+        }
         Leaf::Simd(Some(isa)) => Err(no_isa(isa)),
         Leaf::Accelerate(routine) => accelerate(routine, place),
         Leaf::OpenBlas(routine) => openblas(routine, place),
@@ -387,7 +443,7 @@ pub fn available() -> Vec<Backend> {
             let mut leaves = [Some(backend.leaf()), backend.beside()]
                 .into_iter()
                 .flatten();
-            leaves.all(|part| leaf::<f32>(part, place, Order::ElementFirst).is_ok())
+            leaves.all(|part| leaf::<f32>(part, place, Order::ElementFirst, Stores::Plain).is_ok())
         })
     };
     Backend::all().into_iter().filter(runs).collect()

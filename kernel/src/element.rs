@@ -1,7 +1,7 @@
 //! The two types the kernel computes with.
 
 use crate::backend::{AccelerateRoutine, Isa, OpenBlasRoutine};
-use crate::loops::{self, Loop, Order};
+use crate::loops::{self, Loop, Order, Stores};
 use crate::{Error, openblas, platform};
 
 /// What an [`Element`] is, as NumPy names it.
@@ -48,7 +48,7 @@ pub trait Kernels: Copy {
     #[doc(hidden)]
     fn scalar(order: Order) -> Loop<Self>;
     #[doc(hidden)]
-    fn simd(isa: Isa, order: Order) -> Loop<Self>;
+    fn simd(isa: Isa, order: Order, stores: Stores) -> Loop<Self>;
     #[doc(hidden)]
     fn accelerate(routine: AccelerateRoutine) -> Result<Loop<Self>, Error>;
     #[doc(hidden)]
@@ -77,8 +77,8 @@ macro_rules! element {
                 loops::scalar::$t(order)
             }
 
-            fn simd(isa: Isa, order: Order) -> Loop<Self> {
-                loops::simd::$t(isa, order)
+            fn simd(isa: Isa, order: Order, stores: Stores) -> Loop<Self> {
+                loops::simd::$t(isa, order, stores)
             }
 
             fn accelerate(routine: AccelerateRoutine) -> Result<Loop<Self>, Error> {

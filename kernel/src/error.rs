@@ -19,6 +19,21 @@ pub enum Error {
         /// What was given.
         given: String,
     },
+    /// A word that is no kind of stores.
+    #[error("there are no stores {given:?}; plain and stream are taken")]
+    UnknownStores {
+        /// What was given.
+        given: String,
+    },
+    /// Streaming stores were asked of a backend that has none.
+    #[error(
+        "the backend {backend} has no streaming stores: its stores are its own affair; simd has them, whole, chunked or \
+         parallel"
+    )]
+    NoStreaming {
+        /// What was asked for.
+        backend: Backend,
+    },
     /// The backend exists, but not on this machine.
     #[error("the backend {backend} cannot run here: {why}; `available()` lists those that can")]
     Unavailable {

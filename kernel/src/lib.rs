@@ -9,10 +9,19 @@
 //! ```
 //!
 //! # Which backend runs
-//! The argument ([`Request`]), else `RAPTORS_BACKEND` and `RAPTORS_THREADS`, else the automatic
-//! choice: `simd` on the calling thread, `parallel` where more than one thread is asked for and the
-//! array is long enough to share. The environment is read at the first call. Every call returns its
-//! [`Choice`]: the branch it took, and why.
+//! The argument ([`Request`]), else `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES`, else the automatic
+//! choice: a small [`Table`] of backend and [`Stores`] by type, place, threads and bytes. The shipped one takes `simd` on
+//! the calling thread, `parallel` where more than one thread is asked for and the array is long enough to share, and
+//! [`Stores::Stream`] for a result as large as the last-level cache. `raptors-trace tune` measures one for the machine
+//! at hand, which is then used; `RAPTORS_TABLE` names another, or `shipped`. The environment is read at the first call.
+//! Every call returns its [`Choice`]: the branch it took, and why.
+//!
+//! # Memory of results
+//! A dropped result of 128 KiB or more leaves its memory to the next one of about that size (see [`Buffer`]): fresh
+//! pages cost more than the multiplication. At most `RAPTORS_BUFFER_CACHE` bytes are kept idle (`256M`, `1G`; 0 keeps
+//! nothing; an eighth of the machine's memory, at most 1 GiB, where it is not set). The system is offered what has been
+//! idle for a second when another result is dropped, and blocks of 64 MiB or more at once (`MADV_FREE`: it takes the
+//! pages when it is short of memory); [`trim`] gives all back at once. `RAPTORS_ALLOC=plain` has none of it.
 //!
 //! # Results
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
@@ -31,15 +40,20 @@ mod nan;
 mod openblas;
 mod platform;
 mod pool;
+mod recycle;
 mod scale;
 mod split;
+mod table;
 pub mod trace;
 
 pub use backend::{AccelerateRoutine, Backend, Isa, Leaf, OpenBlasRoutine};
 pub use buffer::{ALIGNMENT, Buffer};
-pub use choice::{Choice, MAX_THREADS, Request, available, check_environment};
+pub use choice::{Choice, MAX_THREADS, Place, Request, available, check_environment};
 pub use element::{Dtype, Element};
 pub use error::Error;
+pub use loops::Stores;
 pub use nan::{FactorFirst, factor_first, set_factor_first};
 pub use openblas::library as openblas_library;
+pub use recycle::{idle_bytes, trim};
 pub use scale::{scale, scale_in_place, scale_uninit, scaled};
+pub use table::{Origin, Row, Table, Used, cache_file, machine, used};

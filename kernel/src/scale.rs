@@ -18,7 +18,7 @@ pub fn scaled<T: Element>(
     request: &Request,
 ) -> Result<(Buffer<T>, Choice), Error> {
     traced(src.len(), factor, Kind::Fresh, move || {
-        let mut dst = Buffer::uninit(src.len())?;
+        let mut dst = Buffer::uninit_for(src.len(), src.as_ptr())?;
         let data = dst.as_mut_ptr().cast();
         // SAFETY: src is a slice of n elements, dst n elements of our own.
         let choice = unsafe { run(request, Place::Out, src.as_ptr(), data, src.len(), factor) }?;

@@ -17,8 +17,14 @@ const GRAIN: usize = 4096;
 /// No piece of a parallel operation is smaller, in bytes.
 const SMALLEST_PIECE: usize = 64 << 10;
 
+/// None is larger: that of a huge page. The last piece is worked on by one thread alone.
+const LARGEST_PIECE: usize = 2 << 20;
+
 /// Pieces for each thread: one that starts late leaves its pieces to the others.
 const PIECES_A_THREAD: usize = 4;
+
+/// Ranges of pieces, at most. More threads than that begin with the same ones.
+const MOST_RANGES: usize = 16;
 
 /// Runs a plan. Safety: as for `Loop`.
 #[inline(always)]
@@ -43,14 +49,14 @@ pub(crate) unsafe fn run<T: Element>(
 #[inline]
 unsafe fn in_turn<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let loops = plan.loops;
-    Pieces::new(move |_| loops, src, dst, n, factor, chunk_bytes()).work(|| 0);
+    Pieces::new(move |_| loops, src, dst, n, factor, chunk_bytes()).in_turn();
 }
 
 /// Pieces on the plan's pool; of a hybrid each second one with the other leaf. Safety: as for `Loop`.
 #[inline(never)]
 unsafe fn shared<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
-    let (bytes, even) = (share.max(SMALLEST_PIECE), plan.loops);
+    let (bytes, even) = (share.clamp(SMALLEST_PIECE, LARGEST_PIECE), plan.loops);
     match plan.beside {
         None => Pieces::new(move |_| even, src, dst, n, factor, bytes).share(plan.pool),
         Some(odd) => {
@@ -66,7 +72,7 @@ fn chunk_bytes() -> usize {
     *BYTES.get_or_init(|| platform::l2_bytes() / 4)
 }
 
-/// An operation cut into pieces that threads take one by one.
+/// An operation cut into pieces.
 struct Pieces<T, L> {
     /// The loops of a piece, by its index: a type of its own for those with one leaf, which then do not ask.
     loops: L,
@@ -76,10 +82,9 @@ struct Pieces<T, L> {
     factor: T,
     /// Elements of a piece.
     piece: usize,
-    next: AtomicUsize,
 }
 
-// SAFETY: the pointers are used for disjoint ranges only, each taken by one thread from `next`, and
+// SAFETY: the pointers are used for disjoint ranges only, each taken by one thread (`Ranges`), and
 // the elements are plain numbers; `loops` is shared by its own right.
 unsafe impl<T: Element, L: Sync> Sync for Pieces<T, L> {}
 
@@ -93,7 +98,6 @@ impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
             n,
             factor,
             piece,
-            next: AtomicUsize::new(0),
         }
     }
 
@@ -103,28 +107,91 @@ impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
 
     /// Computes all pieces: on a pool, or alone where there is none.
     fn share(&self, pool: Option<&Pool>) {
-        match pool {
-            Some(pool) => pool.run(self.count(), |thread| self.work(thread)),
-            None => self.work(|| 0),
+        let Some(pool) = pool else {
+            return self.in_turn();
+        };
+        let ranges = Ranges::new(self.count(), pool.threads());
+        pool.run(self.count(), |thread| {
+            while let Some(index) = ranges.take(thread) {
+                self.compute(index, thread);
+            }
+        });
+    }
+
+    /// Computes all pieces one after the other, on this thread.
+    #[inline(never)]
+    fn in_turn(&self) {
+        (0..self.count()).for_each(|index| self.compute(index, 0));
+    }
+
+    /// Computes a piece, which is this thread's alone.
+    #[inline]
+    fn compute(&self, index: usize, thread: u32) {
+        let start = index * self.piece;
+        let end = self.n.min(start + self.piece);
+        let loops = (self.loops)(index);
+        trace::chunk(thread, start, end, move || {
+            // SAFETY: start < end ≤ n, and no other thread was given this index; the rest
+            // is what the caller of `run` promised.
+            unsafe { loops.run(self.src, self.dst, start, end, self.factor) };
+        });
+    }
+}
+
+/// The pieces that are left, in ranges: each thread begins with its own, so that of the same arrays it gets the same
+/// parts each time and finds them in its CPU's cache, and goes on with what others have left.
+struct Ranges {
+    /// The next piece of each range, apart by two cache lines, which some CPUs fetch in pairs.
+    next: [Line; MOST_RANGES],
+    count: usize,
+    pieces: usize,
+}
+
+#[repr(align(128))]
+struct Line(AtomicUsize);
+
+impl Ranges {
+    fn new(pieces: usize, threads: usize) -> Self {
+        let count = threads.min(MOST_RANGES);
+        let start = |range: usize| Line(AtomicUsize::new(pieces * range / count));
+        Ranges {
+            next: std::array::from_fn(start),
+            count,
+            pieces,
         }
     }
 
-    /// Takes pieces until none is left; `thread` tells on which thread.
-    #[inline(never)]
-    fn work(&self, thread: impl Fn() -> u32) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.count() {
-                return;
+    /// A piece that no other call gets; none where all are taken.
+    fn take(&self, thread: u32) -> Option<usize> {
+        let first = thread as usize % self.count;
+        (first..self.count).chain(0..first).find_map(|range| {
+            let end = self.pieces * (range + 1) / self.count;
+            let next = &self.next[range].0;
+            // Looked at before it is counted up, so that it cannot run over, however often.
+            let left = next.load(Ordering::Relaxed) < end;
+            left.then(|| next.fetch_add(1, Ordering::Relaxed))
+                .filter(|index| *index < end)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_taken_once_and_a_threads_own_first() {
+        for (pieces, threads) in [(0, 2), (1, 2), (7, 2), (8, 3), (100, 16), (5, 40)] {
+            let ranges = Ranges::new(pieces, threads);
+            let last = ranges.take(threads as u32 - 1);
+            let mut taken: Vec<_> = std::iter::from_fn(|| ranges.take(0)).collect();
+            if let (Some(last), true) = (last, threads <= MOST_RANGES && pieces >= threads) {
+                assert_eq!(last, pieces * (threads - 1) / threads);
+                assert_eq!(taken[0], 0);
             }
-            let start = index * self.piece;
-            let end = self.n.min(start + self.piece);
-            let loops = (self.loops)(index);
-            trace::chunk(thread(), start, end, move || {
-                // SAFETY: start < end ≤ n, and this index was given to this thread only; the rest
-                // is what the caller of `run` promised.
-                unsafe { loops.run(self.src, self.dst, start, end, self.factor) };
-            });
+            taken.extend(last);
+            taken.sort_unstable();
+            assert_eq!(taken, (0..pieces).collect::<Vec<_>>(), "{pieces} {threads}");
         }
     }
 }

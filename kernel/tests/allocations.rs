@@ -54,6 +54,7 @@ fn an_operation_of_our_own_loops_allocates_nothing() {
     let requests = alone.into_iter().map(|backend| Request {
         backend: Some(backend),
         threads: None,
+        ..Request::default()
     });
     for request in requests.chain([Request::default()]) {
         // The first call reads the environment and asks for the cache's size.

@@ -4,13 +4,14 @@ mod common;
 
 use common::{Bits, SPECIAL_F32, SPECIAL_F64, own_backends};
 use proptest::prelude::*;
-use raptors_kernel::{Backend, Element, Request, scale, scale_in_place, scaled};
+use raptors_kernel::{Backend, Element, Request, Stores, scale, scale_in_place, scaled};
 
 /// The reference: one multiplication after the other, in the order NumPy's loop has at this length.
 fn reference<T: Bits>(src: &[T], factor: T) -> Vec<u64> {
     let request = Request {
         backend: Some(Backend::SCALAR),
         threads: None,
+        ..Request::default()
     };
     let (result, _) = scaled(src, factor, &request).expect("scalar always runs");
     result.iter().map(|value| value.bits()).collect()
@@ -24,17 +25,24 @@ fn bits<T: Bits>(values: &[T]) -> Vec<u64> {
 fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
     let src = &values[offset.min(values.len())..];
     let expected = reference(src, factor);
-    for backend in own_backends() {
+    let plain = own_backends()
+        .into_iter()
+        .map(|backend| (backend, Stores::Plain));
+    let streaming = common::streaming_backends()
+        .into_iter()
+        .map(|backend| (backend, Stores::Stream));
+    for (backend, stores) in plain.chain(streaming) {
         let request = Request {
             backend: Some(backend),
             threads: Some(3),
+            stores: Some(stores),
         };
         let (fresh, choice) = scaled(src, factor, &request).unwrap();
-        assert_eq!(choice.backend, backend);
+        assert_eq!((choice.backend, choice.stores), (backend, stores));
         assert_eq!(
             bits(&fresh),
             expected,
-            "{backend}, fresh, n = {}",
+            "{backend}, {stores:?}, fresh, n = {}",
             src.len()
         );
         let mut out = vec![T::ONE; values.len()];
@@ -43,7 +51,7 @@ fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
         assert_eq!(
             bits(&out[start..]),
             expected,
-            "{backend}, out, n = {}",
+            "{backend}, {stores:?}, out, n = {}",
             src.len()
         );
         let mut data = values.to_vec();
@@ -51,13 +59,13 @@ fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
         assert_eq!(
             bits(&data[start..]),
             expected,
-            "{backend}, in place, n = {}",
+            "{backend}, {stores:?}, in place, n = {}",
             src.len()
         );
         assert_eq!(
             bits(&data[..start]),
             bits(&values[..start]),
-            "{backend} wrote before the slice"
+            "{backend}, {stores:?} wrote before the slice"
         );
     }
 }

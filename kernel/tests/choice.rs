@@ -24,6 +24,7 @@ fn show_argument() {
     let request = Request {
         backend: Some(Backend::SCALAR),
         threads: Some(1),
+        ..Request::default()
     };
     println!("{}", scaled(&[1.0f32], 2.0, &request).unwrap().1);
 }
@@ -118,6 +119,7 @@ fn a_bad_argument_leaves_the_destination_untouched() {
         let request = Request {
             backend: None,
             threads: Some(threads),
+            ..Request::default()
         };
         let error = scale(&[1.0; 4], 2.0, &mut dst, &request).unwrap_err();
         assert_eq!(
@@ -152,6 +154,7 @@ fn a_backend_of_another_machine_says_so() {
         let request = Request {
             backend: Some(backend),
             threads: None,
+            ..Request::default()
         };
         match scaled(&[1.0f64], 2.0, &request) {
             Ok((_, choice)) => assert!(here.contains(&choice.backend), "{name} is not listed"),

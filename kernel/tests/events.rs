@@ -71,6 +71,7 @@ fn by(name: &str, threads: usize) -> Request {
     Request {
         backend: Some(name.parse().unwrap()),
         threads: Some(threads),
+        ..Request::default()
     }
 }
 
@@ -188,6 +189,7 @@ fn spans_are_at_the_same_places() {
         let request = Request {
             backend: Some(Backend::CHUNKED),
             threads: None,
+            ..Request::default()
         };
         drop(scaled(&[1.0f32; 5], 2.5, &request).unwrap());
     });

@@ -48,6 +48,7 @@ fn check<T: Element>(lengths: impl Iterator<Item = usize>, element: T, factor: T
             let request = Request {
                 backend: Some(backend),
                 threads: Some(2),
+                ..Request::default()
             };
             let seen = raised(|| _ = scale(&src, factor, &mut dst[1..], &request).unwrap());
             assert_eq!(
@@ -120,6 +121,7 @@ fn every_length_to_130_raises_the_same() {
             let request = Request {
                 backend: Some(backend),
                 threads: Some(2),
+                ..Request::default()
             };
             let mut dst = vec![0.0; n];
             let seen = raised(|| _ = scale(&src, f64::INFINITY, &mut dst, &request).unwrap());
@@ -138,6 +140,7 @@ fn flags_raised_on_another_thread_reach_the_caller() {
     let request = Request {
         backend: Some("parallel".parse().unwrap()),
         threads: Some(2),
+        ..Request::default()
     };
     for _ in 0..200 {
         assert_eq!(

@@ -23,6 +23,7 @@ fn by(backend: Backend, threads: usize) -> Request {
     Request {
         backend: Some(backend),
         threads: Some(threads),
+        ..Request::default()
     }
 }
 

@@ -31,6 +31,7 @@ fn a_rule_for_the_rest_after_whole_blocks_is_followed() {
             let request = Request {
                 backend: Some(backend),
                 threads: Some(2),
+                ..Request::default()
             };
             let (result, _) = scaled(&values, f32::from_bits(factor as u32), &request).unwrap();
             let bits: Vec<u64> = result.iter().map(|value| value.bits()).collect();

@@ -14,6 +14,7 @@ fn by(backend: Backend) -> Request {
     Request {
         backend: Some(backend),
         threads: None,
+        ..Request::default()
     }
 }
 
@@ -137,6 +138,7 @@ fn the_automatic_choice_never_takes_it() {
             let request = Request {
                 backend: None,
                 threads: Some(threads),
+                ..Request::default()
             };
             let (_, choice) = scaled(&vec![1.0f32; n], 0.0, &request).unwrap();
             assert!(

@@ -11,6 +11,7 @@ fn parallel(threads: Option<usize>) -> Request {
     Request {
         backend: Some(Backend::PARALLEL),
         threads,
+        ..Request::default()
     }
 }
 

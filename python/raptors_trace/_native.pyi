@@ -31,6 +31,7 @@ __all__ = [
     "start_recording",
     "start_sampling",
     "ticks",
+    "trim",
 ]
 
 __version__: Final[str]
@@ -68,6 +69,7 @@ class Array(Generic[_Float]):
         out: None = None,
         backend: str | None = None,
         threads: int | None = None,
+        stores: str | None = None,
     ) -> Array[_Float]: ...
     @overload
     def scale(
@@ -77,6 +79,7 @@ class Array(Generic[_Float]):
         out: Array[_Float],
         backend: str | None = None,
         threads: int | None = None,
+        stores: str | None = None,
     ) -> Array[_Float]: ...
     @overload
     def scale(
@@ -86,8 +89,16 @@ class Array(Generic[_Float]):
         out: NDArray[_Float],
         backend: str | None = None,
         threads: int | None = None,
+        stores: str | None = None,
     ) -> NDArray[_Float]: ...
-    def scale_inplace(self, factor: _Factor, *, backend: str | None = None, threads: int | None = None) -> None: ...
+    def scale_inplace(
+        self,
+        factor: _Factor,
+        *,
+        backend: str | None = None,
+        threads: int | None = None,
+        stores: str | None = None,
+    ) -> None: ...
     def to_numpy(self) -> NDArray[_Float]: ...
     @overload
     def __array__(self, dtype: None = None, copy: bool | None = None) -> NDArray[_Float]: ...
@@ -110,6 +121,8 @@ class Choice:
     def reason(self) -> str: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def stores(self) -> str: ...
 
 def from_numpy(a: NDArray[_Float], /) -> Array[_Float]: ...
 @overload
@@ -120,6 +133,7 @@ def scale(
     *,
     backend: str | None = None,
     threads: int | None = None,
+    stores: str | None = None,
 ) -> Array[_Float]: ...
 @overload
 def scale(
@@ -129,6 +143,7 @@ def scale(
     *,
     backend: str | None = None,
     threads: int | None = None,
+    stores: str | None = None,
 ) -> NDArray[_Float]: ...
 @overload
 def scale(
@@ -138,6 +153,7 @@ def scale(
     *,
     backend: str | None = None,
     threads: int | None = None,
+    stores: str | None = None,
 ) -> Array[_Float]: ...
 @overload
 def scale(
@@ -147,9 +163,11 @@ def scale(
     *,
     backend: str | None = None,
     threads: int | None = None,
+    stores: str | None = None,
 ) -> NDArray[_Float]: ...
 def backends() -> list[str]: ...
 def last_choice() -> Choice | None: ...
+def trim() -> int: ...
 
 # The run file and the observers: for the driver and the tests.
 

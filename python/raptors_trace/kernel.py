@@ -21,6 +21,13 @@ Memory
     viewed, anything else is copied: `Array.copied` and `Array.reason` say which and why.
     A view sees every later change of the NumPy array and the other way round.
 
+    The memory of a dropped result of 128 KiB or more is kept for the next one of about its
+    size, whose pages then need not be made again. ``RAPTORS_BUFFER_CACHE`` says how much is
+    kept idle at most (``256M``, ``1G``, ``0`` for nothing; an eighth of the machine's memory,
+    at most 1 GiB, where it is not set); `trim` gives it back to the system at once.
+    ``RAPTORS_ALLOC=plain`` takes every result from ``malloc`` as it is: no reuse, no
+    alignment, no advice to use huge pages.
+
 Threads
     The GIL is released from `GIL_RELEASE_SIZE` elements on. As with NumPy itself, two
     threads that write one array at the same time, or one that writes what another reads,
@@ -32,8 +39,10 @@ Floating-point warnings
     as ``numpy.errstate(over=...)`` says.
 
 Environment
-    ``RAPTORS_BACKEND`` and ``RAPTORS_THREADS`` force a backend and a number of threads
-    where no argument does; ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to
+    ``RAPTORS_BACKEND``, ``RAPTORS_THREADS`` and ``RAPTORS_STORES`` force a backend, a number of
+    threads and the kind of stores where no argument does. The automatic choice is a table, the
+    shipped one, or what ``raptors-trace tune`` has measured on this machine;
+    ``RAPTORS_TABLE`` names another, or ``shipped``. ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to
     standard error, in the syntax of Rust's ``RUST_LOG``. ``RAPTORS_SIGNPOSTS=1``, read at import
     on macOS, shows them in the timeline of Apple's Instruments.
 """
@@ -46,6 +55,7 @@ from raptors_trace._native import (
     from_numpy,
     last_choice,
     scale,
+    trim,
 )
 
 __all__ = [
@@ -56,4 +66,5 @@ __all__ = [
     "from_numpy",
     "last_choice",
     "scale",
+    "trim",
 ]

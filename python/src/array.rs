@@ -201,6 +201,9 @@ impl Array {
     ///     One of `backends()`; else RAPTORS_BACKEND decides, else the automatic choice.
     /// threads : int, optional
     ///     At most so many, the caller included; else RAPTORS_THREADS decides.
+    /// stores : {'plain', 'stream'}, optional
+    ///     'stream' writes the result past the caches: faster where it does not fit there, slower for
+    ///     whoever reads it next where it would; else RAPTORS_STORES decides, else the automatic choice.
     ///
     /// Returns
     /// -------
@@ -213,25 +216,27 @@ impl Array {
     ///     If `factor` is no real number, or `out` no array of the same type.
     /// ValueError
     ///     If `out` is read-only, of another shape or order, or overlaps in part; if the backend
-    ///     cannot run here, or not in this place.
+    ///     cannot run here, or not in this place, or has no streaming stores.
     /// MemoryError
     ///     If there is no memory for the result.
-    #[pyo3(signature = (factor, *, out=None, backend=None, threads=None))]
+    #[pyo3(signature = (factor, *, out=None, backend=None, threads=None, stores=None))]
     fn scale<'py>(
         slf: &Bound<'py, Self>,
         factor: &Bound<'py, PyAny>,
         out: Option<&Bound<'py, PyAny>>,
         backend: Option<&str>,
         threads: Option<usize>,
+        stores: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        scale::scale_array(slf, factor, out, backend, threads)
+        let request = scale::request(backend, threads, stores)?;
+        scale::scale_array(slf, factor, out, &request)
     }
 
     /// Multiply by a number where the elements lie; of a view, the NumPy array changes.
     ///
     /// Parameters
     /// ----------
-    /// factor, backend, threads
+    /// factor, backend, threads, stores
     ///     As for `scale`.
     ///
     /// Raises
@@ -240,14 +245,16 @@ impl Array {
     ///     If `factor` is no real number.
     /// ValueError
     ///     If this is a view of a read-only array, or the backend cannot run here or in place.
-    #[pyo3(signature = (factor, *, backend=None, threads=None))]
+    #[pyo3(signature = (factor, *, backend=None, threads=None, stores=None))]
     fn scale_inplace<'py>(
         slf: &Bound<'py, Self>,
         factor: &Bound<'py, PyAny>,
         backend: Option<&str>,
         threads: Option<usize>,
+        stores: Option<&str>,
     ) -> PyResult<()> {
-        scale::scale_inplace(slf, factor, backend, threads)
+        let request = scale::request(backend, threads, stores)?;
+        scale::scale_inplace(slf, factor, &request)
     }
 
     /// Give an ndarray on the same memory: no copy.

@@ -39,7 +39,7 @@ mod _native {
     #[pymodule_export]
     use super::sampling::{finish_sampling, sample, start_sampling};
     #[pymodule_export]
-    use super::scale::{Choice, backends, last_choice, scale};
+    use super::scale::{Choice, backends, last_choice, scale, trim};
 
     #[pymodule_export]
     const GIL_RELEASE_SIZE: usize = crate::scale::GIL_RELEASE_SIZE;

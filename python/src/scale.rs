@@ -1,5 +1,6 @@
 //! `scale` from Python: checks the arguments, lets the GIL go, calls the kernel.
 use std::cell::Cell;
+use std::str::FromStr;
 
 use numpy::PyUntypedArray;
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
@@ -59,11 +60,18 @@ impl Choice {
         self.0.threads
     }
 
+    /// How the result was stored: `plain` or `stream`.
+    #[getter]
+    fn stores(&self) -> &str {
+        self.0.stores.name()
+    }
+
     fn __repr__(&self) -> String {
         let (backend, variant, reason) = (self.backend(), self.variant(), self.reason());
-        let threads = self.0.threads;
+        let (threads, stores) = (self.0.threads, self.stores());
         format!(
-            "Choice(backend='{backend}', variant='{variant}', threads={threads}, reason='{reason}')"
+            "Choice(backend='{backend}', variant='{variant}', threads={threads}, stores='{stores}', \
+             reason='{reason}')"
         )
     }
 }
@@ -83,12 +91,23 @@ pub fn backends() -> Vec<&'static str> {
     kernel::available().into_iter().map(Backend::name).collect()
 }
 
+/// Give the memory of dropped results that is kept for the next ones back to the system.
+///
+/// Returns
+/// -------
+/// int
+///     Bytes given back.
+#[pyfunction]
+pub fn trim(py: Python<'_>) -> usize {
+    py.detach(kernel::trim)
+}
+
 /// Multiply an Array or an ndarray by a number.
 ///
 /// Parameters
 /// ----------
 /// a : Array or ndarray of float32 or float64
-/// factor, out, backend, threads
+/// factor, out, backend, threads, stores
 ///     As for `Array.scale`.
 ///
 /// Returns
@@ -101,16 +120,18 @@ pub fn backends() -> Vec<&'static str> {
 /// TypeError, ValueError, MemoryError
 ///     As `from_numpy` and `Array.scale` do.
 #[pyfunction]
-#[pyo3(signature = (a, factor, out=None, *, backend=None, threads=None))]
+#[pyo3(signature = (a, factor, out=None, *, backend=None, threads=None, stores=None))]
 pub fn scale<'py>(
     a: &Bound<'py, PyAny>,
     factor: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
     backend: Option<&str>,
     threads: Option<usize>,
+    stores: Option<&str>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let array = convert::as_array(a)?;
-    let result = scale_array(&array, factor, out, backend, threads)?;
+    let request = request(backend, threads, stores)?;
+    let result = scale_array(&array, factor, out, &request)?;
     if out.is_none() && !a.is(&array) {
         return Ok(convert::to_numpy(result.cast::<Array>()?)?.into_any());
     }
@@ -122,23 +143,21 @@ pub fn scale_array<'py>(
     slf: &Bound<'py, Array>,
     factor: &Bound<'py, PyAny>,
     out: Option<&Bound<'py, PyAny>>,
-    backend: Option<&str>,
-    threads: Option<usize>,
+    request: &Request,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let request = request(backend, threads)?;
     let factor = Factor::of(factor)?;
     let (py, source) = (slf.py(), slf.get());
     let Some(out) = out else {
         let array = match source.run().dtype {
-            Dtype::Float32 => fresh(py, source, factor.single(py)?, &request),
-            Dtype::Float64 => fresh(py, source, factor.double(py)?, &request),
+            Dtype::Float32 => fresh(py, source, factor.single(py)?, request),
+            Dtype::Float64 => fresh(py, source, factor.double(py)?, request),
         }?;
         return Ok(Bound::new(py, array)?.into_any());
     };
     let target = Target::of(out, source)?;
     match source.run().dtype {
-        Dtype::Float32 => into(py, source.run(), factor.single(py)?, target.run, &request),
-        Dtype::Float64 => into(py, source.run(), factor.double(py)?, target.run, &request),
+        Dtype::Float32 => into(py, source.run(), factor.single(py)?, target.run, request),
+        Dtype::Float64 => into(py, source.run(), factor.double(py)?, target.run, request),
     }?;
     Ok(out.clone())
 }
@@ -147,10 +166,8 @@ pub fn scale_array<'py>(
 pub fn scale_inplace(
     slf: &Bound<'_, Array>,
     factor: &Bound<'_, PyAny>,
-    backend: Option<&str>,
-    threads: Option<usize>,
+    request: &Request,
 ) -> PyResult<()> {
-    let request = request(backend, threads)?;
     let factor = Factor::of(factor)?;
     let (py, array) = (slf.py(), slf.get());
     if !array.writeable(py) {
@@ -159,20 +176,27 @@ pub fn scale_inplace(
         ));
     }
     match array.run().dtype {
-        Dtype::Float32 => in_place(py, array.run(), factor.single(py)?, &request),
-        Dtype::Float64 => in_place(py, array.run(), factor.double(py)?, &request),
+        Dtype::Float32 => in_place(py, array.run(), factor.single(py)?, request),
+        Dtype::Float64 => in_place(py, array.run(), factor.double(py)?, request),
     }
 }
 
-fn request(backend: Option<&str>, threads: Option<usize>) -> PyResult<Request> {
-    let backend = match backend {
-        None => None,
-        Some(name) => Some(
-            name.parse()
-                .map_err(|error: kernel::Error| refused(&error))?,
-        ),
-    };
-    Ok(Request { backend, threads })
+/// What the arguments of that name ask for.
+pub fn request(
+    backend: Option<&str>,
+    threads: Option<usize>,
+    stores: Option<&str>,
+) -> PyResult<Request> {
+    Ok(Request {
+        backend: parsed(backend)?,
+        threads,
+        stores: parsed(stores)?,
+    })
+}
+
+fn parsed<V: FromStr<Err = kernel::Error>>(given: Option<&str>) -> PyResult<Option<V>> {
+    let parsed = given.map(str::parse).transpose();
+    parsed.map_err(|error| refused(&error))
 }
 
 /// The kernel's error as Python's.

@@ -41,8 +41,26 @@ multiply!(
     "fmul {product:v}.2d, {first:v}.2d, {second:v}.2d"
 );
 
+/// Stores two vectors with the hint that they are not read soon (STNP, Arm Architecture Reference Manual, C6.2).
+macro_rules! store_pair {
+    ($name:ident, $t:ty, $vector:ty) => {
+        /// Safety: `dst` is writable for two vectors.
+        #[inline]
+        unsafe fn $name(dst: *mut $t, first: $vector, second: $vector) {
+            // SAFETY: the caller's promise; it writes these two vectors and nothing else.
+            unsafe {
+                asm!("stnp {first:q}, {second:q}, [{dst}]", first = in(vreg) first, second = in(vreg) second,
+                    dst = in(reg) dst, options(nostack, preserves_flags));
+            }
+        }
+    };
+}
+
+store_pair!(stream_f32x4, f32, float32x4_t);
+store_pair!(stream_f64x2, f64, float64x2_t);
+
 macro_rules! loops {
-    ($scalar:ident, $neon:ident, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident,
+    ($scalar:ident, $neon:ident, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $multiply_one:ident) => {
         // SAFETY: see `Loop`.
         unsafe fn $scalar<const FACTOR_FIRST: bool>(
@@ -58,7 +76,7 @@ macro_rules! loops {
         }
 
         // SAFETY: see `Loop`.
-        unsafe fn $neon<const FACTOR_FIRST: bool>(
+        unsafe fn $neon<const FACTOR_FIRST: bool, const STREAM: bool>(
             src: *const $t,
             dst: *mut $t,
             n: usize,
@@ -68,17 +86,24 @@ macro_rules! loops {
             // writable; a vector is loaded whole before it is stored, so src may equal dst.
             unsafe {
                 let wide = $set(factor);
-                let vector = |i: usize| {
-                    let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
-                    $store(dst.add(i), product);
+                let product = |i: usize| $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
+                let pair = |i: usize| {
+                    let (first, second) = (product(i), product(i + $lanes));
+                    if STREAM {
+                        $stream(dst.add(i), first, second);
+                    } else {
+                        $store(dst.add(i), first);
+                        $store(dst.add(i + $lanes), second);
+                    }
                 };
                 let mut i = 0;
                 while i + 4 * $lanes <= n {
-                    (0..4).for_each(|k| vector(i + k * $lanes));
+                    pair(i);
+                    pair(i + 2 * $lanes);
                     i += 4 * $lanes;
                 }
                 while i + $lanes <= n {
-                    vector(i);
+                    $store(dst.add(i), product(i));
                     i += $lanes;
                 }
                 $scalar::<FACTOR_FIRST>(src.add(i), dst.add(i), n - i, factor);
@@ -95,6 +120,7 @@ loops!(
     vdupq_n_f32,
     vld1q_f32,
     vst1q_f32,
+    stream_f32x4,
     mul_f32x4,
     mul_f32
 );
@@ -106,6 +132,7 @@ loops!(
     vdupq_n_f64,
     vld1q_f64,
     vst1q_f64,
+    stream_f64x2,
     mul_f64x2,
     mul_f64
 );
@@ -130,19 +157,20 @@ pub(crate) mod scalar {
 
 pub(crate) mod simd {
     use super::Isa;
-    use crate::loops::{Loop, Order};
+    use crate::loops::{Loop, Order, Stores};
 
-    pub(crate) fn f32(_: Isa, order: Order) -> Loop<f32> {
-        match order {
-            Order::ElementFirst => super::neon_f32::<false>,
-            Order::FactorFirst => super::neon_f32::<true>,
-        }
+    macro_rules! pick {
+        ($t:ident, $neon:ident) => {
+            pub(crate) fn $t(_: Isa, order: Order, stores: Stores) -> Loop<$t> {
+                match (order, stores) {
+                    (Order::ElementFirst, Stores::Plain) => super::$neon::<false, false>,
+                    (Order::ElementFirst, Stores::Stream) => super::$neon::<false, true>,
+                    (Order::FactorFirst, Stores::Plain) => super::$neon::<true, false>,
+                    (Order::FactorFirst, Stores::Stream) => super::$neon::<true, true>,
+                }
+            }
+        };
     }
-
-    pub(crate) fn f64(_: Isa, order: Order) -> Loop<f64> {
-        match order {
-            Order::ElementFirst => super::neon_f64::<false>,
-            Order::FactorFirst => super::neon_f64::<true>,
-        }
-    }
+    pick!(f32, neon_f32);
+    pick!(f64, neon_f64);
 }

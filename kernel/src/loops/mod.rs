@@ -36,6 +36,38 @@ pub enum Order {
     FactorFirst,
 }
 
+/// How results are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stores {
+    /// Into the caches, as every store is: whoever reads the result next finds there what they hold.
+    Plain,
+    /// Past the caches (non-temporal, "streaming"), on x86-64; on aarch64 a hint. The memory is not read before it is
+    /// written, which saves a third of the traffic; whoever reads the result next reads it from memory.
+    Stream,
+}
+
+impl Stores {
+    /// `plain`, `stream`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stores::Plain => "plain",
+            Stores::Stream => "stream",
+        }
+    }
+}
+
+impl std::str::FromStr for Stores {
+    type Err = crate::Error;
+
+    /// Case does not matter. Fails with [`Error::UnknownStores`](crate::Error::UnknownStores).
+    fn from_str(text: &str) -> Result<Stores, crate::Error> {
+        [Stores::Plain, Stores::Stream]
+            .into_iter()
+            .find(|stores| stores.name().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(|| crate::Error::UnknownStores { given: text.into() })
+    }
+}
+
 /// The loops of one operation: from the element `split` on the operands are swapped.
 #[derive(Clone, Copy)]
 pub(crate) struct Loops<T> {

@@ -35,13 +35,13 @@ pub(crate) mod scalar {
 
 pub(crate) mod simd {
     use super::Isa;
-    use crate::loops::{Loop, Order};
+    use crate::loops::{Loop, Order, Stores};
 
-    pub(crate) fn f32(_: Isa, _: Order) -> Loop<f32> {
+    pub(crate) fn f32(_: Isa, _: Order, _: Stores) -> Loop<f32> {
         super::scale_f32
     }
 
-    pub(crate) fn f64(_: Isa, _: Order) -> Loop<f64> {
+    pub(crate) fn f64(_: Isa, _: Order, _: Stores) -> Loop<f64> {
         super::scale_f64
     }
 }

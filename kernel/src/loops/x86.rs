@@ -92,15 +92,24 @@ multiply!(wmulpd, "avx512f", __m512d, zmm_reg, "vmulpd");
 multiply_masked!(kmulps, __m512, __mmask16, "vmulps");
 multiply_masked!(kmulpd, __m512d, __mmask8, "vmulpd");
 
-/// Elements before `dst` reaches an address that is a multiple of `lanes` elements, where a long
-/// run makes the aligned stores worth it.
+/// Elements before `dst` reaches an address that is a multiple of `lanes` elements: where a long run makes the aligned
+/// stores worth it, and always where the stores are non-temporal, which have to be aligned.
 #[inline]
-fn head<T>(dst: *const T, n: usize, lanes: usize) -> usize {
+fn head<T, const STREAM: bool>(dst: *const T, n: usize, lanes: usize) -> usize {
     let past = dst as usize / size_of::<T>() % lanes;
-    if past == 0 || n < 8 * lanes {
+    if past == 0 || (n < 8 * lanes && !STREAM) {
         0
     } else {
-        lanes - past
+        n.min(lanes - past)
+    }
+}
+
+/// Makes non-temporal stores visible to other threads in the order of all others.
+#[inline]
+fn fence<const STREAM: bool>() {
+    if STREAM {
+        // SAFETY: every x86-64 has SSE.
+        unsafe { _mm_sfence() };
     }
 }
 
@@ -126,11 +135,11 @@ scalar_loop!(scalar_f64, f64, mulsd);
 
 /// Head to alignment and tail one by one, four vectors a turn between them.
 macro_rules! vector_loop {
-    ($name:ident, $feature:literal, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident,
+    ($name:ident, $feature:literal, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $multiply_one:ident) => {
         // SAFETY: see `Loop`; the CPU has the feature named.
         #[target_feature(enable = $feature)]
-        unsafe fn $name<const FACTOR_FIRST: bool>(
+        unsafe fn $name<const FACTOR_FIRST: bool, const STREAM: bool>(
             src: *const $t,
             dst: *mut $t,
             n: usize,
@@ -138,16 +147,21 @@ macro_rules! vector_loop {
         ) {
             let wide = $set(factor);
             // SAFETY: every index below is under n, which `Loop` promises to be readable and
-            // writable; a vector is loaded whole before it is stored, so src may equal dst.
+            // writable; a vector is loaded whole before it is stored, so src may equal dst. From `head` on `dst` is
+            // aligned where the stores are non-temporal.
             unsafe {
                 let one = |i: usize| {
                     *dst.add(i) = $multiply_one::<FACTOR_FIRST>(*src.add(i), factor);
                 };
                 let vector = |i: usize| {
                     let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
-                    $store(dst.add(i), product);
+                    if STREAM {
+                        $stream(dst.add(i), product);
+                    } else {
+                        $store(dst.add(i), product);
+                    }
                 };
-                let mut i = head(dst, n, $lanes);
+                let mut i = head::<_, STREAM>(dst, n, $lanes);
                 (0..i).for_each(one);
                 while i + 4 * $lanes <= n {
                     (0..4).for_each(|k| vector(i + k * $lanes));
@@ -159,6 +173,7 @@ macro_rules! vector_loop {
                 }
                 (i..n).for_each(one);
             }
+            fence::<STREAM>();
         }
     };
 }
@@ -171,6 +186,7 @@ vector_loop!(
     _mm_set1_ps,
     _mm_loadu_ps,
     _mm_storeu_ps,
+    _mm_stream_ps,
     mulps,
     mulss
 );
@@ -182,6 +198,7 @@ vector_loop!(
     _mm_set1_pd,
     _mm_loadu_pd,
     _mm_storeu_pd,
+    _mm_stream_pd,
     mulpd,
     mulsd
 );
@@ -193,6 +210,7 @@ vector_loop!(
     _mm256_set1_ps,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
+    _mm256_stream_ps,
     vmulps,
     vmulss
 );
@@ -204,17 +222,18 @@ vector_loop!(
     _mm256_set1_pd,
     _mm256_loadu_pd,
     _mm256_storeu_pd,
+    _mm256_stream_pd,
     vmulpd,
     vmulsd
 );
 
 /// As `vector_loop`, with head and tail in one masked step each.
 macro_rules! masked_loop {
-    ($name:ident, $t:ty, $lanes:literal, $mask:ty, $set:ident, $load:ident, $store:ident,
+    ($name:ident, $t:ty, $lanes:literal, $mask:ty, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $mask_load:ident, $mask_store:ident, $mask_multiply:ident) => {
         // SAFETY: see `Loop`; the CPU has AVX-512F.
         #[target_feature(enable = "avx512f")]
-        unsafe fn $name<const FACTOR_FIRST: bool>(
+        unsafe fn $name<const FACTOR_FIRST: bool, const STREAM: bool>(
             src: *const $t,
             dst: *mut $t,
             n: usize,
@@ -231,9 +250,13 @@ macro_rules! masked_loop {
                 };
                 let vector = |i: usize| {
                     let product = $multiply::<FACTOR_FIRST>($load(src.add(i)), wide);
-                    $store(dst.add(i), product);
+                    if STREAM {
+                        $stream(dst.add(i), product);
+                    } else {
+                        $store(dst.add(i), product);
+                    }
                 };
-                let mut i = head(dst, n, $lanes);
+                let mut i = head::<_, STREAM>(dst, n, $lanes);
                 if i > 0 {
                     some(0, i);
                 }
@@ -249,6 +272,7 @@ macro_rules! masked_loop {
                     some(i, n - i);
                 }
             }
+            fence::<STREAM>();
         }
     };
 }
@@ -261,6 +285,7 @@ masked_loop!(
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     wmulps,
     _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_ps,
@@ -274,6 +299,7 @@ masked_loop!(
     _mm512_set1_pd,
     _mm512_loadu_pd,
     _mm512_storeu_pd,
+    _mm512_stream_pd,
     wmulpd,
     _mm512_maskz_loadu_pd,
     _mm512_mask_storeu_pd,
@@ -300,19 +326,31 @@ pub(crate) mod scalar {
 
 pub(crate) mod simd {
     use super::*;
-    use crate::loops::{Loop, Order};
+    use crate::loops::{Loop, Order, Stores};
 
     macro_rules! pick {
         ($t:ident, $avx512:ident, $avx2:ident, $sse2:ident) => {
             /// `isa` is one that `detect` named; any other gives the loop every x86-64 has.
-            pub(crate) fn $t(isa: Isa, order: Order) -> Loop<$t> {
-                match (isa, order) {
-                    (Isa::Avx512, Order::ElementFirst) => $avx512::<false>,
-                    (Isa::Avx512, Order::FactorFirst) => $avx512::<true>,
-                    (Isa::Avx2, Order::ElementFirst) => $avx2::<false>,
-                    (Isa::Avx2, Order::FactorFirst) => $avx2::<true>,
-                    (_, Order::ElementFirst) => $sse2::<false>,
-                    (_, Order::FactorFirst) => $sse2::<true>,
+            pub(crate) fn $t(isa: Isa, order: Order, stores: Stores) -> Loop<$t> {
+                match (order, stores) {
+                    (Order::ElementFirst, Stores::Plain) => $t::of::<false, false>(isa),
+                    (Order::ElementFirst, Stores::Stream) => $t::of::<false, true>(isa),
+                    (Order::FactorFirst, Stores::Plain) => $t::of::<true, false>(isa),
+                    (Order::FactorFirst, Stores::Stream) => $t::of::<true, true>(isa),
+                }
+            }
+
+            mod $t {
+                use super::*;
+
+                pub(super) fn of<const FACTOR_FIRST: bool, const STREAM: bool>(
+                    isa: Isa,
+                ) -> Loop<core::primitive::$t> {
+                    match isa {
+                        Isa::Avx512 => $avx512::<FACTOR_FIRST, STREAM>,
+                        Isa::Avx2 => $avx2::<FACTOR_FIRST, STREAM>,
+                        _ => $sse2::<FACTOR_FIRST, STREAM>,
+                    }
                 }
             }
         };

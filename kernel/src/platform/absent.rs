@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
 /// No such advice here.
-pub(crate) fn advise_huge_pages(_: *mut c_void, _: usize) {}
+pub(crate) unsafe fn advise_huge_pages(_: NonNull<u8>, _: usize) {}
 
 /// Not known here.
 #[derive(Clone, Copy, PartialEq, Eq)]

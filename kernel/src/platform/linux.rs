@@ -2,14 +2,15 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
-/// Asks for huge pages for the whole pages of a block, as NumPy does for its own.
-pub(crate) fn advise_huge_pages(data: *mut c_void, bytes: usize) {
-    const PAGE: usize = 4096;
-    let offset = PAGE - data as usize % PAGE;
-    // SAFETY: the range lies in a block of `bytes` bytes that the caller owns, which is far larger
-    // than a page; the advice changes no content. A refusal changes nothing, so it is not looked at.
-    unsafe { libc::madvise(data.byte_add(offset), bytes - offset, libc::MADV_HUGEPAGE) };
+/// Asks for huge pages, as NumPy does for its own large results.
+///
+/// # Safety
+/// `start` and `bytes` are those of a [`map`](super::map).
+pub(crate) unsafe fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's promise; the advice changes no content. A refusal changes nothing, so it is not looked at.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
 /// The CPUs a thread may use; all zero where there are more than a set holds.
@@ -35,21 +36,38 @@ pub(crate) fn affinity() -> Affinity {
 
 /// Bytes of the second-level cache.
 pub(crate) fn l2_bytes() -> usize {
-    // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
-    let told = unsafe { libc::sysconf(libc::_SC_LEVEL2_CACHE_SIZE) };
-    usize::try_from(told)
-        .ok()
-        .filter(|bytes| *bytes > 0)
-        .unwrap_or_else(l2_from_sysfs)
+    cache_bytes(libc::_SC_LEVEL2_CACHE_SIZE, 2).unwrap_or(super::USUAL_L2)
 }
 
-/// On Arm the C library does not know; the kernel may.
-fn l2_from_sysfs() -> usize {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size");
-    let kib = text
-        .ok()
-        .and_then(|text| text.trim().strip_suffix('K')?.parse::<usize>().ok());
-    kib.map_or(super::USUAL_L2, |kib| kib << 10)
+/// Bytes of the last-level cache: the third, else the second.
+pub(crate) fn llc_bytes() -> usize {
+    cache_bytes(libc::_SC_LEVEL3_CACHE_SIZE, 3)
+        .or_else(|| cache_bytes(libc::_SC_LEVEL2_CACHE_SIZE, 2))
+        .unwrap_or(super::USUAL_LLC)
+}
+
+/// The size of a cache, from the C library; on Arm that does not know, and the kernel may.
+fn cache_bytes(name: c_int, index: u32) -> Option<usize> {
+    // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
+    let told = unsafe { libc::sysconf(name) };
+    let told = usize::try_from(told).ok().filter(|bytes| *bytes > 0);
+    told.or_else(|| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+        let text = std::fs::read_to_string(path).ok()?;
+        let kib: usize = text.trim().strip_suffix('K')?.parse().ok()?;
+        Some(kib << 10)
+    })
+}
+
+/// The processor's name, in the kernel's words.
+pub(crate) fn cpu_name() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        matches!(key.trim(), "model name" | "Model").then(|| value.trim().to_owned())
+    };
+    let found = text.lines().find_map(named).filter(|name| !name.is_empty());
+    found.unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
 /// An open library. Never closed: others may have opened it too, and its code may be running.

@@ -11,6 +11,31 @@ pub(crate) fn l2_bytes() -> usize {
         .unwrap_or(super::USUAL_L2)
 }
 
+/// Bytes of the last-level cache that a core shares: the third-level cache of Intel Macs, the second of Apple's own,
+/// whose system-level cache is not told.
+pub(crate) fn llc_bytes() -> usize {
+    let names = [c"hw.l3cachesize", c"hw.perflevel0.l2cachesize"];
+    names
+        .into_iter()
+        .find_map(number)
+        .unwrap_or(super::USUAL_LLC)
+}
+
+/// The processor's name.
+pub(crate) fn cpu_name() -> String {
+    let mut name = [0u8; 256];
+    let mut size = name.len() - 1;
+    let place: *mut c_void = name.as_mut_ptr().cast();
+    let key = c"machdep.cpu.brand_string";
+    // SAFETY: the key is NUL-terminated; at most `size` bytes are written to `name`, whose last stays NUL.
+    unsafe { libc::sysctlbyname(key.as_ptr(), place, &mut size, std::ptr::null_mut(), 0) };
+    let told = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    match told.to_string_lossy() {
+        empty if empty.is_empty() => std::env::consts::ARCH.into(),
+        told => told.into_owned(),
+    }
+}
+
 /// A number of `sysctl`, if there is one above zero.
 fn number(name: &CStr) -> Option<usize> {
     let mut value = 0u64;

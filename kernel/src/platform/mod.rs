@@ -6,6 +6,10 @@ mod absent;
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+mod unmapped;
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use absent::*;
@@ -13,6 +17,13 @@ pub(crate) use absent::*;
 pub(crate) use linux::*;
 #[cfg(target_os = "macos")]
 pub(crate) use macos::*;
+#[cfg(unix)]
+pub(crate) use unix::*;
+#[cfg(not(unix))]
+pub(crate) use unmapped::*;
+
+/// The size of the last-level cache where the system does not tell.
+pub(crate) const USUAL_LLC: usize = 32 << 20;
 
 /// The size of the second-level cache where the system does not tell.
 pub(crate) const USUAL_L2: usize = 1 << 20;
@@ -21,6 +32,18 @@ pub(crate) const USUAL_L2: usize = 1 << 20;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub(crate) fn l2_bytes() -> usize {
     USUAL_L2
+}
+
+/// Bytes of the last-level cache: not asked for here.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) fn llc_bytes() -> usize {
+    USUAL_LLC
+}
+
+/// The processor's name: its architecture.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) fn cpu_name() -> String {
+    std::env::consts::ARCH.into()
 }
 
 /// Accelerate where there is none.

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use raptors_kernel::{Backend, Element, Leaf, available};
+use raptors_kernel::{Backend, Element, Leaf, Request, Stores, available, scaled};
 
 /// An element with its one.
 pub trait Bits: Element {
@@ -88,6 +88,23 @@ pub fn own_backends() -> Vec<Backend> {
         Backend::Chunked(leaf) | Backend::Parallel(leaf) => leaf.is_none_or(own),
         Backend::Hybrid(leaf) => own(*leaf),
         _ => false,
+    });
+    backends
+}
+
+/// Those of them that have streaming stores.
+pub fn streaming_backends() -> Vec<Backend> {
+    let mut backends = own_backends();
+    backends.retain(|backend| {
+        let name = backend.name();
+        let streams = !name.contains("scalar") && !name.contains('+');
+        let request = Request {
+            backend: Some(*backend),
+            stores: Some(Stores::Stream),
+            ..Request::default()
+        };
+        assert_eq!(scaled(&[1.0f32], 2.0, &request).is_ok(), streams, "{name}");
+        streams
     });
     backends
 }

@@ -1,0 +1,493 @@
+//! Memory of large results, kept for the next one.
+//!
+//! A fresh page costs more than the multiplication of what it holds: the system zeroes it and maps it in when it is
+//! first touched. So the memory of a dropped result is kept, within a limit, and the next result of about its size
+//! gets it. It is never handed out to be read: a result is written whole before anybody sees it.
+//!
+//! The list of what is idle is an array of slots without a lock, so that `fork` cannot leave one taken and no thread
+//! waits for another: who finds a slot in another's hands passes on to the next.
+
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::platform;
+
+/// Results of at least so many bytes have memory of this kind: the size from which glibc's `malloc` asks the system for
+/// each block at first.
+pub(crate) const LARGE: usize = 128 << 10;
+
+/// What a huge page holds on x86-64 and, with 4 KiB pages, on aarch64.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// From this size on, in bytes, huge pages are asked for: the size from which NumPy asks.
+const ADVISED_FROM: usize = 4 << 20;
+
+/// The smallest page there is.
+const PAGE: usize = 4096;
+
+/// Idle for so long, memory is offered to the system.
+const IDLE_MS: u64 = 1000;
+
+/// From this size on memory is offered to the system as soon as it is idle: its pages are huge, and offering them takes
+/// less than a hundredth of an operation.
+const OFFERED_FROM: usize = 64 << 20;
+
+/// Blocks that can be idle at once.
+const SLOTS: usize = 128;
+
+/// The limit where `RAPTORS_BUFFER_CACHE` does not say: an eighth of the memory, at most 1 GiB.
+const MOST: usize = 1 << 30;
+
+/// Memory mapped for results.
+#[derive(Debug)]
+pub(crate) struct Block {
+    start: NonNull<u8>,
+    capacity: usize,
+}
+
+// SAFETY: a block owns its memory, which belongs to no thread.
+unsafe impl Send for Block {}
+// SAFETY: as above; a shared block gives its address and size only.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// Memory of at least `bytes`, and whether it was in use before. None where there is no memory.
+    pub(crate) fn take(bytes: usize) -> Option<(Block, bool)> {
+        let capacity = capacity(bytes)?;
+        match IDLE.take(capacity) {
+            Some(block) => Some((block, true)),
+            None => Some((Block::map(capacity)?, false)),
+        }
+    }
+
+    fn map(capacity: usize) -> Option<Block> {
+        let alignment = if capacity < ADVISED_FROM {
+            PAGE
+        } else {
+            HUGE_PAGE
+        };
+        let start = platform::map(capacity, alignment).or_else(|| {
+            // What is idle may be what is missing.
+            trim();
+            platform::map(capacity, alignment)
+        })?;
+        if capacity >= ADVISED_FROM {
+            // SAFETY: mapped above.
+            unsafe { platform::advise_huge_pages(start, capacity) };
+        }
+        Some(Block { start, capacity })
+    }
+
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Keeps it for the next result, if there is room.
+    pub(crate) fn recycle(self) {
+        IDLE.put(self, limit().unwrap_or(0));
+    }
+
+    fn unmap(self) {
+        // SAFETY: a block is made by `map` only, and this one is gone with `self`.
+        unsafe { platform::unmap(self.start, self.capacity) };
+    }
+}
+
+/// Whole pages; where most of a huge page would be left over, the rest of it too.
+fn capacity(bytes: usize) -> Option<usize> {
+    if bytes >= ADVISED_FROM && bytes % HUGE_PAGE > HUGE_PAGE / 2 {
+        bytes.checked_next_multiple_of(HUGE_PAGE)
+    } else {
+        bytes.checked_next_multiple_of(PAGE)
+    }
+}
+
+/// Gives all idle memory back to the system at once, and returns how many bytes that were.
+pub fn trim() -> usize {
+    IDLE.empty()
+}
+
+/// Bytes of memory that is idle, kept for the next result.
+pub fn idle_bytes() -> usize {
+    IDLE.held.load(Ordering::Relaxed)
+}
+
+const EMPTY: u8 = 0;
+/// In the hands of a thread that fills or empties it.
+const BUSY: u8 = 1;
+const FULL: u8 = 2;
+
+/// A place for an idle block. Only who has set `state` to [`BUSY`] writes the other fields.
+struct Slot {
+    state: AtomicU8,
+    start: AtomicUsize,
+    capacity: AtomicUsize,
+    /// The higher, the later it was put.
+    turn: AtomicU64,
+    /// When, in milliseconds of [`now`].
+    since: AtomicU64,
+    /// Offered to the system already.
+    offered: AtomicBool,
+}
+
+impl Slot {
+    const NEW: Slot = Slot {
+        state: AtomicU8::new(EMPTY),
+        start: AtomicUsize::new(0),
+        capacity: AtomicUsize::new(0),
+        turn: AtomicU64::new(0),
+        since: AtomicU64::new(0),
+        offered: AtomicBool::new(false),
+    };
+
+    /// Takes a slot that is in state `from` into this thread's hands.
+    fn claim(&self, from: u8) -> bool {
+        self.state.load(Ordering::Relaxed) == from
+            && self
+                .state
+                .compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// The block of a slot that this thread has claimed.
+    fn block(&self) -> Option<Block> {
+        let start = NonNull::new(std::ptr::with_exposed_provenance_mut(
+            self.start.load(Ordering::Relaxed),
+        ))?;
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        Some(Block { start, capacity })
+    }
+}
+
+struct Idle {
+    slots: [Slot; SLOTS],
+    /// Slots from here on were never used.
+    used: AtomicUsize,
+    /// Bytes in all slots.
+    held: AtomicUsize,
+    turns: AtomicU64,
+}
+
+static IDLE: Idle = Idle::new();
+
+impl Idle {
+    const fn new() -> Idle {
+        Idle {
+            slots: [Slot::NEW; SLOTS],
+            used: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+        }
+    }
+
+    fn used(&self) -> &[Slot] {
+        &self.slots[..self.used.load(Ordering::Relaxed).min(SLOTS)]
+    }
+
+    /// The block of about `capacity` that was put last: that size at least, a quarter more at most.
+    fn take(&self, capacity: usize) -> Option<Block> {
+        let fits = |has: usize| has >= capacity && has - capacity <= capacity / 4;
+        loop {
+            let best = self
+                .used()
+                .iter()
+                .filter(|slot| slot.state.load(Ordering::Relaxed) == FULL)
+                .filter(|slot| fits(slot.capacity.load(Ordering::Relaxed)))
+                .max_by_key(|slot| slot.turn.load(Ordering::Relaxed))?;
+            if !best.claim(FULL) {
+                continue;
+            }
+            // Another thread may have exchanged what the slot held since it was looked at.
+            if fits(best.capacity.load(Ordering::Relaxed)) {
+                let block = best.block();
+                self.release(best);
+                return block;
+            }
+            best.state.store(FULL, Ordering::Release);
+        }
+    }
+
+    /// The slot, which this thread has claimed and whose block it has, is free again.
+    fn release(&self, slot: &Slot) {
+        self.held
+            .fetch_sub(slot.capacity.load(Ordering::Relaxed), Ordering::Relaxed);
+        slot.state.store(EMPTY, Ordering::Release);
+    }
+
+    /// Keeps a block, in place of older ones where the limit asks for it; gives it back where it is above the limit
+    /// by itself or no slot is free.
+    fn put(&self, block: Block, limit: usize) {
+        if block.capacity > limit || !self.make_room(block.capacity, limit) {
+            return block.unmap();
+        }
+        let now = now();
+        let Some(slot) = self.free_slot() else {
+            self.held.fetch_sub(block.capacity, Ordering::Relaxed);
+            return block.unmap();
+        };
+        let offered = block.capacity >= OFFERED_FROM;
+        if offered {
+            // SAFETY: a mapped block that nobody uses.
+            unsafe { platform::free_lazily(block.start, block.capacity) };
+        }
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        slot.start
+            .store(block.start.as_ptr().expose_provenance(), Ordering::Relaxed);
+        slot.capacity.store(block.capacity, Ordering::Relaxed);
+        slot.turn.store(turn, Ordering::Relaxed);
+        slot.since.store(now, Ordering::Relaxed);
+        slot.offered.store(offered, Ordering::Relaxed);
+        slot.state.store(FULL, Ordering::Release);
+        self.offer_older(now);
+    }
+
+    /// Counts `capacity` in, after older blocks have made way for it; false where they cannot.
+    fn make_room(&self, capacity: usize, limit: usize) -> bool {
+        let mut held = self.held.load(Ordering::Relaxed);
+        loop {
+            if held > limit - capacity {
+                if !self.drop_oldest() {
+                    return false;
+                }
+                held = self.held.load(Ordering::Relaxed);
+                continue;
+            }
+            match self.held.compare_exchange_weak(
+                held,
+                held + capacity,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(changed) => held = changed,
+            }
+        }
+    }
+
+    /// Gives the block back that was idle longest; false where none can be had.
+    fn drop_oldest(&self) -> bool {
+        let full = |slot: &&Slot| slot.state.load(Ordering::Relaxed) == FULL;
+        let oldest = self
+            .used()
+            .iter()
+            .filter(full)
+            .min_by_key(|slot| slot.turn.load(Ordering::Relaxed));
+        let Some(oldest) = oldest else { return false };
+        if oldest.claim(FULL) {
+            let block = oldest.block();
+            self.release(oldest);
+            block.into_iter().for_each(Block::unmap);
+        }
+        true
+    }
+
+    /// An empty slot, claimed.
+    fn free_slot(&self) -> Option<&Slot> {
+        if let Some(slot) = self.used().iter().find(|slot| slot.claim(EMPTY)) {
+            return Some(slot);
+        }
+        loop {
+            let next = self.used.load(Ordering::Relaxed);
+            let slot = self.slots.get(next)?;
+            let claimed = slot.claim(EMPTY);
+            _ = self
+                .used
+                .compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
+            if claimed {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// Offers to the system what has been idle for a while.
+    fn offer_older(&self, now: u64) {
+        let due = |slot: &Slot| {
+            !slot.offered.load(Ordering::Relaxed)
+                && now.saturating_sub(slot.since.load(Ordering::Relaxed)) >= IDLE_MS
+        };
+        for slot in self.used() {
+            if slot.state.load(Ordering::Relaxed) != FULL || !due(slot) || !slot.claim(FULL) {
+                continue;
+            }
+            if due(slot)
+                && let Some(block) = slot.block()
+            {
+                // SAFETY: a mapped block that is idle, in this thread's hands.
+                unsafe { platform::free_lazily(block.start, block.capacity) };
+                slot.offered.store(true, Ordering::Relaxed);
+            }
+            slot.state.store(FULL, Ordering::Release);
+        }
+    }
+
+    fn empty(&self) -> usize {
+        let mut bytes = 0;
+        for slot in self.used() {
+            if slot.claim(FULL) {
+                let block = slot.block();
+                self.release(slot);
+                if let Some(block) = block {
+                    bytes += block.capacity;
+                    block.unmap();
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// Milliseconds since the first call.
+fn now() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+}
+
+/// The most that is kept idle, in bytes: `RAPTORS_BUFFER_CACHE`, read once.
+pub(crate) fn limit() -> Result<usize, Error> {
+    static LIMIT: OnceLock<Result<usize, Error>> = OnceLock::new();
+    match LIMIT.get_or_init(|| parse(std::env::var_os("RAPTORS_BUFFER_CACHE").as_deref())) {
+        Ok(limit) => Ok(*limit),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+/// A number of bytes, also as 64K, 256M or 1G; 0 keeps nothing.
+fn parse(value: Option<&std::ffi::OsStr>) -> Result<usize, Error> {
+    let usual = || platform::physical_memory().map_or(MOST / 4, |bytes| (bytes / 8).min(MOST));
+    let Some(given) = value.map(|value| value.to_string_lossy()) else {
+        return Ok(usual());
+    };
+    let text = given.trim();
+    if text.is_empty() {
+        return Ok(usual());
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => Some(0),
+        "K" | "KIB" => Some(10),
+        "M" | "MIB" => Some(20),
+        "G" | "GIB" => Some(30),
+        _ => None,
+    };
+    let bytes =
+        shift.and_then(|shift| digits.trim().parse::<usize>().ok()?.checked_mul(1 << shift));
+    bytes.ok_or_else(|| Error::Environment {
+        variable: "RAPTORS_BUFFER_CACHE",
+        why: format!(
+            "{given:?} is given; a number of bytes such as 256M or 1G is taken, and 0 keeps nothing"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(capacity: usize) -> Block {
+        Block::map(capacity).unwrap()
+    }
+
+    #[test]
+    fn what_is_put_is_taken_again_the_latest_first() {
+        let idle = Idle::new();
+        let (a, b) = (block(1 << 20), block(1 << 20));
+        let (first, second) = (a.start, b.start);
+        idle.put(a, 1 << 30);
+        idle.put(b, 1 << 30);
+        assert_eq!(idle.held.load(Ordering::Relaxed), 2 << 20);
+        assert_eq!(idle.take(1 << 20).map(|block| block.start), Some(second));
+        assert_eq!(idle.take(1 << 20).map(|block| block.start), Some(first));
+        assert!(idle.take(1 << 20).is_none());
+        assert_eq!(idle.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_block_that_is_far_larger_is_left_to_others() {
+        let idle = Idle::new();
+        idle.put(block(1 << 20), 1 << 30);
+        assert!(idle.take((1 << 20) + 1).is_none());
+        assert!(idle.take(1 << 19).is_none());
+        assert!(idle.take((1 << 20) - (1 << 16)).is_some());
+    }
+
+    #[test]
+    fn the_limit_holds_and_the_oldest_makes_way() {
+        let idle = Idle::new();
+        let (old, young) = (block(1 << 20), block(2 << 20));
+        let kept = young.start;
+        idle.put(old, 2 << 20);
+        idle.put(young, 2 << 20);
+        assert_eq!(idle.held.load(Ordering::Relaxed), 2 << 20);
+        assert!(idle.take(1 << 20).is_none());
+        assert_eq!(idle.take(2 << 20).map(|block| block.start), Some(kept));
+        idle.put(block(4 << 20), 2 << 20);
+        assert_eq!(idle.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn more_blocks_than_slots_are_given_back() {
+        let idle = Idle::new();
+        for _ in 0..SLOTS + 9 {
+            idle.put(block(LARGE), usize::MAX);
+        }
+        assert_eq!(idle.held.load(Ordering::Relaxed), SLOTS * LARGE);
+        assert_eq!(idle.empty(), SLOTS * LARGE);
+        assert_eq!(idle.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn threads_never_get_the_same_block() {
+        let idle = Idle::new();
+        std::thread::scope(|scope| {
+            for mark in 1..=4u8 {
+                let idle = &idle;
+                scope.spawn(move || {
+                    for _ in 0..2000 {
+                        let block = idle.take(LARGE).unwrap_or_else(|| block(LARGE));
+                        let bytes = block.start.as_ptr();
+                        // SAFETY: the block is this thread's alone, which is what is under test.
+                        unsafe {
+                            bytes.write_bytes(mark, 64);
+                            std::hint::spin_loop();
+                            assert!((0..64).all(|i| *bytes.add(i) == mark));
+                        }
+                        idle.put(block, 3 * LARGE);
+                    }
+                });
+            }
+        });
+        assert!(idle.held.load(Ordering::Relaxed) <= 3 * LARGE);
+        let held = idle.held.load(Ordering::Relaxed);
+        assert_eq!(idle.empty(), held);
+    }
+
+    #[test]
+    fn sizes_are_whole_pages_and_nearly_whole_huge_pages() {
+        assert_eq!(capacity(LARGE + 1), Some(LARGE + PAGE));
+        assert_eq!(capacity(16 << 20), Some(16 << 20));
+        assert_eq!(capacity((16 << 20) + 1), Some((16 << 20) + PAGE));
+        assert_eq!(capacity((17 << 20) + 1), Some(18 << 20));
+        assert_eq!(capacity(usize::MAX), None);
+    }
+
+    #[test]
+    fn limits_as_one_writes_them() {
+        let parsed = |text: &str| parse(Some(text.as_ref()));
+        assert_eq!(parsed("0"), Ok(0));
+        assert_eq!(parsed(" 4096 "), Ok(4096));
+        assert_eq!(parsed("64k"), Ok(64 << 10));
+        assert_eq!(parsed("256M"), Ok(256 << 20));
+        assert_eq!(parsed("1 GiB"), Ok(1 << 30));
+        assert_eq!(parsed(""), parse(None));
+        for bad in ["-1", "1T", "M", "many", "99999999999G"] {
+            let said = parsed(bad).unwrap_err().to_string();
+            assert!(
+                said.contains("RAPTORS_BUFFER_CACHE") && said.contains("256M"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The automatic choice as a table: which backend, with which stores, from how many bytes of result on.
+//!
+//! ```text
+//! raptors-trace scale table 1
+//! machine AMD EPYC, 2 CPUs, 33554432 bytes of last-level cache
+//! # dtype  place  threads  bytes     backend   stores
+//! float32  out    1        0         simd      plain
+//! float32  out    1        67108864  simd      stream
+//! float32  out    2        262144    parallel  plain
+//! ```
+//!
+//! A call takes the row of its type and place with the most threads that it may use, and of these the one with the most
+//! bytes that its result reaches. `raptors-trace tune` measures one; without it the shipped one serves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use crate::backend::{Backend, Leaf};
+use crate::choice::{MAX_THREADS, Place};
+use crate::element::Dtype;
+use crate::error::Error;
+use crate::loops::Stores;
+use crate::{platform, pool};
+
+/// The first line of a table.
+const HEADER: &str = "raptors-trace scale table 1";
+
+/// Less than this, in bytes of a result, is not shared among threads by the shipped table: it takes one thread a
+/// few microseconds, and another has to be found awake.
+const SHARED_FROM: usize = 256 << 10;
+
+/// From how many bytes of result on, which backend with which stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Of which type the elements are.
+    pub dtype: Dtype,
+    /// Where the result goes.
+    pub place: Place,
+    /// For calls that may use at least so many threads.
+    pub threads: usize,
+    /// For results of at least so many bytes.
+    pub bytes: usize,
+    /// What runs.
+    pub backend: Backend,
+    /// How the result is stored.
+    pub stores: Stores,
+}
+
+/// Rows for every type and place, from one thread and 0 bytes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The machine it was measured on, in the words of [`machine`].
+    pub machine: String,
+    rows: Vec<Row>,
+    /// Where the rows of each type and place begin, by [`index`], and where the last ones end.
+    starts: [usize; 5],
+}
+
+/// Where the table in use is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the shipped one, for the reason given.
+    Shipped(String),
+    /// It was measured, and read from this file.
+    Measured(PathBuf),
+}
+
+/// A table and where it is from.
+#[derive(Clone, Debug)]
+pub struct Used {
+    /// The table.
+    pub table: Table,
+    /// Where it is from.
+    pub origin: Origin,
+}
+
+impl Table {
+    /// A table of these rows, in order.
+    ///
+    /// # Errors
+    /// A sentence where a row cannot be, or a type and place have none for one thread and 0 bytes.
+    pub fn new(machine: String, rows: Vec<Row>) -> Result<Table, String> {
+        for row in &rows {
+            if !exact(row.backend) {
+                let name = row.backend;
+                return Err(format!(
+                    "{name} gives other results than NumPy for some elements, so the automatic choice does not take it"
+                ));
+            }
+            if row.stores == Stores::Stream && !streams(row.backend) {
+                let name = row.backend;
+                return Err(format!("{name} has no streaming stores"));
+            }
+            if !(1..=MAX_THREADS).contains(&row.threads) {
+                let threads = row.threads;
+                return Err(format!(
+                    "{threads} is not a number of threads; 1 to {MAX_THREADS} are taken"
+                ));
+            }
+        }
+        for (dtype, place) in cases() {
+            let first =
+                |row: &Row| (row.dtype, row.place, row.threads, row.bytes) == (dtype, place, 1, 0);
+            if !rows.iter().any(first) {
+                let (dtype, place) = (dtype.name(), place.name());
+                return Err(format!(
+                    "there is no row for {dtype}, {place}, 1 thread, 0 bytes"
+                ));
+            }
+        }
+        Ok(Table::sorted(machine, rows))
+    }
+
+    /// What serves where nothing was measured: the widest vectors; streaming stores for a result as large as the
+    /// last-level cache, of which whoever reads it next would find little there; all threads that are asked for, where
+    /// there is enough for them.
+    pub fn shipped() -> Table {
+        let cache = platform::llc_bytes();
+        let mut rows = Vec::new();
+        for (dtype, place) in cases() {
+            let mut add = |threads, bytes, backend, stores| {
+                rows.push(Row {
+                    dtype,
+                    place,
+                    threads,
+                    bytes,
+                    backend,
+                    stores,
+                });
+            };
+            add(1, 0, Backend::SIMD, Stores::Plain);
+            add(2, 0, Backend::SIMD, Stores::Plain);
+            add(2, SHARED_FROM, Backend::PARALLEL, Stores::Plain);
+            // In place the memory has been read when it is written, so there is nothing to save.
+            if place == Place::Out {
+                add(1, cache, Backend::SIMD, Stores::Stream);
+                add(2, cache, Backend::PARALLEL, Stores::Stream);
+            }
+        }
+        Table::sorted(machine(), rows)
+    }
+
+    /// `rows` has a row of one thread and 0 bytes for every type and place.
+    fn sorted(machine: String, mut rows: Vec<Row>) -> Table {
+        let case = |row: &Row| index(row.dtype, row.place);
+        rows.sort_by_key(|row| (case(row), row.threads, row.bytes));
+        let start = |wanted| rows.partition_point(|row| case(row) < wanted);
+        let starts = std::array::from_fn(start);
+        Table {
+            machine,
+            rows,
+            starts,
+        }
+    }
+
+    /// Its rows, by type, place, threads and bytes.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The row of a call: of those it reaches, the one with the most threads, and of these with the most bytes.
+    pub(crate) fn row(&self, dtype: Dtype, place: Place, threads: usize, bytes: usize) -> Row {
+        let case = index(dtype, place);
+        let rows = &self.rows[self.starts[case]..self.starts[case + 1]];
+        let reached = |row: &&Row| row.threads <= threads && row.bytes <= bytes;
+        // In order, and the first is of one thread and 0 bytes.
+        *rows.iter().rev().find(reached).unwrap_or(&rows[0])
+    }
+}
+
+/// A type and place as a number.
+fn index(dtype: Dtype, place: Place) -> usize {
+    2 * dtype as usize + place as usize
+}
+
+/// Every type with every place.
+fn cases() -> impl Iterator<Item = (Dtype, Place)> {
+    let places = |dtype| [(dtype, Place::Out), (dtype, Place::In)];
+    [Dtype::Float32, Dtype::Float64]
+        .into_iter()
+        .flat_map(places)
+}
+
+/// Whether its results are known to be NumPy's. Accelerate's are not known, so `tune`, which may find that they are,
+/// can take it.
+fn exact(backend: Backend) -> bool {
+    let known = |leaf: Leaf| !matches!(leaf, Leaf::OpenBlas(_));
+    known(backend.leaf()) && backend.beside().is_none_or(known)
+}
+
+/// Whether it has streaming stores.
+pub(crate) fn streams(backend: Backend) -> bool {
+    matches!(backend.leaf(), Leaf::Simd(_)) && backend.beside().is_none()
+}
+
+/// What a table depends on of a machine, in words.
+pub fn machine() -> String {
+    let (cpus, cache) = (pool::usable_threads(), platform::llc_bytes());
+    let plural = if cpus == 1 { "" } else { "s" };
+    format!(
+        "{}, {cpus} CPU{plural}, {cache} bytes of last-level cache",
+        platform::cpu_name()
+    )
+}
+
+/// The file that `tune` writes and every later process reads: `scale-table` in the user's cache directory; None
+/// where there is no home directory.
+pub fn cache_file() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let cache = set("XDG_CACHE_HOME").map(PathBuf::from).and_then(absolute);
+    let cache = cache.or_else(|| {
+        let home = PathBuf::from(set("HOME")?);
+        Some(home.join(if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        }))
+    })?;
+    Some(cache.join("raptors-trace").join("scale-table"))
+}
+
+/// The table in use: that of `RAPTORS_TABLE`, a file or `shipped`; else that of [`cache_file`], if it was measured on
+/// a machine like this one; else the shipped one. Read once.
+///
+/// # Errors
+/// [`Error::Environment`] where `RAPTORS_TABLE` names a file that cannot be read or holds no table.
+pub fn used() -> Result<&'static Used, Error> {
+    static USED: OnceLock<Result<Used, Error>> = OnceLock::new();
+    USED.get_or_init(read).as_ref().map_err(Error::clone)
+}
+
+fn shipped(why: impl Into<String>) -> Used {
+    Used {
+        table: Table::shipped(),
+        origin: Origin::Shipped(why.into()),
+    }
+}
+
+fn read() -> Result<Used, Error> {
+    if let Some(given) = std::env::var_os("RAPTORS_TABLE").filter(|value| !value.is_empty()) {
+        if given == "shipped" {
+            return Ok(shipped("RAPTORS_TABLE asks for it"));
+        }
+        let path = PathBuf::from(given);
+        let wrong = |why: String| Error::Environment {
+            variable: "RAPTORS_TABLE",
+            why: format!("{}: {why}", path.display()),
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let table = text.parse().map_err(wrong)?;
+        let origin = Origin::Measured(path);
+        return Ok(Used { table, origin });
+    }
+    let Some(path) = cache_file() else {
+        return Ok(shipped(
+            "there is no home directory to keep a measured one in",
+        ));
+    };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(shipped("`raptors-trace tune` has not measured one yet"));
+        }
+        Err(error) => {
+            return Ok(shipped(format!(
+                "{} cannot be read: {error}",
+                path.display()
+            )));
+        }
+    };
+    Ok(match text.parse::<Table>() {
+        Err(why) => shipped(format!("{} is no table: {why}", path.display())),
+        Ok(table) if table.machine != machine() => {
+            let there = table.machine;
+            shipped(format!(
+                "{} was measured on another machine ({there})",
+                path.display()
+            ))
+        }
+        Ok(table) => Used {
+            table,
+            origin: Origin::Measured(path),
+        },
+    })
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{HEADER}")?;
+        writeln!(f, "machine {}", self.machine)?;
+        writeln!(f, "# dtype  place  threads  bytes       backend   stores")?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "{:<8} {:<6} {:<8} {:<11} {:<9} {}",
+                row.dtype.name(),
+                row.place.name(),
+                row.threads,
+                row.bytes,
+                row.backend,
+                row.stores.name()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Table {
+    type Err = String;
+
+    /// Fails with a sentence that names the line.
+    fn from_str(text: &str) -> Result<Table, String> {
+        let mut lines = text.lines().zip(1..).filter(|(line, _)| {
+            let line = line.trim();
+            !line.is_empty() && !line.starts_with('#')
+        });
+        match lines.next() {
+            Some((line, _)) if line.trim_end() == HEADER => {}
+            _ => return Err(format!("the first line is not {HEADER:?}")),
+        }
+        let machine = lines
+            .next()
+            .and_then(|(line, _)| line.strip_prefix("machine "));
+        let machine = machine
+            .ok_or("the second line does not name the machine")?
+            .trim()
+            .to_owned();
+        let rows =
+            lines.map(|(line, number)| row(line).map_err(|why| format!("line {number}: {why}")));
+        Table::new(machine, rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn row(line: &str) -> Result<Row, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [dtype, place, threads, bytes, backend, stores] = words[..] else {
+        return Err(format!("{} words where a row has 6", words.len()));
+    };
+    let number = |text: &str| {
+        text.parse::<usize>()
+            .map_err(|_| format!("{text:?} is not a number"))
+    };
+    let one_of = |given: &str, taken: &str| format!("{given:?} is given where {taken} is taken");
+    Ok(Row {
+        dtype: [Dtype::Float32, Dtype::Float64]
+            .into_iter()
+            .find(|known| known.name() == dtype)
+            .ok_or_else(|| one_of(dtype, "float32 or float64"))?,
+        place: [Place::Out, Place::In]
+            .into_iter()
+            .find(|known| known.name() == place)
+            .ok_or_else(|| one_of(place, "out or in"))?,
+        threads: number(threads)?,
+        bytes: number(bytes)?,
+        backend: backend.parse().map_err(|error: Error| error.to_string())?,
+        stores: stores.parse().map_err(|error: Error| error.to_string())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_read_back_as_it_was_written() {
+        let table = Table::shipped();
+        assert_eq!(table.to_string().parse(), Ok(table));
+    }
+
+    #[test]
+    fn a_call_takes_the_row_it_reaches() {
+        let table = Table::shipped();
+        let cache = platform::llc_bytes();
+        let row = |place, threads, bytes| {
+            let row = table.row(Dtype::Float64, place, threads, bytes);
+            assert_eq!((row.dtype, row.place), (Dtype::Float64, place));
+            (row.backend, row.stores)
+        };
+        assert_eq!(row(Place::Out, 1, 0), (Backend::SIMD, Stores::Plain));
+        assert_eq!(
+            row(Place::Out, 1, cache - 1),
+            (Backend::SIMD, Stores::Plain)
+        );
+        assert_eq!(row(Place::Out, 1, cache), (Backend::SIMD, Stores::Stream));
+        assert_eq!(row(Place::Out, 8, 64), (Backend::SIMD, Stores::Plain));
+        assert_eq!(
+            row(Place::Out, 8, SHARED_FROM),
+            (Backend::PARALLEL, Stores::Plain)
+        );
+        assert_eq!(
+            row(Place::Out, 2, 2 * cache),
+            (Backend::PARALLEL, Stores::Stream)
+        );
+        assert_eq!(
+            row(Place::In, 1, usize::MAX),
+            (Backend::SIMD, Stores::Plain)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_said_with_its_line() {
+        let good = Table::shipped().to_string();
+        let bad = |from: &str, to: &str| good.replacen(from, to, 1).parse::<Table>().unwrap_err();
+        assert!(bad(HEADER, "table").contains("first line"));
+        assert!(bad("machine ", "").contains("second line"));
+        assert!(bad("float32 ", "int8 ").contains("line 4: \"int8\""));
+        assert!(bad(" plain", "").contains("line 4: 5 words"));
+        assert!(bad("simd ", "mkl ").contains("no backend"));
+        assert!(bad("simd ", "openblas ").contains("other results than NumPy"));
+        assert!(bad("simd      stream", "scalar stream").contains("no streaming stores"));
+        assert!(
+            bad("float32  out    1        0 ", "float32  out    1        9 ")
+                .contains("no row for float32, out")
+        );
+        assert!("".parse::<Table>().unwrap_err().contains("first line"));
+    }
+}
