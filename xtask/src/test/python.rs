@@ -54,9 +54,17 @@ fn ruff(session: &mut Session<'_>) -> Result<()> {
 }
 
 fn pytest(session: &mut Session<'_>) -> Result<()> {
+    // First what nothing may run beside (tests/python/conftest.py), then all others, two at a time.
+    pytest_of(session, &["-m", "tracers"])?;
+    pytest_of(session, &["-m", "not tracers", "-n", "2", "--dist", "loadfile"])
+}
+
+fn pytest_of(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
     let mut python = session.project.python();
     // -rs prints the reason of every skip.
-    python.args(["-m", "pytest", "-rs", "tests/python"]);
+    python
+        .args(["-m", "pytest", "-rs", "tests/python"])
+        .args(which);
     let is_summary = |line: &str| line.starts_with("==") && line.contains(" in ");
     let output = runner::run(session, &mut python, is_summary)?;
     for line in output.lines().filter(|line| line.starts_with("SKIPPED ")) {
