@@ -327,10 +327,10 @@ fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
     match (row.backend, row.stores, threads) {
         (Backend::Parallel(_), Stores::Plain, _) => c"automatic: more than one thread asked for",
         (Backend::Parallel(_), Stores::Stream, _) => {
-            c"automatic: more than one thread asked for, streaming stores as the result fills the last-level cache"
+            c"automatic: more than one thread asked for, streaming past the last-level cache"
         }
         (_, Stores::Stream, _) => {
-            c"automatic: the widest vectors of this CPU, streaming stores as the result fills the last-level cache"
+            c"automatic: the widest vectors of this CPU, streaming past the last-level cache"
         }
         (_, Stores::Plain, None) => c"automatic: the widest vectors of this CPU, one thread",
         (_, Stores::Plain, Some(1)) => {

@@ -12,7 +12,7 @@
 //! The argument ([`Request`]), else `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES`, else the automatic
 //! choice: a small [`Table`] of backend and [`Stores`] by type, place, threads and bytes. The shipped one takes `simd` on
 //! the calling thread, `parallel` where more than one thread is asked for and the array is long enough to share, and
-//! [`Stores::Stream`] for a result as large as the last-level cache. `raptors-trace tune` measures one for the machine
+//! [`Stores::Stream`] where source and result together fill the last-level cache. `raptors-trace tune` measures one for the machine
 //! at hand, which is then used; `RAPTORS_TABLE` names another, or `shipped`. The environment is read at the first call.
 //! Every call returns its [`Choice`]: the branch it took, and why.
 //!

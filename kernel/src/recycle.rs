@@ -134,14 +134,16 @@ struct Slot {
 }
 
 impl Slot {
-    const NEW: Slot = Slot {
-        state: AtomicU8::new(EMPTY),
-        start: AtomicUsize::new(0),
-        capacity: AtomicUsize::new(0),
-        turn: AtomicU64::new(0),
-        since: AtomicU64::new(0),
-        offered: AtomicBool::new(false),
-    };
+    const fn new() -> Slot {
+        Slot {
+            state: AtomicU8::new(EMPTY),
+            start: AtomicUsize::new(0),
+            capacity: AtomicUsize::new(0),
+            turn: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            offered: AtomicBool::new(false),
+        }
+    }
 
     /// Takes a slot that is in state `from` into this thread's hands.
     fn claim(&self, from: u8) -> bool {
@@ -176,7 +178,7 @@ static IDLE: Idle = Idle::new();
 impl Idle {
     const fn new() -> Idle {
         Idle {
-            slots: [Slot::NEW; SLOTS],
+            slots: [const { Slot::new() }; SLOTS],
             used: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             turns: AtomicU64::new(0),

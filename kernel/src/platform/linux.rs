@@ -36,27 +36,30 @@ pub(crate) fn affinity() -> Affinity {
 
 /// Bytes of the second-level cache.
 pub(crate) fn l2_bytes() -> usize {
-    cache_bytes(libc::_SC_LEVEL2_CACHE_SIZE, 2).unwrap_or(super::USUAL_L2)
+    cache_bytes(2, libc::_SC_LEVEL2_CACHE_SIZE).unwrap_or(super::USUAL_L2)
 }
 
 /// Bytes of the last-level cache: the third, else the second.
 pub(crate) fn llc_bytes() -> usize {
-    cache_bytes(libc::_SC_LEVEL3_CACHE_SIZE, 3)
-        .or_else(|| cache_bytes(libc::_SC_LEVEL2_CACHE_SIZE, 2))
+    cache_bytes(3, libc::_SC_LEVEL3_CACHE_SIZE)
+        .or_else(|| cache_bytes(2, libc::_SC_LEVEL2_CACHE_SIZE))
         .unwrap_or(super::USUAL_LLC)
 }
 
-/// The size of a cache, from the C library; on Arm that does not know, and the kernel may.
-fn cache_bytes(name: c_int, index: u32) -> Option<usize> {
-    // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
-    let told = unsafe { libc::sysconf(name) };
-    let told = usize::try_from(told).ok().filter(|bytes| *bytes > 0);
-    told.or_else(|| {
-        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
-        let text = std::fs::read_to_string(path).ok()?;
+/// The size of one cache, from the system's kernel, else from the C library: glibc has been seen to tell all third-level
+/// caches of a processor together, ten times what a core has.
+fn cache_bytes(index: u32, name: c_int) -> Option<usize> {
+    let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+    let told = || {
+        // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
+        let told = unsafe { libc::sysconf(name) };
+        usize::try_from(told).ok().filter(|bytes| *bytes > 0)
+    };
+    let kernel = std::fs::read_to_string(path).ok().and_then(|text| {
         let kib: usize = text.trim().strip_suffix('K')?.parse().ok()?;
         Some(kib << 10)
-    })
+    });
+    kernel.or_else(told)
 }
 
 /// The processor's name, in the kernel's words.
