@@ -21,3 +21,4 @@ mod platform;
 pub mod report;
 pub mod run;
 pub mod scripts;
+pub mod tune;

@@ -54,6 +54,7 @@ pub use error::Error;
 pub use loops::Stores;
 pub use nan::{FactorFirst, factor_first, set_factor_first};
 pub use openblas::library as openblas_library;
+pub use pool::usable_threads;
 pub use recycle::{idle_bytes, trim};
 pub use scale::{scale, scale_in_place, scale_uninit, scaled};
 pub use table::{Origin, Row, Table, Used, cache_file, machine, used};

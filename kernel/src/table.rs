@@ -161,7 +161,7 @@ impl Table {
     }
 
     /// The row of a call: of those it reaches, the one with the most threads, and of these with the most bytes.
-    pub(crate) fn row(&self, dtype: Dtype, place: Place, threads: usize, bytes: usize) -> Row {
+    pub fn row(&self, dtype: Dtype, place: Place, threads: usize, bytes: usize) -> Row {
         let case = index(dtype, place);
         let rows = &self.rows[self.starts[case]..self.starts[case + 1]];
         let reached = |row: &&Row| row.threads <= threads && row.bytes <= bytes;

@@ -15,7 +15,7 @@ use super::options::{
     CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, SampledBy, Sampling, Shape,
     Source, Subject, Task,
 };
-use super::{attach, doctor, imports, instruments, script};
+use super::{attach, doctor, imports, instruments, script, tune};
 use crate::engines::Tracer;
 use crate::{flamegraph, live};
 
@@ -62,6 +62,8 @@ enum Command {
     Instruments(With<instruments::Args>),
     /// Tell what works on this machine, what does not and why, and the command that mends it
     Doctor(With<doctor::Args>),
+    /// Measure which of the kernel's backends is fastest here, and have every later process use it
+    Tune(With<tune::Args>),
 }
 
 /// A command's own arguments and those about its output.
@@ -378,6 +380,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Attach(args) => (Task::Attach(args.own.into_options()?), args.output),
         Command::Instruments(args) => (Task::Instruments(args.own.into_options()), args.output),
         Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
+        Command::Tune(args) => (Task::Tune(args.own.into_options()), args.output),
     };
     let output = OutputOptions {
         json: output.json,

@@ -12,6 +12,7 @@ mod live;
 pub mod options;
 mod script;
 mod terminal;
+mod tune;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -73,6 +74,7 @@ fn execute(job: &Job) -> Result<(), Error> {
         Task::Attach(options) => attach::execute(options, &job.output),
         Task::Instruments(options) => instruments::execute(options, &job.output),
         Task::Doctor(options) => doctor::execute(options, &job.output),
+        Task::Tune(options) => tune::execute(options, &job.output),
     }
 }
 

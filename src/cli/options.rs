@@ -278,6 +278,8 @@ pub enum Task {
     Instruments(crate::instruments::Options),
     /// Examine the machine.
     Doctor(crate::doctor::Options),
+    /// Measure which backends are fastest.
+    Tune(crate::tune::Options),
 }
 
 /// A whole, validated command line.

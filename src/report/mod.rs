@@ -11,6 +11,7 @@ pub mod instruments;
 pub(crate) mod layout;
 pub mod live;
 mod summary;
+pub mod tune;
 pub(crate) mod units;
 
 use crate::comparison::Comparison;

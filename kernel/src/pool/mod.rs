@@ -122,7 +122,7 @@ fn list(pool: Pool) -> &'static Pool {
 }
 
 /// One thread for each CPU that this thread may use, within the process's quota.
-pub(crate) fn usable_threads() -> usize {
+pub fn usable_threads() -> usize {
     static QUOTA: OnceLock<usize> = OnceLock::new();
     let quota =
         *QUOTA.get_or_init(|| std::thread::available_parallelism().map_or(1, |count| count.get()));

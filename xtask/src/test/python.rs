@@ -56,7 +56,10 @@ fn ruff(session: &mut Session<'_>) -> Result<()> {
 fn pytest(session: &mut Session<'_>) -> Result<()> {
     // First what nothing may run beside (tests/python/conftest.py), then all others, two at a time.
     pytest_of(session, &["-m", "tracers"])?;
-    pytest_of(session, &["-m", "not tracers", "-n", "2", "--dist", "loadfile"])
+    pytest_of(
+        session,
+        &["-m", "not tracers", "-n", "2", "--dist", "loadfile"],
+    )
 }
 
 fn pytest_of(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
