@@ -14,6 +14,9 @@
 //! array is long enough to share. The environment is read at the first call. Every call returns its
 //! [`Choice`]: the branch it took, and why.
 //!
+//! `RAPTORS_ALLOC=plain` has results in memory as `malloc` gives it, without alignment and without the
+//! advice to use huge pages; `advised` is the default. See [`Buffer`].
+//!
 //! # Results
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
 //! NumPy's `array * factor` gives, and raise the same floating-point flags; for the payload of

@@ -33,9 +33,11 @@ Floating-point warnings
 
 Environment
     ``RAPTORS_BACKEND`` and ``RAPTORS_THREADS`` force a backend and a number of threads
-    where no argument does; ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to
-    standard error, in the syntax of Rust's ``RUST_LOG``. ``RAPTORS_SIGNPOSTS=1``, read at import
-    on macOS, shows them in the timeline of Apple's Instruments.
+    where no argument does. ``RAPTORS_ALLOC=plain`` leaves out the alignment of results and, on
+    Linux, the advice to use huge pages for those of 4 MiB or more; ``advised`` is the default.
+    These are read at the first use. ``RAPTORS_LOG=trace``, read at import, writes the kernel's
+    spans to standard error, in the syntax of Rust's ``RUST_LOG``. ``RAPTORS_SIGNPOSTS=1``, read at
+    import on macOS, shows them in the timeline of Apple's Instruments.
 """
 
 from raptors_trace._native import (
