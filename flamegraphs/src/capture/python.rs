@@ -446,6 +446,8 @@ mod tests {
         assert_eq!(window.peek::<1>(at(0) + 1), None);
         for nowhere in [0, 16, usize::MAX - 7] {
             assert_eq!(window.peek::<1>(nowhere), None);
+            // Nor at the second look, when a block is there that was read last.
+            assert_eq!(window.peek::<1>(nowhere), None);
             assert_eq!(window.peek::<1>(at(0)), Some([1]));
         }
     }
