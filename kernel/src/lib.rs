@@ -23,6 +23,9 @@
 //! idle for a second when another result is dropped, and blocks of 64 MiB or more at once (`MADV_FREE`: it takes the
 //! pages when it is short of memory); [`trim`] gives all back at once. `RAPTORS_ALLOC=plain` has none of it.
 //!
+//! `RAPTORS_ALLOC=plain` has results in memory as `malloc` gives it, without alignment and without the
+//! advice to use huge pages; `advised` is the default. See [`Buffer`].
+//!
 //! # Results
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
 //! NumPy's `array * factor` gives, and raise the same floating-point flags; for the payload of

@@ -42,9 +42,11 @@ Environment
     ``RAPTORS_BACKEND``, ``RAPTORS_THREADS`` and ``RAPTORS_STORES`` force a backend, a number of
     threads and the kind of stores where no argument does. The automatic choice is a table, the
     shipped one, or what ``raptors-trace tune`` has measured on this machine;
-    ``RAPTORS_TABLE`` names another, or ``shipped``. ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to
-    standard error, in the syntax of Rust's ``RUST_LOG``. ``RAPTORS_SIGNPOSTS=1``, read at import
-    on macOS, shows them in the timeline of Apple's Instruments.
+    ``RAPTORS_TABLE`` names another, or ``shipped``. For ``RAPTORS_ALLOC`` and
+    ``RAPTORS_BUFFER_CACHE`` see Memory above. These are read at the first use.
+    ``RAPTORS_LOG=trace``, read at import, writes the kernel's spans to standard error, in the
+    syntax of Rust's ``RUST_LOG``. ``RAPTORS_SIGNPOSTS=1``, read at import on macOS, shows them in
+    the timeline of Apple's Instruments.
 """
 
 from raptors_trace._native import (

@@ -87,6 +87,48 @@ pub fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
     read(address, words.as_mut_ptr().cast(), bytes).then_some(words)
 }
 
+/// Bytes that [`Window`] reads at once, which divide a page of every size: such a block is there as a whole or not at all.
+const BLOCK: usize = 4096;
+
+/// The block of memory that was read last. CPython keeps the frames of a thread's calls one after the other, so most of
+/// a chain lies in a block or two, and reading a block takes one system call as reading a frame does. Not to be kept beyond
+/// one walk: the frames change once the thread that was interrupted goes on.
+struct Window {
+    /// Where the block begins; 0 for none.
+    start: usize,
+    words: [usize; BLOCK / size_of::<usize>()],
+}
+
+impl Window {
+    fn new() -> Self {
+        Self {
+            start: 0,
+            words: [0; BLOCK / size_of::<usize>()],
+        }
+    }
+
+    /// As [`peek`].
+    fn peek<const N: usize>(&mut self, address: usize) -> Option<[usize; N]> {
+        if !address.is_multiple_of(align_of::<usize>()) {
+            return None;
+        }
+        let start = address - address % BLOCK;
+        let first = (address - start) / size_of::<usize>();
+        if first + N > self.words.len() {
+            return peek(address);
+        }
+        if start != self.start || start == 0 {
+            // What a read that failed has left is not to be taken for the block that was there.
+            self.start = 0;
+            if start == 0 || !read(start, self.words.as_mut_ptr().cast(), BLOCK) {
+                return None;
+            }
+            self.start = start;
+        }
+        self.words[first..first + N].try_into().ok()
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn read(address: usize, to: *mut c_void, bytes: usize) -> bool {
     let local = libc::iovec {
@@ -119,13 +161,14 @@ fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
         Some(frame)
     };
     let mut frame = if thread == 0 { None } else { current() };
+    let mut window = Window::new();
     let mut count = 0;
     while let Some(at) = frame
         && count < DEPTH
     {
         // f_code, frame_obj, previous, prev_instr; the stack's size, is_entry and owner share a word.
-        let Some([code, _, previous, instruction, flags]) = at.checked_add(CODE).and_then(peek)
-        else {
+        let words = at.checked_add(CODE).and_then(|at| window.peek(at));
+        let Some([code, _, previous, instruction, flags]) = words else {
             return 0;
         };
         let (is_entry, owner) = ((flags >> 32) & 0xff, (flags >> 40) & 0xff);
@@ -384,6 +427,29 @@ mod tests {
         assert_eq!(peek::<2>(words.as_ptr() as usize + 1), None);
         let there = cfg!(target_os = "linux").then_some([7, 9]);
         assert_eq!(peek::<2>(words.as_ptr() as usize), there);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_window_reads_what_is_there_whichever_block_it_is_in() {
+        let words: Vec<usize> = (1..=3 * BLOCK / size_of::<usize>()).collect();
+        let at = |index: usize| words.as_ptr() as usize + index * size_of::<usize>();
+        let mut window = Window::new();
+        // From the outer end to the inner one and back, over blocks' ends.
+        for index in (0..words.len() - 5).chain((0..words.len() - 5).rev()) {
+            let seen = window.peek::<5>(at(index));
+            assert_eq!(
+                seen.as_ref().map(|seen| &seen[..]),
+                Some(&words[index..index + 5])
+            );
+        }
+        assert_eq!(window.peek::<1>(at(0) + 1), None);
+        for nowhere in [0, 16, usize::MAX - 7] {
+            assert_eq!(window.peek::<1>(nowhere), None);
+            // Nor at the second look, when a block is there that was read last.
+            assert_eq!(window.peek::<1>(nowhere), None);
+            assert_eq!(window.peek::<1>(at(0)), Some([1]));
+        }
     }
 
     #[test]
