@@ -176,7 +176,9 @@ impl Taken {
             return None;
         }
         let name = &self.side.name;
-        let few = format!("{name}: {samples} samples are few: frames of a hundredth of the time are left to chance");
+        let few = format!(
+            "{name}: {samples} samples are few: frames of a hundredth of the time are left to chance"
+        );
         Some(match (self.side.seconds, &self.side.status) {
             (Some(seconds), None) => {
                 let enough = (1.1 * seconds * ENOUGH as f64 / samples as f64).ceil();
@@ -191,7 +193,10 @@ impl Taken {
     }
 
     fn facts(&self) -> String {
-        let rate = self.side.cpu_ns.map(|ns| self.side.samples as f64 / (ns as f64 / 1e9));
+        let rate = self
+            .side
+            .cpu_ns
+            .map(|ns| self.side.samples as f64 / (ns as f64 / 1e9));
         let facts = Facts {
             samples: self.side.samples,
             rate,
@@ -237,7 +242,10 @@ fn process(
             break;
         }
         let share = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-        progress.update(share, &format!("sampling process {pid}; Ctrl-C ends it early"));
+        progress.update(
+            share,
+            &format!("sampling process {pid}; Ctrl-C ends it early"),
+        );
         std::thread::sleep(STEP);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -265,7 +273,11 @@ fn taken(
     mut warnings: Vec<String>,
 ) -> Taken {
     warnings.extend(sampling::troubles(&script, words));
-    let samples = script.profile.tags().get(&tag).map_or(0, |(count, _)| *count);
+    let samples = script
+        .profile
+        .tags()
+        .get(&tag)
+        .map_or(0, |(count, _)| *count);
     Taken {
         side: DrawnSide {
             name,
@@ -363,7 +375,10 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
         pictures[index] = picture(&tree, &one.side.name, &one.facts())?;
         let folded = one.profile.folded(one.tag()).map_err(not_drawn)?;
         made.push((format!("{letter}.folded"), folded.to_string().into_bytes()));
-        made.push((format!("{letter}.svg"), pictures[index].clone().into_bytes()));
+        made.push((
+            format!("{letter}.svg"),
+            pictures[index].clone().into_bytes(),
+        ));
         for format in &options.formats {
             let name = format!("{letter}.{}", format.extension());
             // Folded text has been written above.
@@ -388,7 +403,10 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
         let (a, b) = (Side::new(a, Tag::A), Side::new(b, Tag::B));
         let both = Tree::compare(a, b, View::Roles, &roles).map_err(not_drawn)?;
         let facts = format!("A: {}; B: {}", taken[0].facts(), taken[1].facts());
-        let title = format!("{} against {}: CPU time of the run by role", names[0], names[1]);
+        let title = format!(
+            "{} against {}: CPU time of the run by role",
+            names[0], names[1]
+        );
         pictures[2] = picture(&both, &title, &facts)?;
         made.push(("diff.svg".to_owned(), pictures[2].clone().into_bytes()));
     }
@@ -473,7 +491,9 @@ pub fn text(drawn: &Drawn) -> String {
         lines.push(line);
         if side.idle_samples > 0 {
             let idle = side.idle_samples;
-            lines.push(format!("  {idle} samples of OpenBLAS's threads waiting for work are left out"));
+            lines.push(format!(
+                "  {idle} samples of OpenBLAS's threads waiting for work are left out"
+            ));
         }
     }
     let two = drawn.sides.len() == 2;
@@ -483,10 +503,19 @@ pub fn text(drawn: &Drawn) -> String {
         .map(|role| (role.name.as_str(), [role.a_ns / 1e9, role.b_ns / 1e9]))
         .collect();
     for (name, [a, b]) in seconds {
-        let b = if two { format!("  {b:>9.3} s") } else { String::new() };
+        let b = if two {
+            format!("  {b:>9.3} s")
+        } else {
+            String::new()
+        };
         lines.push(format!("  {:<14}{a:>9.3} s{b}", name.replace('_', " ")));
     }
-    lines.extend(drawn.warnings.iter().map(|why| format!("warning: {}", escape(why))));
+    lines.extend(
+        drawn
+            .warnings
+            .iter()
+            .map(|why| format!("warning: {}", escape(why))),
+    );
     if let Some(index) = drawn.files.last() {
         lines.push(escape(&index.display().to_string()).to_string());
     }
@@ -512,6 +541,9 @@ mod tests {
         let (rest, idle) = without_idle(&profile);
         assert_eq!(idle, 7);
         let kept = rest.folded(Tag::A).unwrap().to_string();
-        assert_eq!(kept, "clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n");
+        assert_eq!(
+            kept,
+            "clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n"
+        );
     }
 }

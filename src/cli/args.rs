@@ -156,11 +156,11 @@ struct FlamegraphArgs {
     /// Sample a process that runs already, whatever it is, with perf (mostly as root)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = NOT_WITH_PID)]
     pid: Option<u32>,
+    #[command(flatten)]
+    part: PartArgs<StackArgs>,
     /// Instead of two statements: a command, or two with `--` between them
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "pid", conflicts_with_all = NOT_WITH_PID)]
     command: Vec<OsString>,
-    #[command(flatten)]
-    part: PartArgs<StackArgs>,
 }
 
 #[derive(Debug, Args)]
@@ -640,6 +640,29 @@ mod tests {
         assert!(refusal(&["compare", "--engine", "perf"]).contains("bpftrace"));
         let engines = run(&["compare", "--engine", "bpftrace"]).engines;
         assert_eq!(engines, EngineChoice::Bpftrace);
+    }
+
+    #[test]
+    fn a_flamegraph_is_also_of_a_process_or_of_commands() {
+        let subject = |line: &[&str]| match parsed(&[&["flamegraph", "-o", "d"], line].concat()) {
+            Ok(Job {
+                task: Task::Outside(options),
+                ..
+            }) => options.subject,
+            other => panic!("not from outside: {other:?}"),
+        };
+        let ten = Duration::from_secs(10);
+        let process = OutsideSubject::Process(7, ten);
+        assert_eq!(subject(&["--pid", "7", "--sample-time", "10"]), process);
+        let commands =
+            OutsideSubject::Commands(vec![vec!["a".into(), "-x".into()], vec!["b".into()]]);
+        assert_eq!(subject(&["--", "a", "-x", "--", "b"]), commands);
+        let refused = |line: &[&str]| refusal(&[&["flamegraph", "-o", "d"], line].concat());
+        assert!(refused(&["--", "a", "--"]).contains("nothing after a `--`"));
+        assert!(refused(&["--", "a", "--", "b", "--", "c"]).contains("more cannot be compared"));
+        assert!(refused(&["--engine", "inprocess", "--pid", "7"]).contains("from outside"));
+        assert!(refused(&["--pid", "7", "--size", "8"]).contains("cannot be used with"));
+        assert!(refused(&["--pid", "7", "--", "a"]).contains("cannot be used with"));
     }
 
     #[test]

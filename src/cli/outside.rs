@@ -21,7 +21,9 @@ pub fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
         return conflict("there is nothing after a `--`: give a command there");
     }
     if commands.len() > 2 {
-        return conflict("give one command, or two with `--` between them; more cannot be compared");
+        return conflict(
+            "give one command, or two with `--` between them; more cannot be compared",
+        );
     }
     Ok(commands)
 }

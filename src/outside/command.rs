@@ -35,14 +35,22 @@ pub fn run(words: &[OsString], tag: Tag, frequency: u32) -> Result<Taken, Error>
     let mut child = held.release(&name)?;
     let status = wait(&mut child, &mut map, &interrupt, &name)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let (script, said) = session
-        .read(&|_| Some(tag), &map.last)
-        .map_err(|error| match error.exit_code() {
-            Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
-            _ => error,
-        })?;
+    let (script, said) =
+        session
+            .read(&|_| Some(tag), &map.last)
+            .map_err(|error| match error.exit_code() {
+                Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
+                _ => error,
+            })?;
     let failed = (!status.success()).then(|| format!("`{name}` ended with {status}"));
-    let mut taken = taken(name, script, &said, tag, seconds, failed.into_iter().collect());
+    let mut taken = taken(
+        name,
+        script,
+        &said,
+        tag,
+        seconds,
+        failed.into_iter().collect(),
+    );
     taken.side.status = Some(status.to_string());
     Ok(taken)
 }

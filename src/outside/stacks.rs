@@ -36,7 +36,9 @@ pub fn read(path: &Path) -> Result<Taken, Error> {
         Folded::parse(&text).map(|folded| (Profile::from(&folded), None))
     };
     let (profile, cpu_ns) = read.map_err(|error| match error {
-        raptors_flamegraphs::Error::NoSamples => unreadable(error.into()).exit(Exit::NothingObserved),
+        raptors_flamegraphs::Error::NoSamples => {
+            unreadable(error.into()).exit(Exit::NothingObserved)
+        }
         _ => unreadable(error.into()),
     })?;
     let samples = profile.tags().get(&Tag::A).map_or(0, |(count, _)| *count);
@@ -64,7 +66,10 @@ fn is_perf_script(text: &str) -> bool {
         .lines()
         .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let first = lines.next().unwrap_or_default().trim_end();
-    first.ends_with(':') || lines.next().is_some_and(|line| line.starts_with(['\t', ' ']))
+    first.ends_with(':')
+        || lines
+            .next()
+            .is_some_and(|line| line.starts_with(['\t', ' ']))
 }
 
 #[cfg(test)]
@@ -74,7 +79,9 @@ mod tests {
     #[test]
     fn a_file_is_known_by_its_text() {
         assert!(!is_perf_script("a;b 3\n"));
-        assert!(is_perf_script("# x\npython 1/1 2.5:  100 cpu-clock: \n\t 10 f (/bin/a)\n\n"));
+        assert!(is_perf_script(
+            "# x\npython 1/1 2.5:  100 cpu-clock: \n\t 10 f (/bin/a)\n\n"
+        ));
     }
 
     #[test]
@@ -83,6 +90,10 @@ mod tests {
         let path = directory.path().join("x.folded");
         std::fs::write(&path, "a;b 3\na;b many\n").unwrap();
         let error = read(&path).err().unwrap();
-        assert!(error.in_a_line().contains("line 2 of the folded stacks"), "{}", error.in_a_line());
+        assert!(
+            error.in_a_line().contains("line 2 of the folded stacks"),
+            "{}",
+            error.in_a_line()
+        );
     }
 }
