@@ -175,14 +175,3 @@ fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
         raptors_trace::flamegraph::SCHEMA,
     );
 }
-
-/// The same of a process, of commands and of stacks from elsewhere; `tests/python/test_outside.py` holds real output against it.
-#[test]
-fn the_committed_schema_of_flamegraphs_from_outside_is_that_of_its_types() {
-    let title = "raptors-trace flamegraph --json of a process, commands or stacks";
-    hold::<raptors_trace::outside::Drawn>(
-        "flamegraph-outside",
-        title,
-        raptors_trace::outside::SCHEMA,
-    );
-}

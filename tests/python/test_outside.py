@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from tracers import require_root, tool
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
-SCHEMA = Path(__file__).parents[2] / "docs" / "flamegraph-outside.schema.json"
 MULTIPLY = """
 import numpy as np
 a = np.ones((1024, 1024), np.float32)
@@ -30,9 +28,9 @@ def flamegraph(directory: Path, *arguments: str, expected: int = 0) -> subproces
 
 
 def drawn(text: str) -> dict[str, Any]:
-    """What ``--json`` printed, after what the command itself printed, held against the schema."""
+    """What ``--json`` printed, after what the command itself printed."""
     document = json.loads(text[text.index("{\n") :])
-    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    assert document["schema"] == "raptors-trace/flamegraph-outside/1"
     return dict(document)
 
 
