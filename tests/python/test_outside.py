@@ -53,7 +53,7 @@ def test_a_process_that_runs_numpy_is_drawn_by_its_number(tmp_path: Path) -> Non
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            done = flamegraph(tmp_path / "out", "--pid", str(process.pid), "--sample-time", "1", "--json")
+            done = flamegraph(tmp_path / "out", "--pid", str(process.pid), "--sample-time", "0.5", "--json")
             assert process.poll() is None
         finally:
             process.kill()
