@@ -16,6 +16,7 @@ pub mod interpreter;
 mod interrupt;
 pub mod live;
 pub mod machine;
+pub mod outside;
 mod pipe;
 mod platform;
 pub mod report;

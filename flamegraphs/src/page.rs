@@ -47,7 +47,8 @@ pub struct Page<'a> {
     pub notes: &'a [String],
     /// The names of the sides.
     pub sides: [&'a str; 2],
-    /// The pictures of side A, of side B and of their difference, as [`crate::draw_tree`] makes them.
+    /// The pictures of side A, of side B and of their difference, as [`crate::draw_tree`] makes them; the last two are
+    /// empty where there is one side only.
     pub pictures: [&'a str; 3],
     /// The table.
     pub phases: &'a [Phase],
@@ -73,12 +74,14 @@ impl Page<'_> {
                 body {
                     h1 { (printable(self.title)) }
                     @for note in self.notes { p { (printable(note)) } }
-                    (self.table())
+                    @if !self.phases.is_empty() { (self.table()) }
                     p { "Click on a frame to enlarge it; search with Ctrl-F inside a picture." }
                     div class="pictures" {
-                        (figure("difference", "Difference by role, then by frame", difference)?)
+                        @if !difference.is_empty() {
+                            (figure("difference", "Difference by role, then by frame", difference)?)
+                        }
                         (figure("a", &format!("A: {}", printable(name_a)), a)?)
-                        (figure("b", &format!("B: {}", printable(name_b)), b)?)
+                        @if !self.is_of_one() { (figure("b", &format!("B: {}", printable(name_b)), b)?) }
                     }
                 }
             }
@@ -86,7 +89,14 @@ impl Page<'_> {
         Ok(page.into_string())
     }
 
+    fn is_of_one(&self) -> bool {
+        self.pictures[1].is_empty()
+    }
+
     fn table(&self) -> Markup {
+        if self.is_of_one() {
+            return self.table_of_one();
+        }
         let [name_a, name_b] = self.sides;
         let sum = |column: fn(&Phase) -> Option<f64>| self.phases.iter().map(column).sum();
         let all = Phase {
@@ -99,6 +109,22 @@ impl Page<'_> {
                 thead { tr { th { "per operation" } th { "A: " (printable(name_a)) } th { "B: " (printable(name_b)) } th { "B − A" } } }
                 tbody { @for phase in self.phases { (row(phase)) } }
                 tfoot { (row(&all)) }
+            }
+        }
+    }
+
+    fn table_of_one(&self) -> Markup {
+        html! {
+            table {
+                thead { tr { th { "role" } th { "CPU time" } } }
+                tbody {
+                    @for phase in self.phases {
+                        tr {
+                            td { (printable(&phase.name)) }
+                            td { (phase.a.map_or("–".to_owned(), time)) }
+                        }
+                    }
+                }
             }
         }
     }

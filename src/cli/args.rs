@@ -15,8 +15,9 @@ use super::options::{
     CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, SampledBy, Sampling, Shape,
     Source, Subject, Task,
 };
-use super::{attach, doctor, imports, instruments, script, tune};
+use super::{attach, doctor, imports, instruments, outside, script, tune};
 use crate::engines::Tracer;
+use crate::outside::{Options as Outside, Subject as OutsideSubject};
 use crate::{flamegraph, live};
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
@@ -46,7 +47,8 @@ enum Command {
     /// Draw where the time of one operation goes: a flamegraph of each side and of their difference
     ///
     /// Without a FILE a new run is made, in which both sides are sampled: of float32 2048² unless told otherwise, in
-    /// process unless perf is to add what the kernel does for them. Weights are time per operation; frames are grouped by what they are there for.
+    /// process unless perf is to add what the kernel does for them. --pid samples a process that runs, `-- COMMAND` a command
+    /// to its end, `-- COMMAND -- COMMAND` both and their difference, all by perf; FILE may also be folded stacks or the text of perf script. Weights are time per operation; frames are grouped by what they are there for.
     Flamegraph(FlamegraphArgs),
     /// Show a saved run
     Show(ShowArgs),
@@ -153,8 +155,14 @@ struct FlamegraphArgs {
     /// How long each size is sampled, both sides together
     #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
     sample_time: Duration,
+    /// Sample a process that runs already, whatever it is, with perf (mostly as root)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = NOT_WITH_PID)]
+    pid: Option<u32>,
     #[command(flatten)]
     part: PartArgs<StackArgs>,
+    /// Instead of two statements: a command, or two with `--` between them
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "pid", conflicts_with_all = NOT_WITH_PID)]
+    command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -337,6 +345,21 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             }
             None => part_of(args.part, Part::Calls)?,
         },
+        Command::Flamegraph(args) if args.pid.is_some() || !args.command.is_empty() => {
+            outside::engine(args.part.engine.engine)?;
+            let subject = match args.pid {
+                Some(pid) => OutsideSubject::Process(pid, args.sample_time),
+                None => OutsideSubject::Commands(outside::commands(&args.command)?),
+            };
+            let options = Outside {
+                subject,
+                frequency: args.frequency,
+                directory: args.output,
+                formats: args.format,
+                command,
+            };
+            (Task::Outside(options), args.part.output)
+        }
         Command::Flamegraph(args) => {
             let FlamegraphArgs { output, part, .. } = args;
             let mut subject = part.subject;
@@ -620,6 +643,29 @@ mod tests {
         assert!(refusal(&["compare", "--engine", "perf"]).contains("bpftrace"));
         let engines = run(&["compare", "--engine", "bpftrace"]).engines;
         assert_eq!(engines, EngineChoice::Bpftrace);
+    }
+
+    #[test]
+    fn a_flamegraph_is_also_of_a_process_or_of_commands() {
+        let subject = |line: &[&str]| match parsed(&[&["flamegraph", "-o", "d"], line].concat()) {
+            Ok(Job {
+                task: Task::Outside(options),
+                ..
+            }) => options.subject,
+            other => panic!("not from outside: {other:?}"),
+        };
+        let ten = Duration::from_secs(10);
+        let process = OutsideSubject::Process(7, ten);
+        assert_eq!(subject(&["--pid", "7", "--sample-time", "10"]), process);
+        let commands =
+            OutsideSubject::Commands(vec![vec!["a".into(), "-x".into()], vec!["b".into()]]);
+        assert_eq!(subject(&["--", "a", "-x", "--", "b"]), commands);
+        let refused = |line: &[&str]| refusal(&[&["flamegraph", "-o", "d"], line].concat());
+        assert!(refused(&["--", "a", "--"]).contains("nothing after a `--`"));
+        assert!(refused(&["--", "a", "--", "b", "--", "c"]).contains("more cannot be compared"));
+        assert!(refused(&["--engine", "inprocess", "--pid", "7"]).contains("from outside"));
+        assert!(refused(&["--pid", "7", "--size", "8"]).contains("cannot be used with"));
+        assert!(refused(&["--pid", "7", "--", "a"]).contains("cannot be used with"));
     }
 
     #[test]

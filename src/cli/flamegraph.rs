@@ -5,6 +5,7 @@ use super::{end, judge, print, print_json, terminal, text_options};
 use crate::analysis;
 use crate::error::Error;
 use crate::flamegraph::{self, Options};
+use crate::outside;
 use crate::report::{self, Part};
 use crate::run::{self, Outcome};
 
@@ -16,6 +17,16 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
     // Before a minute of sampling, not after it.
     flamegraph::check(&options.directory)?;
     let outcome = match &options.source {
+        Source::File { path, .. } if outside::is_text(path) => {
+            let options = outside::Options {
+                subject: outside::Subject::File(path.clone()),
+                frequency: 0,
+                directory: options.directory.clone(),
+                formats: options.formats.clone(),
+                command: std::env::args().collect(),
+            };
+            return super::outside::execute(&options, output);
+        }
         Source::File { path, lossy } => {
             let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
             Outcome {

@@ -10,6 +10,7 @@ mod imports;
 mod instruments;
 mod live;
 pub mod options;
+mod outside;
 mod script;
 mod terminal;
 mod tune;
@@ -68,6 +69,7 @@ fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
         Task::Compare { source, part } => compare(source, *part, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
+        Task::Outside(options) => outside::execute(options, &job.output),
         Task::Imports(options) => imports::execute(options, &job.output),
         Task::Script(options) => script::execute(options, &job.output),
         Task::Live(options) => live::execute(options, &job.output),

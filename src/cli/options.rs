@@ -266,6 +266,8 @@ pub enum Task {
     },
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
+    /// Draw a process, commands, or stacks that another tool wrote.
+    Outside(crate::outside::Options),
     /// Tell what files can call.
     Imports(crate::imports::Options),
     /// Print a script.

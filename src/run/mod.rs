@@ -4,7 +4,7 @@ mod driver;
 mod ending;
 mod environment;
 mod file;
-mod sampling;
+pub(crate) mod sampling;
 mod spec;
 mod tracing;
 

@@ -170,7 +170,7 @@ impl Pipes {
 }
 
 /// perf, recording a process.
-struct Session {
+pub(crate) struct Session {
     pid: u32,
     child: Child,
     complaints: Option<JoinHandle<String>>,
@@ -180,7 +180,15 @@ struct Session {
 }
 
 impl Session {
-    fn start(pid: u32, frequency: u32, interrupted: &dyn Fn() -> bool) -> Result<Self, Error> {
+    /// Has perf sample process `pid` from now on.
+    ///
+    /// # Errors
+    /// perf's own words where it cannot.
+    pub(crate) fn start(
+        pid: u32,
+        frequency: u32,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
         let no_place = |error| {
             Error::new("there is no place for perf's recording")
                 .caused_by(error)
@@ -266,9 +274,22 @@ impl Session {
         with_words(error, self.complaints.take())
     }
 
-    fn finish(mut self, blocks: &[Block]) -> Result<Value, Error> {
+    fn finish(self, blocks: &[Block]) -> Result<Value, Error> {
         // While the process lives.
         let mapped = platform::mappings(self.pid).unwrap_or_default();
+        let (script, words) = self.read(&|time| side_at(blocks, time), &mapped)?;
+        Ok(values(&script, &words))
+    }
+
+    /// Ends perf, and reads what it saw with what it said; a sample is the side's that `tag_of` tells by its time.
+    ///
+    /// # Errors
+    /// perf failed, or saw nothing, or its recording is damaged.
+    pub(crate) fn read(
+        mut self,
+        tag_of: &dyn Fn(u64) -> Option<Tag>,
+        mapped: &[Mapping],
+    ) -> Result<(PerfScript, String), Error> {
         let until = Instant::now() + END_PATIENCE;
         platform::interrupt(&self.child);
         let failed = |error| Error::new("perf could not be ended").caused_by(error);
@@ -286,7 +307,7 @@ impl Session {
         if !recording.is_file() {
             return Err(self.failure(status));
         }
-        document(&recording, blocks, &mapped)
+        read(&recording, tag_of, mapped)
     }
 }
 
@@ -316,11 +337,15 @@ fn with_words(error: Error, words: Option<JoinHandle<String>>) -> Error {
     }
 }
 
-/// What was recorded, as the document `samples` of a run file.
-fn document(recording: &Path, blocks: &[Block], mapped: &[Mapping]) -> Result<Value, Error> {
+/// What was recorded, and what perf said of it.
+fn read(
+    recording: &Path,
+    tag_of: &dyn Fn(u64) -> Option<Tag>,
+    mapped: &[Mapping],
+) -> Result<(PerfScript, String), Error> {
     let places = Places::new(mapped);
     let context = Context {
-        tag_of: &|time| side_at(blocks, time),
+        tag_of,
         offset_of: &|module, address| places.offset_of(module, address),
     };
     let mut child = perf()
@@ -350,14 +375,16 @@ fn document(recording: &Path, blocks: &[Block], mapped: &[Mapping]) -> Result<Va
     let script = match read {
         Ok(script) => script,
         Err(raptors_flamegraphs::Error::NoSamples) => {
-            return Err(Error::new("perf saw no sample in any round")
-                .mend("give more time: --sample-time 30"));
+            return Err(Error::new("perf saw no sample")
+                .mend("give more time: --sample-time 30")
+                .exit(Exit::NothingObserved));
         }
         Err(error) => return Err(unreadable().caused_by(error)),
     };
-    Ok(values(&script, &words))
+    Ok((script, words))
 }
 
+/// The document `samples` of a run file.
 fn values(script: &PerfScript, words: &str) -> Value {
     let tags = script.profile.tags();
     let sides = [Tag::A, Tag::B].map(|tag| {
@@ -379,7 +406,7 @@ fn values(script: &PerfScript, words: &str) -> Value {
 }
 
 /// What limits the trust in what perf saw.
-fn troubles(script: &PerfScript, words: &str) -> Vec<String> {
+pub(crate) fn troubles(script: &PerfScript, words: &str) -> Vec<String> {
     let lost = words.lines().find(|line| line.contains(" lost "));
     let lost =
         lost.map(|line| format!("perf could not keep up, and lost samples: {}", line.trim()));
