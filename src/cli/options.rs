@@ -266,6 +266,8 @@ pub enum Task {
     },
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
+    /// Write a saved run for other tools.
+    Export(crate::export::Options),
     /// Tell what files can call.
     Imports(crate::imports::Options),
     /// Print a script.
