@@ -28,17 +28,32 @@ pub fn directory_of(path: &Path) -> &Path {
 /// # Errors
 /// One sentence with the name of the file.
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
+    write_with(path, |file| file.write_all(content.as_ref())).map(drop)
+}
+
+/// Writes a file piece by piece, and gives what `write` gave.
+///
+/// # Errors
+/// One sentence with the name of the file; nothing is under that name then.
+pub fn write_with<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<T>,
+) -> Result<T, Error> {
     // The umask takes from these what it takes from any new file's.
     let rights = std::fs::Permissions::from_mode(0o666);
     let written = tempfile::Builder::new()
         .permissions(rights)
         .tempfile_in(directory_of(path))
-        .and_then(|mut file| file.write_all(content.as_ref()).map(|()| file))
-        .and_then(|file| {
+        .and_then(|mut file| {
+            let mut buffer = std::io::BufWriter::new(file.as_file_mut());
+            let given = write(&mut buffer)?;
+            buffer.flush()?;
+            drop(buffer);
             hand_over(file.path(), invoker())?;
-            file.persist(path).map_err(|error| error.error)
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(given)
         });
-    written.map(drop).map_err(|error| {
+    written.map_err(|error| {
         let full = matches!(
             error.kind(),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded

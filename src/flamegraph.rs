@@ -138,6 +138,20 @@ fn name_of(samples: &CaseSamples) -> String {
     format!("{}-{}", samples.case.dtype, lengths.join("x"))
 }
 
+/// One case's samples as a file for another tool, and what limits the trust in it.
+///
+/// # Errors
+/// A side without samples.
+pub fn convert(
+    comparison: &Comparison,
+    samples: &CaseSamples,
+    format: Format,
+) -> Result<(Vec<u8>, Vec<String>), Error> {
+    let mut warnings = Vec::new();
+    let picture = CasePicture::new(comparison, samples, &mut warnings)?;
+    Ok((picture.export(format)?, warnings))
+}
+
 /// One case, weighed.
 struct CasePicture<'a> {
     comparison: &'a Comparison,
@@ -250,7 +264,7 @@ impl<'a> CasePicture<'a> {
         let [a, b, difference] = self.pictures()?;
         let [stacks_a, stacks_b] = self.stacks();
         let phases = Phase::of_roles(stacks_a, stacks_b, &self.roles);
-        let title = format!("{}: {} and {}", case.label(), case.a.name, case.b.name);
+        let title = self.title();
         let page = Page {
             title: &title,
             notes: &self.notes(),
@@ -274,7 +288,7 @@ impl<'a> CasePicture<'a> {
             ("diff.svg".to_owned(), difference.into_bytes()),
         ];
         for format in formats {
-            let bytes = export(&self.profile, *format, &title).map_err(not_drawn)?;
+            let bytes = self.export(*format)?;
             made.push((format!("samples.{}", format.extension()), bytes));
         }
         // Last: whoever finds the page finds the rest.
@@ -301,6 +315,15 @@ impl<'a> CasePicture<'a> {
             frames_named: self.named(),
             files: written,
         })
+    }
+
+    fn title(&self) -> String {
+        let case = &self.samples.case;
+        format!("{}: {} and {}", case.label(), case.a.name, case.b.name)
+    }
+
+    fn export(&self, format: Format) -> Result<Vec<u8>, Error> {
+        export(&self.profile, format, &self.title()).map_err(not_drawn)
     }
 
     fn side(&self, tag: Tag) -> DrawnSide {

@@ -338,6 +338,74 @@ fn a_run_whose_control_saw_nothing_is_3() {
 }
 
 #[test]
+fn calls_are_exported_as_rows_and_on_a_time_line() {
+    let file = run_file();
+    let path = file.path.to_str().unwrap();
+    let json = run(&["export", path, "--format", "json"]);
+    let rows: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let multiply = |row: &&serde_json::Value| row["purpose"] == "observed";
+    let row = rows.as_array().unwrap().iter().find(multiply).unwrap();
+    assert_eq!((&row["side"], &row["kind"]), (&"a".into(), &"loop".into()));
+    assert_eq!((&row["case"], &row["n"]), (&1.into(), &4096.into()));
+    assert!(row["duration_ns"].as_f64().unwrap() > 0.0);
+
+    let csv = String::from_utf8(run(&["export", path, "--format", "csv"]).stdout).unwrap();
+    assert!(csv.starts_with("case,label,side,"), "{csv}");
+    assert_eq!(csv.lines().count(), rows.as_array().unwrap().len() + 1);
+
+    let place = tempfile::tempdir().unwrap();
+    let line = place.path().join("line.json");
+    let to = line.to_str().unwrap();
+    assert!(
+        run(&["export", path, "--format", "chrome", "-o", to])
+            .status
+            .success()
+    );
+    let line: serde_json::Value = serde_json::from_slice(&std::fs::read(&line).unwrap()).unwrap();
+    let events = line["traceEvents"].as_array().unwrap();
+    let of = |category: &str| {
+        let found = events
+            .iter()
+            .rfind(|event| event["cat"] == category)
+            .unwrap();
+        let (begin, lasts) = (
+            found["ts"].as_f64().unwrap(),
+            found["dur"].as_f64().unwrap(),
+        );
+        (begin, begin + lasts)
+    };
+    let (round, call) = (of("mark"), of("loop"));
+    assert!(round.0 <= call.0 && call.1 <= round.1, "{round:?} {call:?}");
+}
+
+#[test]
+fn an_export_of_what_was_not_recorded_is_3_and_leaves_no_file() {
+    let file = run_file();
+    let path = file.path.to_str().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    let to = ["-o", out.to_str().unwrap()];
+    let folded = ["export", path, "--format", "folded"];
+    refuses(
+        &run(&[&folded[..], &to].concat()),
+        3,
+        &["no samples in this run", "raptors-trace flamegraph"],
+    );
+    let csv = ["export", path, "--format", "csv", "--case", "9"];
+    refuses(
+        &run(&[&csv[..], &to].concat()),
+        3,
+        &["no recorded calls in case 9", "compare --save"],
+    );
+    assert!(!out.exists());
+    refuses(
+        &run(&["export", path, "--format", "parquet"]),
+        2,
+        &["parquet", "csv"],
+    );
+}
+
+#[test]
 fn a_size_that_does_not_fit_in_memory_is_refused_before_anything_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let sound = answer("3, 12, 1", std::env::consts::ARCH, r#""numpy": "2.4.6""#);

@@ -7,6 +7,7 @@ mod documents;
 mod engines;
 mod marks;
 mod phases;
+mod records;
 mod samples;
 pub mod stats;
 mod troubles;
@@ -26,6 +27,7 @@ pub use documents::{CaseSpec, SideSpec};
 pub use marks::RoundKind;
 use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
+pub use records::{Seen, each};
 pub use samples::{CaseSamples, SideSamples};
 
 /// Everything a run file holds, before statistics.

@@ -268,6 +268,8 @@ pub enum Task {
     Flamegraph(crate::flamegraph::Options),
     /// Draw a process, commands, or stacks that another tool wrote.
     Outside(crate::outside::Options),
+    /// Write a saved run for other tools.
+    Export(crate::export::Options),
     /// Tell what files can call.
     Imports(crate::imports::Options),
     /// Print a script.
