@@ -33,15 +33,11 @@ const PLACED_FROM: usize = 8 << 10;
 pub struct Buffer<T> {
     data: NonNull<T>,
     len: usize,
-    memory: Memory,
-}
-
-/// What the elements lie in.
-#[derive(Debug)]
-enum Memory {
-    /// What `malloc` gave.
-    Malloc(NonNull<libc::c_void>),
-    Mapped(ManuallyDrop<Block>),
+    /// Where the memory starts, at or before `data`.
+    base: NonNull<u8>,
+    /// Bytes of a [`Block`]; 0 where `base` is what `malloc` gave. A number and no enum: this is moved several times
+    /// on the way of the smallest call.
+    capacity: usize,
 }
 
 // SAFETY: it owns its elements and nothing else, as Vec does; free may be called on any thread.
@@ -73,7 +69,7 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         } else {
             source as usize
         };
-        let (start, memory): (NonNull<u8>, _) = if plain || bytes < LARGE {
+        let (start, capacity): (NonNull<u8>, usize) = if plain || bytes < LARGE {
             let slack = match (plain, source) {
                 (true, _) => 0,
                 (false, 0) => ALIGNMENT,
@@ -82,14 +78,14 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
             // SAFETY: malloc takes any size; at least one byte, so that a null pointer means no memory.
             let base = unsafe { libc::malloc((bytes + slack).max(1)) };
             let base = NonNull::new(base).ok_or_else(too_large)?;
-            (base.cast(), Memory::Malloc(base))
+            (base.cast(), 0)
         } else {
             recycle::limit()?;
             // A block starts with a page, so only then is there anything to move away from.
             let moved = if offset(0, source) > 0 { ALIASING } else { 0 };
             let (block, recycled) = Block::take(bytes + moved).ok_or_else(too_large)?;
             traced.recycled = recycled;
-            (block.start(), Memory::Mapped(ManuallyDrop::new(block)))
+            block.into_parts()
         };
         // SAFETY: `offset` is at most what was added to the bytes above. A plain block has malloc's own alignment,
         // which is enough for any scalar type.
@@ -104,7 +100,8 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         Ok(Buffer {
             data: data.cast(),
             len,
-            memory,
+            base: start,
+            capacity,
         })
     }
 
@@ -117,8 +114,8 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         Buffer {
             data: this.data.cast(),
             len: this.len,
-            // SAFETY: moved out of `this`, which is not dropped.
-            memory: unsafe { std::ptr::read(&this.memory) },
+            base: this.base,
+            capacity: this.capacity,
         }
     }
 }
@@ -170,11 +167,11 @@ impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         let _traced = trace::Free::new(self.data.as_ptr() as usize, self.len * size_of::<T>());
         // The elements are Copy (see the constructors), so there is nothing to drop.
-        match &mut self.memory {
+        match self.capacity {
             // SAFETY: it came from malloc in `uninit_for` and is freed once, here.
-            Memory::Malloc(base) => unsafe { libc::free(base.as_ptr()) },
-            // SAFETY: taken once, here.
-            Memory::Mapped(block) => unsafe { ManuallyDrop::take(block) }.recycle(),
+            0 => unsafe { libc::free(self.base.as_ptr().cast()) },
+            // SAFETY: the parts of a block that `uninit_for` took, made a block again once, here.
+            capacity => unsafe { Block::from_parts(self.base, capacity) }.recycle(),
         }
     }
 }

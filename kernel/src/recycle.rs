@@ -81,8 +81,17 @@ impl Block {
         Some(Block { start, capacity })
     }
 
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start
+    /// Its start and its size in bytes, which is not 0.
+    pub(crate) fn into_parts(self) -> (NonNull<u8>, usize) {
+        (self.start, self.capacity)
+    }
+
+    /// A block of its parts again.
+    ///
+    /// # Safety
+    /// They are of [`Block::into_parts`], each pair used once.
+    pub(crate) unsafe fn from_parts(start: NonNull<u8>, capacity: usize) -> Block {
+        Block { start, capacity }
     }
 
     /// Keeps it for the next result, if there is room.

@@ -23,10 +23,18 @@ impl Factor {
     ///
     /// # Errors
     /// TypeError for anything else; OverflowError for an int beyond float64, as NumPy has it.
+    // The usual case is compiled into its callers: a result that is returned through memory costs a tenth of the
+    // smallest call.
+    #[inline(always)]
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if object.is_exact_instance_of::<PyFloat>() {
-            return Ok(Self::Double(object.extract()?));
+        match object.cast_exact::<PyFloat>() {
+            Ok(float) => Ok(Self::Double(float.value())),
+            Err(_) => Self::of_other(object),
         }
+    }
+
+    #[inline(never)]
+    fn of_other(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if is_float32(object) {
             let mut value = 0_f32;
             // SAFETY: the object is a `numpy.float32`, whose C type is a float.

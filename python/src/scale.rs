@@ -225,7 +225,7 @@ where
     LAST.set(Some(choice));
     Ok(Array::on(
         buffer,
-        source.lengths().clone(),
+        Shape::from_slice(source.lengths()),
         source.order(),
         Memory::Own,
     ))

@@ -32,5 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_forced_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an argument or the automatic choice decide, whatever the shell says."""
-    for variable in ("RAPTORS_BACKEND", "RAPTORS_THREADS", "RAPTORS_ALLOC"):
-        monkeypatch.delenv(variable, raising=False)
+    kinds = ("BACKEND", "THREADS", "STORES", "ALLOC", "BUFFER_CACHE")
+    for kind in kinds:
+        monkeypatch.delenv(f"RAPTORS_{kind}", raising=False)
+    # Not what `raptors-trace tune` may have measured for this user.
+    monkeypatch.setenv("RAPTORS_TABLE", "shipped")

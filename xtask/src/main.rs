@@ -1,9 +1,10 @@
 //! The project's own commands: `cargo xtask compare` is the main job from a fresh clone, and
-//! `cargo xtask test` is everything CI checks.
+//! `cargo xtask test` is everything CI checks; `cargo xtask bench` measures the kernel.
 //!
 //! Both need Rust, Python 3.11 or newer and a C compiler, and put what they need beside the code:
 //! packages in `.venv`, everything built in `target`.
 
+mod bench;
 mod compare;
 mod environment;
 mod interpreter;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Set everything up and run `raptors-trace compare`: NumPy beside Raptors, on this machine
     Compare(compare::Options),
+    /// Measure the kernel against NumPy and others at every size, and write docs/performance.md
+    Bench(bench::Options),
     /// Run every check that CI runs
     Test(test::Options),
     /// Write the D and bpftrace scripts under dtrace/ anew
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let project = Project::find();
     let result = match cli.command {
         Command::Compare(options) => compare::run(&project, &options),
+        Command::Bench(options) => bench::run(&project, &options),
         Command::Test(options) => test::run(&project, &options),
         Command::Scripts(options) => scripts::run(&project, &options),
     };
