@@ -117,7 +117,8 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
 
     let mut facts = None;
     let mut measured = Vec::new();
-    for row in rows::ALL {
+    let has_a_size = |row: &&Row| options.size.iter().any(|size| *size >= row.from);
+    for row in rows::ALL.iter().filter(has_a_size) {
         session.say(format_args!("measuring {}", row.title));
         let run = compare(&mut session, row, options, &c_loop)?;
         let cases = run
