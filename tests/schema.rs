@@ -65,6 +65,13 @@ fn hold<T: JsonSchema>(name: &str, title: &str, constant: &str) {
     );
 }
 
+/// What `raptors-trace tune --json` prints.
+#[test]
+fn the_committed_schema_of_tune_is_that_of_its_types() {
+    let title = "raptors-trace tune --json";
+    hold::<raptors_trace::tune::Tuned>("tune", title, raptors_trace::tune::SCHEMA);
+}
+
 /// What `raptors-trace calls --pid --json` prints.
 #[test]
 fn the_committed_schema_of_live_calls_is_that_of_its_types() {

@@ -15,7 +15,9 @@ pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
         page.gap();
     }
     for line in tuned.table.lines() {
-        page.row(&[Cell::new(escape(line), Tone::Plain)], &[0]);
+        let cell = Cell::plain(escape(line));
+        let width = cell.width();
+        page.row(&[cell], &[width]);
     }
     page.gap();
     page.wrapped(&escape(&where_it_is(tuned)), 0, Tone::Strong);

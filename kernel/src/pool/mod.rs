@@ -201,7 +201,7 @@ impl Drop for Opened {
             self.0.gate.close(|| {
                 turns += 1;
                 // Who is inside has a piece to finish: microseconds, unless its CPU was taken away.
-                if turns < 10_000 && self.0.spins {
+                if turns < 2_000 && self.0.spins {
                     std::hint::spin_loop();
                 } else {
                     std::thread::yield_now();

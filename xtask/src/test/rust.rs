@@ -82,6 +82,19 @@ pub const TESTS: &[Step] = &[
         run: callgrind,
     },
     Step {
+        name: "loom",
+        what: "the pool hands out work rightly in every order of its steps",
+        after: &[],
+        needs: &[],
+        run: |session| {
+            let kernel = ["test", "--locked", "-p", "raptors-kernel", "--lib"];
+            cargo(
+                session,
+                &[&kernel[..], &["--features", "loom", "gate"]].concat(),
+            )
+        },
+    },
+    Step {
         name: "fuzz",
         what: "the fuzz targets compile",
         after: &[],
