@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     let file = if how & 2 == 0 { file } else { mend(file) };
     for lossy in [false, true] {
         if let Ok(reader) = Reader::from_bytes(file.clone(), lossy) {
-            let _ = reader.for_each(|_, record| drop(record.end()));
+            let _ = reader.for_each(|_, record| _ = record.end());
             let _ = reader.warnings();
         }
     }
