@@ -21,10 +21,9 @@
 //! pages cost more than the multiplication. At most `RAPTORS_BUFFER_CACHE` bytes are kept idle (`256M`, `1G`; 0 keeps
 //! nothing; an eighth of the machine's memory, at most 1 GiB, where it is not set). The system is offered what has been
 //! idle for a second when another result is dropped, and blocks of 64 MiB or more at once (`MADV_FREE`: it takes the
-//! pages when it is short of memory); [`trim`] gives all back at once. `RAPTORS_ALLOC=plain` has none of it.
-//!
-//! `RAPTORS_ALLOC=plain` has results in memory as `malloc` gives it, without alignment and without the
-//! advice to use huge pages; `advised` is the default. See [`Buffer`].
+//! pages when it is short of memory); [`trim`] gives all back at once. `RAPTORS_ALLOC=plain` has none
+//! of it: results in memory as `malloc` gives it, without alignment and without the advice to use huge pages; `advised`
+//! is the default.
 //!
 //! # Results
 //! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
