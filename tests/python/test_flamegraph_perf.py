@@ -12,8 +12,8 @@ import pytest
 from tracers import require_root, tool
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
-# glibc then takes every result from fresh pages and gives them back, however small it is.
-FRESH = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+# glibc then takes every result from fresh pages and gives them back, however small it is; and Raptors takes its from glibc.
+FRESH = {"MALLOC_MMAP_THRESHOLD_": "65536", "RAPTORS_ALLOC": "plain"}
 # The kernel's function that every page fault of a process goes through, on any processor.
 FAULT = "handle_mm_fault"
 
@@ -89,10 +89,17 @@ def test_page_faults_are_seen_as_the_kernels_frames_and_not_derived(tmp_path: Pa
 def test_fresh_memory_beside_memory_in_use_is_the_biggest_difference(tmp_path: Path) -> None:
     setup = "a = rng.random(shape, dtype=dtype)\no = np.empty_like(a)\nr = kernel.from_numpy(a)"
     statements = ["--setup", setup, "--a", "np.multiply(a, 2.5, out=o)", "--b", "r.scale(2.5)"]
-    done = flamegraph(tmp_path / "out", *statements, "--json", RAPTORS_ALLOC="plain", **FRESH)
+    done = flamegraph(tmp_path / "out", *statements, "--json", **FRESH)
     found = roles(done.stdout)
     assert max(found, key=lambda name: found[name][1] - found[name][0]) == "page_fault"
-    assert faults(tmp_path / "out" / "b.folded") > 10 * faults(tmp_path / "out" / "a.folded")
+    fresh = faults(tmp_path / "out" / "b.folded")
+    assert fresh > 10 * faults(tmp_path / "out" / "a.folded")
+
+    # The control: the same statements, with results in the memory of dropped ones.
+    done = flamegraph(tmp_path / "recycled", *statements, "--json")
+    found = roles(done.stdout)
+    assert max(found, key=lambda name: found[name][1] - found[name][0]) != "page_fault"
+    assert fresh > 10 * faults(tmp_path / "recycled" / "b.folded")
 
 
 def test_without_perf_one_sentence_says_how_to_get_it(tmp_path: Path) -> None:
