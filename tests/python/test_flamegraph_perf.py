@@ -12,7 +12,7 @@ import pytest
 from tracers import require_root, tool
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
-# glibc then takes every result from fresh pages and gives them back, however small it is; and Raptors takes its from glibc.
+# glibc then takes every result from fresh pages and gives them back, however small it is, and Raptors takes its there.
 FRESH = {"MALLOC_MMAP_THRESHOLD_": "65536", "RAPTORS_ALLOC": "plain"}
 # The kernel's function that every page fault of a process goes through, on any processor.
 FAULT = "handle_mm_fault"
