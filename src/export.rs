@@ -1,5 +1,6 @@
 //! A saved run for other tools: its calls as rows, its samples, or rounds and calls on a time line.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use raptors_flamegraphs::Format as Stacks;
 use raptors_recording::Kind;
 use serde_json::{Value, json};
 
-use crate::analysis::{self, Seen};
+use crate::analysis::{self, CaseSamples, Seen};
 use crate::error::{Error, Exit};
 use crate::flamegraph;
 
@@ -42,7 +43,7 @@ pub struct Options {
     pub format: Format,
     /// `None` is standard output.
     pub output: Option<PathBuf>,
-    /// Only this case, counted from 1.
+    /// Only this case, by its number in the run, counted from 1.
     pub case: Option<u64>,
     /// Whether damage is stepped over.
     pub lossy: bool,
@@ -63,26 +64,38 @@ pub fn write(options: &Options, out: &mut dyn Write) -> Result<Vec<String>, Erro
         Format::Firefox => Stacks::Firefox,
     };
     let (comparison, samples) = analysis::read_sampled(&options.file, options.lossy)?;
-    let index = match (options.case, samples.len()) {
-        (Some(case), _) => case as usize - 1,
-        (None, 1) => 0,
-        (None, several) => {
-            let sentence = format!("this run has samples of {several} cases, and a file holds one");
-            return Err(Error::new(sentence)
-                .mend(format!("choose one: --case 1 to {several}"))
-                .exit(Exit::Usage));
-        }
-    };
-    let one = samples.get(index).ok_or_else(|| {
-        let sentence = format!("case {} of this run has no samples", index + 1);
-        Error::new(sentence)
-            .mend(format!("choose one: --case 1 to {}", samples.len()))
-            .exit(Exit::NothingObserved)
-    })?;
+    let one = chosen(&samples, options.case)?;
     let (bytes, mut warnings) = flamegraph::convert(&comparison, one, stacks)?;
     finished(out.write_all(&bytes))?;
     warnings.extend(comparison.warnings);
     Ok(warnings)
+}
+
+/// The samples of the case that is asked for, by its number in the run.
+fn chosen(samples: &[CaseSamples], asked: Option<u64>) -> Result<&CaseSamples, Error> {
+    let choices = || {
+        let numbers: Vec<String> = samples.iter().map(|one| one.number.to_string()).collect();
+        format!("choose one: --case {}", numbers.join(", "))
+    };
+    match asked {
+        Some(case) => samples
+            .iter()
+            .find(|one| one.number == case)
+            .ok_or_else(|| {
+                Error::new(format!("case {case} of this run has no samples"))
+                    .mend(choices())
+                    .exit(Exit::NothingObserved)
+            }),
+        None => match samples {
+            [one] => Ok(one),
+            several => {
+                let count = several.len();
+                let sentence =
+                    format!("this run has samples of {count} cases, and a file holds one");
+                Err(Error::new(sentence).mend(choices()).exit(Exit::Usage))
+            }
+        },
+    }
 }
 
 /// Takes what is seen, one after the other.
@@ -97,7 +110,7 @@ fn records(options: &Options, sink: &mut dyn Sink) -> Result<Vec<String>, Error>
     let mut calls = 0_u64;
     let mut failure = None;
     let mut warnings = analysis::each(&options.file, options.lossy, |seen| {
-        if options.case.is_some_and(|case| case != seen.case) || !sink.wants(seen) {
+        if (options.case.is_some() && options.case != seen.case) || !sink.wants(seen) {
             return true;
         }
         calls += u64::from(seen.kind != Kind::Mark);
@@ -126,22 +139,27 @@ fn records(options: &Options, sink: &mut dyn Sink) -> Result<Vec<String>, Error>
     Ok(warnings)
 }
 
-/// A reader that went away has seen enough.
-fn finished(written: std::io::Result<()>) -> Result<(), Error> {
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new("the export cannot be written").caused_by(error))
+/// What became of the writing. A reader that went away has seen enough.
+///
+/// # Errors
+/// A sentence, for anything else that went wrong.
+pub fn finished(written: std::io::Result<()>) -> Result<(), Error> {
+    let Err(error) = written else { return Ok(()) };
+    let kind = error.kind();
+    let sentence = Error::new("the export cannot be written").caused_by(error);
+    match kind {
+        ErrorKind::BrokenPipe => Ok(()),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Err(sentence.mend("free some space, or write to another file system with -o"))
         }
-        _ => Ok(()),
+        _ => Err(sentence),
     }
 }
 
-fn side(seen: &Seen<'_>) -> String {
-    let letter = ["a", "b"][seen.side.min(1)];
-    let name = seen
-        .spec
-        .map(|spec| [&spec.a.name, &spec.b.name][seen.side.min(1)]);
-    name.map_or_else(|| letter.to_owned(), Clone::clone)
+/// The side's name; the control has none.
+fn side<'a>(seen: &Seen<'a>) -> Option<&'a String> {
+    let spec = seen.spec?;
+    Some([&spec.a.name, &spec.b.name][seen.side.min(1)])
 }
 
 /// What is known of a call, by the names of the columns.
@@ -265,7 +283,8 @@ struct Chrome<'a> {
     out: &'a mut dyn Write,
     events: u64,
     left_out: u64,
-    named: [bool; 2],
+    processes: BTreeSet<usize>,
+    threads: BTreeSet<(usize, u32)>,
 }
 
 impl<'a> Chrome<'a> {
@@ -274,8 +293,15 @@ impl<'a> Chrome<'a> {
             out,
             events: 0,
             left_out: 0,
-            named: [false; 2],
+            processes: BTreeSet::new(),
+            threads: BTreeSet::new(),
         }
+    }
+
+    fn name(&mut self, what: &str, pid: usize, tid: u32, name: &str) -> std::io::Result<()> {
+        self.event(
+            &json!({"name": what, "ph": "M", "pid": pid, "tid": tid, "args": {"name": name}}),
+        )
     }
 
     fn event(&mut self, event: &Value) -> std::io::Result<()> {
@@ -300,16 +326,18 @@ impl Sink for Chrome<'_> {
             self.left_out += 1;
             return Ok(());
         }
-        let pid = seen.side + 1;
-        if !std::mem::replace(&mut self.named[seen.side.min(1)], true) {
-            self.event(
-                &json!({"name": "process_name", "ph": "M", "pid": pid, "tid": 0,
-                "args": {"name": side(seen)}}),
-            )?;
+        let (pid, tid) = (seen.side + 1, seen.thread + 1);
+        if let Some(name) = side(seen)
+            && self.processes.insert(pid)
+        {
+            self.name("process_name", pid, 0, name)?;
+        }
+        if self.threads.insert((pid, tid)) {
+            self.name("thread_name", pid, tid, &format!("thread {tid}"))?;
         }
         self.event(&json!({
             "name": title(seen), "cat": format!("{:?}", seen.kind).to_lowercase(), "ph": "X",
-            "pid": pid, "tid": seen.thread + 1,
+            "pid": pid, "tid": tid,
             "ts": seen.start_ns / 1e3, "dur": seen.duration_ns / 1e3,
             "args": arguments(seen),
         }))
@@ -338,6 +366,9 @@ fn title(seen: &Seen<'_>) -> String {
     }
 }
 
+/// Columns that a time line has other places for.
+const IN_THE_EVENT: [&str; 5] = ["start_ns", "duration_ns", "thread", "side", "side_name"];
+
 fn arguments(seen: &Seen<'_>) -> Value {
     let args = seen.args;
     match seen.kind {
@@ -346,7 +377,14 @@ fn arguments(seen: &Seen<'_>) -> Value {
         Kind::Scale => json!({"n": args[0], "item_size": args[1]}),
         Kind::Convert => json!({"n": args[0], "copied": args[1], "item_size": args[2]}),
         Kind::Chunk => json!({"thread": args[0], "start": args[1], "end": args[2]}),
-        _ if seen.call.is_some() => row(seen),
+        _ if seen.call.is_some() => {
+            let mut row = row(seen);
+            if let Some(row) = row.as_object_mut() {
+                // What the event says itself, and what is not known, would double the file.
+                row.retain(|key, value| !IN_THE_EVENT.contains(&&**key) && !value.is_null());
+            }
+            row
+        }
         _ => json!({}),
     }
 }

@@ -39,6 +39,19 @@ pub fn write_with<T>(
     path: &Path,
     write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<T>,
 ) -> Result<T, Error> {
+    // A device or a named pipe is no file to be replaced: as root, its name would be gone.
+    let special =
+        std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    if special {
+        let straight = std::fs::OpenOptions::new().write(true).open(path);
+        let written = straight.and_then(|file| {
+            let mut buffer = std::io::BufWriter::new(file);
+            let given = write(&mut buffer)?;
+            buffer.flush()?;
+            Ok(given)
+        });
+        return written.map_err(|error| unwritten(path, error));
+    }
     // The umask takes from these what it takes from any new file's.
     let rights = std::fs::Permissions::from_mode(0o666);
     let written = tempfile::Builder::new()
@@ -53,18 +66,20 @@ pub fn write_with<T>(
             file.persist(path).map_err(|error| error.error)?;
             Ok(given)
         });
-    written.map_err(|error| {
-        let full = matches!(
-            error.kind(),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-        );
-        let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
-        if full {
-            error.mend("free some space, or write to another file system with -o")
-        } else {
-            error
-        }
-    })
+    written.map_err(|error| unwritten(path, error))
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> Error {
+    let full = matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    );
+    let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
+    if full {
+        error.mend("free some space, or write to another file system with -o")
+    } else {
+        error
+    }
 }
 
 /// Who has root run this command, by sudo; `None` where nobody has.
@@ -128,6 +143,19 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&ours).unwrap(), "x");
         let error = write_whole(&place.path().join("no/file"), "x").unwrap_err();
         assert!(error.to_string().ends_with("no/file cannot be written"));
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_and_not_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let path = pipe.clone();
+        let reader = std::thread::spawn(move || std::fs::read_to_string(path).unwrap());
+        write_whole(&pipe, "x").unwrap();
+        assert!(!pipe.metadata().unwrap().is_file());
+        assert_eq!(reader.join().unwrap(), "x");
     }
 
     #[test]

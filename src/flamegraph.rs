@@ -493,3 +493,33 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
         .caused_by(error)
         .mend(mend)
 }
+
+#[cfg(test)]
+mod tests {
+    use raptors_flamegraphs::Folded;
+
+    use super::*;
+
+    #[test]
+    fn the_phases_say_which_part_of_the_sampled_kernel_is_page_faults() {
+        let text = "FLOAT_multiply 60\nFLOAT_multiply;asm_exc_page_fault_[k] 20\nmalloc 20\n";
+        let profile = Profile::from(&Folded::parse(text).unwrap());
+        let share = |page_fault, kernel| {
+            let phases = Phases {
+                page_fault,
+                kernel,
+                ..Phases::default()
+            };
+            page_faults(&phases, Stacks::new(&profile, Tag::A), &Roles::default())
+        };
+        // A quarter of what is kernel or page fault, 80 of 100; the phases' own size does not matter.
+        for times in [1.0, 1000.0] {
+            assert!((share(Some(times), Some(3.0 * times)) - 20.0).abs() < 1e-9);
+        }
+        assert!((share(Some(5.0), None) - 80.0).abs() < 1e-9);
+        // Phases are differences of measured times, and may be below zero.
+        assert!((share(Some(5.0), Some(-1.0)) - 80.0).abs() < 1e-9);
+        assert_eq!(share(Some(-1.0), Some(3.0)), 0.0);
+        assert_eq!(share(None, Some(3.0)), 0.0);
+    }
+}

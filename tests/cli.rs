@@ -406,6 +406,74 @@ fn an_export_of_what_was_not_recorded_is_3_and_leaves_no_file() {
 }
 
 #[test]
+fn the_control_belongs_to_no_case_of_an_export() {
+    // With a control, as every run has one.
+    let file = run_file();
+    let path = file.path.to_str().unwrap();
+    let rows = |more: &[&str]| {
+        let output = run(&[&["export", path, "--format", "json"], more].concat());
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        rows.into_iter()
+            .map(|row| (row["purpose"].clone(), row["case"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let all = rows(&[]);
+    assert!(
+        all.contains(&("control".into(), serde_json::Value::Null)),
+        "{all:?}"
+    );
+    let first = rows(&["--case", "1"]);
+    assert!(!first.is_empty() && first.len() < all.len());
+    assert!(
+        first
+            .iter()
+            .all(|row| *row == ("observed".into(), 1.into())),
+        "{first:?}"
+    );
+    let second = ["export", path, "--format", "json", "--case", "2"];
+    refuses(&run(&second), 3, &["no recorded calls in case 2"]);
+
+    let line = run(&["export", path, "--format", "chrome"]);
+    let line: serde_json::Value = serde_json::from_slice(&line.stdout).unwrap();
+    let named = |what: &str| {
+        let events = line["traceEvents"].as_array().unwrap().iter();
+        events
+            .filter(|event| event["name"] == what)
+            .map(|event| event["args"]["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    // The control's round is the first of side A, and does not know its name.
+    assert_eq!(named("process_name"), ["numpy"]);
+    assert_eq!(named("thread_name"), ["thread 1"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_to_a_full_disk_fails_with_the_mend() {
+    let file = run_file();
+    let path = file.path.to_str().unwrap();
+    for format in ["csv", "json", "chrome"] {
+        let (_place, mut command) = command(&["export", path, "--format", format]);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = command
+            .stdout(full.unwrap())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        refuses(
+            &output,
+            1,
+            &[
+                "error: the export cannot be written",
+                "mend: free some space",
+            ],
+        );
+    }
+}
+
+#[test]
 fn a_size_that_does_not_fit_in_memory_is_refused_before_anything_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let sound = answer("3, 12, 1", std::env::consts::ARCH, r#""numpy": "2.4.6""#);

@@ -14,8 +14,8 @@ use crate::error::Error;
 /// One record inside a round, or a round itself. Times are nanoseconds; they begin with the recording.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// The case, counted from 1.
-    pub case: u64,
+    /// The case, counted from 1; `None` of the positive control, which belongs to none.
+    pub case: Option<u64>,
     /// What ran; `None` where the run file does not say.
     pub spec: Option<&'a CaseSpec>,
     /// 0 for side A, 1 for side B.
@@ -66,7 +66,7 @@ pub fn each(
         let round = &rounds[index];
         let spec = usize::try_from(round.case).ok();
         Seen {
-            case: round.case + 1,
+            case: (round.kind != RoundKind::Control).then_some(round.case + 1),
             spec: spec.and_then(|case| cases.get(case)),
             side: round.side,
             round: index + 1,

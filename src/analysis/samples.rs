@@ -50,6 +50,8 @@ pub struct SideDocument {
 /// The samples of one case.
 #[derive(Clone, Debug)]
 pub struct CaseSamples {
+    /// The case's number in the run, counted from 1.
+    pub number: u64,
     /// What ran.
     pub case: CaseSpec,
     /// Who sampled it.
@@ -120,6 +122,7 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
             .profile()
             .map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
         found.push(CaseSamples {
+            number: document.case + 1,
             case: case.clone(),
             engine: document.engine,
             outside: document.outside,

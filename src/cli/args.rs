@@ -397,7 +397,14 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             let (source, part) = (Source::File { path, lossy }, Part::All);
             (Task::Compare { source, part }, output)
         }
-        Command::Export(args) => (Task::Export(args.into_options()), OutputArgs::default()),
+        Command::Export(args) => {
+            let quiet = args.quiet;
+            let output = OutputArgs {
+                quiet,
+                ..OutputArgs::default()
+            };
+            (Task::Export(args.into_options()), output)
+        }
         Command::Imports(args) => {
             let options = args.own.into_options(host, args.output.verbose)?;
             (Task::Imports(options), args.output)

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 
+use super::options::OutputOptions;
 use crate::error::{Error, Exit};
 use crate::export::{self, Format, Options};
 use crate::files;
@@ -18,12 +19,15 @@ pub struct Args {
     /// Where it is written; `-`, or nothing, is standard output
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Only this case, counted from 1; samples of several cases need it
+    /// Only the case of this number in the run, from 1; samples of several cases need it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     case: Option<u64>,
     /// Take what a damaged or truncated FILE still holds
     #[arg(long)]
     lossy: bool,
+    /// Leave out the warnings
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 impl Args {
@@ -42,7 +46,7 @@ impl Args {
 ///
 /// # Errors
 /// Those of [`export::write`], and a binary format for a terminal.
-pub fn execute(options: &Options) -> Result<(), Error> {
+pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
     let warnings = match &options.output {
         Some(path) => {
             let mut failed = None;
@@ -64,12 +68,12 @@ pub fn execute(options: &Options) -> Result<(), Error> {
         None => {
             let mut out = std::io::BufWriter::new(stdout().lock());
             let warnings = export::write(options, &mut out)?;
-            // A reader that went away has seen enough.
-            let _ = out.flush();
+            export::finished(out.flush())?;
             warnings
         }
     };
-    for warning in warnings {
+    for warning in warnings.iter().filter(|_| !output.quiet) {
+        let warning = crate::report::escape(warning);
         let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
     Ok(())

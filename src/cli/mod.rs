@@ -71,7 +71,7 @@ fn execute(job: &Job) -> Result<(), Error> {
         Task::Compare { source, part } => compare(source, *part, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
-        Task::Export(options) => export::execute(options),
+        Task::Export(options) => export::execute(options, &job.output),
         Task::Imports(options) => imports::execute(options, &job.output),
         Task::Script(options) => script::execute(options, &job.output),
         Task::Live(options) => live::execute(options, &job.output),

@@ -1,7 +1,6 @@
 """The pictures in a real browser: a click zooms, a search marks, the page fits, nothing is logged as an error."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ import pytest
 
 selenium = pytest.importorskip("selenium", reason="no selenium here: pip install -r requirements-dev.txt")
 
-from selenium import webdriver  # noqa: E402  the skip above comes first
+import browsers  # noqa: E402  the skip above comes first
+from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
 
@@ -30,24 +30,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium without a window, 1280 pixels wide."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        reason = "chromium or chromedriver is missing: apt install chromium chromium-driver"
-        if os.environ.get("CI") and sys.platform == "linux" and os.geteuid() == 0:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    # As root there is no sandbox; the pages are our own.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
+    """One browser for all tests."""
+    with browsers.started() as chrome:
         yield chrome
-    finally:
-        chrome.quit()
 
 
 def logged(browser: webdriver.Chrome) -> list[dict[str, str]]:
