@@ -23,6 +23,7 @@ use crate::{attach, files};
 
 mod command;
 mod dtrace;
+mod sample;
 mod stacks;
 mod text;
 
@@ -55,6 +56,8 @@ pub enum Engine {
     Perf,
     /// DTrace, on processes that run.
     Dtrace,
+    /// `sample` (macOS), on processes that run.
+    Sample,
 }
 
 impl Engine {
@@ -63,6 +66,7 @@ impl Engine {
         match self {
             Self::Perf => "perf",
             Self::Dtrace => "dtrace",
+            Self::Sample => "sample",
         }
     }
 }
@@ -93,7 +97,7 @@ pub struct Drawn {
     pub schema: &'static str,
     /// Where the files are.
     pub directory: PathBuf,
-    /// `perf` or `dtrace`, or `file` where they were read.
+    /// `perf`, `dtrace` or `sample`, or `file` where they were read.
     pub engine: &'static str,
     /// One, or side A and side B.
     pub sides: Vec<DrawnSide>,
@@ -141,6 +145,7 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
             let sample = match options.engine {
                 Engine::Perf => process,
                 Engine::Dtrace => dtrace::process,
+                Engine::Sample => sample::process,
             };
             let taken = sample(*pid, *time, frequency, progress)?;
             (options.engine.as_str(), vec![taken])

@@ -248,7 +248,7 @@ struct CallArgs {
 #[derive(Debug, Args)]
 struct StackArgs {
     /// How stacks are sampled: in process, by perf, which shows the kernel's own frames as well (mostly as root), or with
-    /// --pid by DTrace (as root) [default: inprocess; perf where nobody prepared what is sampled]
+    /// --pid by DTrace (as root) or macOS's sample [default: inprocess; perf where nobody prepared what is sampled]
     #[arg(long, value_name = "ENGINE", value_enum)]
     engine: Option<StackEngine>,
 }

@@ -118,6 +118,8 @@ pub enum StackEngine {
     Perf,
     /// DTrace, with --pid.
     Dtrace,
+    /// `sample` (macOS), with --pid.
+    Sample,
 }
 
 /// How calls are seen.

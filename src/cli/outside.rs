@@ -38,9 +38,11 @@ pub fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, c
             "a process or a command is sampled from outside, as nobody has prepared it: leave --engine out, or say \
              --engine perf",
         ),
-        Some(StackEngine::Dtrace) if !is_process => conflict(
-            "DTrace samples a process that runs: start the command by itself and give --pid PID, or leave --engine out",
+        Some(StackEngine::Dtrace | StackEngine::Sample) if !is_process => conflict(
+            "DTrace and sample see a process that runs: start the command by itself and give --pid PID, or leave \
+             --engine out",
         ),
+        Some(StackEngine::Sample) => Ok(Engine::Sample),
         Some(StackEngine::Dtrace) => Ok(Engine::Dtrace),
         Some(StackEngine::Perf) | None => Ok(Engine::Perf),
     }
@@ -52,8 +54,8 @@ pub fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, c
 /// An engine that cannot.
 pub fn in_rounds(engine: Option<StackEngine>) -> Result<SampledBy, clap::Error> {
     match engine {
-        Some(StackEngine::Dtrace) => conflict(
-            "DTrace samples a process that runs: give --pid PID, or --engine inprocess or perf for two statements",
+        Some(StackEngine::Dtrace | StackEngine::Sample) => conflict(
+            "DTrace and sample see a process that runs: give --pid PID, or --engine inprocess or perf for two statements",
         ),
         Some(StackEngine::Perf) => Ok(SampledBy::Perf),
         Some(StackEngine::Inprocess) | None => Ok(SampledBy::Inprocess),
