@@ -33,6 +33,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// Files for other tools.
     pub formats: Vec<Format>,
+    /// The command line, program name first.
+    pub command: Vec<String>,
 }
 
 /// What was drawn; `--json` prints it. Times are in nanoseconds of CPU time of one operation.

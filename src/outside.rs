@@ -1,7 +1,6 @@
 //! Flamegraphs of what nobody prepared: a process that runs, one or two commands, or stacks that another tool wrote.
 //! There are no rounds here and no operations: what is drawn is all that was sampled.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,9 +22,13 @@ use crate::run::sampling::{self, Session};
 use crate::{attach, files};
 
 mod command;
+mod dtrace;
+mod sample;
 mod stacks;
+mod text;
 
 pub use stacks::is_text;
+pub use text::text;
 
 /// The value of [`Drawn::schema`].
 pub const SCHEMA: &str = "raptors-trace/flamegraph-outside/1";
@@ -41,8 +44,31 @@ pub enum Subject {
     Process(u32, Duration),
     /// Commands, one or two, each to its end.
     Commands(Vec<Vec<OsString>>),
-    /// A file of stacks: folded text, or what `perf script` printed.
+    /// A file of stacks: folded text, or what `perf script`, DTrace or macOS's `sample` printed.
     File(PathBuf),
+}
+
+/// Who samples from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// perf (Linux).
+    #[default]
+    Perf,
+    /// DTrace, on processes that run.
+    Dtrace,
+    /// `sample` (macOS), on processes that run.
+    Sample,
+}
+
+impl Engine {
+    /// Its name, as in the JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Perf => "perf",
+            Self::Dtrace => "dtrace",
+            Self::Sample => "sample",
+        }
+    }
 }
 
 /// What is to be drawn, and where to.
@@ -50,6 +76,8 @@ pub enum Subject {
 pub struct Options {
     /// Of what.
     pub subject: Subject,
+    /// Who samples it.
+    pub engine: Engine,
     /// Samples for each second of CPU time that are asked for.
     pub frequency: u32,
     /// Where the files go.
@@ -58,6 +86,8 @@ pub struct Options {
     pub formats: Vec<Format>,
     /// The command line, for the page.
     pub command: Vec<String>,
+    /// What commands print goes to standard error, as standard output is for JSON.
+    pub aside: bool,
 }
 
 /// What was drawn; `--json` prints it.
@@ -67,7 +97,7 @@ pub struct Drawn {
     pub schema: &'static str,
     /// Where the files are.
     pub directory: PathBuf,
-    /// `perf`, or `file` where they were read.
+    /// `perf`, `dtrace` or `sample`, or `file` where they were read.
     pub engine: &'static str,
     /// One, or side A and side B.
     pub sides: Vec<DrawnSide>,
@@ -111,12 +141,22 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
     crate::flamegraph::check(&options.directory)?;
     let frequency = options.frequency;
     let (engine, mut taken) = match &options.subject {
-        Subject::Process(pid, time) => ("perf", vec![process(*pid, *time, frequency, progress)?]),
+        Subject::Process(pid, time) => {
+            let sample = match options.engine {
+                Engine::Perf => process,
+                Engine::Dtrace => dtrace::process,
+                Engine::Sample => sample::process,
+            };
+            let taken = sample(*pid, *time, frequency, progress)?;
+            (options.engine.as_str(), vec![taken])
+        }
         Subject::Commands(commands) => {
             sampling::check()?;
             let tags = [Tag::A, Tag::B];
             let all = commands.iter().zip(tags);
-            let run = |(words, tag): (&Vec<OsString>, _)| command::run(words, tag, frequency);
+            let run = |(words, tag): (&Vec<OsString>, _)| {
+                command::run(words, tag, frequency, options.aside)
+            };
             ("perf", all.map(run).collect::<Result<_, _>>()?)
         }
         Subject::File(path) => ("file", vec![stacks::read(path)?]),
@@ -219,8 +259,7 @@ fn process(
     let interrupt = Interrupt::watch();
     attach::check(pid)?;
     sampling::check()?;
-    let name = platform::command_line(pid).filter(|line| !line.trim().is_empty());
-    let name = name.unwrap_or_else(|| format!("process {pid}"));
+    let name = name_of(pid);
     progress.update(0.0, "starting perf");
     let session = Session::start(pid, frequency, &|| interrupt.asked()).map_err(|error| {
         if interrupt.asked() {
@@ -229,12 +268,38 @@ fn process(
             error.exit(Exit::NothingObserved)
         }
     })?;
-    let begun = Instant::now();
     let mut map = Map::new(pid);
+    let (seconds, warnings) = watch(pid, time, &interrupt, progress, &mut || {
+        map.look();
+        map.is_empty_now()
+    });
+    progress.update(1.0, "reading what perf saw");
+    let read = session.read(&|_| Some(Tag::A), &map.last);
+    let (script, words) = read.map_err(|error| match error.exit_code() {
+        Exit::NothingObserved => idle(&format!("process {pid}"), seconds).caused_by(error),
+        _ => error,
+    })?;
+    Ok(taken(name, script, &words, Tag::A, seconds, warnings))
+}
+
+fn name_of(pid: u32) -> String {
+    let line = platform::command_line(pid).filter(|line| !line.trim().is_empty());
+    line.unwrap_or_else(|| format!("process {pid}"))
+}
+
+/// Waits while process `pid` is sampled, looking after it by `look`, which tells whether it has ended. The seconds it was
+/// sampled, and that it ended early.
+fn watch(
+    pid: u32,
+    time: Duration,
+    interrupt: &Interrupt,
+    progress: &mut dyn Progress,
+    look: &mut dyn FnMut() -> bool,
+) -> (f64, Vec<String>) {
+    let begun = Instant::now();
     let mut warnings = Vec::new();
     while begun.elapsed() < time && !interrupt.asked() {
-        map.look();
-        if platform::reach(pid) == platform::Reach::Gone || map.is_empty_now() {
+        if look() || platform::reach(pid) == platform::Reach::Gone {
             warnings.push(format!(
                 "process {pid} ended after {:.1} s",
                 begun.elapsed().as_secs_f64()
@@ -248,14 +313,8 @@ fn process(
         );
         std::thread::sleep(STEP);
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    progress.update(1.0, "reading what perf saw");
-    let read = session.read(&|_| Some(Tag::A), &map.last);
-    let (script, words) = read.map_err(|error| match error.exit_code() {
-        Exit::NothingObserved => idle(&format!("process {pid}"), seconds).caused_by(error),
-        _ => error,
-    })?;
-    Ok(taken(name, script, &words, Tag::A, seconds, warnings))
+    look();
+    (begun.elapsed().as_secs_f64(), warnings)
 }
 
 fn idle(who: &str, seconds: f64) -> Error {
@@ -474,52 +533,6 @@ fn notes(options: &Options, taken: &[Taken], drawn: &Drawn) -> Vec<String> {
     notes.push(format!("made by: {}", options.command.join(" ")));
     notes.extend(drawn.warnings.iter().cloned());
     notes
-}
-
-/// What is said of it on the terminal.
-pub fn text(drawn: &Drawn) -> String {
-    let escape = crate::report::escape;
-    let mut lines = Vec::new();
-    for side in &drawn.sides {
-        let mut line = format!("{}: {} samples", escape(&side.name), side.samples);
-        if let Some(ns) = side.cpu_ns {
-            line.push_str(&format!(", {:.2} s of CPU time", ns as f64 / 1e9));
-        }
-        if let Some(status) = &side.status {
-            line.push_str(&format!(", {status}"));
-        }
-        lines.push(line);
-        if side.idle_samples > 0 {
-            let idle = side.idle_samples;
-            lines.push(format!(
-                "  {idle} samples of OpenBLAS's threads waiting for work are left out"
-            ));
-        }
-    }
-    let two = drawn.sides.len() == 2;
-    let seconds: BTreeMap<&str, [f64; 2]> = drawn
-        .roles
-        .iter()
-        .map(|role| (role.name.as_str(), [role.a_ns / 1e9, role.b_ns / 1e9]))
-        .collect();
-    for (name, [a, b]) in seconds {
-        let b = if two {
-            format!("  {b:>9.3} s")
-        } else {
-            String::new()
-        };
-        lines.push(format!("  {:<14}{a:>9.3} s{b}", name.replace('_', " ")));
-    }
-    lines.extend(
-        drawn
-            .warnings
-            .iter()
-            .map(|why| format!("warning: {}", escape(why))),
-    );
-    if let Some(index) = drawn.files.last() {
-        lines.push(escape(&index.display().to_string()).to_string());
-    }
-    lines.join("\n") + "\n"
 }
 
 /// A path as a name.

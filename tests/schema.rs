@@ -182,3 +182,14 @@ fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
         raptors_trace::flamegraph::SCHEMA,
     );
 }
+
+/// What `raptors-trace flamegraph --json` prints of a process, of commands and of stacks from elsewhere.
+#[test]
+fn the_committed_schema_of_flamegraphs_from_outside_is_that_of_its_types() {
+    let title = "raptors-trace flamegraph --pid --json, and of commands and other tools' stacks";
+    hold::<raptors_trace::outside::Drawn>(
+        "flamegraph-outside",
+        title,
+        raptors_trace::outside::SCHEMA,
+    );
+}

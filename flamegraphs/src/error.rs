@@ -52,6 +52,32 @@ pub enum Error {
         "the output of perf script is cut off inside a sample; let perf finish and read it again"
     )]
     CutOff,
+    /// A line is not what DTrace prints of stacks.
+    #[error("line {line} of the stacks of DTrace cannot be read: {why}: {text:?}")]
+    Dtrace {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Its beginning, at most 80 characters.
+        text: String,
+    },
+    /// The number below a stack is its end.
+    #[error("the stacks of DTrace are cut off inside one; let DTrace finish and read them again")]
+    DtraceCutOff,
+    /// A line is not what `sample` prints.
+    #[error("line {line} of the report of sample cannot be read: {why}: {text:?}")]
+    Sample {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Its beginning, at most 80 characters.
+        text: String,
+    },
+    /// Other sections follow the call graph.
+    #[error("the report of sample has no call graph, or is cut off inside it")]
+    SampleCutOff,
     /// The input could not be read.
     #[error("the samples could not be read")]
     Read(#[source] std::io::Error),

@@ -1,7 +1,8 @@
 //! From samples to flamegraphs: fold, name, assign roles, diff and draw.
 //!
 //! Samples come from a sampler of the running process (`capture`, a feature), from `perf script`
-//! ([`PerfScript`]), from Instruments or from folded text ([`Folded`]). They become a [`Profile`]; frames
+//! ([`PerfScript`]), from DTrace ([`DtraceStacks`]), from
+//! macOS's `sample` ([`read_sample`]), from Instruments or from folded text ([`Folded`]). They become a [`Profile`]; frames
 //! of which only the place is known get their names ([`names`]), and every frame the role that it plays in
 //! an operation ([`Roles`]). Weighed as time per operation, the stacks of one side or of two become a
 //! [`Tree`], which is drawn ([`draw_tree`]), put on a page ([`Page`]) or, as a profile, written for
@@ -32,6 +33,7 @@
 pub mod capture;
 mod derive;
 mod draw;
+mod dtrace;
 mod error;
 mod export;
 mod folded;
@@ -42,10 +44,12 @@ pub mod profile;
 mod record;
 mod role;
 mod roles;
+mod sample;
 mod tree;
 pub mod xctrace;
 
 pub use draw::{Facts, Picture, draw, draw_tree};
+pub use dtrace::{DtraceStacks, Loaded, Place};
 pub use error::Error;
 pub use export::{Format, export};
 pub use folded::Folded;
@@ -55,4 +59,5 @@ pub use profile::{Frame, Kind, Named, Profile, Scale, Tag};
 pub use record::Record;
 pub use role::Role;
 pub use roles::Roles;
+pub use sample::{is_sample, read_sample};
 pub use tree::{Node, Side, Tree, View};

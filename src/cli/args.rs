@@ -12,8 +12,8 @@ use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, SampledBy, Sampling, Shape,
-    Source, Subject, Task,
+    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
+    StackEngine, Subject, Task,
 };
 use super::{attach, doctor, export, imports, instruments, outside, script, tune};
 use crate::engines::Tracer;
@@ -157,7 +157,7 @@ struct FlamegraphArgs {
     /// How long each size is sampled, both sides together
     #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
     sample_time: Duration,
-    /// Sample a process that runs already, whatever it is, with perf (mostly as root)
+    /// Sample a process that runs already, whatever it is, with perf (mostly as root) or DTrace (as root)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = NOT_WITH_PID)]
     pid: Option<u32>,
     #[command(flatten)]
@@ -247,10 +247,10 @@ struct CallArgs {
 
 #[derive(Debug, Args)]
 struct StackArgs {
-    /// How stacks are sampled: in process, or by perf, which shows the kernel's own frames as well (mostly as root)
-    /// [default: inprocess]
+    /// How stacks are sampled: in process, by perf, which shows the kernel's own frames as well (mostly as root), or with
+    /// --pid by DTrace (as root) or macOS's sample [default: inprocess; perf where nobody prepared what is sampled]
     #[arg(long, value_name = "ENGINE", value_enum)]
-    engine: Option<SampledBy>,
+    engine: Option<StackEngine>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -348,17 +348,19 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             None => part_of(args.part, Part::Calls)?,
         },
         Command::Flamegraph(args) if args.pid.is_some() || !args.command.is_empty() => {
-            outside::engine(args.part.engine.engine)?;
+            let engine = outside::engine(args.part.engine.engine, args.pid.is_some())?;
             let subject = match args.pid {
                 Some(pid) => OutsideSubject::Process(pid, args.sample_time),
                 None => OutsideSubject::Commands(outside::commands(&args.command)?),
             };
             let options = Outside {
                 subject,
+                engine,
                 frequency: args.frequency,
                 directory: args.output,
                 formats: args.format,
                 command,
+                aside: args.part.output.json,
             };
             (Task::Outside(options), args.part.output)
         }
@@ -377,7 +379,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             };
             if let Source::Run(options) = &mut source {
                 options.sampling = Some(Sampling {
-                    engine: part.engine.engine.unwrap_or_default(),
+                    engine: outside::in_rounds(part.engine.engine)?,
                     frequency: args.frequency,
                     time: args.sample_time,
                 });
@@ -386,6 +388,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 source,
                 directory: output,
                 formats: args.format,
+                command: command.clone(),
             };
             (Task::Flamegraph(options), part.output)
         }

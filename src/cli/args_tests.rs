@@ -1,6 +1,8 @@
 //! Tests of the command line as it is read.
 
 use super::*;
+use crate::cli::options::SampledBy;
+use crate::outside::Engine;
 
 fn parsed(line: &[&str]) -> Result<Job, clap::Error> {
     let args: Vec<OsString> = std::iter::once("raptors-trace")
@@ -136,7 +138,7 @@ fn a_flamegraph_has_engines_of_its_own() {
     assert_eq!(sampled_by(&[]), (SampledBy::Inprocess, calls));
     assert_eq!(sampled_by(&["--engine", "perf"]), (SampledBy::Perf, calls));
     let dtrace = ["flamegraph", "-o", "d", "--engine", "dtrace"];
-    assert!(refusal(&dtrace).contains("inprocess, perf"));
+    assert!(refusal(&dtrace).contains("give --pid PID, or --engine inprocess"));
     for command in [&["flamegraph", "-o", "d"][..], &["calls"]] {
         let line = [command, &["x.rtrace", "--engine", "inprocess"]].concat();
         assert!(refusal(&line).contains("cannot be used with"));
@@ -155,6 +157,17 @@ fn a_flamegraph_is_also_of_a_process_or_of_commands() {
         }) => options.subject,
         other => panic!("not from outside: {other:?}"),
     };
+    let by = |line: &[&str]| match parsed(&[&["flamegraph", "-o", "d"], line].concat()) {
+        Ok(Job {
+            task: Task::Outside(options),
+            ..
+        }) => options.engine,
+        other => panic!("not from outside: {other:?}"),
+    };
+    assert_eq!(by(&["--pid", "7", "--engine", "dtrace"]), Engine::Dtrace);
+    assert_eq!(by(&["--pid", "7"]), Engine::Perf);
+    let command = ["flamegraph", "-o", "d", "--engine", "dtrace", "--", "true"];
+    assert!(refusal(&command).contains("start the command by itself"));
     let ten = Duration::from_secs(10);
     let process = OutsideSubject::Process(7, ten);
     assert_eq!(subject(&["--pid", "7", "--sample-time", "10"]), process);

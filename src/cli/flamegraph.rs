@@ -20,10 +20,12 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
         Source::File { path, .. } if outside::is_text(path) => {
             let options = outside::Options {
                 subject: outside::Subject::File(path.clone()),
+                engine: outside::Engine::default(),
                 frequency: 0,
                 directory: options.directory.clone(),
                 formats: options.formats.clone(),
-                command: std::env::args().collect(),
+                command: options.command.clone(),
+                aside: false,
             };
             return super::outside::execute(&options, output);
         }

@@ -109,6 +109,19 @@ pub enum SampledBy {
     Perf,
 }
 
+/// Who samples stacks, as the command line has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StackEngine {
+    /// A sampler in the process itself.
+    Inprocess,
+    /// perf (Linux).
+    Perf,
+    /// DTrace, with --pid.
+    Dtrace,
+    /// `sample` (macOS), with --pid.
+    Sample,
+}
+
 /// How calls are seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineChoice {

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 
 use super::args::conflict;
-use super::options::{OutputOptions, SampledBy};
+use super::options::{OutputOptions, SampledBy, StackEngine};
 use super::{print, print_json, terminal};
 use crate::error::Error;
-use crate::outside::{self, Options, Subject};
+use crate::outside::{self, Engine, Options, Subject};
 
 /// The commands that `-- A -- B` has.
 ///
@@ -28,17 +28,37 @@ pub fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
     Ok(commands)
 }
 
-/// Whether the engine can sample from outside.
+/// Who samples a process or commands.
 ///
 /// # Errors
-/// The one that cannot.
-pub fn engine(engine: Option<SampledBy>) -> Result<(), clap::Error> {
+/// An engine that cannot.
+pub fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, clap::Error> {
     match engine {
-        Some(SampledBy::Inprocess) => conflict(
+        Some(StackEngine::Inprocess) => conflict(
             "a process or a command is sampled from outside, as nobody has prepared it: leave --engine out, or say \
              --engine perf",
         ),
-        _ => Ok(()),
+        Some(StackEngine::Dtrace | StackEngine::Sample) if !is_process => conflict(
+            "DTrace and sample see a process that runs: start the command by itself and give --pid PID, or leave \
+             --engine out",
+        ),
+        Some(StackEngine::Sample) => Ok(Engine::Sample),
+        Some(StackEngine::Dtrace) => Ok(Engine::Dtrace),
+        Some(StackEngine::Perf) | None => Ok(Engine::Perf),
+    }
+}
+
+/// Who samples the rounds of two statements.
+///
+/// # Errors
+/// An engine that cannot.
+pub fn in_rounds(engine: Option<StackEngine>) -> Result<SampledBy, clap::Error> {
+    match engine {
+        Some(StackEngine::Dtrace | StackEngine::Sample) => conflict(
+            "DTrace and sample see a process that runs: give --pid PID, or --engine inprocess or perf for two statements",
+        ),
+        Some(StackEngine::Perf) => Ok(SampledBy::Perf),
+        Some(StackEngine::Inprocess) | None => Ok(SampledBy::Inprocess),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A tracer at work: started on a process, seen to be armed, ended, and read.
 
+mod stacks;
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -65,7 +67,7 @@ pub struct Session {
     sites: Vec<u32>,
     left_out: Vec<String>,
     /// Holds the program and the safe names; gone when dropped.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Starts a tracer on the process of `plan` and waits until its probes are seen in that process's memory.
@@ -128,7 +130,7 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
     let watch = Watch::new(plan.pid, &places)?;
     let sites = points.iter().map(|point| point.site).collect();
     let left_out = preparation.left_out();
-    let mut session = Session::spawn(tool, plan.pid, &file, directory)?;
+    let mut session = Session::spawn(tool, plan.pid, &file, None, directory)?;
     (session.sites, session.left_out) = (sites, left_out);
     session.probes = places.len();
     session.wait_until_armed(&watch, interrupted)?;
@@ -342,13 +344,23 @@ fn is_harmless(path: &Path) -> bool {
 }
 
 impl Session {
-    fn spawn(tool: &Tool, pid: u32, program: &Path, directory: TempDir) -> Result<Self, Error> {
+    /// `printed` is the file for DTrace's output, where that is to be looked at while it runs.
+    fn spawn(
+        tool: &Tool,
+        pid: u32,
+        program: &Path,
+        printed: Option<&Path>,
+        directory: TempDir,
+    ) -> Result<Self, Error> {
         let tracer = tool.tracer;
         let mut command = Command::new(&tool.path);
         match tracer {
             Tracer::Bpftrace => command.arg("-p").arg(pid.to_string()).arg(program),
             Tracer::Dtrace => command.args(["-p", &pid.to_string(), "-s"]).arg(program),
         };
+        if let Some(printed) = printed {
+            command.arg("-o").arg(printed);
+        }
         // More patterns than bpftrace's 4096 would be lost without a word.
         command.env("BPFTRACE_MAP_KEYS_MAX", "65536");
         command
@@ -371,7 +383,7 @@ impl Session {
             probes: 0,
             sites: Vec::new(),
             left_out: Vec::new(),
-            _directory: directory,
+            directory,
         })
     }
 

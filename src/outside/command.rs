@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
@@ -19,11 +19,11 @@ use crate::platform;
 use crate::run::sampling::Session;
 
 /// Runs `words` under perf. How the command ends is told and not taken over: a command that fails has been sampled all
-/// the same, and its pictures are what was asked for.
-pub fn run(words: &[OsString], tag: Tag, frequency: u32) -> Result<Taken, Error> {
+/// the same, and its pictures are what was asked for. `aside`: what it prints goes to standard error.
+pub fn run(words: &[OsString], tag: Tag, frequency: u32, aside: bool) -> Result<Taken, Error> {
     let interrupt = Interrupt::watch();
     let name = shell_line(words);
-    let mut held = Held::new(words, &name)?;
+    let mut held = Held::new(words, &name, aside)?;
     let begun = Session::start(held.pid, frequency, &|| interrupt.asked());
     let session = match begun {
         Ok(session) => session,
@@ -88,12 +88,16 @@ struct Held {
 }
 
 impl Held {
-    fn new(words: &[OsString], name: &str) -> Result<Self, Error> {
+    fn new(words: &[OsString], name: &str, aside: bool) -> Result<Self, Error> {
         let failed = |error| not_started(name, error);
         let (mut gate, theirs) = UnixStream::pair().map_err(failed)?;
         let (outer, inner) = (gate.as_raw_fd(), theirs.as_raw_fd());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        if aside {
+            let error = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+            command.stdout(error);
+        }
         // SAFETY: between fork and exec the closure only calls close, getpid, write and read, which may be called in a
         // signal handler, and allocates nothing; both descriptors are open in the child, as `gate` and `theirs` live
         // until the child has been made.

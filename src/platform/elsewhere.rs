@@ -85,6 +85,11 @@ pub fn memory_byte(_pid: u32, _address: u64) -> Option<u8> {
 }
 
 /// Not looked up here.
+pub fn user_time(_pid: u32) -> Option<std::time::Duration> {
+    None
+}
+
+/// Not looked up here.
 pub fn command_line(_pid: u32) -> Option<String> {
     None
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 pub use maps::mappings;
 
@@ -230,9 +231,34 @@ pub fn command_line(pid: u32) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+pub fn user_time(pid: u32) -> Option<Duration> {
+    // SAFETY: sysconf reads a number of the system's.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    user_time_in(
+        &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
+        ticks,
+    )
+}
+
+/// The 14th field, in clock ticks; the second, the command's name, may hold blanks and parentheses.
+fn user_time_in(stat: &str, ticks_per_second: i64) -> Option<Duration> {
+    let fields = stat.rsplit_once(')')?.1;
+    let ticks: u64 = fields.split_ascii_whitespace().nth(11)?.parse().ok()?;
+    let per_second = u32::try_from(ticks_per_second).ok().filter(|&n| n > 0)?;
+    Some(Duration::from_secs(ticks) / per_second)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_process_is_read_past_an_odd_name() {
+        let stat = "7 (a ) 1 b) R 1 7 7 0 -1 4194304 9 0 0 0 250 31 0 0 20 0 1";
+        assert_eq!(user_time_in(stat, 100), Some(Duration::from_millis(2500)));
+        assert_eq!(user_time_in(stat, -1), None);
+        assert_eq!(user_time_in("7 (a", 100), None);
+    }
 
     #[test]
     fn arm_processors_without_a_name_are_told_by_their_numbers() {

@@ -238,6 +238,11 @@ pub fn most_files() -> u64 {
     }
 }
 
+/// CPU time that a process has spent outside of the kernel, all its threads together, ended ones too.
+pub fn user_time(pid: u32) -> Option<std::time::Duration> {
+    system::user_time(pid)
+}
+
 /// The command line of a process, its words joined by blanks.
 pub fn command_line(pid: u32) -> Option<String> {
     system::command_line(pid)

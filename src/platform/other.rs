@@ -48,7 +48,9 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 
 pub fn end_with_us(_command: &mut Command) {}
 
-pub use super::elsewhere::{DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing};
+pub use super::elsewhere::{
+    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time,
+};
 
 pub mod load {
     pub use crate::platform::elsewhere::load::{core_time, governors, turbo};

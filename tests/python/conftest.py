@@ -14,6 +14,7 @@ TRACERS = (
     "test_probes",
     "test_reality",
     "test_flamegraph_perf",
+    "test_outside",
 )
 
 

@@ -2,7 +2,7 @@
 
 /// `symbol` as a person reads it: Rust (both manglings, without the hash) and C++ demangled, a
 /// symbol's version and what Mach-O puts before it left out. Anything else stays as it is.
-pub(super) fn demangle(symbol: &str) -> String {
+pub(crate) fn demangle(symbol: &str) -> String {
     let symbol = symbol.split('@').next().unwrap_or(symbol);
     if is_rust(symbol)
         && let Ok(name) = rustc_demangle::try_demangle(symbol)

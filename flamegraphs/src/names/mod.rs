@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::profile::{Frame, FrameId, Named, Profile, file_name};
+pub(crate) use demangle::demangle;
 use module::Module;
 pub use table::Table;
 
