@@ -130,7 +130,8 @@ def speedscope() -> Iterator[str]:
         command = [str(npm), "pack", SPEEDSCOPE, "--pack-destination", str(cache)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
-            unavailable(f"npm cannot fetch {SPEEDSCOPE}: {done.stderr.strip()[:300]}")
+            # A registry that cannot be reached is neither a tool that is missing nor a fault of ours.
+            pytest.skip(f"npm cannot fetch {SPEEDSCOPE}: {done.stderr.strip()[:300]}")
     digest = base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
     if digest != SPEEDSCOPE_SHA512:
         package.unlink()

@@ -74,7 +74,7 @@ pub struct SystemTool {
 }
 
 /// All of them, in the order in which they are installed.
-pub const SYSTEM_TOOLS: [SystemTool; 9] = [
+pub const SYSTEM_TOOLS: [SystemTool; 10] = [
     SystemTool {
         name: "gcc",
         packages: &["gcc", "libc6-dev"],
@@ -119,6 +119,11 @@ pub const SYSTEM_TOOLS: [SystemTool; 9] = [
         name: "go",
         packages: &["golang-go"],
         needed_for: "pprof's own reader of the export",
+    },
+    SystemTool {
+        name: "npm",
+        packages: &["npm"],
+        needed_for: "speedscope, which opens the exports",
     },
 ];
 
