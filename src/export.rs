@@ -254,17 +254,25 @@ impl Sink for Csv<'_> {
 
     fn take(&mut self, seen: &Seen<'_>) -> std::io::Result<()> {
         if !self.any {
-            self.out.write_record(COLUMNS)?;
+            self.out.write_record(COLUMNS).map_err(system)?;
             self.any = true;
         }
         let row = row(seen);
         self.out
-            .write_record(COLUMNS.map(|column| cell(&row[column])))?;
-        Ok(())
+            .write_record(COLUMNS.map(|column| cell(&row[column])))
+            .map_err(system)
     }
 
     fn end(&mut self) -> std::io::Result<Option<String>> {
         self.out.flush().map(|()| None)
+    }
+}
+
+/// The system's error inside of csv's, whose own conversion hides which it was.
+fn system(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
     }
 }
 
