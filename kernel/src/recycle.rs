@@ -235,9 +235,16 @@ impl Idle {
             return block.unmap();
         }
         let now = now();
-        let Some(slot) = self.free_slot() else {
-            self.held.fetch_sub(block.capacity, Ordering::Relaxed);
-            return block.unmap();
+        // Those of other sizes that nobody asks for any more would keep every later one out.
+        let slot = loop {
+            match self.free_slot() {
+                Some(slot) => break slot,
+                None if self.drop_oldest() => {}
+                None => {
+                    self.held.fetch_sub(block.capacity, Ordering::Relaxed);
+                    return block.unmap();
+                }
+            }
         };
         let offered = block.capacity >= OFFERED_FROM;
         if offered {
@@ -439,13 +446,17 @@ mod tests {
     }
 
     #[test]
-    fn more_blocks_than_slots_are_given_back() {
+    fn where_every_slot_is_full_the_oldest_makes_way() {
         let idle = Idle::new();
         for _ in 0..SLOTS + 9 {
             idle.put(block(LARGE), usize::MAX);
         }
         assert_eq!(idle.held.load(Ordering::Relaxed), SLOTS * LARGE);
-        assert_eq!(idle.empty(), SLOTS * LARGE);
+        let other = block(4 * LARGE);
+        let kept = other.start;
+        idle.put(other, usize::MAX);
+        assert_eq!(idle.take(4 * LARGE).map(|block| block.start), Some(kept));
+        assert_eq!(idle.empty(), (SLOTS - 1) * LARGE);
         assert_eq!(idle.held.load(Ordering::Relaxed), 0);
     }
 
