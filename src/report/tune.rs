@@ -20,15 +20,21 @@ pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
         page.row(&[cell], &[width]);
     }
     page.gap();
-    page.wrapped(&escape(&where_it_is(tuned)), 0, Tone::Strong);
+    page.wrapped(&where_it_is(tuned), 0, Tone::Strong);
+    // On a line of its own, and whole, so that it can be copied.
+    if let Some(file) = &tuned.file {
+        let cell = Cell::plain(escape(file));
+        let width = cell.width();
+        page.row(&[cell], &[width]);
+    }
     page.into_text()
 }
 
 fn where_it_is(tuned: &Tuned) -> String {
     match (&tuned.file, &tuned.shipped_because) {
-        (Some(file), _) if tuned.cases.is_empty() => format!("this table is in use, from {file}"),
-        (Some(file), _) => format!("kept in {file}: every process that starts from now on uses it"),
-        (None, Some(why)) => format!("the shipped table is in use: {why}"),
+        (Some(_), _) if tuned.cases.is_empty() => "this table is in use, from".into(),
+        (Some(_), _) => "kept, and used by every process that starts from now on, in".into(),
+        (None, Some(why)) => escape(&format!("the shipped table is in use: {why}")),
         (None, None) => "not kept, as --dry-run was given".into(),
     }
 }

@@ -1,5 +1,9 @@
 """The tests run against the raptors_trace that is installed for this interpreter."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 import raptors_trace
@@ -28,6 +32,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in TRACERS:
             item.add_marker(pytest.mark.tracers)
+
+
+# The kernel's setting for short waits until every CPU has passed through it (its documentation of RCU).
+EXPEDITED = Path("/sys/kernel/rcu_expedited")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_waits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In CI have the kernel hurry while tracers set their probes: a quarter less time for these tests."""
+    traced = any(item.get_closest_marker("tracers") for item in request.session.items)
+    if not (traced and os.environ.get("CI") and os.access(EXPEDITED, os.W_OK)):
+        yield
+        return
+    before = EXPEDITED.read_text()
+    EXPEDITED.write_text("1")
+    yield
+    EXPEDITED.write_text(before)
 
 
 @pytest.fixture(autouse=True)

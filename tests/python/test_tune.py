@@ -58,7 +58,7 @@ def test_a_table_is_measured_kept_and_used(tmp_path: Path) -> None:
     assert "`raptors-trace tune` measured" in chosen(tmp_path)[2]
     assert "`raptors-trace tune` measured" not in chosen(tmp_path, RAPTORS_TABLE="shipped")[2]
     shown = tune(tmp_path, "--show").stdout
-    assert f"in use, from {file}" in " ".join(shown.split())
+    assert f"this table is in use, from\n{file}\n" in shown
     assert "float32  out    1        0 " in shown
 
 
