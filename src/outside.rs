@@ -184,6 +184,23 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
 }
 
 impl Taken {
+    /// All samples of `tag`, none of them known to be idle yet.
+    fn new(name: String, profile: Profile, tag: Tag) -> Self {
+        let samples = profile.tags().get(&tag).map_or(0, |(count, _)| *count);
+        Self {
+            side: DrawnSide {
+                name,
+                samples,
+                idle_samples: 0,
+                cpu_ns: None,
+                seconds: None,
+                status: None,
+            },
+            profile,
+            warnings: Vec::new(),
+        }
+    }
+
     fn tag(&self) -> Tag {
         self.profile.tags().keys().next().copied().unwrap_or(Tag::A)
     }
@@ -261,13 +278,8 @@ fn process(
     sampling::check()?;
     let name = name_of(pid);
     progress.update(0.0, "starting perf");
-    let session = Session::start(pid, frequency, &|| interrupt.asked()).map_err(|error| {
-        if interrupt.asked() {
-            too_early()
-        } else {
-            error.exit(Exit::NothingObserved)
-        }
-    })?;
+    let session = Session::start(pid, frequency, &|| interrupt.asked())
+        .map_err(|error| not_started(error, &interrupt))?;
     let mut map = Map::new(pid);
     let (seconds, warnings) = watch(pid, time, &interrupt, progress, &mut || {
         map.look();
@@ -280,6 +292,20 @@ fn process(
         _ => error,
     })?;
     Ok(taken(name, script, &words, Tag::A, seconds, warnings))
+}
+
+/// Why a sampler does not run: the user ended it before it did, or it could not.
+fn not_started(error: Error, interrupt: &Interrupt) -> Error {
+    if interrupt.asked() {
+        too_early()
+    } else {
+        error.exit(Exit::NothingObserved)
+    }
+}
+
+/// What is said of a process while it is sampled.
+fn doing(pid: u32) -> String {
+    format!("sampling process {pid}; Ctrl-C ends it early")
 }
 
 fn name_of(pid: u32) -> String {
@@ -307,10 +333,7 @@ fn watch(
             break;
         }
         let share = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-        progress.update(
-            share,
-            &format!("sampling process {pid}; Ctrl-C ends it early"),
-        );
+        progress.update(share, &doing(pid));
         std::thread::sleep(STEP);
     }
     look();
@@ -332,23 +355,11 @@ fn taken(
     mut warnings: Vec<String>,
 ) -> Taken {
     warnings.extend(sampling::troubles(&script, words));
-    let samples = script
-        .profile
-        .tags()
-        .get(&tag)
-        .map_or(0, |(count, _)| *count);
-    Taken {
-        side: DrawnSide {
-            name,
-            samples,
-            idle_samples: 0,
-            cpu_ns: script.periods.get(&tag).copied(),
-            seconds: Some(seconds),
-            status: None,
-        },
-        profile: Names::default().name(&script.profile),
-        warnings,
-    }
+    let mut taken = Taken::new(name, Names::default().name(&script.profile), tag);
+    taken.side.cpu_ns = script.periods.get(&tag).copied();
+    taken.side.seconds = Some(seconds);
+    taken.warnings = warnings;
+    taken
 }
 
 /// What a process has mapped, as it was while it lived.

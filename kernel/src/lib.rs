@@ -59,4 +59,4 @@ pub use openblas::library as openblas_library;
 pub use pool::usable_threads;
 pub use recycle::{idle_bytes, trim};
 pub use scale::{scale, scale_in_place, scale_uninit, scaled};
-pub use table::{Origin, Row, Table, Used, cache_file, machine, used};
+pub use table::{Origin, Row, Table, Used, cache_dir, cache_file, machine, used};

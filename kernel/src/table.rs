@@ -205,21 +205,26 @@ pub fn machine() -> String {
     )
 }
 
-/// The file that `tune` writes and every later process reads: `scale-table` in the user's cache directory; None
-/// where there is no home directory.
+/// The user's directory for what can be made again: `raptors-trace` in `XDG_CACHE_HOME`, else in the system's place for
+/// caches below `HOME`; None where neither is an absolute path.
+pub fn cache_dir() -> Option<PathBuf> {
+    let set = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let below_home = if cfg!(target_os = "macos") {
+        "Library/Caches"
+    } else {
+        ".cache"
+    };
+    let dir = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(below_home)))?;
+    Some(dir.join("raptors-trace"))
+}
+
+/// The file that `tune` writes and every later process reads: `scale-table` in [`cache_dir`].
 pub fn cache_file() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
-    let cache = set("XDG_CACHE_HOME").map(PathBuf::from).and_then(absolute);
-    let cache = cache.or_else(|| {
-        let home = PathBuf::from(set("HOME")?);
-        Some(home.join(if cfg!(target_os = "macos") {
-            "Library/Caches"
-        } else {
-            ".cache"
-        }))
-    })?;
-    Some(cache.join("raptors-trace").join("scale-table"))
+    Some(cache_dir()?.join("scale-table"))
 }
 
 /// The table in use: that of `RAPTORS_TABLE`, a file or `shipped`; else that of [`cache_file`], if it was measured on

@@ -8,12 +8,12 @@ use std::time::Duration;
 use raptors_flamegraphs::names::Names;
 use raptors_flamegraphs::{DtraceStacks, Loaded, Place, Tag};
 
-use super::{DrawnSide, Map, Taken, idle, name_of, watch};
+use super::{Map, Taken, idle, name_of, not_started, watch};
 use crate::attach;
 use crate::command::ourselves_as_root;
 use crate::engines::{Session, Tracer, tools};
 use crate::error::{Error, Exit};
-use crate::interrupt::{Interrupt, too_early};
+use crate::interrupt::Interrupt;
 use crate::platform::{self, Mapping};
 use crate::run::Progress;
 use crate::scripts::{self, Script, Tool};
@@ -40,13 +40,8 @@ pub fn process(
     let name = name_of(pid);
     progress.update(0.0, "starting DTrace");
     let script = script(frequency);
-    let session = Session::stacks(&tool, pid, &script, &|| interrupt.asked()).map_err(|error| {
-        if interrupt.asked() {
-            too_early()
-        } else {
-            error.exit(Exit::NothingObserved)
-        }
-    })?;
+    let session = Session::stacks(&tool, pid, &script, &|| interrupt.asked())
+        .map_err(|error| not_started(error, &interrupt))?;
     let mut map = Map::new(pid);
     let mut spent = Spent::new(pid);
     let (seconds, mut warnings) = watch(pid, time, &interrupt, progress, &mut || {
@@ -60,25 +55,13 @@ pub fn process(
         raptors_flamegraphs::Error::NoSamples => idle(&format!("process {pid}"), seconds),
         error => Error::new("DTrace's stacks cannot be read").caused_by(error),
     })?;
-    let samples = stacks
-        .profile
-        .tags()
-        .get(&Tag::A)
-        .map_or(0, |(count, _)| *count);
-    warnings.push(cut(stacks.cut, samples));
+    let mut taken = Taken::new(name, Names::default().name(&stacks.profile), Tag::A);
+    warnings.push(cut(stacks.cut, taken.side.samples));
     warnings.extend(lost(&said));
-    Ok(Taken {
-        side: DrawnSide {
-            name,
-            samples,
-            idle_samples: 0,
-            cpu_ns: spent.nanoseconds(),
-            seconds: Some(seconds),
-            status: None,
-        },
-        profile: Names::default().name(&stacks.profile),
-        warnings,
-    })
+    taken.side.cpu_ns = spent.nanoseconds();
+    taken.side.seconds = Some(seconds);
+    taken.warnings = warnings;
+    Ok(taken)
 }
 
 /// The text of `raptors-trace script profile_stacks.d`, at another rate.

@@ -9,7 +9,7 @@ use raptors_flamegraphs::names::Names;
 use raptors_flamegraphs::{Tag, read_sample};
 
 use super::stacks::WAITS;
-use super::{DrawnSide, STEP, Taken, idle, name_of};
+use super::{STEP, Taken, doing, idle, name_of};
 use crate::attach;
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
@@ -43,8 +43,7 @@ pub fn process(
     let line = line(pid, time, frequency, &report);
     let said = run(line, &interrupt, &mut || {
         let share = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-        let doing = format!("sampling process {pid}; Ctrl-C ends it early");
-        progress.update(share.min(1.0), &doing);
+        progress.update(share.min(1.0), &doing(pid));
     })?;
     let seconds = begun.elapsed().as_secs_f64();
     let text = std::fs::read_to_string(&report).map_err(|error| {
@@ -58,19 +57,10 @@ pub fn process(
         raptors_flamegraphs::Error::NoSamples => idle(&format!("process {pid}"), seconds),
         error => Error::new("the report of sample cannot be read").caused_by(error),
     })?;
-    let samples = profile.tags().get(&Tag::A).map_or(0, |(count, _)| *count);
-    Ok(Taken {
-        side: DrawnSide {
-            name,
-            samples,
-            idle_samples: 0,
-            cpu_ns: None,
-            seconds: Some(seconds),
-            status: None,
-        },
-        profile: Names::default().name(&profile),
-        warnings: vec![WAITS.to_owned()],
-    })
+    let mut taken = Taken::new(name, Names::default().name(&profile), Tag::A);
+    taken.side.seconds = Some(seconds);
+    taken.warnings = vec![WAITS.to_owned()];
+    Ok(taken)
 }
 
 /// Whole seconds, and whole milliseconds between samples.

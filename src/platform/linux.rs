@@ -17,9 +17,6 @@ use super::{Caches, System};
 
 pub const SYSTEM: System = System::Linux;
 
-/// Below the home directory, by the XDG convention.
-pub const HOME_CACHE: &str = ".cache";
-
 /// What an unset locale means.
 pub const UTF8_BY_DEFAULT: bool = false;
 

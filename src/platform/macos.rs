@@ -7,9 +7,6 @@ use super::{Caches, System};
 
 pub const SYSTEM: System = System::MacOs;
 
-/// Below the home directory, where macOS keeps caches.
-pub const HOME_CACHE: &str = "Library/Caches";
-
 /// The bytes of a sysctl value.
 fn sysctl(name: &str) -> Option<Vec<u8>> {
     let name = CString::new(name).ok()?;

@@ -28,6 +28,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
+/// The directory for files that can be made again; not created here. The kernel keeps its table there too.
+pub use raptors_kernel::cache_dir;
+
 pub use files::{give_to_neighbours, make_pipe, private_directory};
 
 /// The operating systems that differ here.
@@ -130,17 +133,6 @@ pub fn allocator() -> Option<String> {
 /// Something that stays the same over restarts and differs between machines.
 pub fn machine_id() -> Option<String> {
     system::machine_id()
-}
-
-/// The directory for files that can be made again; not created here.
-pub fn cache_dir() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let dir = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(system::HOME_CACHE)))?;
-    Some(dir.join("raptors-trace"))
 }
 
 /// Asks for large pages under `bytes` at `start`, so that touching them is quick; a wish that may go unheard.

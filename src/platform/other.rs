@@ -6,9 +6,6 @@ use super::{Caches, System};
 
 pub const SYSTEM: System = System::Other;
 
-/// Below the home directory.
-pub const HOME_CACHE: &str = ".cache";
-
 /// What an unset locale means.
 pub const UTF8_BY_DEFAULT: bool = false;
 

@@ -111,11 +111,6 @@ fn table(
     _ = writeln!(text, "| | {} |", head.join(" | "));
     _ = writeln!(text, "|---|{}", "---|".repeat(head.len()));
     for row in measured {
-        let against = if row.row.against == "NumPy" {
-            row.row.title.to_owned()
-        } else {
-            format!("against {}", row.row.title)
-        };
         let cells: Vec<String> = options
             .size
             .iter()
@@ -128,7 +123,7 @@ fn table(
                 row.cases.iter().find(fits).map_or("–".into(), &cell)
             })
             .collect();
-        _ = writeln!(text, "| {against} | {} |", cells.join(" | "));
+        _ = writeln!(text, "| {} | {} |", row.row.title, cells.join(" | "));
     }
     text.push('\n');
 }

@@ -6,8 +6,6 @@ use super::Case;
 pub struct Row {
     /// What it is called.
     pub title: &'static str,
-    /// What NumPy's side or the other library is called.
-    pub against: &'static str,
     /// Threads that the Raptors kernel may use.
     pub threads: u32,
     /// The smallest size that says anything.
@@ -41,30 +39,29 @@ const C_LOOP: &str = "import ctypes, os; a = rng.random(shape, dtype=dtype); o =
                       f.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, c]; \
                       p, q, n = a.ctypes.data, o.ctypes.data, a.size";
 
+/// What most rows have.
+const ONE_THREAD: Row = Row {
+    title: "",
+    threads: 1,
+    from: 1,
+    kept: false,
+    arguments: &[],
+};
+
 /// All rows, NumPy's first.
 pub const ALL: &[Row] = &[
     Row {
         title: "fresh result, dropped, 1 thread",
-        against: "NumPy",
-        threads: 1,
-        from: 1,
-        kept: false,
         arguments: &["--setup", IN, "--a", "a * 2.5", "--b", "r.scale(2.5)"],
+        ..ONE_THREAD
     },
     Row {
         title: "fresh results, kept, 1 thread",
-        against: "NumPy",
-        threads: 1,
-        from: 1,
         kept: true,
-        arguments: &[],
+        ..ONE_THREAD
     },
     Row {
         title: "`out=`, 1 thread",
-        against: "NumPy",
-        threads: 1,
-        from: 1,
-        kept: false,
         arguments: &[
             "--setup",
             OUT,
@@ -73,13 +70,11 @@ pub const ALL: &[Row] = &[
             "--b",
             "r.scale(2.5, out=t)",
         ],
+        ..ONE_THREAD
     },
     Row {
         title: "`out=` with `stores=\"stream\"`, 1 thread",
-        against: "NumPy",
-        threads: 1,
         from: 2048,
-        kept: false,
         arguments: &[
             "--setup",
             OUT,
@@ -88,13 +83,10 @@ pub const ALL: &[Row] = &[
             "--b",
             "r.scale(2.5, out=t, stores='stream')",
         ],
+        ..ONE_THREAD
     },
     Row {
         title: "in place, 1 thread",
-        against: "NumPy",
-        threads: 1,
-        from: 1,
-        kept: false,
         arguments: &[
             "--setup",
             IN,
@@ -104,13 +96,10 @@ pub const ALL: &[Row] = &[
             "r.scale_inplace(s)",
             "--in-place",
         ],
+        ..ONE_THREAD
     },
     Row {
         title: "scale, then sum of the result, 1 thread",
-        against: "NumPy",
-        threads: 1,
-        from: 1,
-        kept: false,
         arguments: &[
             "--setup",
             IN,
@@ -119,21 +108,16 @@ pub const ALL: &[Row] = &[
             "--b",
             "r.scale(2.5).to_numpy().sum()",
         ],
+        ..ONE_THREAD
     },
     Row {
         title: "fresh result, dropped, 2 threads",
-        against: "NumPy",
         threads: 2,
-        from: 1,
-        kept: false,
         arguments: &["--setup", IN, "--a", "a * 2.5", "--b", "r.scale(2.5)"],
+        ..ONE_THREAD
     },
     Row {
-        title: "numexpr `a * k`, `out=`, 1 thread",
-        against: "numexpr",
-        threads: 1,
-        from: 1,
-        kept: false,
+        title: "against numexpr `a * k`, `out=`, 1 thread",
         arguments: &[
             "--setup",
             NUMEXPR,
@@ -142,13 +126,10 @@ pub const ALL: &[Row] = &[
             "--b",
             "r.scale(2.5, out=t)",
         ],
+        ..ONE_THREAD
     },
     Row {
-        title: "`scipy.linalg.blas.sscal`/`dscal`, in place, 1 thread",
-        against: "SciPy's OpenBLAS",
-        threads: 1,
-        from: 1,
-        kept: false,
+        title: "against `scipy.linalg.blas.sscal`/`dscal`, in place, 1 thread",
         arguments: &[
             "--setup",
             SSCAL,
@@ -159,13 +140,10 @@ pub const ALL: &[Row] = &[
             "--in-place",
             "--allow-different",
         ],
+        ..ONE_THREAD
     },
     Row {
-        title: "C loop, `cc -O3 -march=native`, `out=`, 1 thread",
-        against: "C",
-        threads: 1,
-        from: 1,
-        kept: false,
+        title: "against C loop, `cc -O3 -march=native`, `out=`, 1 thread",
         arguments: &[
             "--setup",
             C_LOOP,
@@ -175,5 +153,6 @@ pub const ALL: &[Row] = &[
             "r.scale(2.5, out=t)",
             "--allow-different",
         ],
+        ..ONE_THREAD
     },
 ];
