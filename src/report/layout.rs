@@ -119,6 +119,13 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line that is neither broken nor cut, however narrow the page: a path or a command, to be copied.
+    pub fn whole(&mut self, line: &str) {
+        let line = self.shown(line);
+        self.text.push_str(&line);
+        self.text.push('\n');
+    }
+
     /// Parts joined by ` · `, broken between parts where a line is full; further lines are indented.
     pub fn parts(&mut self, parts: &[String], indent: usize, tone: Tone) {
         let mut line = String::new();
@@ -296,6 +303,12 @@ mod tests {
         let text = page(|p| p.row(&[Cell::plain("数組"), Cell::plain("x")], &[6, 4]));
         assert_eq!(text, "数組    x\n");
         assert_eq!(cut("数組演算", 5, '…'), "数組…");
+    }
+
+    #[test]
+    fn a_path_is_whole_on_a_narrow_page() {
+        let path = "/tmp/a/directory/deeper/than/the/page/is/wide/scale-table".repeat(3);
+        assert_eq!(page(|page| page.whole(&path)), format!("{path}\n"));
     }
 
     #[test]

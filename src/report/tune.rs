@@ -15,17 +15,12 @@ pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
         page.gap();
     }
     for line in tuned.table.lines() {
-        let cell = Cell::plain(escape(line));
-        let width = cell.width();
-        page.row(&[cell], &[width]);
+        page.whole(&escape(line));
     }
     page.gap();
     page.wrapped(&where_it_is(tuned), 0, Tone::Strong);
-    // On a line of its own, and whole, so that it can be copied.
     if let Some(file) = &tuned.file {
-        let cell = Cell::plain(escape(file));
-        let width = cell.width();
-        page.row(&[cell], &[width]);
+        page.whole(&escape(file));
     }
     page.into_text()
 }
