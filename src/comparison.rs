@@ -5,8 +5,10 @@
 //! in bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is
 //! `None` (`null`), never 0. The committed schema is `docs/compare.schema.json`.
 
+mod explained;
 mod methods;
 
+pub use explained::{Explained, HypothesisFound, NotTried};
 pub use methods::label;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,9 @@ pub struct Comparison {
     pub engines: Vec<Engine>,
     /// Causes with their evidence (`explain`); empty where nobody asked.
     pub findings: Vec<Finding>,
+    /// How the gap of each case was taken apart (`explain`); empty where nobody asked.
+    #[serde(default)]
+    pub explained: Vec<Explained>,
     /// Sentences about what limits the trust in these figures.
     pub warnings: Vec<String>,
     /// Records that found no room in the run file and are missing from the counts.
@@ -553,12 +558,20 @@ pub struct Finding {
     pub case: String,
     /// What was measured to say so, one sentence each.
     pub evidence: Vec<String>,
-    /// Time it costs B; above 0, B is slower by it.
+    /// Time it costs B; above 0, B is slower by it. Of a supported cause: what switching it off takes from the gap that
+    /// the supported causes before it have left, so that effects and residual sum to the gap; of the others: what it
+    /// takes from the whole gap, alone.
     pub effect_ns: Option<f64>,
     /// The interval of `effect_ns`.
     pub effect_ns_ci95: Option<Ci95>,
     /// `effect_ns` ÷ the difference of the wall times.
     pub share_of_gap: Option<f64>,
+    /// What switching it off takes from the whole gap, alone.
+    #[serde(default)]
+    pub alone_ns: Option<f64>,
+    /// The interval of `alone_ns` that the verdict stands on, wider than 95 % because several causes were tried.
+    #[serde(default)]
+    pub alone_ns_interval: Option<Ci95>,
     /// What the experiment says of it.
     pub verdict: FindingVerdict,
     /// What to do about it.

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod elf;
 pub mod engines;
 pub mod error;
+pub mod explain;
 pub mod export;
 mod files;
 pub mod flamegraph;

@@ -15,7 +15,6 @@ import ctypes
 import gc
 import json
 import os
-import random
 import resource
 import select
 import signal
@@ -30,7 +29,16 @@ from typing import Any, NoReturn, TextIO
 
 from raptors_trace import _facts, _native
 from raptors_trace._perf import Perf
-from raptors_trace._subject import SIDES, Subject, SubjectError, Timed, first_difference
+from raptors_trace._subject import (
+    SEED,
+    SIDES,
+    Subject,
+    SubjectError,
+    Timed,
+    first_difference,
+    names_of_a_setup,
+    padding,
+)
 
 # Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
 BEGIN, END = 1, 2
@@ -66,7 +74,6 @@ UNIT_TRACED_OPS = 200
 """Operations of the rounds that a tracer watches: its counts are exact, however few."""
 UNSAMPLED_EVERY = 4
 """Of the sampled rounds, one in so many runs without samples: what sampling costs is what they differ by."""
-SEED = 20_2405
 
 OBSERVING = {TIMED: None, OBSERVED: False, TOUCHED: True, UNIT_TIMED: None, UNIT_OBSERVED: False}
 
@@ -172,24 +179,10 @@ class Case:
         return sides
 
     def _set_up(self, shape: tuple[int, ...]) -> dict[str, Subject]:
-        import numpy as np
-
-        from raptors_trace import kernel
-
         sides = {}
         for side in ("a", "b"):
             given = self.spec[side]
-            namespace = {
-                # Freed with the namespace, and what is allocated behind it lies elsewhere each time.
-                "__padding__": bytearray(padding(self.placement, side)),
-                "__name__": "__raptors_trace__",
-                "np": np,
-                "kernel": kernel,
-                "rng": np.random.default_rng(SEED),
-                "shape": shape,
-                "size": shape[0] if shape else 1,
-                "dtype": np.dtype(self.spec["dtype"]),
-            }
+            namespace = names_of_a_setup(shape, self.spec["dtype"], padding(self.placement, side))
             sides[side] = Subject(side, given["name"], given["setup"], given["statement"], namespace)
             sides[side].set_up()
         return sides
@@ -456,14 +449,6 @@ def under_sampler(function: Timed, side: str) -> Timed:
             _native.sample(None)
 
     return timed
-
-
-def padding(placement: int, side: str) -> int:
-    """Bytes allocated ahead of a side's own: a multiple of 16 up to 64 KiB, none in the first placement."""
-    if placement == 0:
-        return 0
-    steps = random.Random(f"{SEED} {placement} {side}").randrange(64, 4096)
-    return 16 * steps
 
 
 def differ(dropped: dict[str, float], kept: dict[str, float]) -> bool:

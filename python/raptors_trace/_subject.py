@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import linecache
+import random
 import sys
 import time
 import traceback
@@ -27,6 +28,9 @@ MESSAGE_LENGTH = 300
 
 SIDES = {"a": 0, "b": 1}
 """What a run file has for a side."""
+
+SEED = 20_2405
+"""Of every side's random numbers, so that both have the same, and of what differs from placement to placement."""
 
 Timed = Callable[[int], tuple[int, list[Any]]]
 
@@ -208,6 +212,33 @@ class Subject:
             target.value = last.value
             body[-1] = ast.copy_location(target, last)
         return body
+
+
+def names_of_a_setup(shape: tuple[int, ...], dtype: str, padding: int) -> dict[str, Any]:
+    """What a side's setup knows by name, in a namespace of its own."""
+    import numpy as np
+
+    from raptors_trace import kernel
+
+    return {
+        # Freed with the namespace, and what is allocated behind it lies elsewhere each time.
+        "__padding__": bytearray(padding),
+        "__name__": "__raptors_trace__",
+        "np": np,
+        "kernel": kernel,
+        "rng": np.random.default_rng(SEED),
+        "shape": shape,
+        "size": shape[0] if shape else 1,
+        "dtype": np.dtype(dtype),
+    }
+
+
+def padding(placement: int, side: str) -> int:
+    """Bytes allocated ahead of a side's own: a multiple of 16 up to 64 KiB, none in the first placement."""
+    if placement == 0:
+        return 0
+    steps = random.Random(f"{SEED} {placement} {side}").randrange(64, 4096)
+    return 16 * steps
 
 
 def first_difference(a: Any, b: Any) -> str | None:

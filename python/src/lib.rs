@@ -4,6 +4,7 @@
 
 mod array;
 mod convert;
+mod denormals;
 mod factor;
 mod logging;
 mod ndarray;
@@ -27,6 +28,8 @@ mod _native {
     use super::array::Array;
     #[pymodule_export]
     use super::convert::from_numpy;
+    #[pymodule_export]
+    use super::denormals::flush_denormals;
     #[pymodule_export]
     use super::main;
     #[pymodule_export]

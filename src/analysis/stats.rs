@@ -44,6 +44,18 @@ pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
 /// neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
 /// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
 pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
+    bootstrap_at(0.95, placements, statistic)
+}
+
+/// [`bootstrap`] with an interval of another confidence, 0 to 1: the more there is in the tails, the more is drawn.
+pub fn bootstrap_at(
+    confidence: f64,
+    placements: &[u64],
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Ci95 {
+    let tail = (1.0 - confidence) / 2.0;
+    // As many in a tail as those of the usual interval have, which is what its ends stand on.
+    let resamples = (RESAMPLES as f64 * 0.025 / tail.max(1e-4)).ceil() as usize;
     if placements.is_empty() {
         return [f64::NAN; 2];
     }
@@ -55,7 +67,7 @@ pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci9
     // A fixed seed: the same run file gives the same table each time it is shown.
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let mut rows = Vec::with_capacity(2 * placements.len());
-    let mut drawn: Vec<f64> = (0..RESAMPLES)
+    let mut drawn: Vec<f64> = (0..resamples)
         .map(|_| {
             rows.clear();
             for _ in 0..clusters.len() {
@@ -69,7 +81,7 @@ pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci9
         })
         .collect();
     drawn.sort_by(f64::total_cmp);
-    [quantile(&drawn, 0.025), quantile(&drawn, 0.975)]
+    [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)]
 }
 
 /// As many rows as `cluster` has, drawn from it in circular blocks.
@@ -141,6 +153,21 @@ mod tests {
             .collect();
         let [low, high] = median_ci(&values, &placements);
         assert!(low < 1.1 && high > 1.9, "[{low}, {high}]");
+    }
+
+    #[test]
+    fn more_confidence_is_a_wider_interval() {
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i * 7 % 60)).collect();
+        let statistic =
+            |rows: &[usize]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
+        let (usual, sure) = (
+            bootstrap(&[0; 60], statistic),
+            bootstrap_at(0.995, &[0; 60], statistic),
+        );
+        assert!(
+            sure[0] < usual[0] && sure[1] > usual[1],
+            "{usual:?} {sure:?}"
+        );
     }
 
     #[test]

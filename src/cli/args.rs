@@ -44,6 +44,10 @@ enum Command {
     Phases(PartArgs<CallArgs>),
     /// Show only the calls of one operation, with all that is known of each, from a new run or a saved one
     Calls(CallsArgs),
+    /// Find out why one side is slower: each possible cause is switched off, alone, and what that changes is its effect
+    ///
+    /// Without options: the main job at 2048². --time is the whole time for each size.
+    Explain(ExplainArgs),
     /// Draw where the time of one operation goes: a flamegraph of each side and of their difference
     ///
     /// Without a FILE a new run is made, in which both sides are sampled: of float32 2048² unless told otherwise, in
@@ -118,8 +122,8 @@ struct CallsArgs {
     part: PartArgs<CallArgs>,
 }
 
-/// The size of a flamegraph where none was given: one picture is enough, of the size that the main job is about.
-const FLAMEGRAPH_SIZE: &str = "2048";
+/// The size of a flamegraph or an explanation where none was given: one is enough, of the size that the main job is about.
+const ONE_SIZE: &str = "2048";
 
 /// What says what a new run is, which a process that runs already says itself.
 const NOT_WITH_PID: [&str; 18] = [
@@ -165,6 +169,17 @@ struct FlamegraphArgs {
     /// Instead of two statements: a command, or two with `--` between them
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "pid", conflicts_with_all = NOT_WITH_PID)]
     command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The main job at 512², 1024² and 2048², the sizes that the project began with, and its three hypotheses
+    #[arg(long, conflicts_with_all = ["size", "dtype", "setup", "a", "b", "in_place"])]
+    seed: bool,
+    #[command(flatten)]
+    subject: SubjectArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -335,6 +350,19 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             let part = Part::All;
             (Task::Compare { source, part }, args.output)
         }
+        Command::Explain(ExplainArgs {
+            seed,
+            mut subject,
+            output,
+        }) => {
+            if subject.size.is_empty() && subject.setup.is_none() && !seed {
+                subject.size.extend(ONE_SIZE.parse::<Shape>());
+            }
+            let time = subject.time;
+            let compare = options(subject, output.verbose, host, command)?;
+            let task = Task::Explain(Box::new(crate::explain::Options { compare, time }));
+            (task, output)
+        }
         Command::Phases(args) => part_of(args, Part::Phases)?,
         Command::Calls(args) => match args.pid {
             Some(pid) => {
@@ -368,7 +396,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             let FlamegraphArgs { output, part, .. } = args;
             let mut subject = part.subject;
             if subject.size.is_empty() && subject.setup.is_none() {
-                subject.size.extend(FLAMEGRAPH_SIZE.parse::<Shape>());
+                subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
             let mut source = match part.file {
                 Some(path) => Source::File {
@@ -497,6 +525,7 @@ fn options(
         threads: args.threads,
         engines: EngineChoice::default(),
         sampling: None,
+        operation_only: false,
         wait: args.wait.then_some(args.start_after),
         measure_limit: args.measure_limit,
         allow_different: args.allow_different,

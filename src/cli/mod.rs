@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod doctor;
+mod explain;
 mod export;
 mod flamegraph;
 mod imports;
@@ -69,6 +70,7 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
         Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Explain(options) => explain::execute(options, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
         Task::Export(options) => export::execute(options, &job.output),

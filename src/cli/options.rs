@@ -73,6 +73,8 @@ pub struct CompareOptions {
     pub engines: EngineChoice,
     /// Sample stacks as well, for flamegraphs.
     pub sampling: Option<Sampling>,
+    /// Run the operation alone, its results dropped, and none of the other cases.
+    pub operation_only: bool,
     /// Stop before the first round, for a tool to be attached; for how long at most.
     pub wait: Option<Option<Duration>>,
     /// Measure the machine's memory limit again, whatever the cache holds.
@@ -277,6 +279,8 @@ pub enum Task {
         /// Which part is shown.
         part: Part,
     },
+    /// Find out why one side is slower.
+    Explain(Box<crate::explain::Options>),
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
     /// Draw a process, commands, or stacks that another tool wrote.

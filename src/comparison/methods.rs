@@ -1,6 +1,9 @@
 //! What can be said of a comparison from its own figures.
 
-use super::{Case, CaseName, Ci95, Comparison, Machine, Phases, Results, Scalar, Side, Verdict};
+use super::{
+    Case, CaseName, Ci95, Comparison, FindingVerdict, Machine, Phases, Results, Scalar, Side,
+    Verdict,
+};
 
 impl From<f64> for Scalar {
     fn from(value: f64) -> Self {
@@ -23,6 +26,17 @@ impl Verdict {
             Self::AFaster
         } else {
             Self::NoDifferenceShown
+        }
+    }
+}
+
+impl FindingVerdict {
+    /// As the JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Supported => "supported",
+            Self::Refuted => "refuted",
+            Self::Undecided => "undecided",
         }
     }
 }

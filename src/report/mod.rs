@@ -4,6 +4,7 @@
 mod calls;
 mod case;
 mod engines;
+pub mod explain;
 pub mod flamegraph;
 mod header;
 pub mod imports;

@@ -76,6 +76,16 @@ pub fn time(ns: f64) -> String {
     format!("{} {name}", digits(ns / size))
 }
 
+/// A time on its own with its sign, where it is not 0.
+pub fn signed_time(ns: f64) -> String {
+    let text = time(ns.abs());
+    match ns {
+        ns if ns > 0.0 => format!("+{text}"),
+        ns if ns < 0.0 => format!("−{text}"),
+        _ => text,
+    }
+}
+
 /// A number in three digits, or as many as it has before the point.
 pub fn digits(value: f64) -> String {
     match value.abs() {

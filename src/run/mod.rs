@@ -2,10 +2,10 @@
 
 mod driver;
 mod ending;
-mod environment;
+pub(crate) mod environment;
 mod file;
 pub(crate) mod sampling;
-mod spec;
+pub(crate) mod spec;
 mod tracing;
 
 use crate::analysis::{self, CaseSamples};
@@ -127,7 +127,11 @@ fn kept(error: Error, path: Option<&std::path::Path>) -> Error {
     ))
 }
 
-fn interpreter(
+/// The interpreter that runs both sides.
+///
+/// # Errors
+/// Where there is none that can.
+pub(crate) fn interpreter(
     options: &CompareOptions,
     interrupt: &Interrupt,
     progress: &mut dyn Progress,

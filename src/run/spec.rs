@@ -138,12 +138,13 @@ struct Pair {
     kept: Option<f64>,
 }
 
-fn cases(options: &CompareOptions) -> Vec<Case> {
+/// The cases of a run, in order.
+pub fn cases(options: &CompareOptions) -> Vec<Case> {
     let seconds = options.time.unwrap_or(DEFAULT_TIME).as_secs_f64();
     let mut cases = Vec::new();
     let mut pairs = pairs(&options.subject);
-    if options.sampling.is_some() {
-        // A picture is of one case: the operation, whose results are dropped.
+    if options.sampling.is_some() || options.operation_only {
+        // A picture, and an explanation, is of one case: the operation, whose results are dropped.
         pairs.truncate(1);
         pairs.iter_mut().for_each(|pair| pair.kept = None);
     }

@@ -9,6 +9,7 @@ mod compare;
 mod environment;
 mod interpreter;
 mod machine;
+mod planted;
 mod project;
 mod scripts;
 mod session;
@@ -34,6 +35,8 @@ enum Command {
     Compare(compare::Options),
     /// Measure the kernel against NumPy and others at every size, and write docs/performance.md
     Bench(bench::Options),
+    /// Explain pairs of statements whose cause is known, and print how many are named rightly
+    Planted(planted::Options),
     /// Run every check that CI runs
     Test(test::Options),
     /// Write the D and bpftrace scripts under dtrace/ anew
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Compare(options) => compare::run(&project, &options),
         Command::Bench(options) => bench::run(&project, &options),
+        Command::Planted(options) => planted::run(&project, &options),
         Command::Test(options) => test::run(&project, &options),
         Command::Scripts(options) => scripts::run(&project, &options),
     };

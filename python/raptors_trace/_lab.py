@@ -1,0 +1,184 @@
+"""The laboratory: a process in which ``raptors-trace explain`` runs rounds with a cause switched off, and without.
+
+``python -m raptors_trace._lab`` reads one JSON object a line from standard input and answers each with one on
+standard output (``src/explain/lab.rs`` is the other end). An *arm* is one side with some switches thrown; the command
+says which arm runs when, so that arms of several processes can take turns. A statement's own output is sent to
+standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Any, TextIO
+
+from raptors_trace import _switches
+from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
+
+WARM_ROUNDS = 3
+"""Rounds of an arm before its first that counts: enough for glibc's threshold of what it maps to have risen."""
+MOST_OPS = 200_000
+ALLOCATOR_OPS = 8
+"""Operations of a warm-up at least, where they are long: the memory of the first few results is new."""
+RELATIVE_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-13}
+"""What results may differ by for switching a conversion off, by bytes of an element: another order of roundings."""
+
+
+class Arm:
+    """One side with some switches thrown, set up."""
+
+    def __init__(self, side: str, spec: dict[str, Any], switches: list[str], placement: int, shape: list[int]) -> None:
+        given = spec[side]
+        setup, statement, changed = _switches.rewritten(switches, given["setup"], given["statement"])
+        namespace = names_of_a_setup(tuple(shape), spec["dtype"], padding(placement, side))
+        self.subject = Subject(side, given["name"], setup, statement, namespace)
+        self.subject.set_up()
+        self.changed = changed | _switches.throw(switches, namespace)
+        self.rounds = [_switches.ROUND[name] for name in switches if name in _switches.ROUND]
+        self.timed: Timed = self.subject.timed(keep=False)
+        self.ops = 1
+
+    def round(self, ops: int) -> tuple[int, int, int]:
+        """Runs operations: nanoseconds of wall time, of CPU time of all threads, and page faults."""
+        with contextlib.ExitStack() as stack:
+            for enter in self.rounds:
+                stack.enter_context(enter())
+            # The first operations after another arm's run through cold code and foreign caches.
+            self.timed(2 if self.subject.alternates else 1)
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            cpu = time.process_time_ns()
+            wall, _ = self.timed(ops)
+            cpu = time.process_time_ns() - cpu
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+        return wall, cpu, faults
+
+    def warm_up(self, round_ns: int) -> None:
+        """Finds the operations that fill a round, and runs a few rounds."""
+        done = 0
+        for _ in range(WARM_ROUNDS + 1):
+            wall, _, _ = self.round(self.ops)
+            done += self.ops
+            wanted = max(1, min(int(round_ns / max(wall / self.ops, 1.0)), self.ops * 64, MOST_OPS))
+            self.ops = wanted + (wanted & 1) if wanted > 1 or self.subject.alternates else 1
+            self.ops = max(self.ops, 2) if self.subject.alternates else self.ops
+        if done < ALLOCATOR_OPS:
+            self.round(ALLOCATOR_OPS - done)
+
+
+class Lab:
+    """The arms of this process."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.arms: dict[int, Arm] = {}
+
+    def set_up(self, arm: int, side: str, switches: list[str], placement: int, shape: list[int], round_ns: int) -> Any:
+        self.drop([arm])
+        made = Arm(side, self.spec, switches, placement, shape)
+        made.warm_up(round_ns)
+        self.arms[arm] = made
+        return {"changed": made.changed, "ops": made.ops, "sized": made.subject.sized}
+
+    def rounds(self, arms: list[int]) -> Any:
+        """One round of each of these arms, in this order."""
+        done = []
+        for number in arms:
+            arm = self.arms[number]
+            wall, cpu, faults = arm.round(arm.ops)
+            done.append({"ns": wall / arm.ops, "cpu_ns": cpu / arm.ops, "faults": faults / arm.ops})
+        return {"rounds": done}
+
+    def survey(self, arm: int) -> Any:
+        """What can be seen of a side without running it much."""
+        made = self.arms[arm]
+        with _switches.started_threads() as started:
+            made.subject.once()
+        return {
+            "denormals": _switches.denormals(made.subject.namespace),
+            "threads_started": len(started),
+        }
+
+    def same(self, arm: int, other: int) -> Any:
+        """Whether two arms give the same value, roundings aside."""
+        return {"difference": difference(self.arms[arm].subject.once(), self.arms[other].subject.once())}
+
+    def drop(self, arms: list[int]) -> Any:
+        for arm in arms:
+            dropped = self.arms.pop(arm, None)
+            if dropped is not None:
+                dropped.subject.tear_down()
+        gc.collect()
+        return {}
+
+
+def difference(a: Any, b: Any) -> str | None:
+    """Where two values differ by more than roundings do; nothing where they do not."""
+    found = first_difference(a, b)
+    if found is None:
+        return None
+    np = sys.modules["numpy"]
+    with contextlib.suppress(Exception):
+        x, y = np.asarray(a), np.asarray(b)
+        if x.shape == y.shape and x.dtype == y.dtype and x.dtype.kind in "fc":
+            tolerance = RELATIVE_TOLERANCE.get(np.finfo(x.dtype).dtype.itemsize, 1e-13)
+            if np.allclose(x, y, rtol=tolerance, atol=np.finfo(x.dtype).tiny, equal_nan=True):
+                return None
+    return found
+
+
+def serve(answers: TextIO) -> None:
+    """Answers until standard input ends. Whatever an answer raises becomes the answer."""
+
+    def say(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        answers.flush()
+
+    lines = sys.stdin.buffer
+    spec = json.loads(lines.readline())
+    try:
+        for name in spec["process"]:
+            _switches.PROCESS[name]()
+        import numpy as np  # noqa: F401  (after the switches, as it starts threads and takes memory)
+    except Exception as error:
+        say({"error": str(error)})
+        return
+    gc.disable()
+    lab = Lab(spec["case"])
+    say({"pid": os.getpid()})
+    for line in lines:
+        asked = json.loads(line)
+        do = asked.pop("do")
+        try:
+            say(getattr(lab, do)(**asked))
+        except SubjectError as error:
+            say({"error": error.text, "detail": error.detail})
+        except MemoryError:
+            say({"error": "the laboratory ran out of memory"})
+        except Exception as error:
+            say({"error": f"{type(error).__name__}: {error}"})
+
+
+def main() -> int:
+    """Entry point of the process. The command ends it by closing its standard input."""
+    if not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.append(os.getcwd())
+    # A terminal's Ctrl-C is for the command, which ends this process when it has what it wants.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    with contextlib.suppress(BrokenPipeError):
+        serve(answers)
+    return 0
+
+
+if __name__ == "__main__":
+    from raptors_trace._driver import leave
+
+    leave(main())

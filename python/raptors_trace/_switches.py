@@ -1,0 +1,496 @@
+"""Switches: each takes one possible cause of a difference out of a side, and changes nothing else.
+
+Four kinds. *Code* switches rewrite the syntax tree of a statement and of the functions that its setup defines. *Data*
+switches replace objects of a side's namespace once its setup has run. *Process* switches hold for everything that the
+process runs and are thrown before NumPy is imported. *Round* switches hold while operations are timed. The first two
+tell what they changed, in words: one that changed nothing does not apply.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import ctypes
+import gc
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from raptors_trace import _native
+
+ALIGNMENT = 64
+PAGE = 4096
+HUGE_PAGE = 2 << 20
+NEAR = 512
+"""A store so few bytes above a later load, in the lowest 12 bits of their addresses, is taken for one it must wait for."""
+STAGGER = 17 * ALIGNMENT
+"""Successive arrays begin so many bytes apart modulo a page: an odd number of cache lines, and more than `NEAR`."""
+
+SCALAR_TYPES = {"float16", "float32", "float64", "longdouble", "int8", "int16", "int32", "int64", "single", "double"}
+
+
+# Code.
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites, and remembers what in words."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+
+    def changes(self, node: ast.AST) -> None:
+        self.changed.append(f"`{ast.unparse(node)}`")
+
+
+class _NoCopies(_Rewriter):
+    """`x.copy()` and `np.copy(x)` become `x`, `np.array(x)` `np.asarray(x)`, and `x.astype(t)` copies if it must."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if not isinstance(function, ast.Attribute):
+            return node
+        of_numpy = isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy")
+        if function.attr == "copy" and not node.args and not node.keywords and not of_numpy:
+            self.changes(node)
+            return function.value
+        if of_numpy and function.attr == "copy" and len(node.args) == 1:
+            self.changes(node)
+            return node.args[0]
+        literal = bool(node.args) and isinstance(node.args[0], ast.List | ast.Tuple | ast.Constant | ast.ListComp)
+        if of_numpy and function.attr == "array" and len(node.args) == 1 and not node.keywords and not literal:
+            self.changes(node)
+            function.attr = "asarray"
+        if function.attr == "astype" and not any(keyword.arg == "copy" for keyword in node.keywords):
+            self.changes(node)
+            node.keywords.append(ast.keyword("copy", ast.Constant(False)))
+        return node
+
+
+class _PlainScalars(_Rewriter):
+    """`np.float64(2.5)` becomes `2.5`: a number that takes the arrays' type instead of forcing its own on them."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if (
+            isinstance(function, ast.Attribute)
+            and function.attr in SCALAR_TYPES
+            and isinstance(function.value, ast.Name)
+            and function.value.id in ("np", "numpy")
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.Constant | ast.UnaryOp)
+        ):
+            self.changes(node)
+            return node.args[0]
+        return node
+
+
+class _Automatic(_Rewriter):
+    """Leaves a keyword of the kernel's calls out: the kernel chooses."""
+
+    keyword = ""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("scale"):
+            forced = [keyword for keyword in node.keywords if keyword.arg == self.keyword]
+            self.changed += [f"`{ast.unparse(keyword)}`" for keyword in forced]
+            node.keywords = [keyword for keyword in node.keywords if keyword not in forced]
+        return node
+
+
+class _AutomaticBackend(_Automatic):
+    keyword = "backend"
+
+
+class _AutomaticStores(_Automatic):
+    keyword = "stores"
+
+
+CODE: dict[str, type[_Rewriter]] = {
+    "no_copies": _NoCopies,
+    "plain_scalars": _PlainScalars,
+    "automatic_backend": _AutomaticBackend,
+    "automatic_stores": _AutomaticStores,
+}
+
+
+def rewritten(names: list[str], setup: str, statement: str) -> tuple[str, str, dict[str, list[str]]]:
+    """A side's code with these switches thrown, and what each of them changed.
+
+    Of the setup only what its functions do is rewritten: that is run by the statement, the rest only once.
+    """
+    changed: dict[str, list[str]] = {}
+    for name in names:
+        if name not in CODE:
+            continue
+        rewriter = CODE[name]()
+        tree = ast.parse(statement)
+        statement = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+        tree = ast.parse(setup)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                rewriter.generic_visit(node)
+        if rewriter.changed:
+            setup = ast.unparse(ast.fix_missing_locations(tree))
+        changed[name] = list(dict.fromkeys(rewriter.changed))
+    return setup, statement, changed
+
+
+# Data.
+
+
+def _arrays(namespace: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The arrays of numbers that a setup has left under names of its own, as names and arrays, largest first."""
+    np = sys.modules["numpy"]
+    arrays = [
+        (name, value)
+        for name, value in namespace.items()
+        if not name.startswith("__") and type(value) is np.ndarray and value.ndim > 0 and value.dtype.kind in "biufc"
+    ]
+    yield from sorted(arrays, key=lambda item: -int(item[1].nbytes))
+
+
+def _said(name: str, array: Any, what: str) -> str:
+    return f"`{name}` ({array.dtype} {' × '.join(map(str, array.shape))}, {what})"
+
+
+def _replace(
+    namespace: dict[str, Any], wrong: Callable[[Any], str | None], mended: Callable[[Any, int], Any]
+) -> list[str]:
+    """Replaces the arrays that are wrong, everywhere where they are known under a name; what was replaced."""
+    changed: list[str] = []
+    done: dict[int, Any] = {}
+    for name, array in list(_arrays(namespace)):
+        what = wrong(array)
+        if what is None:
+            continue
+        if id(array) not in done:
+            done[id(array)] = mended(array, len(done))
+            changed.append(_said(name, array, what))
+        namespace[name] = done[id(array)]
+    return changed
+
+
+def _contiguous(namespace: dict[str, Any]) -> list[str]:
+    np = sys.modules["numpy"]
+
+    def wrong(array: Any) -> str | None:
+        if array.flags.c_contiguous or array.flags.f_contiguous or 0 in array.strides:
+            return None
+        return f"strides {tuple(array.strides)}"
+
+    return _replace(namespace, wrong, lambda array, _: np.array(array, order="C", copy=True))
+
+
+def _row_order(namespace: dict[str, Any]) -> list[str]:
+    np = sys.modules["numpy"]
+
+    def wrong(array: Any) -> str | None:
+        other_order = array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous
+        return "column by column in memory" if other_order else None
+
+    return _replace(namespace, wrong, lambda array, _: np.array(array, order="C", copy=True))
+
+
+def _native_order(namespace: dict[str, Any]) -> list[str]:
+    def wrong(array: Any) -> str | None:
+        return None if array.dtype.isnative else "bytes in the other order"
+
+    return _replace(namespace, wrong, lambda array, _: array.astype(array.dtype.newbyteorder("=")))
+
+
+def _same_type(namespace: dict[str, Any]) -> list[str]:
+    """Arrays of another floating-point width than the largest array's become of its type."""
+    arrays = [array for _, array in _arrays(namespace) if array.dtype.kind == "f"]
+    if not arrays:
+        return []
+    common = arrays[0].dtype
+
+    def wrong(array: Any) -> str | None:
+        return None if array.dtype.kind not in "fiu" or array.dtype == common else f"beside {common}"
+
+    return _replace(namespace, wrong, lambda array, _: array.astype(common))
+
+
+def _plain_scalars(namespace: dict[str, Any]) -> list[str]:
+    np = sys.modules["numpy"]
+    changed = []
+    for name, value in list(namespace.items()):
+        zero_d = type(value) is np.ndarray and value.ndim == 0
+        if not name.startswith("__") and (isinstance(value, np.number) or zero_d) and value.dtype.kind in "fiu":
+            namespace[name] = value.item()
+            changed.append(f"`{name}` ({value.dtype})")
+    return changed
+
+
+def advice(array: Any) -> int | None:
+    """The advice on huge pages that the memory of an array was given, `madvise(2)`; nothing where none is known."""
+    address = int(array.ctypes.data)
+    try:
+        with open("/proc/self/smaps") as maps:
+            inside = False
+            for line in maps:
+                head = line.split(" ", 1)[0]
+                if "-" in head and not head.endswith(":"):
+                    begin, end = (int(part, 16) for part in head.split("-"))
+                    inside = begin <= address < end
+                elif inside and line.startswith("VmFlags:"):
+                    flags = line.split()
+                    return mmap.MADV_HUGEPAGE if "hg" in flags else mmap.MADV_NOHUGEPAGE if "nh" in flags else None
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def placed(array: Any, offset: int, advised: int | None) -> Any:
+    """A copy of an array that begins `offset` bytes (a multiple of 64) above a page's begin, in memory so advised."""
+    np = sys.modules["numpy"]
+    # What is written as one piece of memory is read as one: an array by columns stays one.
+    order = "F" if array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    size = int(array.nbytes)
+    if size >= HUGE_PAGE or advised is not None:
+        memory = mmap.mmap(-1, size + 2 * HUGE_PAGE)
+        if advised is not None:
+            memory.madvise(advised)
+        whole = np.frombuffer(memory, dtype=np.uint8)
+        begin = -whole.ctypes.data % HUGE_PAGE + offset
+    else:
+        whole = np.empty(size + 2 * PAGE, np.uint8)
+        begin = -whole.ctypes.data % PAGE + offset
+    copy = np.ndarray(array.shape, array.dtype, whole.data, begin, order=order)
+    copy[...] = array
+    return copy
+
+
+def _whole(array: Any) -> bool:
+    return bool(array.flags.c_contiguous or array.flags.f_contiguous)
+
+
+def _aligned(namespace: dict[str, Any]) -> list[str]:
+    """Arrays begin at cache lines, and no two of them at the same place of a page."""
+    begins: dict[int, Any] = {}
+
+    def wrong(array: Any) -> str | None:
+        if not _whole(array) or array.nbytes < ALIGNMENT:
+            return None
+        begin = int(array.ctypes.data)
+        if begin % array.dtype.itemsize:
+            return f"begins at a byte that its {array.dtype.itemsize}-byte elements do not begin at"
+        near = [other for other in begins if min((begin - other) % PAGE, (other - begin) % PAGE) < NEAR]
+        begins[begin] = array
+        if near:
+            return f"begins at byte {begin % PAGE} of a page, where another array does, too"
+        if begin % ALIGNMENT:
+            return f"begins {begin % ALIGNMENT} bytes into a cache line"
+        return None
+
+    return _replace(namespace, wrong, lambda array, count: placed(array, (count * STAGGER) % PAGE, advice(array)))
+
+
+def _huge_pages(namespace: dict[str, Any]) -> list[str]:
+    """Large arrays are moved to memory that is advised to consist of huge pages, to the same place of a page."""
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return []
+
+    def wrong(array: Any) -> str | None:
+        return "moved to huge pages" if _whole(array) and array.nbytes >= 2 * HUGE_PAGE else None
+
+    def mended(array: Any, _: int) -> Any:
+        begin = int(array.ctypes.data) % PAGE
+        return placed(array, begin - begin % ALIGNMENT, mmap.MADV_HUGEPAGE)
+
+    return _replace(namespace, wrong, mended)
+
+
+class NoLock:
+    """Stands in for a lock: whoever asks for it has it."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002  (the lock's own arguments)
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def locked(self) -> bool:
+        return False
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Semaphore, threading.Condition)
+
+
+def _no_locks(namespace: dict[str, Any]) -> list[str]:
+    changed = []
+    for name, value in list(namespace.items()):
+        if isinstance(value, LOCKS) and not name.startswith("__"):
+            namespace[name] = NoLock()
+            changed.append(f"`{name}` ({type(value).__name__})")
+    return changed
+
+
+DATA: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "contiguous": _contiguous,
+    "row_order": _row_order,
+    "native_order": _native_order,
+    "same_type": _same_type,
+    "plain_scalars": _plain_scalars,
+    "aligned": _aligned,
+    "huge_pages": _huge_pages,
+    "no_locks": _no_locks,
+}
+
+
+def throw(names: list[str], namespace: dict[str, Any]) -> dict[str, list[str]]:
+    """Throws the data switches among these names; what each of them changed."""
+    return {name: DATA[name](namespace) for name in names if name in DATA}
+
+
+# Process.
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+PR_SET_THP_DISABLE = 41
+
+
+def keep_memory() -> None:
+    """The C library keeps what is freed instead of giving it back to the system, so that it is not faulted in again.
+
+    `mallopt(3)` of glibc; RuntimeError where there is none.
+    """
+    library = ctypes.CDLL(None)
+    mallopt = getattr(library, "mallopt", None)
+    if mallopt is None:
+        raise RuntimeError("this C library has no mallopt, so its freed memory cannot be kept")
+    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20)):
+        if mallopt(parameter, value) != 1:
+            raise RuntimeError(f"mallopt({parameter}, {value}) was refused")
+
+
+def no_huge_pages() -> None:
+    """Takes huge pages from this process, `prctl(2)`, PR_SET_THP_DISABLE; RuntimeError where that cannot be done."""
+    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+    if prctl is None or prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0:
+        raise RuntimeError("huge pages cannot be taken from a process here")
+
+
+def one_cpu() -> None:
+    """Lets this process, and each thread it starts, run on one CPU."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise RuntimeError("a process cannot be held on one CPU here")
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+PROCESS: dict[str, Callable[[], None]] = {
+    "keep_memory": keep_memory,
+    "no_huge_pages": no_huge_pages,
+    "one_cpu": one_cpu,
+}
+
+
+# Rounds: what holds while operations are timed, and not while a side is set up.
+
+
+@contextlib.contextmanager
+def inline_threads() -> Iterator[None]:
+    """A thread that a statement starts runs its function at once, in the thread that starts it.
+
+    Workers of a pool are left alone: they wait for work that comes later.
+    """
+    plain_start, plain_join = threading.Thread.start, threading.Thread.join
+
+    def start(thread: threading.Thread) -> None:
+        target = getattr(thread, "_target", None)
+        if getattr(target, "__module__", "").startswith(("concurrent.", "multiprocessing.")):
+            plain_start(thread)
+            return
+        thread.__dict__["_inline"] = True
+        thread.run()
+
+    def join(thread: threading.Thread, timeout: float | None = None) -> None:
+        if "_inline" not in thread.__dict__:
+            plain_join(thread, timeout)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    threading.Thread.join = join  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = plain_start  # type: ignore[method-assign]
+        threading.Thread.join = plain_join  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Denormal operands and results of this thread count as zero."""
+    before = _native.flush_denormals(True)
+    try:
+        yield
+    finally:
+        _native.flush_denormals(before)
+
+
+@contextlib.contextmanager
+def collector() -> Iterator[None]:
+    """The garbage collector runs as it does in a program of its own."""
+    gc.enable()
+    try:
+        yield
+    finally:
+        gc.disable()
+
+
+@contextlib.contextmanager
+def observed() -> Iterator[None]:
+    """The observers of calls and memory are armed."""
+    _native.arm(touch=False)
+    try:
+        yield
+    finally:
+        _native.disarm()
+
+
+ROUND: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "inline_threads": inline_threads,
+    "flushed_denormals": flushed_denormals,
+    "collector": collector,
+    "observed": observed,
+}
+
+
+@contextlib.contextmanager
+def started_threads() -> Iterator[list[str]]:
+    """Collects the names of the threads that Python code starts meanwhile."""
+    plain, names = threading.Thread.start, list[str]()
+
+    def start(thread: threading.Thread) -> None:
+        names.append(thread.name)
+        plain(thread)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    try:
+        yield names
+    finally:
+        threading.Thread.start = plain  # type: ignore[method-assign]
+
+
+def denormals(namespace: dict[str, Any]) -> list[str]:
+    """The arrays that hold denormal numbers, and how many."""
+    np = sys.modules["numpy"]
+    found = []
+    for name, array in _arrays(namespace):
+        if array.dtype.kind != "f" or not array.dtype.isnative:
+            continue
+        sizes = np.abs(array)
+        count = int(np.count_nonzero((sizes > 0) & (sizes < np.finfo(array.dtype).tiny)))
+        if count:
+            found.append(_said(name, array, f"{count} denormal"))
+    return found

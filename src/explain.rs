@@ -1,0 +1,462 @@
+//! Why one side is slower: each possible cause is switched off, alone, and what that takes from the gap is its effect.
+//! Causes that are supported are then switched off one after the other, the most specific first, so that their effects
+//! and a residual sum to the gap.
+
+mod causes;
+mod experiment;
+mod hypotheses;
+mod judge;
+mod lab;
+mod survey;
+mod switch;
+
+use std::time::{Duration, Instant};
+
+use crate::cli::options::CompareOptions;
+use crate::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::report::units;
+use crate::run::{self, Outcome, Progress, spec};
+use causes::{ALL, Cause, Plan, Trial};
+use experiment::{Effect, Terms};
+use lab::Setting;
+use survey::Survey;
+use switch::Switch;
+
+/// Seconds for each size where `--time` was not given.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(45);
+/// Of that, what the comparison gets, whose own rounds of other kinds take about as much again.
+const COMPARED: f64 = 0.1;
+/// Of what is left, what switching each cause alone gets; the rest is for switching one after the other.
+const ALONE: f64 = 0.7;
+/// An experiment that is shorter says nothing.
+const SHORTEST: Duration = Duration::from_millis(600);
+
+/// What is to be explained, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The sides and their sizes.
+    pub compare: CompareOptions,
+    /// The whole time for each size; the default where there is none.
+    pub time: Option<Duration>,
+}
+
+/// Compares both sides and finds out why one is slower.
+///
+/// # Errors
+/// Those of [`run::compare`]. What goes wrong with a single cause is told in its finding.
+pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let time = options.time.unwrap_or(DEFAULT_TIME);
+    let compare = CompareOptions {
+        time: Some(time.mul_f64(COMPARED)),
+        operation_only: true,
+        ..options.compare.clone()
+    };
+    let mut outcome = run::compare(&compare, progress)?;
+    if outcome.failure.is_some() {
+        return Ok(outcome);
+    }
+    let interrupt = Interrupt::watch();
+    let interpreter = run::interpreter(&compare, &interrupt, progress)?;
+    let specs = spec::cases(&compare);
+    let cases = outcome.comparison.cases.clone();
+    for case in &cases {
+        let Some(spec) = specs.iter().find(|spec| spec.label() == case.label()) else {
+            continue;
+        };
+        let setting = Setting {
+            interpreter: &interpreter,
+            options: &compare,
+            case: spec,
+            interrupt: &interrupt,
+        };
+        let mut inquiry = Inquiry::new(case, &setting, time.mul_f64(1.0 - 2.0 * COMPARED));
+        let ended = inquiry.run(&outcome.comparison, progress);
+        let (explained, findings) = inquiry.conclude(options.compare.subject.is_main_job());
+        outcome.comparison.explained.push(explained);
+        outcome.comparison.findings.extend(findings);
+        if let Err(error) = ended {
+            outcome.comparison.complete = false;
+            let what = format!(
+                "the experiments ended early: {error}. Causes that were not tried until then are listed as such"
+            );
+            outcome.comparison.warnings.push(what);
+            outcome.failure = Some(if interrupt.asked() {
+                Error::new("interrupted")
+            } else {
+                error
+            });
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// A trial and what came of it.
+struct Tried {
+    cause: &'static dyn Cause,
+    trial: Trial,
+    effect: Effect,
+    evidence: Vec<String>,
+    mend: String,
+}
+
+/// The inquiry into one case.
+struct Inquiry<'a> {
+    case: &'a Case,
+    setting: &'a Setting<'a>,
+    time: Duration,
+    confidence: f64,
+    /// The best trial of each cause.
+    tried: Vec<Tried>,
+    /// Of supported causes, in the order they were switched off one after the other: index and effect.
+    chain: Vec<(usize, Effect)>,
+    known: Vec<Finding>,
+    not_tried: Vec<NotTried>,
+    experiments: u64,
+    complete: bool,
+}
+
+impl<'a> Inquiry<'a> {
+    fn new(case: &'a Case, setting: &'a Setting<'a>, time: Duration) -> Self {
+        Self {
+            case,
+            setting,
+            time,
+            confidence: 0.95,
+            tried: Vec::new(),
+            chain: Vec::new(),
+            known: Vec::new(),
+            not_tried: Vec::new(),
+            experiments: 0,
+            complete: true,
+        }
+    }
+
+    fn gap(&self) -> f64 {
+        self.case.sides.b.wall_ns.median - self.case.sides.a.wall_ns.median
+    }
+
+    /// Time of the slower side.
+    fn wall(&self) -> f64 {
+        let sides = &self.case.sides;
+        sides.a.wall_ns.median.max(sides.b.wall_ns.median)
+    }
+
+    fn is_there_a_gap(&self) -> bool {
+        self.case.ratio.verdict != Verdict::NoDifferenceShown
+            && self.gap().abs() >= judge::LEAST_SHARE * self.wall()
+    }
+
+    fn run(&mut self, comparison: &Comparison, progress: &mut dyn Progress) -> Result<(), Error> {
+        if !self.is_there_a_gap() {
+            return Ok(());
+        }
+        self.complete = false;
+        let label = self.case.label();
+        progress.update(0.0, &format!("{label}: looking at both sides"));
+        let started = Instant::now();
+        let survey = Survey::of(self.case, comparison, self.setting)?;
+        let mut trials: Vec<(&'static dyn Cause, Trial)> = Vec::new();
+        for cause in ALL {
+            match cause.plan(&survey) {
+                Plan::Try(of_cause) => {
+                    trials.extend(of_cause.into_iter().map(|trial| (cause, trial)))
+                }
+                Plan::Known(verdict, evidence) => {
+                    self.known.push(finding(cause, &label, verdict, evidence))
+                }
+                Plan::Not(why) => self.not_tried.push(NotTried {
+                    cause: cause.name().to_owned(),
+                    why,
+                }),
+            }
+        }
+        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %.
+        self.confidence = 1.0 - 0.05 / trials.len().max(1) as f64;
+        let left = self.time.saturating_sub(started.elapsed());
+        let each = left
+            .mul_f64(ALONE)
+            .div_f64(trials.len().max(1) as f64)
+            .max(SHORTEST);
+        let steps = trials.len() as f64 / ALONE;
+        let mut trials = trials.into_iter().enumerate();
+        while let Some((number, (cause, trial))) = trials.next() {
+            progress.update(number as f64 / steps, &format!("{label}: {}", cause.name()));
+            match experiment::run(self.setting, &trial.terms, each, self.confidence) {
+                Ok(effect) => {
+                    self.experiments += 1;
+                    let evidence = cause.evidence(&survey, &effect);
+                    let mend = cause.mend(&survey);
+                    self.keep_the_better(Tried {
+                        cause,
+                        trial,
+                        effect,
+                        evidence,
+                        mend,
+                    });
+                }
+                Err(error) if self.setting.interrupt.asked() => {
+                    let rest = std::iter::once(cause).chain(trials.map(|(_, (cause, _))| cause));
+                    self.leave_out(rest, "the run was ended before it");
+                    return Err(error);
+                }
+                Err(error) => {
+                    let why = format!("with {}, {error}", trial.what);
+                    self.leave_out(std::iter::once(cause), &why);
+                }
+            }
+        }
+        let until = started + self.time;
+        self.one_after_the_other(until, progress)?;
+        self.complete = true;
+        Ok(())
+    }
+
+    /// Of several ways to switch a cause, the one counts that takes most from the gap.
+    fn keep_the_better(&mut self, new: Tried) {
+        let sign = self.gap().signum();
+        let name = new.cause.name();
+        match self
+            .tried
+            .iter_mut()
+            .find(|tried| tried.cause.name() == name)
+        {
+            Some(old) if new.effect.ns * sign > old.effect.ns * sign => *old = new,
+            Some(_) => {}
+            None => self.tried.push(new),
+        }
+    }
+
+    fn leave_out(&mut self, causes: impl Iterator<Item = &'static dyn Cause>, why: &str) {
+        for cause in causes {
+            let name = cause.name();
+            let done = self.tried.iter().any(|tried| tried.cause.name() == name);
+            let said = self.not_tried.iter().any(|not| not.cause == name);
+            if !done && !said {
+                self.not_tried.push(NotTried {
+                    cause: name.to_owned(),
+                    why: why.to_owned(),
+                });
+            }
+        }
+    }
+
+    fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
+        if tried.cause.is_about_the_measurement() {
+            // What it adds is no part of the gap, whichever way it goes.
+            return judge::verdict(&tried.effect, tried.effect.ns, self.wall());
+        }
+        judge::verdict(&tried.effect, self.gap(), self.wall())
+    }
+
+    /// Switches the supported causes off one after the other.
+    fn one_after_the_other(
+        &mut self,
+        until: Instant,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let mut order: Vec<usize> = (0..self.tried.len())
+            .filter(|&index| {
+                let tried = &self.tried[index];
+                !tried.cause.is_about_the_measurement()
+                    && self.verdict_alone(tried) == FindingVerdict::Supported
+            })
+            .collect();
+        order.sort_by(|&a, &b| {
+            let (a, b) = (&self.tried[a], &self.tried[b]);
+            let size = |tried: &Tried| -tried.effect.ns.abs();
+            (a.cause.rank().cmp(&b.cause.rank())).then(size(a).total_cmp(&size(b)))
+        });
+        let mut thrown = Switch::default();
+        let steps = order.len().max(1) as f64;
+        for (number, index) in order.into_iter().enumerate() {
+            let tried = &self.tried[index];
+            let effect = if number == 0 {
+                tried.effect.clone()
+            } else {
+                let text = format!(
+                    "{}: {} once the others are off",
+                    self.case.label(),
+                    tried.cause.name()
+                );
+                progress.update(ALONE + (1.0 - ALONE) * number as f64 / steps, &text);
+                let left = until.saturating_duration_since(Instant::now());
+                let time = left.div_f64(steps - number as f64).max(SHORTEST);
+                let terms = tried.trial.terms.on(&thrown);
+                self.experiments += 1;
+                experiment::run(self.setting, &terms, time, self.confidence)?
+            };
+            thrown = thrown.and(&tried.trial.stays);
+            self.chain.push((index, effect));
+        }
+        Ok(())
+    }
+
+    /// What came of it, also where it ended early.
+    fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
+        let (gap, wall, label) = (self.gap(), self.wall(), self.case.label());
+        let sides = &self.case.sides;
+        let (_, gap_interval) = judge::less(
+            sides.b.wall_ns.median,
+            sides.b.wall_ns.ci95,
+            &[(sides.a.wall_ns.median, sides.a.wall_ns.ci95)],
+        );
+        let mut findings = Vec::new();
+        let mut interactions = Vec::new();
+        let mut parts = Vec::new();
+        for (index, tried) in self.tried.iter().enumerate() {
+            let alone = &tried.effect;
+            let mut verdict = self.verdict_alone(tried);
+            let mut evidence = vec![alone_sentence(tried, self.case, gap, wall)];
+            evidence.extend(tried.evidence.iter().cloned());
+            let position = self.chain.iter().position(|(of, _)| *of == index);
+            let mut effect = alone;
+            if let Some(position) = position {
+                effect = &self.chain[position].1;
+                let others: Vec<&str> = self.chain[..position]
+                    .iter()
+                    .map(|(of, _)| self.tried[*of].cause.name())
+                    .collect();
+                if position > 0 {
+                    let others = others.join(" and ");
+                    let sentence = format!(
+                        "{}: {} alone, {} once {others} {} off",
+                        tried.cause.name(),
+                        units::signed_time(alone.ns),
+                        units::signed_time(effect.ns),
+                        if position == 1 { "is" } else { "are" },
+                    );
+                    if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
+                        interactions.push(sentence.clone());
+                    }
+                    if judge::verdict(effect, gap, wall) != FindingVerdict::Supported {
+                        // Its time is that of a cause which is closer to the code.
+                        verdict = FindingVerdict::Refuted;
+                        evidence.push(format!("{sentence}: it has no part of its own"));
+                        effect = alone;
+                    }
+                }
+            }
+            let supported = verdict == FindingVerdict::Supported;
+            if supported && !tried.cause.is_about_the_measurement() {
+                parts.push((effect.ns, effect.ci95));
+            }
+            let share = (!tried.cause.is_about_the_measurement()).then_some(effect.ns / gap);
+            findings.push(Finding {
+                cause: tried.cause.name().to_owned(),
+                case: label.clone(),
+                evidence,
+                effect_ns: Some(effect.ns),
+                effect_ns_ci95: Some(effect.ci95),
+                share_of_gap: share,
+                alone_ns: Some(alone.ns),
+                alone_ns_interval: Some(alone.interval),
+                verdict,
+                mend: supported.then(|| mend(tried, effect, wall)),
+            });
+        }
+        findings.extend(self.known);
+        let rank = |finding: &Finding| match finding.verdict {
+            FindingVerdict::Supported => 0,
+            FindingVerdict::Undecided => 1,
+            FindingVerdict::Refuted => 2,
+        };
+        let size = |finding: &Finding| -finding.share_of_gap.unwrap_or(0.0);
+        findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
+        let (residual_ns, residual_ns_ci95) = judge::less(gap, gap_interval, &parts);
+        let there_is = self.case.ratio.verdict != Verdict::NoDifferenceShown
+            && gap.abs() >= judge::LEAST_SHARE * wall;
+        let explained = Explained {
+            case: label,
+            gap_ns: gap,
+            gap_ns_ci95: gap_interval,
+            gap: there_is,
+            residual_ns,
+            residual_ns_ci95,
+            interactions,
+            hypotheses: if main_job && there_is {
+                hypotheses::found(&findings, &self.not_tried)
+            } else {
+                Vec::new()
+            },
+            not_tried: self.not_tried,
+            confidence: self.confidence,
+            experiments: self.experiments,
+            complete: self.complete,
+        };
+        (explained, findings)
+    }
+}
+
+fn finding(
+    cause: &dyn Cause,
+    label: &str,
+    verdict: FindingVerdict,
+    evidence: Vec<String>,
+) -> Finding {
+    Finding {
+        cause: cause.name().to_owned(),
+        case: label.to_owned(),
+        evidence,
+        effect_ns: None,
+        effect_ns_ci95: None,
+        share_of_gap: None,
+        alone_ns: None,
+        alone_ns_interval: None,
+        verdict,
+        mend: None,
+    }
+}
+
+/// What was switched, and what that did to the times.
+fn alone_sentence(tried: &Tried, case: &Case, gap: f64, wall: f64) -> String {
+    let effect = &tried.effect;
+    let names = [&case.sides.a.name, &case.sides.b.name];
+    let times = |term: usize| {
+        let [a, b] = effect.times.get(term).copied().unwrap_or([f64::NAN; 2]);
+        format!(
+            "{} {}, {} {}",
+            names[0],
+            units::time(a),
+            names[1],
+            units::time(b)
+        )
+    };
+    let is_difference =
+        tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
+    let mut sentence = format!("with {}", tried.trial.what);
+    if is_difference || tried.cause.is_about_the_measurement() {
+        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() {
+            (1, 0)
+        } else {
+            (0, 1)
+        };
+        sentence += &format!(": {}; without: {}", times(with), times(without));
+    }
+    if !tried.cause.is_about_the_measurement() && judge::works_against(effect, gap, wall) {
+        sentence += "; it works against the gap, which is wider with it switched";
+    }
+    sentence
+}
+
+/// What to do, and what that saves, of what.
+fn mend(tried: &Tried, effect: &Effect, wall: f64) -> String {
+    if tried.cause.is_about_the_measurement() {
+        return tried.mend.clone();
+    }
+    let [low, high] = if effect.ns < 0.0 {
+        [-effect.ci95[1], -effect.ci95[0]]
+    } else {
+        effect.ci95
+    };
+    format!(
+        "{} saves {} of {} [{}, {}]",
+        tried.mend,
+        units::time(effect.ns.abs()),
+        units::time(wall),
+        units::time(low),
+        units::time(high),
+    )
+}

@@ -1,0 +1,118 @@
+//! The level of the caches that the data fit.
+
+use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use crate::explain::experiment::{Effect, Terms};
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+use crate::report::units;
+
+/// Time that an element takes only where the data do not fit the second-level cache.
+pub struct CacheLevel;
+
+/// Operands and result together, of the share of the cache that is theirs.
+const FITS: f64 = 0.25;
+/// Fewer elements would be mostly dispatch.
+const LEAST: u64 = 4096;
+
+impl Cause for CacheLevel {
+    fn name(&self) -> &'static str {
+        "cache level"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Symptom
+    }
+
+    fn hypothesis(&self) -> Option<Hypothesis> {
+        Some(Hypothesis::H1)
+    }
+
+    fn plan(&self, survey: &Survey<'_>) -> Plan {
+        if !survey.sized {
+            return Plan::Not(
+                "the setup does not make its arrays by `shape` or `size`, so they have one size"
+                    .into(),
+            );
+        }
+        let Some(cache) = survey.machine.l2 else {
+            return Plan::Not("the size of this machine's caches is not known".into());
+        };
+        let shape = &survey.case.shape;
+        let elements: u64 = shape.iter().product();
+        let item = if survey.case.dtype.as_deref() == Some("float64") {
+            8.0
+        } else {
+            4.0
+        };
+        let most = (cache as f64 * FITS / (2.0 * item)) as u64;
+        if elements as f64 * 2.0 * item <= cache as f64 || most < LEAST {
+            return Plan::Not("the data fit the second-level cache".into());
+        }
+        let small = fitting(shape, most);
+        let part = elements as f64 / small.iter().product::<u64>() as f64;
+        let unit = Switch::shape(vec![1; shape.len()]);
+        // The gap, less that of as many elements in the cache: what is fixed counts once, not once for each part.
+        Plan::Try(vec![Trial {
+            what: format!(
+                "the same elements in parts of {}, which fit the second-level cache",
+                lengths(&small)
+            ),
+            terms: Terms(vec![
+                (1.0, Switch::default()),
+                (-part, Switch::shape(small)),
+                (part - 1.0, unit),
+            ]),
+            stays: Switch::default(),
+        }])
+    }
+
+    fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
+        let ratio = |term: usize| {
+            let [a, b] = effect.times.get(term).copied().unwrap_or([f64::NAN; 2]);
+            format!("{}×", units::decimal(a / b, 2))
+        };
+        let [a, b] = survey.names();
+        vec![format!(
+            "{a} ÷ {b} is {} at this size, {} at the part's size and {} at one element",
+            ratio(0),
+            ratio(1),
+            ratio(2)
+        )]
+    }
+
+    fn mend(&self, survey: &Survey<'_>) -> String {
+        format!(
+            "working through the data of {} in pieces that fit the cache, several operations on each",
+            survey.slower()
+        )
+    }
+}
+
+/// The shape with its longest length halved until it has no more than `most` elements.
+fn fitting(shape: &[u64], most: u64) -> Vec<u64> {
+    let mut shape = shape.to_vec();
+    while shape.iter().product::<u64>() > most {
+        let Some(longest) = shape.iter_mut().max() else {
+            break;
+        };
+        *longest = (*longest / 2).max(1);
+    }
+    shape
+}
+
+fn lengths(shape: &[u64]) -> String {
+    let lengths: Vec<String> = shape.iter().map(u64::to_string).collect();
+    lengths.join(" × ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_keeps_the_number_of_dimensions() {
+        assert_eq!(fitting(&[2048, 2048], 32768), [128, 256]);
+        assert_eq!(fitting(&[1 << 20], 32768), [32768]);
+        assert_eq!(fitting(&[3, 1 << 20], 32768), [3, 8192]);
+    }
+}

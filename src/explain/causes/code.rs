@@ -1,0 +1,70 @@
+//! Which loop runs: the code path, and how wide its vectors are.
+
+use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use crate::comparison::CallKind;
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+
+/// Loops that are written for other processors than this one.
+pub struct CodePath;
+
+const BACKEND: &str = "RAPTORS_BACKEND";
+
+impl Cause for CodePath {
+    fn name(&self) -> &'static str {
+        "code path and vector width"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Specific
+    }
+
+    fn hypothesis(&self) -> Option<Hypothesis> {
+        Some(Hypothesis::H2)
+    }
+
+    fn plan(&self, survey: &Survey<'_>) -> Plan {
+        let mut trials = Vec::new();
+        if let Ok(changed) = survey.changed("automatic_backend") {
+            trials.push(Trial::of(
+                format!("the kernel's own choice of backend ({changed})"),
+                Switch::arm(&["automatic_backend"]),
+            ));
+        }
+        if survey.uses_kernel() {
+            if let Ok(forced) = std::env::var(BACKEND) {
+                trials.push(Trial::of(
+                    format!("{BACKEND}={forced} taken away"),
+                    Switch::environment(BACKEND, None),
+                ));
+            } else if trials.is_empty() && cfg!(target_arch = "x86_64") {
+                trials.push(Trial::of(
+                    "Raptors held to vectors as wide as NumPy's (RAPTORS_BACKEND=simd:avx2)",
+                    Switch::environment(BACKEND, Some("simd:avx2")),
+                ));
+            }
+        }
+        let loops = (0..2).any(|side| survey.calls(side, CallKind::Loop) > 0.0);
+        let targets = &survey.software.numpy_cpu_targets;
+        if loops && !targets.is_empty() {
+            trials.push(Trial::of(
+                format!(
+                    "NumPy held to its baseline (without {})",
+                    targets.join(", ")
+                ),
+                Switch::environment("NPY_DISABLE_CPU_FEATURES", Some(&targets.join(" "))),
+            ));
+        }
+        if trials.is_empty() {
+            return Plan::Not("no loop of NumPy's and no backend of the kernel was seen".into());
+        }
+        Plan::Try(trials)
+    }
+
+    fn mend(&self, survey: &Survey<'_>) -> String {
+        format!(
+            "letting {} run the loop for this processor's widest vectors",
+            survey.slower()
+        )
+    }
+}

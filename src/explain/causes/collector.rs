@@ -1,0 +1,44 @@
+//! Python's garbage collector.
+
+use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use crate::explain::experiment::{Effect, Terms};
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+
+/// Collections that objects of an operation bring about. It is off in all other rounds.
+pub struct Collector;
+
+impl Cause for Collector {
+    fn name(&self) -> &'static str {
+        "garbage collector"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Symptom
+    }
+
+    fn hypothesis(&self) -> Option<Hypothesis> {
+        Some(Hypothesis::H3)
+    }
+
+    fn is_about_the_measurement(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, _: &Survey<'_>) -> Plan {
+        let on = Switch::arm(&["collector"]);
+        Plan::Try(vec![Trial {
+            what: "the garbage collector on".into(),
+            terms: Terms(vec![(1.0, on), (-1.0, Switch::default())]),
+            stays: Switch::default(),
+        }])
+    }
+
+    fn evidence(&self, _: &Survey<'_>, _: &Effect) -> Vec<String> {
+        vec!["it is off in all other rounds".into()]
+    }
+
+    fn mend(&self, _: &Survey<'_>) -> String {
+        "making fewer objects that refer to others in an operation".into()
+    }
+}

@@ -1,0 +1,46 @@
+//! Denormal numbers, which many processors compute with in microcode.
+
+use super::{Cause, Plan, Rank, Trial, both};
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+
+/// Operands smaller than the smallest normal number.
+pub struct Denormals;
+
+impl Cause for Denormals {
+    fn name(&self) -> &'static str {
+        "denormals"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Specific
+    }
+
+    fn plan(&self, survey: &Survey<'_>) -> Plan {
+        let found = [0, 1].map(|side| survey.seen[side].denormals.join(", "));
+        if found.iter().all(String::is_empty) {
+            return Plan::Not("no array holds a denormal number".into());
+        }
+        let found = found.map(|found| {
+            if found.is_empty() {
+                "none".to_owned()
+            } else {
+                found
+            }
+        });
+        Plan::Try(vec![Trial::of(
+            format!(
+                "denormals counted as zero by the thread that computes ({})",
+                both(survey, found)
+            ),
+            Switch::arm(&["flushed_denormals"]),
+        )])
+    }
+
+    fn mend(&self, survey: &Survey<'_>) -> String {
+        format!(
+            "replacing numbers below the smallest normal one by zero in the data of {}",
+            survey.slower()
+        )
+    }
+}

@@ -1,0 +1,67 @@
+//! Page faults: memory that is new to the process in every operation.
+
+use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
+use crate::comparison::FindingVerdict;
+use crate::explain::experiment::Effect;
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+use crate::report::units;
+
+/// Faults, and the allocations they come from.
+pub struct Pages;
+
+/// Settings of the kernel's that a user may have made, and that bring the faults of plain memory back.
+const OWN: [&str; 2] = ["RAPTORS_ALLOC", "RAPTORS_BUFFER_CACHE"];
+
+impl Cause for Pages {
+    fn name(&self) -> &'static str {
+        "page faults and allocation"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Mechanism
+    }
+
+    fn hypothesis(&self) -> Option<Hypothesis> {
+        Some(Hypothesis::H2)
+    }
+
+    fn plan(&self, survey: &Survey<'_>) -> Plan {
+        if survey.faults.iter().all(|faults| *faults < 1.0) {
+            let faults = both(survey, survey.faults.map(units::count));
+            return Plan::Known(
+                FindingVerdict::Refuted,
+                vec![format!("page faults per operation, settled: {faults}")],
+            );
+        }
+        let mut trials = vec![Trial::of(
+            "freed memory kept by the C library (mallopt: nothing mapped, nothing given back)",
+            Switch::process("keep_memory"),
+        )];
+        for name in OWN {
+            if let Ok(value) = std::env::var(name)
+                && survey.uses_kernel()
+            {
+                trials.push(Trial::of(
+                    format!("{name}={value} taken away"),
+                    Switch::environment(name, None),
+                ));
+            }
+        }
+        Plan::Try(trials)
+    }
+
+    fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
+        let faults = both(survey, effect.faults.map(units::count));
+        vec![format!(
+            "page faults per operation without the switch: {faults}"
+        )]
+    }
+
+    fn mend(&self, survey: &Survey<'_>) -> String {
+        format!(
+            "having {} write into memory that is there already (`out=`, a buffer that is used again)",
+            survey.slower()
+        )
+    }
+}

@@ -1,0 +1,57 @@
+//! Ordinary stores, or streaming ones that go past the caches.
+
+use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use crate::comparison::FindingVerdict;
+use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
+
+/// The kind of stores.
+pub struct Stores;
+
+impl Cause for Stores {
+    fn name(&self) -> &'static str {
+        "store kind"
+    }
+
+    fn rank(&self) -> Rank {
+        Rank::Mechanism
+    }
+
+    fn hypothesis(&self) -> Option<Hypothesis> {
+        Some(Hypothesis::H1)
+    }
+
+    fn plan(&self, survey: &Survey<'_>) -> Plan {
+        if !survey.uses_kernel() {
+            return Plan::Not(
+                "NumPy's loops store in the ordinary way and cannot be switched".into(),
+            );
+        }
+        let reasons = survey
+            .sides()
+            .map(|side| side.dispatch_reason.clone().unwrap_or_default());
+        if let Ok(changed) = survey.changed("automatic_stores") {
+            return Plan::Try(vec![Trial::of(
+                format!("the kernel's own choice of stores ({changed})"),
+                Switch::arm(&["automatic_stores"]),
+            )]);
+        }
+        if !reasons.iter().any(|reason| reason.contains("stream")) {
+            return Plan::Known(
+                FindingVerdict::Refuted,
+                vec!["both sides store in the ordinary way".into()],
+            );
+        }
+        Plan::Try(vec![Trial::of(
+            "ordinary stores (RAPTORS_STORES=plain)",
+            Switch::environment("RAPTORS_STORES", Some("plain")),
+        )])
+    }
+
+    fn mend(&self, survey: &Survey<'_>) -> String {
+        format!(
+            "storing the result of {} past the caches, where it fills them and is not read at once",
+            survey.slower()
+        )
+    }
+}

@@ -1,0 +1,260 @@
+//! One experiment: rounds of both sides with and without some switches, taking turns, and the effect on the gap.
+
+use std::time::{Duration, Instant};
+
+use super::lab::{Lab, ROUND, Round, Setting, Side};
+use super::switch::Switch;
+use crate::analysis::stats::{bootstrap_at, median};
+use crate::comparison::Ci95;
+use crate::error::Error;
+
+/// Times that the processes are started anew: where a process's memory lies moves times as well.
+const STARTS: usize = 3;
+/// Times that the sides are set up anew in each of them.
+const PLACEMENTS: usize = 4;
+/// Of an experiment's time, what setting up may take; where it takes longer, there are fewer placements.
+const SETUP_SHARE: f64 = 0.4;
+
+/// What an experiment measures: the sum of the gap (B's time − A's) under each of some switches, times its weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms(pub Vec<(f64, Switch)>);
+
+impl Terms {
+    /// What throwing `switch` takes from the gap that there is under `base`.
+    pub fn difference(base: &Switch, switch: &Switch) -> Self {
+        Self(vec![(1.0, base.clone()), (-1.0, base.and(switch))])
+    }
+
+    /// The same terms, each with `base` thrown as well.
+    #[must_use]
+    pub fn on(&self, base: &Switch) -> Self {
+        let terms = self.0.iter();
+        Self(
+            terms
+                .map(|(weight, switch)| (*weight, base.and(switch)))
+                .collect(),
+        )
+    }
+}
+
+/// What came of an experiment.
+#[derive(Clone, Debug, Default)]
+pub struct Effect {
+    /// The weighted sum, ns per operation: above 0, B is slower by it.
+    pub ns: f64,
+    /// Its interval, of the confidence asked for.
+    pub interval: Ci95,
+    /// Its interval of 95 %.
+    pub ci95: Ci95,
+    /// Median times of A and B, ns per operation, under each term's switches.
+    pub times: Vec<[f64; 2]>,
+    /// Page faults of A and B per operation, under the first term's.
+    pub faults: [f64; 2],
+    /// CPU time of A and B ÷ their wall time, under the first term's.
+    pub busy: [f64; 2],
+    /// Blocks of rounds it stands on.
+    pub blocks: usize,
+}
+
+impl Effect {
+    /// The gap under the switches of the term of that number.
+    pub fn gap(&self, term: usize) -> f64 {
+        self.times.get(term).map_or(f64::NAN, |[a, b]| b - a)
+    }
+}
+
+/// The arms of one term: two, of which one may be another term's.
+struct Term<'a> {
+    weight: f64,
+    switch: &'a Switch,
+    /// Which of the processes it runs in.
+    process: usize,
+    arms: [usize; 2],
+}
+
+/// Runs the rounds. `confidence` is that of the interval, 0.95 or more where several causes are tried.
+///
+/// # Errors
+/// When a side cannot be run so, a process cannot be started, or the user asked to end.
+pub fn run(
+    setting: &Setting<'_>,
+    terms: &Terms,
+    time: Duration,
+    confidence: f64,
+) -> Result<Effect, Error> {
+    let mut samples = Samples::new(terms.0.len());
+    let mut placements = PLACEMENTS;
+    for start in 0..STARTS {
+        let started = Instant::now();
+        let end = started + time.div_f64(STARTS as f64);
+        let mut processes: Vec<(&Switch, Lab<'_>)> = Vec::new();
+        for placement in 0..PLACEMENTS {
+            if placement >= placements {
+                break;
+            }
+            let before = Instant::now();
+            let laid_out = set_up(
+                setting,
+                terms,
+                &mut processes,
+                start * PLACEMENTS + placement,
+            )?;
+            if start == 0 && placement == 0 {
+                let spent = before.elapsed().as_secs_f64() * STARTS as f64;
+                let affordable = (time.as_secs_f64() * SETUP_SHARE / spent) as usize;
+                placements = affordable.clamp(1, PLACEMENTS);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let until = Instant::now() + left.div_f64((placements - placement) as f64);
+            let mut block = 0;
+            loop {
+                let rounds = turn(&laid_out, &mut processes, block)?;
+                samples.take(&laid_out, &rounds, start * PLACEMENTS + placement);
+                block += 1;
+                if Instant::now() >= until {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(samples.effect(confidence))
+}
+
+/// Sets up every arm that differs from the ones before it.
+fn set_up<'t, 's>(
+    setting: &'s Setting<'s>,
+    terms: &'t Terms,
+    processes: &mut Vec<(&'t Switch, Lab<'s>)>,
+    placement: usize,
+) -> Result<Vec<Term<'t>>, Error> {
+    let mut laid_out: Vec<Term<'t>> = Vec::new();
+    let mut next = 0;
+    for (weight, switch) in &terms.0 {
+        let found = processes
+            .iter()
+            .position(|(other, _)| other.shares_process_with(switch));
+        let process = match found {
+            Some(process) => process,
+            None => {
+                processes.push((switch, Lab::start(setting, switch)?));
+                processes.len() - 1
+            }
+        };
+        let plain = laid_out.iter().position(|term| {
+            term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none()
+        });
+        let mut arms = [0; 2];
+        for side in Side::BOTH {
+            let lab = &mut processes[process].1;
+            let armed = lab.set_up(next, side, switch, placement, ROUND)?;
+            let same_as_plain = switch.changes_only_what_it_tells() && !armed.changed_anything();
+            arms[side as usize] = match plain {
+                Some(plain) if same_as_plain => {
+                    lab.drop_arms(&[next])?;
+                    laid_out[plain].arms[side as usize]
+                }
+                _ => next,
+            };
+            next += 1;
+        }
+        laid_out.push(Term {
+            weight: *weight,
+            switch,
+            process,
+            arms,
+        });
+    }
+    Ok(laid_out)
+}
+
+/// One round of every arm, the order turned from block to block; by arm.
+fn turn(
+    laid_out: &[Term<'_>],
+    processes: &mut [(&Switch, Lab<'_>)],
+    block: usize,
+) -> Result<Vec<(usize, Round)>, Error> {
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for term in laid_out {
+        for arm in term.arms {
+            if !order.contains(&(term.process, arm)) {
+                order.push((term.process, arm));
+            }
+        }
+    }
+    if block % 2 == 1 {
+        order.reverse();
+    }
+    let half = order.len() / 2;
+    order.rotate_left((block / 2) % 2 * half);
+    let mut rounds = Vec::new();
+    for chunk in order.chunk_by(|a, b| a.0 == b.0) {
+        let arms: Vec<usize> = chunk.iter().map(|(_, arm)| *arm).collect();
+        let done = processes[chunk[0].0].1.rounds(&arms)?;
+        rounds.extend(arms.into_iter().zip(done));
+    }
+    Ok(rounds)
+}
+
+/// Blocks of rounds so far.
+struct Samples {
+    /// The weighted sums.
+    sums: Vec<f64>,
+    /// In which placement each was measured.
+    placements: Vec<u64>,
+    /// Times by term and side.
+    times: Vec<[Vec<f64>; 2]>,
+    faults: [Vec<f64>; 2],
+    busy: [Vec<f64>; 2],
+}
+
+impl Samples {
+    fn new(terms: usize) -> Self {
+        Self {
+            sums: Vec::new(),
+            placements: Vec::new(),
+            times: vec![Default::default(); terms],
+            faults: Default::default(),
+            busy: Default::default(),
+        }
+    }
+
+    fn take(&mut self, laid_out: &[Term<'_>], rounds: &[(usize, Round)], placement: usize) {
+        let of = |arm: usize| {
+            let found = rounds.iter().find(|(number, _)| *number == arm);
+            found.map_or_else(Round::default, |(_, round)| *round)
+        };
+        let mut sum = 0.0;
+        for (number, term) in laid_out.iter().enumerate() {
+            let pair = term.arms.map(of);
+            sum += term.weight * (pair[1].ns - pair[0].ns);
+            for (side, round) in pair.iter().enumerate() {
+                self.times[number][side].push(round.ns);
+                if number == 0 {
+                    self.faults[side].push(round.faults);
+                    self.busy[side].push(round.cpu_ns / round.ns.max(1.0));
+                }
+            }
+        }
+        self.sums.push(sum);
+        self.placements.push(placement as u64);
+    }
+
+    fn effect(&self, confidence: f64) -> Effect {
+        let interval = |confidence| {
+            bootstrap_at(confidence, &self.placements, |rows| {
+                let drawn: Vec<f64> = rows.iter().map(|&row| self.sums[row]).collect();
+                median(&drawn)
+            })
+        };
+        let both = |pair: &[Vec<f64>; 2]| [median(&pair[0]), median(&pair[1])];
+        Effect {
+            ns: median(&self.sums),
+            interval: interval(confidence),
+            ci95: interval(0.95),
+            times: self.times.iter().map(both).collect(),
+            faults: both(&self.faults),
+            busy: both(&self.busy),
+            blocks: self.sums.len(),
+        }
+    }
+}

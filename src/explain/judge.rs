@@ -1,0 +1,88 @@
+//! What an experiment's effect allows to say of a cause.
+
+use super::experiment::Effect;
+use crate::comparison::{Ci95, FindingVerdict};
+
+/// The share of the slower side's time that an effect must have to count.
+pub const LEAST_SHARE: f64 = 0.02;
+
+/// The verdict of an effect on a gap, where the slower side takes `wall` ns. A cause works in the direction of the gap:
+/// one that, switched, would widen it is none.
+pub fn verdict(effect: &Effect, gap: f64, wall: f64) -> FindingVerdict {
+    let least = LEAST_SHARE * wall;
+    let [low, high] = effect.interval;
+    if !effect.ns.is_finite() || !low.is_finite() || !high.is_finite() {
+        return FindingVerdict::Undecided;
+    }
+    let clear = low > 0.0 || high < 0.0;
+    if clear && effect.ns.abs() >= least {
+        return if effect.ns.signum() == gap.signum() {
+            FindingVerdict::Supported
+        } else {
+            FindingVerdict::Refuted
+        };
+    }
+    if low.max(-high).max(high).max(-low) < least {
+        return FindingVerdict::Refuted;
+    }
+    FindingVerdict::Undecided
+}
+
+/// Whether a cause would, switched, widen the gap.
+pub fn works_against(effect: &Effect, gap: f64, wall: f64) -> bool {
+    let clear = effect.interval[0] > 0.0 || effect.interval[1] < 0.0;
+    clear && effect.ns.abs() >= LEAST_SHARE * wall && effect.ns.signum() != gap.signum()
+}
+
+/// The interval of a value less others that were measured apart from it, from their intervals.
+pub fn less(value: f64, interval: Ci95, others: &[(f64, Ci95)]) -> (f64, Ci95) {
+    let rest = value - others.iter().map(|(ns, _)| ns).sum::<f64>();
+    let square = |distance: f64| distance * distance;
+    let below = others
+        .iter()
+        .map(|(ns, [_, high])| square(high - ns))
+        .sum::<f64>()
+        + square(value - interval[0]);
+    let above = others
+        .iter()
+        .map(|(ns, [low, _])| square(ns - low))
+        .sum::<f64>()
+        + square(interval[1] - value);
+    (rest, [rest - below.sqrt(), rest + above.sqrt()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(ns: f64, interval: Ci95) -> Effect {
+        Effect {
+            ns,
+            interval,
+            ..Effect::default()
+        }
+    }
+
+    #[test]
+    fn a_cause_is_clear_large_enough_and_in_the_gaps_direction() {
+        let of = |ns, interval| verdict(&effect(ns, interval), 300.0, 1000.0);
+        assert_eq!(of(250.0, [200.0, 300.0]), FindingVerdict::Supported);
+        assert_eq!(of(-250.0, [-300.0, -200.0]), FindingVerdict::Refuted);
+        assert!(works_against(
+            &effect(-250.0, [-300.0, -200.0]),
+            300.0,
+            1000.0
+        ));
+        // Clear, but under 2 % of the slower side's time.
+        assert_eq!(of(10.0, [5.0, 15.0]), FindingVerdict::Refuted);
+        assert_eq!(of(10.0, [5.0, 40.0]), FindingVerdict::Undecided);
+        assert_eq!(of(250.0, [-10.0, 600.0]), FindingVerdict::Undecided);
+        assert_eq!(of(f64::NAN, [0.0, 1.0]), FindingVerdict::Undecided);
+    }
+
+    #[test]
+    fn a_rest_is_as_unsure_as_all_it_is_made_of() {
+        let (rest, [low, high]) = less(100.0, [97.0, 103.0], &[(60.0, [56.0, 64.0])]);
+        assert_eq!((rest, low, high), (40.0, 35.0, 45.0));
+    }
+}

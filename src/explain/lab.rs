@@ -1,0 +1,290 @@
+//! A laboratory: a Python process in which rounds of both sides are run with switches thrown.
+//! `python/raptors_trace/_lab.py` is the other end.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::switch::Switch;
+use crate::cli::options::CompareOptions;
+use crate::error::Error;
+use crate::interpreter::Interpreter;
+use crate::interrupt::{Interrupt, too_early};
+use crate::platform;
+use crate::run::{environment, spec};
+
+/// How often the user is looked after while an answer is waited for.
+const STEP: Duration = Duration::from_millis(50);
+/// How long a round is meant to last.
+pub const ROUND: Duration = Duration::from_millis(8);
+/// How long a process may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One of the two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The reference.
+    A,
+    /// What is compared with it.
+    B,
+}
+
+impl Side {
+    /// Both, A first.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// What every laboratory of one case is started with.
+pub struct Setting<'a> {
+    /// The Python.
+    pub interpreter: &'a Interpreter,
+    /// What was asked for.
+    pub options: &'a CompareOptions,
+    /// What both sides run.
+    pub case: &'a spec::Case,
+    /// The user's wish to end.
+    pub interrupt: &'a Interrupt,
+}
+
+/// An arm that has been set up.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Armed {
+    /// What each of its code and data switches has changed, in words.
+    pub changed: BTreeMap<String, Vec<String>>,
+    /// Whether the setup makes its arrays by `shape` or `size`.
+    pub sized: bool,
+}
+
+impl Armed {
+    /// Whether any of its switches has changed anything.
+    pub fn changed_anything(&self) -> bool {
+        self.changed.values().any(|changed| !changed.is_empty())
+    }
+}
+
+/// One round, per operation.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Round {
+    /// Wall time.
+    pub ns: f64,
+    /// CPU time of all threads.
+    pub cpu_ns: f64,
+    /// Page faults.
+    pub faults: f64,
+}
+
+/// What can be seen of a side.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Seen {
+    /// Arrays with denormal numbers, in words.
+    pub denormals: Vec<String>,
+    /// Threads that Python code started in one operation.
+    pub threads_started: u64,
+}
+
+/// The process. It is ended when this is dropped.
+pub struct Lab<'a> {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    setting: &'a Setting<'a>,
+}
+
+impl<'a> Lab<'a> {
+    /// Starts one whose process-wide switches are those of `switch`.
+    ///
+    /// # Errors
+    /// When it cannot be started, a switch cannot be thrown, or the user asked to end.
+    pub fn start(setting: &'a Setting<'a>, switch: &Switch) -> Result<Self, Error> {
+        let mut command = Command::new(&setting.interpreter.path);
+        command
+            .args(["-P", "-m", "raptors_trace._lab"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        // A setup that prints would do so dozens of times.
+        if !setting.options.verbose {
+            command.stderr(Stdio::null());
+        }
+        for variable in environment::withheld() {
+            command.env_remove(variable);
+        }
+        if let Some(threads) = setting.options.threads {
+            command.env("RAPTORS_THREADS", threads.to_string());
+        }
+        for (name, value) in &switch.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        platform::end_with_us(&mut command);
+        let mut child = command.spawn().map_err(|error| {
+            let path = setting.interpreter.path.display();
+            Error::new(format!("`{path}` could not be started")).caused_by(error)
+        })?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().expect("asked for above");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let Ok(line) = line else { return };
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut lab = Self {
+            child,
+            stdin,
+            lines,
+            setting,
+        };
+        lab.ask::<Value>(&json!({ "process": switch.process, "case": setting.case }))?;
+        Ok(lab)
+    }
+
+    /// Sets an arm up, its arrays placed as `placement` says.
+    ///
+    /// # Errors
+    /// When the side cannot be run so.
+    pub fn set_up(
+        &mut self,
+        arm: usize,
+        side: Side,
+        switch: &Switch,
+        placement: usize,
+        round: Duration,
+    ) -> Result<Armed, Error> {
+        let shape = switch.shape.as_ref().unwrap_or(&self.setting.case.shape);
+        self.ask(&json!({
+            "do": "set_up",
+            "arm": arm,
+            "side": side.name(),
+            "switches": switch.arm,
+            "placement": placement,
+            "shape": shape,
+            "round_ns": round.as_nanos() as u64,
+        }))
+    }
+
+    /// One round of each of these arms, in this order.
+    ///
+    /// # Errors
+    /// When a statement raises, or the process ends.
+    pub fn rounds(&mut self, arms: &[usize]) -> Result<Vec<Round>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            rounds: Vec<Round>,
+        }
+        let answer: Answer = self.ask(&json!({ "do": "rounds", "arms": arms }))?;
+        Ok(answer.rounds)
+    }
+
+    /// What can be seen of an arm's side.
+    ///
+    /// # Errors
+    /// As for [`Lab::rounds`].
+    pub fn survey(&mut self, arm: usize) -> Result<Seen, Error> {
+        self.ask(&json!({ "do": "survey", "arm": arm }))
+    }
+
+    /// How the values of two arms differ; nothing where they are the same, roundings aside.
+    ///
+    /// # Errors
+    /// As for [`Lab::rounds`].
+    pub fn difference(&mut self, arm: usize, other: usize) -> Result<Option<String>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            difference: Option<String>,
+        }
+        let answer: Answer = self.ask(&json!({ "do": "same", "arm": arm, "other": other }))?;
+        Ok(answer.difference)
+    }
+
+    /// Gives up arms.
+    ///
+    /// # Errors
+    /// As for [`Lab::rounds`].
+    pub fn drop_arms(&mut self, arms: &[usize]) -> Result<(), Error> {
+        self.ask::<Value>(&json!({ "do": "drop", "arms": arms }))
+            .map(drop)
+    }
+
+    /// Whether the process is there still, and nobody has asked to end.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None)) && !self.setting.interrupt.asked()
+    }
+
+    fn ask<T: DeserializeOwned>(&mut self, question: &Value) -> Result<T, Error> {
+        let text = format!("{question}\n");
+        let written = self
+            .stdin
+            .as_mut()
+            .map_or(Ok(()), |stdin| stdin.write_all(text.as_bytes()));
+        if written.is_err() {
+            return Err(self.died());
+        }
+        let line = loop {
+            match self.lines.recv_timeout(STEP) {
+                Ok(line) => break line,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.died()),
+                Err(RecvTimeoutError::Timeout) if self.setting.interrupt.asked() => {
+                    return Err(too_early());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        };
+        self.setting.interrupt.check()?;
+        let internal = |error| {
+            Error::new("the laboratory gave an answer that is not understood").caused_by(error)
+        };
+        let answer: Value = serde_json::from_str(&line).map_err(internal)?;
+        if let Some(sentence) = answer.get("error").and_then(Value::as_str) {
+            return Err(Error::new(sentence));
+        }
+        serde_json::from_value(answer).map_err(internal)
+    }
+
+    fn died(&mut self) -> Error {
+        let how = self
+            .end()
+            .map_or_else(String::new, |status| format!(": {status}"));
+        Error::new(format!("the laboratory's process ended early{how}"))
+    }
+
+    /// Closes its input, waits for it, and kills it where that takes too long.
+    fn end(&mut self) -> Option<std::process::ExitStatus> {
+        self.stdin = None;
+        let until = Instant::now() + PATIENCE;
+        let kill_at_once = self.setting.interrupt.asked();
+        while !kill_at_once && Instant::now() < until {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.child.kill();
+        self.child.wait().ok()
+    }
+}
+
+impl Drop for Lab<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

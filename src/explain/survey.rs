@@ -1,0 +1,193 @@
+//! What is known of both sides before any cause is tried: from the comparison, and from a look at them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::lab::{Lab, Seen, Setting, Side};
+use super::switch::Switch;
+use crate::comparison::{self, CallKind, Case, Machine, Software};
+use crate::error::Error;
+
+/// Code and data switches that are tried on both sides to see whether they change anything.
+const TRIED: [&str; 11] = [
+    "no_copies",
+    "plain_scalars",
+    "automatic_backend",
+    "automatic_stores",
+    "contiguous",
+    "row_order",
+    "native_order",
+    "same_type",
+    "aligned",
+    "huge_pages",
+    "no_locks",
+];
+/// A look needs no rounds of full length.
+const SHORT: Duration = Duration::from_micros(500);
+/// Blocks of rounds for faults and CPU time.
+const BLOCKS: usize = 5;
+
+/// What a switch does to both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// What it changed on side A and on side B, in words; nothing on either where it does not apply.
+    Changed([Vec<String>; 2]),
+    /// It cannot be thrown, and why.
+    Refused(String),
+}
+
+/// What is known.
+pub struct Survey<'a> {
+    /// The case as it was compared.
+    pub case: &'a Case,
+    /// The machine.
+    pub machine: &'a Machine,
+    /// The software.
+    pub software: &'a Software,
+    /// The control of the observers of calls, where one was run.
+    pub control: Option<&'a comparison::Control>,
+    /// What each side shows.
+    pub seen: [Seen; 2],
+    /// Page faults per operation of each side, settled.
+    pub faults: [f64; 2],
+    /// CPU time ÷ wall time of each side.
+    pub busy: [f64; 2],
+    /// Whether the setups of both make their arrays by `shape` or `size`.
+    pub sized: bool,
+    /// What the code and data switches do.
+    pub tried: BTreeMap<&'static str, Tried>,
+}
+
+impl<'a> Survey<'a> {
+    /// Looks at both sides.
+    ///
+    /// # Errors
+    /// When a side cannot be run at all.
+    pub fn of(
+        case: &'a Case,
+        comparison: &'a comparison::Comparison,
+        setting: &Setting<'_>,
+    ) -> Result<Self, Error> {
+        let mut lab = Lab::start(setting, &Switch::default())?;
+        let mut sized = true;
+        for side in Side::BOTH {
+            let armed = lab.set_up(side as usize, side, &Switch::default(), 0, SHORT)?;
+            sized &= armed.sized;
+        }
+        let mut rounds = [Vec::new(), Vec::new()];
+        for _ in 0..BLOCKS {
+            for (side, round) in lab.rounds(&[0, 1])?.into_iter().enumerate() {
+                rounds[side].push(round);
+            }
+        }
+        let last = |side: usize| rounds[side].last().copied().unwrap_or_default();
+        // Threads that were woken last run on into the next round: the least of several is the side's own.
+        let busy = |side: usize| {
+            let all = rounds[side].iter();
+            all.map(|round| round.cpu_ns / round.ns.max(1.0))
+                .fold(f64::INFINITY, f64::min)
+        };
+        let seen = [lab.survey(0)?, lab.survey(1)?];
+        let mut tried = BTreeMap::new();
+        for name in TRIED {
+            tried.insert(name, try_on_both(&mut lab, name)?);
+        }
+        Ok(Self {
+            case,
+            machine: &comparison.machine,
+            software: &comparison.software,
+            control: comparison.controls.first(),
+            seen,
+            faults: [last(0).faults, last(1).faults],
+            busy: [busy(0), busy(1)],
+            sized: sized && !case.shape.is_empty(),
+            tried,
+        })
+    }
+
+    /// What both sides are called.
+    pub fn names(&self) -> [&str; 2] {
+        [&self.case.sides.a.name, &self.case.sides.b.name]
+    }
+
+    /// Both sides.
+    pub fn sides(&self) -> [&comparison::Side; 2] {
+        [&self.case.sides.a, &self.case.sides.b]
+    }
+
+    /// The gap, ns: B's time − A's.
+    pub fn gap(&self) -> f64 {
+        self.case.sides.b.wall_ns.median - self.case.sides.a.wall_ns.median
+    }
+
+    /// What the slower side is called.
+    pub fn slower(&self) -> &str {
+        self.names()[usize::from(self.gap() > 0.0)]
+    }
+
+    /// What the faster side is called.
+    pub fn faster(&self) -> &str {
+        self.names()[usize::from(self.gap() <= 0.0)]
+    }
+
+    /// Calls per operation of side 0 or 1 of one kind.
+    pub fn calls(&self, side: usize, kind: CallKind) -> f64 {
+        let calls = self.sides()[side].calls.iter();
+        calls
+            .filter(|call| call.kind == kind && call.depth == 0)
+            .map(|call| call.calls_per_op)
+            .sum()
+    }
+
+    /// Whether a side calls the Raptors kernel.
+    pub fn uses_kernel(&self) -> bool {
+        (0..2).any(|side| self.calls(side, CallKind::Backend) > 0.0)
+    }
+
+    /// What a code or data switch changes, as a sentence; why it does not apply where it changes nothing.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn changed(&self, switch: &str) -> Result<String, String> {
+        match self.tried.get(switch) {
+            Some(Tried::Changed([a, b])) if a.is_empty() && b.is_empty() => Err(String::new()),
+            Some(Tried::Changed(both)) => {
+                let said = both.iter().zip(self.names());
+                let said: Vec<String> = said
+                    .filter(|(changed, _)| !changed.is_empty())
+                    .map(|(changed, name)| format!("{name}: {}", changed.join(", ")))
+                    .collect();
+                Ok(said.join("; "))
+            }
+            Some(Tried::Refused(why)) => Err(why.clone()),
+            None => Err("it was not looked at".into()),
+        }
+    }
+}
+
+/// Throws one switch on both sides; the statement's value has to stay what it was.
+fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
+    let switch = Switch::arm(&[name]);
+    let mut both = [Vec::new(), Vec::new()];
+    for side in Side::BOTH {
+        let arm = 2 + side as usize;
+        // A statement that cannot be run so is an answer, a process that died or a user who wants to end is none.
+        let armed = match lab.set_up(arm, side, &switch, 0, SHORT) {
+            Ok(armed) => armed,
+            Err(error) if lab.runs() => {
+                return Ok(Tried::Refused(format!("with it switched, {error}")));
+            }
+            Err(error) => return Err(error),
+        };
+        if armed.changed_anything()
+            && let Some(difference) = lab.difference(side as usize, arm)?
+        {
+            return Ok(Tried::Refused(format!(
+                "it would change what the statement gives: {difference}"
+            )));
+        }
+        both[side as usize] = armed.changed.into_values().flatten().collect();
+        lab.drop_arms(&[arm])?;
+    }
+    Ok(Tried::Changed(both))
+}

@@ -1,0 +1,224 @@
+//! What `explain` found, as text: the gap as a sum of causes, then each cause with its evidence.
+
+use super::layout::{Cell, Page, Tone, span, widths_of};
+use super::{TextOptions, escape, header, page_width, units, warnings};
+use crate::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound};
+
+/// The whole answer.
+pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
+    let mut page = Page::new(page_width(options.width), options.color, options.unicode);
+    header::write(&mut page, comparison);
+    write(&mut page, comparison);
+    warnings(&mut page, comparison);
+    page.into_text()
+}
+
+/// Every case that was explained; nothing where nobody asked.
+pub fn write(page: &mut Page, comparison: &Comparison) {
+    for explained in &comparison.explained {
+        let case = comparison.cases.iter();
+        let Some(case) = case.clone().find(|case| case.label() == explained.case) else {
+            continue;
+        };
+        let findings: Vec<&Finding> = comparison
+            .findings
+            .iter()
+            .filter(|finding| finding.case == explained.case)
+            .collect();
+        page.gap();
+        write_case(page, case, explained, &findings);
+    }
+}
+
+fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&Finding]) {
+    page.wrapped(&escape(&headline(case, explained)), 2, Tone::Strong);
+    let (a, b) = (&case.sides.a, &case.sides.b);
+    let sides = [a, b].map(|side| {
+        format!(
+            "{} `{}` {}",
+            escape(&side.name),
+            escape(&side.statement),
+            units::time(side.wall_ns.median)
+        )
+    });
+    page.parts(&sides, 2, Tone::Plain);
+    if !explained.gap {
+        return;
+    }
+    page.gap();
+    sum(page, explained, findings);
+    for (title, verdict) in [
+        ("supported", FindingVerdict::Supported),
+        ("undecided", FindingVerdict::Undecided),
+        ("refuted", FindingVerdict::Refuted),
+    ] {
+        let of: Vec<&&Finding> = findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .collect();
+        if of.is_empty() {
+            continue;
+        }
+        page.gap();
+        page.wrapped(title, 0, Tone::Strong);
+        for finding in of {
+            one(page, finding);
+        }
+    }
+    if !explained.not_tried.is_empty() {
+        page.gap();
+        page.wrapped("not tried", 0, Tone::Strong);
+        for not in &explained.not_tried {
+            page.wrapped_indented(
+                &format!("  {}", escape(&format!("{}: {}", not.cause, not.why))),
+                Tone::Faint,
+            );
+        }
+    }
+    if !explained.interactions.is_empty() {
+        page.gap();
+        page.wrapped("effects that depend on each other", 0, Tone::Strong);
+        for sentence in &explained.interactions {
+            page.wrapped_indented(&format!("  {}", escape(sentence)), Tone::Plain);
+        }
+    }
+    hypotheses(page, &explained.hypotheses);
+    page.gap();
+    let how = format!(
+        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, and on an effect of \
+         2 % of the slower side's time{}",
+        explained.experiments,
+        units::decimal(100.0 * explained.confidence, 2),
+        if explained.complete {
+            ""
+        } else {
+            "; the run ended early"
+        }
+    );
+    page.wrapped(&how, 2, Tone::Faint);
+}
+
+/// The verdict in a sentence.
+pub fn headline(case: &Case, explained: &Explained) -> String {
+    let label = &explained.case;
+    let (a, b) = (&case.sides.a.name, &case.sides.b.name);
+    let [low, high] = case.ratio.ci95;
+    if !explained.gap {
+        return format!(
+            "{label}: there is no gap to explain: {a} ÷ {b} is {}× [{}, {}]",
+            units::decimal(case.ratio.median, 2),
+            units::decimal(low, 2),
+            units::decimal(high, 2)
+        );
+    }
+    let (slower, faster) = if explained.gap_ns > 0.0 {
+        (b, a)
+    } else {
+        (a, b)
+    };
+    let (gap_low, gap_high) = {
+        let [low, high] = explained.gap_ns_ci95.map(f64::abs);
+        (low.min(high), low.max(high))
+    };
+    format!(
+        "{label}: {slower} takes {} more than {faster} [{}, {}]",
+        units::time(explained.gap_ns.abs()),
+        units::time(gap_low),
+        units::time(gap_high)
+    )
+}
+
+/// The gap as a sum.
+fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
+    let interval = |[low, high]: [f64; 2]| {
+        format!(
+            "[{}, {}]",
+            units::signed_time(low),
+            units::signed_time(high)
+        )
+    };
+    let percent = |share: f64| format!("{} %", units::decimal(100.0 * share, 0));
+    let heads = ["the gap as a sum", "effect", "95 % interval", "share"];
+    let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
+    let parts = findings.iter().filter(|finding| {
+        finding.verdict == FindingVerdict::Supported && finding.share_of_gap.is_some()
+    });
+    for finding in parts {
+        rows.push(vec![
+            Cell::plain(format!("  {}", escape(&finding.cause))),
+            Cell::plain(
+                finding
+                    .effect_ns
+                    .map_or_else(String::new, units::signed_time),
+            ),
+            Cell::plain(finding.effect_ns_ci95.map_or_else(String::new, interval)),
+            Cell::plain(finding.share_of_gap.map_or_else(String::new, percent)),
+        ]);
+    }
+    rows.push(vec![
+        Cell::plain("  residual"),
+        Cell::plain(units::signed_time(explained.residual_ns)),
+        Cell::plain(interval(explained.residual_ns_ci95)),
+        Cell::plain(percent(explained.residual_ns / explained.gap_ns)),
+    ]);
+    rows.push(vec![
+        Cell::new("gap", Tone::Strong),
+        Cell::new(units::signed_time(explained.gap_ns), Tone::Strong),
+        Cell::new(interval(explained.gap_ns_ci95), Tone::Strong),
+        Cell::default(),
+    ]);
+    let widths = widths_of(&rows);
+    for (number, row) in rows.iter().enumerate() {
+        page.row(row, &widths);
+        if number == 0 || number + 2 == rows.len() {
+            page.rule(span(&widths));
+        }
+    }
+}
+
+fn one(page: &mut Page, finding: &Finding) {
+    let effect = match (finding.alone_ns, finding.alone_ns_interval) {
+        (Some(ns), Some([low, high])) => format!(
+            ": {} alone [{}, {}]",
+            units::signed_time(ns),
+            units::signed_time(low),
+            units::signed_time(high)
+        ),
+        _ => String::new(),
+    };
+    let tone = match finding.verdict {
+        FindingVerdict::Refuted => Tone::Faint,
+        _ => Tone::Plain,
+    };
+    page.wrapped_indented(&format!("  {}{effect}", escape(&finding.cause)), tone);
+    for sentence in &finding.evidence {
+        page.wrapped_indented(&format!("    {}", escape(sentence)), Tone::Faint);
+    }
+    if let Some(mend) = &finding.mend {
+        page.wrapped_indented(&format!("    mend: {}", escape(mend)), Tone::Strong);
+    }
+}
+
+fn hypotheses(page: &mut Page, hypotheses: &[HypothesisFound]) {
+    if hypotheses.is_empty() {
+        return;
+    }
+    page.gap();
+    page.wrapped(
+        "the hypotheses that the project began with",
+        0,
+        Tone::Strong,
+    );
+    for hypothesis in hypotheses {
+        let line = format!(
+            "{}: {}: {}",
+            hypothesis.name,
+            hypothesis.says,
+            hypothesis.verdict.as_str()
+        );
+        page.wrapped_indented(&format!("  {}", escape(&line)), Tone::Plain);
+        for because in &hypothesis.because {
+            page.wrapped_indented(&format!("    {}", escape(because)), Tone::Faint);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask planted`: `raptors-trace explain` on pairs whose cause is known, and the score.
+
+mod pairs;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Deserialize;
+
+use self::pairs::{PAIRS, Pair};
+use crate::environment;
+use crate::project::Project;
+use crate::session::Session;
+
+const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt"];
+
+/// What `cargo xtask planted` takes.
+#[derive(Args)]
+pub struct Options {
+    /// Show the output of every step
+    #[arg(long, short)]
+    verbose: bool,
+    /// Seconds for each pair
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
+    time: f64,
+    /// Only pairs whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Use the extension that is installed in .venv instead of building it
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// What is read of `explain --json`.
+#[derive(Deserialize)]
+struct Run {
+    findings: Vec<Finding>,
+    explained: Vec<Explained>,
+}
+
+#[derive(Deserialize)]
+struct Finding {
+    cause: String,
+    verdict: String,
+    share_of_gap: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Explained {
+    gap: bool,
+    gap_ns: f64,
+}
+
+/// Runs every pair and prints the score; it fails where one is wrong.
+pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
+    let mut session = Session::new(project, options.verbose);
+    if !options.no_build {
+        environment::prepare(&mut session, REQUIREMENTS)?;
+        session.say("building the extension in release");
+        let wheel = environment::build_wheel(&mut session)?;
+        environment::install_wheel(&mut session, &wheel)?;
+    }
+    let wanted = |pair: &&Pair| {
+        let text = options.only.as_deref();
+        text.is_none_or(|text| pair.name.contains(text))
+    };
+    let (mut right, mut all) = ([0, 0], [0, 0]);
+    for pair in PAIRS.iter().filter(wanted) {
+        let kind = usize::from(pair.cause.is_none());
+        all[kind] += 1;
+        let said = explain(&mut session, pair, options.time)?;
+        let ok = judge(pair, &said);
+        right[kind] += usize::from(ok);
+        println!(
+            "{}  {}: {}",
+            if ok { "ok   " } else { "WRONG" },
+            pair.name,
+            told(pair, &said, ok)
+        );
+    }
+    println!(
+        "\n{} of {} planted causes named first, {} of {} pairs without a difference not accused",
+        right[0], all[0], right[1], all[1]
+    );
+    if right == all {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn explain(session: &mut Session<'_>, pair: &Pair, time: f64) -> Result<Run> {
+    let (size, time) = (pair.size.to_string(), time.to_string());
+    let mut arguments = vec![
+        "explain", "--json", "--quiet", "--setup", pair.setup, "--a", pair.a, "--b", pair.b,
+        "--size", &size, "--time", &time,
+    ];
+    if pair.allow_different {
+        arguments.push("--allow-different");
+    }
+    let mut command = session
+        .project
+        .command(session.project.venv_program("raptors-trace"));
+    let output = session.run(command.args(arguments))?;
+    // Notes on standard error come in the same stream.
+    let document = output.find('{').map_or("", |begin| &output[begin..]);
+    serde_json::from_str(document)
+        .with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
+}
+
+/// The causes that explain supports and that are a part of the gap, the first first.
+fn accused(run: &Run) -> Vec<(&str, f64)> {
+    let parts = run
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict == "supported");
+    parts
+        .filter_map(|finding| Some((finding.cause.as_str(), finding.share_of_gap?)))
+        .collect()
+}
+
+fn judge(pair: &Pair, run: &Run) -> bool {
+    let accused = accused(run);
+    match pair.cause {
+        Some(cause) => accused.first().is_some_and(|(first, _)| *first == cause),
+        None => accused.is_empty(),
+    }
+}
+
+fn told(pair: &Pair, run: &Run, ok: bool) -> String {
+    let gap = run.explained.first();
+    let size = gap.map_or(f64::NAN, |gap| gap.gap_ns / 1e3);
+    let mut text = match gap {
+        Some(gap) if gap.gap => format!("gap {size:.1} µs"),
+        _ => "no gap".to_owned(),
+    };
+    for (cause, share) in accused(run) {
+        text += &format!(", {cause} {:.0} %", 100.0 * share);
+    }
+    if let (false, Some(cause)) = (ok, pair.cause) {
+        text += &format!(" (planted: {cause})");
+        let found = run.findings.iter().find(|finding| finding.cause == cause);
+        text += &found.map_or_else(
+            || ", which was not tried".to_owned(),
+            |finding| format!(", which was {}", finding.verdict),
+        );
+    }
+    text
+}

@@ -1,0 +1,253 @@
+//! Pairs of statements whose difference is known, because its cause was planted.
+
+/// One pair.
+pub struct Pair {
+    /// What was planted.
+    pub name: &'static str,
+    /// The cause that has to be named first; none where there is no difference.
+    pub cause: Option<&'static str>,
+    /// Run once per side.
+    pub setup: &'static str,
+    /// Side A.
+    pub a: &'static str,
+    /// Side B, which has the cause.
+    pub b: &'static str,
+    /// The arrays' size, n × n.
+    pub size: u32,
+    /// Whether the values differ, as the cause is in the data.
+    pub allow_different: bool,
+}
+
+const fn pair(
+    name: &'static str,
+    cause: &'static str,
+    size: u32,
+    setup: &'static str,
+    a: &'static str,
+    b: &'static str,
+) -> Pair {
+    Pair {
+        name,
+        cause: Some(cause),
+        setup,
+        a,
+        b,
+        size,
+        allow_different: false,
+    }
+}
+
+const fn same(
+    name: &'static str,
+    size: u32,
+    setup: &'static str,
+    a: &'static str,
+    b: &'static str,
+) -> Pair {
+    Pair {
+        name,
+        cause: None,
+        setup,
+        a,
+        b,
+        size,
+        allow_different: false,
+    }
+}
+
+const fn of_other_values(pair: Pair) -> Pair {
+    Pair {
+        allow_different: true,
+        ..pair
+    }
+}
+
+const ARRAY: &str = "a = rng.random(shape, dtype=dtype)";
+const RAPTORS: &str = "a = rng.random(shape, dtype=dtype)\nr = kernel.from_numpy(a)";
+
+const COPIES: &str = "hidden copies and extra passes";
+const CONVERSION: &str = "conversion";
+const ALIGNMENT: &str = "alignment and 4 KiB aliasing";
+const CODE: &str = "code path and vector width";
+
+/// All of them: each with a cause first, then those with no difference.
+pub const PAIRS: &[Pair] = &[
+    pair(
+        "an extra copy",
+        COPIES,
+        1024,
+        ARRAY,
+        "a * 2.5",
+        "(a * 2.5).copy()",
+    ),
+    pair(
+        "a copy inside a function",
+        COPIES,
+        512,
+        "a = rng.random(shape, dtype=dtype)\ndef careful(x):\n    x = np.array(x)\n    return x * 2.5",
+        "a * 2.5",
+        "careful(a)",
+    ),
+    pair(
+        "a float64 scalar that forces casts",
+        CONVERSION,
+        512,
+        ARRAY,
+        "a * 2.5",
+        "(a * np.float64(2.5)).astype(np.float32)",
+    ),
+    pair(
+        "a float64 array beside float32",
+        CONVERSION,
+        512,
+        "a = rng.random(shape, dtype=dtype)\nw = np.full(shape, 2.5, np.float32)\nwide = w.astype(np.float64)",
+        "np.multiply(a, w, dtype=np.float32)",
+        "np.multiply(a, wide, dtype=np.float32, casting='same_kind')",
+    ),
+    pair(
+        "a view that is not contiguous",
+        CONVERSION,
+        512,
+        "a = rng.random(shape, dtype=dtype)\nv = np.empty((2 * shape[0], 2 * shape[1]), dtype)[::2, ::2]\nv[...] = a",
+        "a * 2.5",
+        "v * 2.5",
+    ),
+    pair(
+        "bytes in the other order",
+        CONVERSION,
+        512,
+        "a = rng.random(shape, dtype=dtype)\nother = a.astype(dtype.newbyteorder('>'))",
+        "a * 2.5",
+        "other * 2.5",
+    ),
+    pair(
+        "an array column by column",
+        CONVERSION,
+        1024,
+        "a = rng.random(shape, dtype=dtype)\nf = np.asfortranarray(a)\nc = np.ones(shape, dtype)",
+        "a + c",
+        "f + c",
+    ),
+    pair(
+        "a buffer that begins at an odd byte",
+        ALIGNMENT,
+        512,
+        "a = rng.random(shape, dtype=dtype)\nm = np.frombuffer(bytearray(a.nbytes + 1), dtype, offset=1).reshape(shape)\nm[...] = a",
+        "a * 2.5",
+        "m * 2.5",
+    ),
+    pair(
+        "missing huge pages",
+        "huge pages",
+        4096,
+        "import mmap\nm = mmap.mmap(-1, 4 * size * size)\nm.madvise(mmap.MADV_NOHUGEPAGE)\nsmall = np.frombuffer(m, dtype)\n\
+         huge = rng.random(size * size, dtype=dtype)\nsmall[...] = huge\ni = rng.integers(0, huge.size, 100_000)",
+        "huge.take(i)",
+        "small.take(i)",
+    ),
+    pair(
+        "results whose pages are new",
+        "page faults and allocation",
+        4096,
+        "a = rng.random(shape, dtype=dtype)\no = np.empty_like(a)",
+        "np.multiply(a, 2.5, out=o)",
+        "a * 2.5",
+    ),
+    pair(
+        "a lock that somebody else holds",
+        "a lock",
+        256,
+        "import threading, time\na = rng.random(shape, dtype=dtype)\nl = threading.Lock()\n\
+         def hold():\n    while True:\n        with l:\n            time.sleep(3e-4)\n        time.sleep(1e-4)\n\
+         threading.Thread(target=hold, daemon=True).start()\n\
+         def locked():\n    with l:\n        return a * 2.5",
+        "a * 2.5",
+        "locked()",
+    ),
+    pair(
+        "a thread started in every call",
+        "thread wake-up and join",
+        256,
+        "import threading\na = rng.random(shape, dtype=dtype)\no = np.empty_like(a)\n\
+         def threaded():\n    t = threading.Thread(target=np.multiply, args=(a, 2.5, o))\n    t.start()\n    t.join()\n    return o",
+        "np.multiply(a, 2.5, o)",
+        "threaded()",
+    ),
+    pair(
+        "a limit of one thread",
+        "threads",
+        2048,
+        RAPTORS,
+        "r.scale(2.5, threads=2, backend='parallel')",
+        "r.scale(2.5, threads=1)",
+    ),
+    pair(
+        "a slow wrapper of fixed cost",
+        "dispatch and binding",
+        64,
+        "a = rng.random(shape, dtype=dtype)\ndef wrapped(x):\n    checks = [i for i in range(100) if i % 7]\n    return x * 2.5",
+        "a * 2.5",
+        "wrapped(a)",
+    ),
+    of_other_values(pair(
+        "denormals",
+        "denormals",
+        512,
+        "a = rng.random(shape, dtype=dtype)\nd = np.full(shape, np.finfo(dtype).tiny / 8, dtype)",
+        "a * 2.5",
+        "d * 2.5",
+    )),
+    pair(
+        "a forced scalar loop",
+        CODE,
+        256,
+        RAPTORS,
+        "r.scale(2.5)",
+        "r.scale(2.5, backend='scalar')",
+    ),
+    pair(
+        "streaming stores inside the caches",
+        "store kind",
+        512,
+        RAPTORS,
+        "r.scale(2.5)",
+        "r.scale(2.5, stores='stream')",
+    ),
+    of_other_values(pair(
+        "a product without BLAS",
+        "vendor routine",
+        256,
+        ARRAY,
+        "a @ a",
+        "np.einsum('ij,jk->ik', a, a)",
+    )),
+    same("the factor in front", 1024, ARRAY, "a * 2.5", "2.5 * a"),
+    same(
+        "the ufunc by its name",
+        1024,
+        ARRAY,
+        "a * 2.5",
+        "np.multiply(a, 2.5)",
+    ),
+    same(
+        "two functions that do the same",
+        512,
+        "a = rng.random(shape, dtype=dtype)\ndef f(x):\n    return x * 2.5\ndef g(x):\n    return x * 2.5",
+        "f(a)",
+        "g(a)",
+    ),
+    same(
+        "the kernel twice",
+        2048,
+        RAPTORS,
+        "r.scale(2.5)",
+        "r.scale(2.5)",
+    ),
+    same(
+        "a product by its name",
+        512,
+        ARRAY,
+        "a @ a",
+        "np.matmul(a, a)",
+    ),
+];
