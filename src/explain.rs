@@ -13,13 +13,15 @@ mod switch;
 use std::time::{Duration, Instant};
 
 use crate::cli::options::CompareOptions;
-use crate::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict};
+use crate::comparison::{
+    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict,
+};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::report::units;
 use crate::run::{self, Outcome, Progress, spec};
 use causes::{ALL, Cause, Plan, Trial};
-use experiment::{Effect, Terms};
+use experiment::{Effect, Plain, Pool, Terms};
 use lab::Setting;
 use survey::Survey;
 use switch::Switch;
@@ -116,6 +118,9 @@ struct Inquiry<'a> {
     not_tried: Vec<NotTried>,
     experiments: u64,
     complete: bool,
+    pool: Pool<'a>,
+    /// Rounds of all experiments in which nothing was switched.
+    plain: Plain,
 }
 
 impl<'a> Inquiry<'a> {
@@ -131,22 +136,39 @@ impl<'a> Inquiry<'a> {
             not_tried: Vec::new(),
             experiments: 0,
             complete: true,
+            pool: Pool::default(),
+            plain: Plain::default(),
         }
     }
 
+    /// The gap, ns, with its interval: that of the experiments' own rounds, which take turns with what is switched; of the
+    /// comparison's where there are none.
+    fn gap_with_interval(&self) -> (f64, Ci95) {
+        self.plain.gap().unwrap_or_else(|| {
+            let (a, b) = (&self.case.sides.a.wall_ns, &self.case.sides.b.wall_ns);
+            judge::less(b.median, b.ci95, &[(a.median, a.ci95)])
+        })
+    }
+
     fn gap(&self) -> f64 {
-        self.case.sides.b.wall_ns.median - self.case.sides.a.wall_ns.median
+        self.gap_with_interval().0
     }
 
     /// Time of the slower side.
     fn wall(&self) -> f64 {
+        if !self.plain.placements.is_empty() {
+            return self.plain.wall();
+        }
         let sides = &self.case.sides;
         sides.a.wall_ns.median.max(sides.b.wall_ns.median)
     }
 
+    /// Whether the comparison shows one that is worth explaining.
     fn is_there_a_gap(&self) -> bool {
+        let sides = &self.case.sides;
+        let (a, b) = (sides.a.wall_ns.median, sides.b.wall_ns.median);
         self.case.ratio.verdict != Verdict::NoDifferenceShown
-            && self.gap().abs() >= judge::LEAST_SHARE * self.wall()
+            && (b - a).abs() >= judge::LEAST_SHARE * a.max(b)
     }
 
     fn run(&mut self, comparison: &Comparison, progress: &mut dyn Progress) -> Result<(), Error> {
@@ -184,7 +206,14 @@ impl<'a> Inquiry<'a> {
         let mut trials = trials.into_iter().enumerate();
         while let Some((number, (cause, trial))) = trials.next() {
             progress.update(number as f64 / steps, &format!("{label}: {}", cause.name()));
-            match experiment::run(self.setting, &trial.terms, each, self.confidence) {
+            match experiment::run(
+                self.setting,
+                &mut self.pool,
+                &mut self.plain,
+                &trial.terms,
+                each,
+                self.confidence,
+            ) {
                 Ok(effect) => {
                     self.experiments += 1;
                     let evidence = cause.evidence(&survey, &effect);
@@ -273,6 +302,7 @@ impl<'a> Inquiry<'a> {
         let steps = order.len().max(1) as f64;
         for (number, index) in order.into_iter().enumerate() {
             let tried = &self.tried[index];
+            let stays = tried.trial.stays.clone();
             let effect = if number == 0 {
                 tried.effect.clone()
             } else {
@@ -286,9 +316,16 @@ impl<'a> Inquiry<'a> {
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
                 let terms = tried.trial.terms.on(&thrown);
                 self.experiments += 1;
-                experiment::run(self.setting, &terms, time, self.confidence)?
+                experiment::run(
+                    self.setting,
+                    &mut self.pool,
+                    &mut self.plain,
+                    &terms,
+                    time,
+                    self.confidence,
+                )?
             };
-            thrown = thrown.and(&tried.trial.stays);
+            thrown = thrown.and(&stays);
             self.chain.push((index, effect));
         }
         Ok(())
@@ -296,13 +333,8 @@ impl<'a> Inquiry<'a> {
 
     /// What came of it, also where it ended early.
     fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
-        let (gap, wall, label) = (self.gap(), self.wall(), self.case.label());
-        let sides = &self.case.sides;
-        let (_, gap_interval) = judge::less(
-            sides.b.wall_ns.median,
-            sides.b.wall_ns.ci95,
-            &[(sides.a.wall_ns.median, sides.a.wall_ns.ci95)],
-        );
+        let (gap, gap_interval) = self.gap_with_interval();
+        let (wall, label, there_is) = (self.wall(), self.case.label(), self.is_there_a_gap());
         let mut findings = Vec::new();
         let mut interactions = Vec::new();
         let mut parts = Vec::new();
@@ -366,8 +398,6 @@ impl<'a> Inquiry<'a> {
         let size = |finding: &Finding| -finding.share_of_gap.unwrap_or(0.0);
         findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
         let (residual_ns, residual_ns_ci95) = judge::less(gap, gap_interval, &parts);
-        let there_is = self.case.ratio.verdict != Verdict::NoDifferenceShown
-            && gap.abs() >= judge::LEAST_SHARE * wall;
         let explained = Explained {
             case: label,
             gap_ns: gap,

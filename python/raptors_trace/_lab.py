@@ -39,7 +39,9 @@ class Arm:
         namespace = names_of_a_setup(tuple(shape), spec["dtype"], padding(placement, side))
         self.subject = Subject(side, given["name"], setup, statement, namespace)
         self.subject.set_up()
-        self.changed = changed | _switches.throw(switches, namespace)
+        self.changed = changed
+        for name, what in _switches.throw(switches, namespace).items():
+            self.changed[name] = self.changed.get(name, []) + what
         self.rounds = [_switches.ROUND[name] for name in switches if name in _switches.ROUND]
         self.timed: Timed = self.subject.timed(keep=False)
         self.ops = 1
@@ -81,7 +83,8 @@ class Lab:
     def set_up(self, arm: int, side: str, switches: list[str], placement: int, shape: list[int], round_ns: int) -> Any:
         self.drop([arm])
         made = Arm(side, self.spec, switches, placement, shape)
-        made.warm_up(round_ns)
+        if round_ns:
+            made.warm_up(round_ns)
         self.arms[arm] = made
         return {"changed": made.changed, "ops": made.ops, "sized": made.subject.sized}
 

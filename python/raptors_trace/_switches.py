@@ -25,7 +25,7 @@ ALIGNMENT = 64
 PAGE = 4096
 HUGE_PAGE = 2 << 20
 NEAR = 512
-"""A store so few bytes above a later load, in the lowest 12 bits of their addresses, is taken for one it must wait for."""
+"""A store so few bytes above a later load, modulo a page, is taken for one that the load has to wait for."""
 STAGGER = 17 * ALIGNMENT
 """Successive arrays begin so many bytes apart modulo a page: an odd number of cache lines, and more than `NEAR`."""
 
@@ -396,6 +396,10 @@ PROCESS: dict[str, Callable[[], None]] = {
 }
 
 
+THREAD: Any = threading.Thread
+"""Whose methods are replaced for a while, which no type allows."""
+
+
 # Rounds: what holds while operations are timed, and not while a side is set up.
 
 
@@ -419,13 +423,13 @@ def inline_threads() -> Iterator[None]:
         if "_inline" not in thread.__dict__:
             plain_join(thread, timeout)
 
-    threading.Thread.start = start  # type: ignore[method-assign]
-    threading.Thread.join = join  # type: ignore[method-assign]
+    THREAD.start = start
+    THREAD.join = join
     try:
         yield
     finally:
-        threading.Thread.start = plain_start  # type: ignore[method-assign]
-        threading.Thread.join = plain_join  # type: ignore[method-assign]
+        THREAD.start = plain_start
+        THREAD.join = plain_join
 
 
 @contextlib.contextmanager
@@ -475,11 +479,11 @@ def started_threads() -> Iterator[list[str]]:
         names.append(thread.name)
         plain(thread)
 
-    threading.Thread.start = start  # type: ignore[method-assign]
+    THREAD.start = start
     try:
         yield names
     finally:
-        threading.Thread.start = plain  # type: ignore[method-assign]
+        THREAD.start = plain
 
 
 def denormals(namespace: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ use super::{Ci95, FindingVerdict};
 pub struct Explained {
     /// Label of the case, as [`Case::label`](super::Case::label) gives it.
     pub case: String,
-    /// B's time − A's: above 0, B is slower. The supported findings' `effect_ns` and `residual_ns` sum to it.
+    /// B's time − A's in the experiments' own rounds with nothing switched: above 0, B is slower. The supported findings' `effect_ns` and `residual_ns` sum to it.
     pub gap_ns: f64,
     /// Its interval.
     pub gap_ns_ci95: Ci95,

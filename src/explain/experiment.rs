@@ -19,6 +19,27 @@ const SETUP_SHARE: f64 = 0.4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms(pub Vec<(f64, Switch)>);
 
+impl Plain {
+    /// B's time − A's with its interval of 95 %, ns; nothing where no round was run.
+    pub fn gap(&self) -> Option<(f64, Ci95)> {
+        if self.placements.is_empty() {
+            return None;
+        }
+        let gap = |rows: &[usize]| {
+            let of =
+                |side: &Vec<f64>| median(&rows.iter().map(|&row| side[row]).collect::<Vec<_>>());
+            of(&self.times[1]) - of(&self.times[0])
+        };
+        let all: Vec<usize> = (0..self.placements.len()).collect();
+        Some((gap(&all), bootstrap_at(0.95, &self.placements, gap)))
+    }
+
+    /// The slower side's time.
+    pub fn wall(&self) -> f64 {
+        median(&self.times[0]).max(median(&self.times[1]))
+    }
+}
+
 impl Terms {
     /// What throwing `switch` takes from the gap that there is under `base`.
     pub fn difference(base: &Switch, switch: &Switch) -> Self {
@@ -50,17 +71,22 @@ pub struct Effect {
     pub times: Vec<[f64; 2]>,
     /// Page faults of A and B per operation, under the first term's.
     pub faults: [f64; 2],
-    /// CPU time of A and B ÷ their wall time, under the first term's.
-    pub busy: [f64; 2],
-    /// Blocks of rounds it stands on.
-    pub blocks: usize,
 }
 
-impl Effect {
-    /// The gap under the switches of the term of that number.
-    pub fn gap(&self, term: usize) -> f64 {
-        self.times.get(term).map_or(f64::NAN, |[a, b]| b - a)
-    }
+/// Rounds of both sides with nothing switched, over all experiments.
+#[derive(Clone, Debug, Default)]
+pub struct Plain {
+    /// A's and B's times, ns per operation.
+    pub times: [Vec<f64>; 2],
+    /// In which placement each was measured.
+    pub placements: Vec<u64>,
+}
+
+/// The processes of one case in which nothing is switched for the whole process: started once, as they serve every
+/// experiment.
+#[derive(Default)]
+pub struct Pool<'a> {
+    plain: Vec<Lab<'a>>,
 }
 
 /// The arms of one term: two, of which one may be another term's.
@@ -76,8 +102,10 @@ struct Term<'a> {
 ///
 /// # Errors
 /// When a side cannot be run so, a process cannot be started, or the user asked to end.
-pub fn run(
-    setting: &Setting<'_>,
+pub fn run<'s>(
+    setting: &'s Setting<'s>,
+    pool: &mut Pool<'s>,
+    plain: &mut Plain,
     terms: &Terms,
     time: Duration,
     confidence: f64,
@@ -87,18 +115,14 @@ pub fn run(
     for start in 0..STARTS {
         let started = Instant::now();
         let end = started + time.div_f64(STARTS as f64);
-        let mut processes: Vec<(&Switch, Lab<'_>)> = Vec::new();
+        let mut processes = pool.take(setting, start)?;
         for placement in 0..PLACEMENTS {
             if placement >= placements {
                 break;
             }
             let before = Instant::now();
-            let laid_out = set_up(
-                setting,
-                terms,
-                &mut processes,
-                start * PLACEMENTS + placement,
-            )?;
+            let number = start * PLACEMENTS + placement;
+            let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
                 let spent = before.elapsed().as_secs_f64() * STARTS as f64;
                 let affordable = (time.as_secs_f64() * SETUP_SHARE / spent) as usize;
@@ -109,22 +133,53 @@ pub fn run(
             let mut block = 0;
             loop {
                 let rounds = turn(&laid_out, &mut processes, block)?;
-                samples.take(&laid_out, &rounds, start * PLACEMENTS + placement);
+                samples.take(&laid_out, &rounds, number as u64, plain);
                 block += 1;
                 if Instant::now() >= until {
                     break;
                 }
             }
         }
+        pool.give_back(processes, start, terms)?;
     }
     Ok(samples.effect(confidence))
+}
+
+impl<'a> Pool<'a> {
+    /// The processes of one start: the plain one, so far.
+    fn take(
+        &mut self,
+        setting: &'a Setting<'a>,
+        start: usize,
+    ) -> Result<Vec<(Switch, Lab<'a>)>, Error> {
+        while self.plain.len() <= start {
+            self.plain.push(Lab::start(setting, &Switch::default())?);
+        }
+        Ok(vec![(Switch::default(), self.plain.remove(start))])
+    }
+
+    /// Keeps the plain process for the next experiment; the others end.
+    fn give_back(
+        &mut self,
+        processes: Vec<(Switch, Lab<'a>)>,
+        start: usize,
+        terms: &Terms,
+    ) -> Result<(), Error> {
+        let plain = processes.into_iter().next();
+        if let Some((_, mut lab)) = plain {
+            let arms: Vec<usize> = (0..2 * terms.0.len()).collect();
+            lab.drop_arms(&arms)?;
+            self.plain.insert(start, lab);
+        }
+        Ok(())
+    }
 }
 
 /// Sets up every arm that differs from the ones before it.
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
-    processes: &mut Vec<(&'t Switch, Lab<'s>)>,
+    processes: &mut Vec<(Switch, Lab<'s>)>,
     placement: usize,
 ) -> Result<Vec<Term<'t>>, Error> {
     let mut laid_out: Vec<Term<'t>> = Vec::new();
@@ -136,7 +191,7 @@ fn set_up<'t, 's>(
         let process = match found {
             Some(process) => process,
             None => {
-                processes.push((switch, Lab::start(setting, switch)?));
+                processes.push((switch.clone(), Lab::start(setting, switch)?));
                 processes.len() - 1
             }
         };
@@ -170,7 +225,7 @@ fn set_up<'t, 's>(
 /// One round of every arm, the order turned from block to block; by arm.
 fn turn(
     laid_out: &[Term<'_>],
-    processes: &mut [(&Switch, Lab<'_>)],
+    processes: &mut [(Switch, Lab<'_>)],
     block: usize,
 ) -> Result<Vec<(usize, Round)>, Error> {
     let mut order: Vec<(usize, usize)> = Vec::new();
@@ -204,7 +259,6 @@ struct Samples {
     /// Times by term and side.
     times: Vec<[Vec<f64>; 2]>,
     faults: [Vec<f64>; 2],
-    busy: [Vec<f64>; 2],
 }
 
 impl Samples {
@@ -214,11 +268,16 @@ impl Samples {
             placements: Vec::new(),
             times: vec![Default::default(); terms],
             faults: Default::default(),
-            busy: Default::default(),
         }
     }
 
-    fn take(&mut self, laid_out: &[Term<'_>], rounds: &[(usize, Round)], placement: usize) {
+    fn take(
+        &mut self,
+        laid_out: &[Term<'_>],
+        rounds: &[(usize, Round)],
+        placement: u64,
+        plain: &mut Plain,
+    ) {
         let of = |arm: usize| {
             let found = rounds.iter().find(|(number, _)| *number == arm);
             found.map_or_else(Round::default, |(_, round)| *round)
@@ -227,16 +286,21 @@ impl Samples {
         for (number, term) in laid_out.iter().enumerate() {
             let pair = term.arms.map(of);
             sum += term.weight * (pair[1].ns - pair[0].ns);
+            if *term.switch == Switch::default() {
+                plain.placements.push(placement);
+            }
             for (side, round) in pair.iter().enumerate() {
                 self.times[number][side].push(round.ns);
                 if number == 0 {
                     self.faults[side].push(round.faults);
-                    self.busy[side].push(round.cpu_ns / round.ns.max(1.0));
+                }
+                if *term.switch == Switch::default() {
+                    plain.times[side].push(round.ns);
                 }
             }
         }
         self.sums.push(sum);
-        self.placements.push(placement as u64);
+        self.placements.push(placement);
     }
 
     fn effect(&self, confidence: f64) -> Effect {
@@ -253,8 +317,6 @@ impl Samples {
             ci95: interval(0.95),
             times: self.times.iter().map(both).collect(),
             faults: both(&self.faults),
-            busy: both(&self.busy),
-            blocks: self.sums.len(),
         }
     }
 }

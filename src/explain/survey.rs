@@ -22,7 +22,7 @@ const TRIED: [&str; 11] = [
     "huge_pages",
     "no_locks",
 ];
-/// A look needs no rounds of full length.
+/// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
 const SHORT: Duration = Duration::from_micros(500);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
@@ -172,7 +172,7 @@ fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
     for side in Side::BOTH {
         let arm = 2 + side as usize;
         // A statement that cannot be run so is an answer, a process that died or a user who wants to end is none.
-        let armed = match lab.set_up(arm, side, &switch, 0, SHORT) {
+        let armed = match lab.set_up(arm, side, &switch, 0, Duration::ZERO) {
             Ok(armed) => armed,
             Err(error) if lab.runs() => {
                 return Ok(Tried::Refused(format!("with it switched, {error}")));

@@ -8,6 +8,7 @@ mod bench;
 mod compare;
 mod environment;
 mod interpreter;
+mod json;
 mod machine;
 mod planted;
 mod project;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use self::rows::Row;
 use crate::environment;
+use crate::json;
 use crate::project::Project;
 use crate::session::Session;
 
@@ -193,15 +194,7 @@ fn compare(
         .env("RAPTORS_TABLE", "shipped")
         .env("RAPTORS_BENCH_C", c_loop)
         .env("OPENBLAS_NUM_THREADS", "1");
-    parsed(&session.run(&mut command)?)
-}
-
-/// `--json` prints notes beside its document on standard error, which comes in the same stream.
-fn parsed(output: &str) -> Result<Run> {
-    let start = output.find("{\n").context("compare printed no JSON")?;
-    let mut documents = serde_json::Deserializer::from_str(&output[start..]).into_iter();
-    let run = documents.next().context("compare printed no JSON")?;
-    run.context("compare printed JSON of another form")
+    json::parsed(&session.run(&mut command)?)
 }
 
 fn smallest(session: &mut Session<'_>, options: &Options) -> Result<Run> {
@@ -214,7 +207,7 @@ fn smallest(session: &mut Session<'_>, options: &Options) -> Result<Run> {
         ])
         .args(["--time", &options.time.to_string()])
         .env("RAPTORS_TABLE", "shipped");
-    parsed(&session.run(&mut command)?)
+    json::parsed(&session.run(&mut command)?)
 }
 
 /// The resident memory after ten calls and after 10,000, in a sentence.

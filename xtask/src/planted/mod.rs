@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use self::pairs::{PAIRS, Pair};
 use crate::environment;
+use crate::json;
 use crate::project::Project;
 use crate::session::Session;
 
@@ -103,9 +104,7 @@ fn explain(session: &mut Session<'_>, pair: &Pair, time: f64) -> Result<Run> {
         .project
         .command(session.project.venv_program("raptors-trace"));
     let output = session.run(command.args(arguments))?;
-    // Notes on standard error come in the same stream.
-    let document = output.find('{').map_or("", |begin| &output[begin..]);
-    serde_json::from_str(document)
+    json::parsed(&output)
         .with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
 }
 
