@@ -10,13 +10,15 @@ mod lab;
 mod survey;
 mod switch;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cli::options::CompareOptions;
+use crate::analysis::{self, INQUIRY, Inquiry as Found};
+use crate::cli::options::{CompareOptions, Source};
 use crate::comparison::{
     Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict,
 };
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
 use crate::report::units;
 use crate::run::{self, Outcome, Progress, spec};
@@ -38,8 +40,8 @@ const SHORTEST: Duration = Duration::from_millis(600);
 /// What is to be explained, and for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The sides and their sizes.
-    pub compare: CompareOptions,
+    /// A new run, or one that was saved with its findings.
+    pub source: Source,
     /// The whole time for each size; the default where there is none.
     pub time: Option<Duration>,
 }
@@ -49,50 +51,93 @@ pub struct Options {
 /// # Errors
 /// Those of [`run::compare`]. What goes wrong with a single cause is told in its finding.
 pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let asked = match &options.source {
+        Source::Run(asked) => asked,
+        Source::File { path, lossy } => return saved(path, *lossy),
+    };
     let time = options.time.unwrap_or(DEFAULT_TIME);
     let compare = CompareOptions {
         time: Some(time.mul_f64(COMPARED)),
         operation_only: true,
-        ..options.compare.clone()
+        ..CompareOptions::clone(asked)
     };
     let mut outcome = run::compare(&compare, progress)?;
     if outcome.failure.is_some() {
         return Ok(outcome);
     }
+    let (inquiry, ended) = inquire(&compare, time, &outcome.comparison, progress);
+    if let Some(path) = &compare.save {
+        let json = serde_json::to_string(&inquiry)
+            .map_err(|error| Error::new("the findings cannot be written").caused_by(error))?;
+        outcome.failure = run::add_document(path, INQUIRY, &json).err();
+    }
+    inquiry.add_to(&mut outcome.comparison);
+    outcome.failure = ended.err().or(outcome.failure);
+    Ok(outcome)
+}
+
+/// What was found out about a run that is saved.
+fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
+    let comparison = analysis::read(path, lossy)?;
+    if comparison.explained.is_empty() {
+        let sentence = format!("nobody has inquired into the run `{}`", path.display());
+        return Err(Error::new(sentence)
+            .mend("experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that run")
+            .exit(Exit::NothingObserved));
+    }
+    Ok(Outcome {
+        comparison,
+        samples: Vec::new(),
+        failure: None,
+    })
+}
+
+/// Inquires into every case; what was found until something went wrong, and what that was.
+fn inquire(
+    compare: &CompareOptions,
+    time: Duration,
+    comparison: &Comparison,
+    progress: &mut dyn Progress,
+) -> (Found, Result<(), Error>) {
+    let mut found = Found {
+        complete: true,
+        ..Found::default()
+    };
     let interrupt = Interrupt::watch();
-    let interpreter = run::interpreter(&compare, &interrupt, progress)?;
-    let specs = spec::cases(&compare);
-    let cases = outcome.comparison.cases.clone();
-    for case in &cases {
+    let interpreter = match run::interpreter(compare, &interrupt, progress) {
+        Ok(interpreter) => interpreter,
+        Err(error) => return (found, Err(error)),
+    };
+    let specs = spec::cases(compare);
+    for case in &comparison.cases {
         let Some(spec) = specs.iter().find(|spec| spec.label() == case.label()) else {
             continue;
         };
         let setting = Setting {
             interpreter: &interpreter,
-            options: &compare,
+            options: compare,
             case: spec,
             interrupt: &interrupt,
         };
         let mut inquiry = Inquiry::new(case, &setting, time.mul_f64(1.0 - 2.0 * COMPARED));
-        let ended = inquiry.run(&outcome.comparison, progress);
-        let (explained, findings) = inquiry.conclude(options.compare.subject.is_main_job());
-        outcome.comparison.explained.push(explained);
-        outcome.comparison.findings.extend(findings);
-        if let Err(error) = ended {
-            outcome.comparison.complete = false;
-            let what = format!(
-                "the experiments ended early: {error}. Causes that were not tried until then are listed as such"
-            );
-            outcome.comparison.warnings.push(what);
-            outcome.failure = Some(if interrupt.asked() {
-                Error::new("interrupted")
-            } else {
-                error
-            });
-            break;
-        }
+        let ended = inquiry.run(comparison, progress);
+        let (explained, findings) = inquiry.conclude(compare.subject.is_main_job());
+        found.explained.push(explained);
+        found.findings.extend(findings);
+        let Err(error) = ended else { continue };
+        found.complete = false;
+        found.warnings.push(format!(
+            "the experiments ended early, with {}: {error}; what was not tried until then is said",
+            case.label()
+        ));
+        let error = if interrupt.asked() {
+            Error::new("interrupted")
+        } else {
+            error
+        };
+        return (found, Err(error));
     }
-    Ok(outcome)
+    (found, Ok(()))
 }
 
 /// A trial and what came of it.

@@ -273,7 +273,10 @@ def _whole(array: Any) -> bool:
 
 def _aligned(namespace: dict[str, Any]) -> list[str]:
     """Arrays begin at cache lines, and no two of them at the same place of a page."""
-    begins: dict[int, Any] = {}
+    taken: list[int] = []
+
+    def free(place: int) -> bool:
+        return all(min((place - other) % PAGE, (other - place) % PAGE) >= NEAR for other in taken)
 
     def wrong(array: Any) -> str | None:
         if not _whole(array) or array.nbytes < ALIGNMENT:
@@ -281,15 +284,20 @@ def _aligned(namespace: dict[str, Any]) -> list[str]:
         begin = int(array.ctypes.data)
         if begin % array.dtype.itemsize:
             return f"begins at a byte that its {array.dtype.itemsize}-byte elements do not begin at"
-        near = [other for other in begins if min((begin - other) % PAGE, (other - begin) % PAGE) < NEAR]
-        begins[begin] = array
-        if near:
-            return f"begins at byte {begin % PAGE} of a page, where another array does, too"
         if begin % ALIGNMENT:
             return f"begins {begin % ALIGNMENT} bytes into a cache line"
+        if not free(begin % PAGE):
+            return f"begins at byte {begin % PAGE} of a page, where another array does, too"
+        taken.append(begin % PAGE)
         return None
 
-    return _replace(namespace, wrong, lambda array, count: placed(array, (count * STAGGER) % PAGE, advice(array)))
+    def mended(array: Any, count: int) -> Any:
+        places = [number * STAGGER % PAGE for number in range(PAGE // ALIGNMENT)]
+        place = next(filter(free, places), places[count % len(places)])
+        taken.append(place)
+        return placed(array, place, advice(array))
+
+    return _replace(namespace, wrong, mended)
 
 
 def _huge_pages(namespace: dict[str, Any]) -> list[str]:

@@ -15,8 +15,8 @@ use crate::{
     writer::{Refusal, Writer, growth_error, lock},
 };
 
-const AT_LIMIT: &str = "the file has reached its limit; record with a higher one";
-const TOO_MANY: &str = "all documents of a run together may have 64 MiB";
+pub(crate) const AT_LIMIT: &str = "the file has reached its limit; record with a higher one";
+pub(crate) const TOO_MANY: &str = "all documents of a run together may have 64 MiB";
 
 /// Where the stream of documents stands.
 #[derive(Default)]
@@ -110,7 +110,7 @@ impl Documents {
 }
 
 /// The bytes of one document: CRC of all behind it, lengths, key, text, zeros up to `len`.
-fn entry(key: &str, json: &str, len: usize) -> Vec<u8> {
+pub(crate) fn entry(key: &str, json: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     put_u32(&mut bytes, 4, key.len() as u32);
     put_u32(&mut bytes, 8, json.len() as u32);

@@ -30,6 +30,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("the run file is written in place as little endian; big-endian targets need a swap");
 
+mod append;
 pub mod clock;
 mod cursor;
 mod documents;
@@ -41,6 +42,7 @@ mod reader;
 mod scan;
 mod writer;
 
+pub use append::append_document;
 pub use clock::{Calibration, ClockSource};
 pub use cursor::{active, push};
 pub use error::Error;

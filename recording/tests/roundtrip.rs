@@ -3,7 +3,9 @@
 mod common;
 
 use common::{check_numbered, one_at_a_time, place, push_numbered, records};
-use raptors_recording::{ClockSource, Error, Kind, Options, Reader, Writer, active, clock, push};
+use raptors_recording::{
+    ClockSource, Error, Kind, Options, Reader, Writer, active, append_document, clock, push,
+};
 
 #[test]
 fn records_and_documents_come_back_as_they_were() {
@@ -48,6 +50,30 @@ fn records_and_documents_come_back_as_they_were() {
     assert_eq!(reader.documents_of("site").count(), 2);
     // Four segments: one of documents, three of records; nothing of the growth is left.
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 5 * 65536);
+}
+
+#[test]
+fn a_document_is_added_to_a_finished_file() {
+    let _turn = one_at_a_time();
+    let (_dir, path) = place();
+    let writer = Writer::create(&path, Options::default()).unwrap();
+    writer.document("site", r#"{"id":1}"#).unwrap();
+    push_numbered(9, 0);
+    assert!(
+        append_document(&path, "late", "{}").is_err(),
+        "it is not finished"
+    );
+    writer.finish().unwrap();
+    // Longer than a segment, and twice: what was added before is behind nothing.
+    let long = format!("[{}]", "1,".repeat(60_000) + "1");
+    append_document(&path, "late", &long).unwrap();
+    append_document(&path, "later", "{}").unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.warnings(), Vec::<String>::new());
+    assert_eq!(reader.documents().len(), 3);
+    assert_eq!(reader.documents_of("late").next(), Some(long.as_str()));
+    assert_eq!(reader.documents()[2], ("later".into(), "{}".into()));
+    assert_eq!(records(&reader).len(), 1);
 }
 
 #[test]

@@ -62,6 +62,9 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
     } else if !comparison.complete {
         comparison.cut_short();
     }
+    if let Some(inquiry) = &run.documents.inquiry {
+        inquiry.clone().add_to(&mut comparison);
+    }
     Ok(comparison)
 }
 

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use raptors_recording::Reader;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::samples::SamplesDocument;
-use crate::comparison::{CaseName, Machine, Results};
+use crate::comparison::{CaseName, Comparison, Explained, Finding, Machine, Results};
 use crate::engines::Traced;
 use crate::error::Error;
+
+/// What the document of [`Inquiry`] is called.
+pub const INQUIRY: &str = "explained";
 
 /// A call site: a loop, a routine or a backend that observers can see.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -208,6 +211,31 @@ pub struct Documents {
     pub not_armed: Vec<NotArmed>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
+    /// What `explain` found out about the run.
+    pub inquiry: Option<Inquiry>,
+}
+
+/// The document that `explain` adds to its run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Inquiry {
+    /// How each gap was taken apart.
+    pub explained: Vec<Explained>,
+    /// The causes.
+    pub findings: Vec<Finding>,
+    /// What limits the trust in them.
+    pub warnings: Vec<String>,
+    /// Whether it came to its end.
+    pub complete: bool,
+}
+
+impl Inquiry {
+    /// Adds it to the comparison that it is about.
+    pub fn add_to(self, comparison: &mut Comparison) {
+        comparison.explained.extend(self.explained);
+        comparison.findings.extend(self.findings);
+        comparison.warnings.extend(self.warnings);
+        comparison.complete &= self.complete;
+    }
 }
 
 /// Something that an observer could not be armed for.
@@ -289,6 +317,7 @@ impl Documents {
             "engine" => self.traced.push(serde_json::from_str(json)?),
             "samples" => self.samples.push(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
+            INQUIRY => self.inquiry = Some(serde_json::from_str(json)?),
             "warning" => self
                 .warnings
                 .push(serde_json::from_str::<Text>(json)?.into_string()),

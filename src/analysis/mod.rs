@@ -23,7 +23,7 @@ use crate::engines::Plan;
 use crate::error::Error;
 use calls::Patterns;
 use documents::Documents;
-pub use documents::{CaseSpec, SideSpec};
+pub use documents::{CaseSpec, INQUIRY, Inquiry, SideSpec};
 pub use marks::RoundKind;
 use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};

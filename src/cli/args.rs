@@ -173,6 +173,12 @@ struct FlamegraphArgs {
 
 #[derive(Debug, Args)]
 struct ExplainArgs {
+    /// A saved run of explain; without it, a new one is made
+    #[arg(value_name = "FILE", conflicts_with_all = ["subject", "seed"])]
+    file: Option<PathBuf>,
+    /// Show what a damaged or truncated FILE still holds
+    #[arg(long, requires = "file")]
+    lossy: bool,
     /// The main job at 512², 1024² and 2048², the sizes that the project began with, and its three hypotheses
     #[arg(long, conflicts_with_all = ["size", "dtype", "setup", "a", "b", "in_place"])]
     seed: bool,
@@ -351,6 +357,8 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             (Task::Compare { source, part }, args.output)
         }
         Command::Explain(ExplainArgs {
+            file,
+            lossy,
             seed,
             mut subject,
             output,
@@ -359,8 +367,11 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
             let time = subject.time;
-            let compare = options(subject, output.verbose, host, command)?;
-            let task = Task::Explain(Box::new(crate::explain::Options { compare, time }));
+            let source = match file {
+                Some(path) => Source::File { path, lossy },
+                None => run(subject, output.verbose, None)?,
+            };
+            let task = Task::Explain(crate::explain::Options { source, time });
             (task, output)
         }
         Command::Phases(args) => part_of(args, Part::Phases)?,

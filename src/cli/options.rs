@@ -280,7 +280,7 @@ pub enum Task {
         part: Part,
     },
     /// Find out why one side is slower.
-    Explain(Box<crate::explain::Options>),
+    Explain(crate::explain::Options),
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
     /// Draw a process, commands, or stacks that another tool wrote.

@@ -23,7 +23,7 @@ const TRIED: [&str; 11] = [
     "no_locks",
 ];
 /// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
-const SHORT: Duration = Duration::from_micros(500);
+const SHORT: Duration = Duration::from_millis(4);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
 

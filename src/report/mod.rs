@@ -61,6 +61,9 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     if options.part != Part::Calls {
         summary::write(&mut page, comparison);
     }
+    if options.part == Part::All {
+        explain::write(&mut page, comparison);
+    }
     warnings(&mut page, comparison);
     page.into_text()
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use raptors_recording::begins_as_run_file;
+use raptors_recording::{append_document, begins_as_run_file};
 use tempfile::TempDir;
 
 use crate::analysis;
@@ -112,6 +112,32 @@ impl RunFile {
         }
         self.keep()
     }
+}
+
+/// Adds a document to a run that is saved, by a copy: the file is the old one or the new one, never half of each.
+///
+/// # Errors
+/// When the copy cannot be made; the run stays as it was then.
+pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        let name = name.display();
+        Error::new(format!(
+            "nothing could be added to the run `{name}`, which is kept as it was"
+        ))
+        .caused_by(error)
+        .mend("free some space where it is")
+    };
+    let file = fs::canonicalize(name).map_err(|error| failed(error.into()))?;
+    let copy = tempfile::Builder::new()
+        .prefix(".raptors-trace-")
+        .tempfile_in(files::directory_of(&file))
+        .map_err(|error| failed(error.into()))?;
+    fs::copy(&file, copy.path()).map_err(|error| failed(error.into()))?;
+    append_document(copy.path(), key, json).map_err(|error| failed(error.into()))?;
+    files::give_to_invoker(copy.path());
+    copy.persist(&file)
+        .map(drop)
+        .map_err(|error| failed(error.into()))
 }
 
 impl Drop for RunFile {

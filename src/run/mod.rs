@@ -17,6 +17,7 @@ use crate::interrupt::{self, Interrupt};
 use crate::machine;
 use ending::Ending;
 use file::RunFile;
+pub(crate) use file::add_document;
 
 /// Where a run is told to be; the command draws it on a terminal.
 pub trait Progress {

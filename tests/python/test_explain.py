@@ -1,0 +1,155 @@
+"""`raptors-trace explain`: a planted cause is named, the parts sum to the gap, and what cannot be tried is said."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("raptors-trace")
+ARRAY = "a = rng.random(shape, dtype=dtype)"
+DENORMAL = f"{ARRAY}\nd = np.full(shape, np.finfo(dtype).tiny / 8, dtype)"
+QUICK = ("--size", "256", "--time", "4", "--quiet")
+
+
+def explain(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    command = [str(COMMAND), "explain", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
+
+
+def explained(*arguments: str) -> dict[str, Any]:
+    """Run it and read what it printed as JSON, which its schema describes."""
+    done = explain(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads((REPOSITORY / "docs" / "compare.schema.json").read_text()))
+    return dict(document)
+
+
+@pytest.fixture(scope="module")
+def denormals(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """An explanation of a side whose operands are denormal, which takes many times as long, and its run file."""
+    file = tmp_path_factory.mktemp("explain") / "run.rtrace"
+    sides = ("--setup", DENORMAL, "--a", "a * 2.5", "--b", "d * 2.5", "--allow-different")
+    return explained(*sides, *QUICK, "--save", str(file)), file
+
+
+def test_a_planted_cause_is_named_first_with_its_mend(denormals: tuple[dict[str, Any], Path]) -> None:
+    first = denormals[0]["findings"][0]
+    assert (first["cause"], first["verdict"]) == ("denormals", "supported")
+    assert "65536 denormal" in first["evidence"][0]
+    assert first["mend"].startswith("replacing numbers below the smallest normal one by zero in the data of B saves ")
+    assert first["effect_ns_ci95"][0] > 0
+
+
+def test_effects_and_residual_sum_to_the_gap(denormals: tuple[dict[str, Any], Path]) -> None:
+    (case,) = denormals[0]["explained"]
+    assert case["gap"]
+    parts = [
+        finding["effect_ns"]
+        for finding in denormals[0]["findings"]
+        if finding["verdict"] == "supported" and finding["share_of_gap"] is not None
+    ]
+    assert sum(parts) + case["residual_ns"] == pytest.approx(case["gap_ns"])
+    assert case["complete"]
+    assert case["confidence"] > 0.95
+
+
+def test_every_cause_has_a_verdict_or_a_reason(denormals: tuple[dict[str, Any], Path]) -> None:
+    document = denormals[0]
+    found = {finding["cause"] for finding in document["findings"]}
+    reasons = {entry["cause"]: entry["why"] for entry in document["explained"][0]["not_tried"]}
+    assert len(found) + len(reasons) == 17
+    assert not found & set(reasons)
+    assert reasons["a lock"] == "neither setup makes a lock of `threading`"
+    vendor = next(finding for finding in document["findings"] if finding["cause"] == "vendor routine")
+    assert vendor["verdict"] == "refuted"
+    assert "3 of 3 calls of `a @ a`" in vendor["evidence"][0]
+
+
+def test_a_saved_run_shows_the_findings_again(denormals: tuple[dict[str, Any], Path]) -> None:
+    again = explain(str(denormals[1]), "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["findings"] == denormals[0]["findings"]
+    text = explain(str(denormals[1])).stdout
+    assert "B takes " in text
+    assert "the gap as a sum" in text
+    assert "denormals: +" in text
+    shown = subprocess.run([COMMAND, "show", denormals[1]], capture_output=True, text=True, check=True)
+    assert "the gap as a sum" in shown.stdout
+    assert all(len(line) <= 116 for line in text.splitlines())
+
+
+def test_two_sides_that_do_the_same_are_not_accused() -> None:
+    document = explained("--setup", ARRAY, "--a", "a * 2.5", "--b", "a * 2.5", *QUICK)
+    accused = [
+        finding
+        for finding in document["findings"]
+        if finding["verdict"] == "supported" and finding["share_of_gap"] is not None
+    ]
+    assert accused == []
+    if not document["explained"][0]["gap"]:
+        assert document["findings"] == []
+        assert document["explained"][0]["experiments"] == 0
+
+
+def test_a_switch_that_would_change_the_result_is_not_thrown() -> None:
+    # Its copy is written to, so that leaving it out is another operation.
+    setup = f"{ARRAY}\ndef careful(x):\n    y = x.copy()\n    y *= 2.5\n    y *= 1.0\n    return y"
+    document = explained("--setup", setup, "--a", "a * 2.5", "--b", "careful(a)", *QUICK)
+    case = document["explained"][0]
+    assert case["gap"]
+    why = next(entry["why"] for entry in case["not_tried"] if entry["cause"].startswith("hidden copies"))
+    assert "it would change what the statement gives" in why
+
+
+def test_a_side_that_cannot_be_run_switched_is_told_of() -> None:
+    setup = (
+        f"{ARRAY}\nimport threading\nl = threading.Lock()\n"
+        "def picky(x):\n    assert type(l) is type(threading.Lock()), 'no lock'\n"
+        "    return np.exp(np.exp(x) * 0) * x * 2.5"
+    )
+    document = explained("--setup", setup, "--a", "a * 2.5", "--b", "picky(a)", *QUICK, "--allow-different")
+    reasons = {entry["cause"]: entry["why"] for entry in document["explained"][0]["not_tried"]}
+    assert "no lock" in reasons["a lock"]
+
+
+def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "run.rtrace"
+    sides = ("--setup", DENORMAL, "--a", "a * 2.5", "--b", "d * 2.5", "--allow-different")
+    command = [COMMAND, "explain", *sides, "--size", "256", "--time", "60", "--save", file]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # The comparison is saved once it is done; the experiments follow.
+    deadline = time.monotonic() + 120
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: interrupted" in err
+    assert "the run was ended before it" in " ".join(out.split())
+    assert "the experiments ended early" in " ".join(out.split())
+    assert explain(str(file)).returncode == 0
+
+
+def test_a_run_that_nobody_inquired_into_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "run.rtrace"
+    command = [COMMAND, "compare", "--size", "64", "--time", "0.1", "--quiet", "--save", file]
+    subprocess.run(command, capture_output=True, check=True)
+    done = explain(str(file))
+    assert done.returncode == 3
+    assert "nobody has inquired into the run" in done.stderr
+    assert "raptors-trace explain --save FILE" in done.stderr
+
+
+def test_what_makes_no_sense_together_is_refused() -> None:
+    for arguments in (["--seed", "--size", "64"], ["run.rtrace", "--size", "64"], ["--lossy"]):
+        assert explain(*arguments).returncode == 2

@@ -1,0 +1,149 @@
+"""What each switch changes, and that it changes nothing else."""
+
+import itertools
+import mmap
+import threading
+
+import numpy as np
+import pytest
+
+from raptors_trace import _lab, _native, _switches
+
+ADDRESS = 4096
+
+
+def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]]:
+    """Throw one data switch; the namespace then, and what it said."""
+    told = _switches.throw([name], namespace)
+    return namespace, told[name]
+
+
+@pytest.mark.parametrize(
+    ("switch", "before", "after"),
+    [
+        ("no_copies", "(a * 2.5).copy()", "a * 2.5"),
+        ("no_copies", "np.copy(a) + np.array(a)", "a + np.asarray(a)"),
+        ("no_copies", "a.astype(t)", "a.astype(t, copy=False)"),
+        ("no_copies", "np.array([1, 2])", "np.array([1, 2])"),
+        ("no_copies", "a.astype(t, copy=True)", "a.astype(t, copy=True)"),
+        ("plain_scalars", "a * np.float64(2.5)", "a * 2.5"),
+        ("plain_scalars", "np.float64(x)", "np.float64(x)"),
+        ("automatic_backend", "r.scale(2, backend='scalar', stores='plain')", "r.scale(2, stores='plain')"),
+        ("automatic_stores", "r.scale(2, stores='stream')", "r.scale(2)"),
+        ("automatic_stores", "f(2, stores='stream')", "f(2, stores='stream')"),
+    ],
+)
+def test_code_is_rewritten(switch: str, before: str, after: str) -> None:
+    setup, statement, changed = _switches.rewritten([switch], "pass", before)
+    assert (setup, statement) == ("pass", after)
+    assert bool(changed[switch]) == (before != after)
+
+
+def test_of_a_setup_only_functions_are_rewritten() -> None:
+    setup = "b = a.copy()\ndef f(x):\n    return x.copy()"
+    setup, _, changed = _switches.rewritten(["no_copies"], setup, "f(b)")
+    assert setup == "b = a.copy()\n\ndef f(x):\n    return x"
+    assert changed["no_copies"] == ["`x.copy()`"]
+
+
+def test_arrays_become_what_needs_no_conversion() -> None:
+    plain = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for name, array in [
+        ("contiguous", np.arange(48, dtype=np.float32).reshape(6, 8)[::2, ::2]),
+        ("row_order", np.asfortranarray(plain)),
+        ("native_order", plain.astype(">f4")),
+    ]:
+        space, told = thrown(name, a=array, b=plain)
+        assert len(told) == 1
+        assert told[0].startswith("`a`")
+        assert space["b"] is plain
+        mended = np.asarray(space["a"])
+        assert (mended == array).all()
+        assert mended.flags.c_contiguous
+        assert mended.dtype.isnative
+    space, _ = thrown("same_type", a=np.ones(9, np.float32), b=np.ones(4, np.float64), c=np.ones(2, np.int8))
+    assert {np.asarray(space[name]).dtype for name in "abc"} == {np.dtype(np.float32)}
+    space, told = thrown("plain_scalars", s=np.float64(2.5), z=np.array(3), t=2.5)
+    assert (space["s"], space["z"]) == (2.5, 3)
+    assert type(space["s"]) is float
+    assert len(told) == 2
+
+
+def test_two_names_of_one_array_stay_one_array() -> None:
+    array = np.asfortranarray(np.ones((3, 4)))
+    space, told = thrown("row_order", a=array, b=array)
+    assert space["a"] is space["b"]
+    assert len(told) == 1
+
+
+def test_arrays_are_placed_apart_from_each_other() -> None:
+    odd = np.frombuffer(bytearray(4001), np.float32, offset=1)
+    whole = np.frombuffer(mmap.mmap(-1, 2 * ADDRESS), np.float32)
+    near = np.frombuffer(mmap.mmap(-1, 2 * ADDRESS), np.float32)
+    space, told = thrown("aligned", odd=odd, whole=whole, near=near)
+    assert len(told) == 2
+    begins = sorted(np.asarray(space[name]).ctypes.data % ADDRESS for name in space)
+    assert all(begin % 64 == 0 for begin in begins)
+    assert all(after - before >= _switches.NEAR for before, after in itertools.pairwise(begins))
+    again, told = thrown("aligned", **space)
+    assert told == []
+    assert all(again[name] is space[name] for name in space)
+
+
+def test_an_array_keeps_the_advice_of_its_memory() -> None:
+    memory = mmap.mmap(-1, 8 << 20)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    small = np.frombuffer(memory, np.float32)
+    assert _switches.advice(small) == mmap.MADV_NOHUGEPAGE
+    assert _switches.advice(_switches.placed(small, 64, _switches.advice(small))) == mmap.MADV_NOHUGEPAGE
+    space, told = thrown("huge_pages", a=small, b=np.ones(9))
+    assert len(told) == 1
+    assert _switches.advice(space["a"]) == mmap.MADV_HUGEPAGE
+
+
+def test_locks_are_free() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    space, told = thrown("no_locks", l=lock, r=threading.RLock(), x=3)
+    assert len(told) == 2
+    with space["l"]:  # type: ignore[attr-defined]
+        pass
+
+
+def test_a_thread_runs_where_it_is_started() -> None:
+    ran = []
+    with _switches.started_threads() as names:
+        thread = threading.Thread(target=lambda: ran.append(threading.get_ident()), name="worker")
+        thread.start()
+        thread.join()
+    assert names == ["worker"]
+    with _switches.inline_threads():
+        thread = threading.Thread(target=lambda: ran.append(threading.get_ident()))
+        thread.start()
+        thread.join()
+    assert ran[1] == threading.get_ident() != ran[0]
+    thread = threading.Thread(target=lambda: ran.append(threading.get_ident()))
+    thread.start()
+    thread.join()
+    assert ran[2] != threading.get_ident()
+
+
+def test_denormals_count_as_zero_for_a_while() -> None:
+    tiny = np.full(64, np.finfo(np.float32).tiny / 8, np.float32)
+    found = _switches.denormals({"d": tiny, "a": np.ones(9)})
+    assert len(found) == 1
+    assert "64 denormal" in found[0]
+    with _switches.flushed_denormals():
+        flushed = tiny * np.float32(1.0)
+        assert _native.flush_denormals(True)
+    assert not _native.flush_denormals(False)
+    assert (flushed == 0).all()
+    assert (tiny * np.float32(1.0) == tiny).all()
+    assert not (tiny * np.float32(1.0) == 0).any()
+
+
+def test_values_are_the_same_but_for_roundings() -> None:
+    a = np.linspace(0, 1, 99, dtype=np.float32)
+    assert _lab.difference(a, a * np.float32(1 + 2**-22)) is None
+    assert "element" in str(_lab.difference(a, a * np.float32(1.01)))
+    assert "dtype" in str(_lab.difference(a, a.astype(np.float64)))
