@@ -86,7 +86,11 @@ fn pair(case: &Case, a: Option<&Call>, b: Option<&Call>) -> Pair {
 
 /// `1 × n=4194304 (4,0,4)`: how often, how long, which strides.
 fn pattern(call: &Call) -> String {
-    let times = units::count(call.calls_per_op);
+    format!("{}{}", units::count(call.calls_per_op), arguments(call))
+}
+
+/// ` × n=4194304 (4,0,4)`: how long, which strides; empty where neither is known.
+pub fn arguments(call: &Call) -> String {
     let lengths: Vec<u64> = call.n.keys().copied().collect();
     let n = match lengths.as_slice() {
         [] => String::new(),
@@ -107,7 +111,7 @@ fn pattern(call: &Call) -> String {
             .collect();
         format!(" ({})", strides.join(","))
     });
-    format!("{times}{n}{}", strides.unwrap_or_default())
+    format!("{n}{}", strides.unwrap_or_default())
 }
 
 /// `m=64 n=64 k=64`: the usual three in their usual order, others as they come.
@@ -121,7 +125,7 @@ fn dimensions(sizes: &BTreeMap<String, u64>) -> String {
 }
 
 /// The code that ran; for the kernel's own backends the branch and its reason.
-fn note(call: &Call, side: &Side) -> String {
+pub fn note(call: &Call, side: &Side) -> String {
     let symbol = call.symbol.as_deref().map(escape).unwrap_or_default();
     if call.kind != CallKind::Backend {
         return symbol;
@@ -139,7 +143,7 @@ fn note(call: &Call, side: &Side) -> String {
 }
 
 /// Everything else that is known of a pattern.
-fn detail(call: &Call) -> String {
+pub fn detail(call: &Call) -> String {
     let list = |values: &[u64]| {
         values
             .iter()
@@ -190,7 +194,7 @@ fn detail(call: &Call) -> String {
 }
 
 /// What the positive controls say. Without one, a zero is not proved, and that is said too.
-fn control(controls: &[Control]) -> (String, Tone) {
+pub fn control(controls: &[Control]) -> (String, Tone) {
     if controls.is_empty() {
         return ("no control was run".to_owned(), Tone::Alarm);
     }
