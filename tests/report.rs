@@ -62,6 +62,21 @@ fn every_section_is_on_the_page() {
 }
 
 #[test]
+fn trouble_and_many_calls_make_a_page_too() {
+    let html = html(&fixtures::troubled());
+    assert!(
+        html.contains("control a @ a FAILED"),
+        "a control that saw nothing"
+    );
+    assert!(html.contains("<li class=\"warning\">the run was cut short"));
+    let html = self::html(&fixtures::many_calls());
+    assert!(
+        html.contains("└ <code>scipy_cblas_sgemm64_</code>"),
+        "a call inside of another"
+    );
+}
+
+#[test]
 fn one_case_is_enough() {
     let html = html(&fixtures::single());
     assert_eq!(marks(&html, "ratios"), 2);
@@ -80,10 +95,8 @@ fn a_run_without_any_case_says_so() {
 #[test]
 fn phases_that_were_not_measured_are_no_bars() {
     let mut comparison = fixtures::single();
-    for side in [
-        &mut comparison.cases[0].sides.a,
-        &mut comparison.cases[0].sides.b,
-    ] {
+    let sides = &mut comparison.cases[0].sides;
+    for side in [&mut sides.a, &mut sides.b] {
         side.phases_ns = Phases::default();
         side.phases_ns_ci95 = PhaseIntervals::default();
     }

@@ -215,7 +215,7 @@ fn findings(comparison: &Comparison) -> Markup {
 fn article(comparison: &Comparison, finding: &Finding) -> Markup {
     let verdict = story::verdict_of(finding);
     html! {
-        article.finding class=(verdict) {
+        article.finding.(verdict) {
             h3 { (escape(&finding.cause)) " " span.verdict { (verdict) } }
             p.faint { (escape(&finding.case)) }
             p {
