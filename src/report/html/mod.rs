@@ -152,7 +152,7 @@ fn ratios(comparison: &Comparison) -> Result<Markup, Error> {
     let (a, b) = story::names(first);
     let chart = charts::ratios(&comparison.cases)?;
     Ok(html! {
-        p { (a) "’s time divided by " (b) "’s, with its 95 % interval: to the right of 1, " (b) " is faster." }
+        p { "The time of " (a) " divided by that of " (b) ", with its 95 % interval: to the right of 1, " (b) " is faster." }
         @match chart {
             Some(chart) => (chart),
             None => p.note { "No ratio is a number above 0, so there is nothing to draw." },

@@ -121,11 +121,11 @@ pub fn calls(comparison: &Comparison) -> Markup {
         ("case", false),
         ("side", false),
         ("call", false),
-        ("code that ran", false),
         ("calls", true),
         ("arguments", false),
         ("time of one", true),
         ("time per operation", true),
+        ("code that ran", false),
         ("more", false),
     ];
     let table = html! {
@@ -167,11 +167,11 @@ fn pattern(row: &Row<'_>) -> Markup {
             td data-sort=(row.number) { (row.label) }
             td { span.swatch.(row.letter.to_ascii_lowercase()) {} (row.letter) ", " (escape(&row.side.name)) }
             td { @for _ in 0..call.depth.min(8) { "└ " } code { (escape(&call.name)) } }
-            td { (calls::note(call, row.side)) }
             td.number data-sort=(call.calls_per_op) { (units::count(call.calls_per_op)) }
             td { (arguments.strip_prefix(" × ").unwrap_or(&arguments)) }
             td.number data-sort=[known(one)] { (time(one)) }
             td.number data-sort=[known(all)] { (time(all)) }
+            td.code { (calls::note(call, row.side)) }
             td.more { (calls::detail(call)) }
         }
     }
@@ -233,7 +233,7 @@ pub fn roofline(roofline: &Roofline) -> Markup {
                 td.number { (point.number) }
                 th scope="row" { (point.case) }
                 td { span.swatch.(letter) {} (point.name) }
-                td.number { (units::digits(point.intensity)) }
+                td.number { (units::decimal(point.intensity, if point.intensity < 1.0 { 3 } else { 2 })) }
                 td.number { (units::digits(point.gflop_s)) }
                 td { (point.level.map_or(NOT_MEASURED.to_owned(), |level| format!("{level:?}").replace("Memory", "memory"))) }
             }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::report::case::{self, TimeRow};
 use crate::report::{escape, story, units::TimeUnit};
 
-const WIDE: u32 = 576;
+const WIDE: u32 = 480;
 /// Heights in pixels: of a phase with its two bars, of a bar, and of the axis below.
 const ROW: u32 = 60;
 const BAR: f64 = 15.0;
