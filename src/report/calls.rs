@@ -143,7 +143,20 @@ pub fn note(call: &Call, side: &Side) -> String {
 }
 
 /// Everything else that is known of a pattern.
-pub fn detail(call: &Call) -> String {
+fn detail(call: &Call) -> String {
+    let time = call.time_ns.as_ref().map(|time| {
+        format!(
+            "{} a call, {} an operation",
+            units::time(time.median),
+            units::time(time.total_per_op)
+        )
+    });
+    let parts = [time, Some(rest(call)).filter(|rest| !rest.is_empty())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// What is known of a pattern besides how often, on what and how long.
+pub fn rest(call: &Call) -> String {
     let list = |values: &[u64]| {
         values
             .iter()
@@ -154,13 +167,6 @@ pub fn detail(call: &Call) -> String {
     let scalar = call.scalar.as_ref().map(|scalar| match scalar {
         Scalar::Number(value) => format!("scalar {value}"),
         Scalar::Text(text) => format!("scalar {}", escape(text)),
-    });
-    let time = call.time_ns.as_ref().map(|time| {
-        format!(
-            "{} a call, {} an operation",
-            units::time(time.median),
-            units::time(time.total_per_op)
-        )
     });
     let threads = call.threads.map(|n| {
         if n == 1 {
@@ -178,7 +184,6 @@ pub fn detail(call: &Call) -> String {
         format!("n: {}", each.join(", "))
     });
     let parts = [
-        time,
         lengths,
         call.alignment
             .as_ref()

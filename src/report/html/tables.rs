@@ -172,7 +172,7 @@ fn pattern(row: &Row<'_>) -> Markup {
             td.number data-sort=[known(one)] { (time(one)) }
             td.number data-sort=[known(all)] { (time(all)) }
             td.code { (calls::note(call, row.side)) }
-            td.more { (calls::detail(call)) }
+            td.more { (calls::rest(call)) }
         }
     }
 }
