@@ -89,6 +89,13 @@ pub struct Machine {
     pub limit_gb_s: BTreeMap<String, f64>,
     /// The single measurements behind `limit_gb_s`.
     pub limit_details: Vec<LimitDetail>,
+    /// Most floating-point operations measured here, in GFLOP/s (1e9 a second; a fused multiply-add is two), by element type
+    /// (`float32`, `float64`), then by threads as `limit_gb_s`. Empty where it was not measured, as in older run files.
+    #[serde(default)]
+    pub peak_gflop_s: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The single measurements behind `peak_gflop_s`.
+    #[serde(default)]
+    pub peak_details: Vec<PeakDetail>,
 }
 
 /// One measurement behind the memory limit.
@@ -102,6 +109,19 @@ pub struct LimitDetail {
     pub threads: u32,
     /// Bytes read plus bytes written, in GB/s; best of several runs.
     pub gb_s: f64,
+}
+
+/// One measurement behind the compute peak.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PeakDetail {
+    /// `float32` or `float64`.
+    pub dtype: String,
+    /// The vectors that were used, e.g. `AVX-512 FMA`.
+    pub vectors: String,
+    /// Threads that ran it.
+    pub threads: u32,
+    /// Additions and multiplications in registers, in GFLOP/s; best of several runs.
+    pub gflop_s: f64,
 }
 
 /// The interpreter and the libraries.

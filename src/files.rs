@@ -76,7 +76,7 @@ fn unwritten(path: &Path, error: std::io::Error) -> Error {
     );
     let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
     if full {
-        error.mend("free some space, or write to another file system with -o")
+        error.mend("free some space, or write to another file system")
     } else {
         error
     }

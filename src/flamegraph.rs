@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::{
-    Facts, Format, Named, Page, Phase, Picture, Profile, Role as StackRole, Roles, Scale,
-    Side as Stacks, Tag, Tree, View, draw_tree, export,
+    Facts, Format, NARROWEST, Named, Page, Phase, Picture, Profile, Role as StackRole, Roles,
+    Scale, Side as Stacks, Tag, Tree, View, draw_tree, export,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -154,6 +154,38 @@ pub fn convert(
     Ok((picture.export(format)?, warnings))
 }
 
+/// One case's pictures, for a page about more than them.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    /// What ran, in a line.
+    pub label: String,
+    /// How each side was sampled, in a line.
+    pub sides: [String; 2],
+    /// SVG documents: side A, side B, the difference.
+    pub svgs: [String; 3],
+    /// What limits the trust in it.
+    pub warnings: Vec<String>,
+}
+
+/// Draws one case. Frames narrower than the part `narrowest` of a picture are left out.
+///
+/// # Errors
+/// A side without samples.
+pub fn pictures(
+    comparison: &Comparison,
+    samples: &CaseSamples,
+    narrowest: f64,
+) -> Result<Pictures, Error> {
+    let mut warnings = Vec::new();
+    let picture = CasePicture::new(comparison, samples, &mut warnings)?;
+    Ok(Pictures {
+        label: samples.case.label(),
+        sides: TAGS.map(|tag| format!("{}: {}", samples.name(tag), picture.facts(tag))),
+        svgs: picture.pictures(narrowest)?,
+        warnings,
+    })
+}
+
 /// One case, weighed.
 struct CasePicture<'a> {
     comparison: &'a Comparison,
@@ -213,13 +245,13 @@ impl<'a> CasePicture<'a> {
     }
 
     /// The three pictures: side A, side B, the difference.
-    fn pictures(&self) -> Result<[String; 3], Error> {
+    fn pictures(&self, narrowest: f64) -> Result<[String; 3], Error> {
         let case = &self.samples.case;
         let [a, b] = self.stacks();
         let one = |side: Stacks<'_>, tag: Tag| {
             let tree = Tree::new(side, View::Stacks, &self.roles).map_err(not_drawn)?;
             let title = self.samples.title(tag);
-            self.picture(&tree, &title, &self.facts(tag).to_string())
+            self.picture(&tree, &title, &self.facts(tag).to_string(), narrowest)
         };
         let both = Tree::compare(a, b, View::Roles, &self.roles).map_err(not_drawn)?;
         let title = format!("{} against {}", case.a.statement, case.b.statement);
@@ -236,14 +268,21 @@ impl<'a> CasePicture<'a> {
         Ok([
             one(a, Tag::A)?,
             one(b, Tag::B)?,
-            self.picture(&both, &title, &facts.join("; "))?,
+            self.picture(&both, &title, &facts.join("; "), narrowest)?,
         ])
     }
 
-    fn picture(&self, tree: &Tree, title: &str, subtitle: &str) -> Result<String, Error> {
+    fn picture(
+        &self,
+        tree: &Tree,
+        title: &str,
+        subtitle: &str,
+        narrowest: f64,
+    ) -> Result<String, Error> {
         let picture = Picture {
             title,
             subtitle,
+            narrowest,
             ..Picture::default()
         };
         draw_tree(tree, &picture).map_err(not_drawn)
@@ -263,7 +302,7 @@ impl<'a> CasePicture<'a> {
 
     fn write(&self, directory: &Path, formats: &[Format]) -> Result<DrawnCase, Error> {
         let case = &self.samples.case;
-        let [a, b, difference] = self.pictures()?;
+        let [a, b, difference] = self.pictures(NARROWEST)?;
         let [stacks_a, stacks_b] = self.stacks();
         let phases = Phase::of_roles(stacks_a, stacks_b, &self.roles);
         let title = self.title();
@@ -454,7 +493,7 @@ fn too_few(side: &SideSamples, wall_ns: u64) -> Option<String> {
     // By what this run gave, waiting for a core included, and a tenth more.
     let seconds = 1.1 * wall_ns as f64 / 1e9 * ENOUGH as f64 / side.samples.max(1) as f64;
     Some(format!(
-        "{} samples are few: frames of a hundredth of the time are left to chance. --sample-time {:.0} gives {ENOUGH}",
+        "{} samples are few: frames of a hundredth of the time are left to chance. raptors-trace flamegraph --sample-time {:.0} gives {ENOUGH}",
         side.samples,
         seconds.ceil()
     ))

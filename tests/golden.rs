@@ -21,18 +21,22 @@ const PLAIN: TextOptions = TextOptions {
 fn golden(name: &str, comparison: &Comparison, options: &TextOptions) {
     let shown = text(comparison, options);
     well_formed(&shown, options);
-    let shown = shown.replace('\u{1b}', "\\e");
+    hold(&format!("{name}.txt"), &shown.replace('\u{1b}', "\\e"));
+}
+
+/// Compares a text with the file `tests/golden/FILE` and shows what differs line by line.
+fn hold(file: &str, shown: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
-        .join(format!("{name}.txt"));
+        .join(file);
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &shown).unwrap();
+        std::fs::write(&path, shown).unwrap();
         return;
     }
     let expected = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
     if shown != expected {
-        let difference = similar::TextDiff::from_lines(&expected, &shown);
+        let difference = similar::TextDiff::from_lines(expected.as_str(), shown);
         let difference = difference
             .unified_diff()
             .context_radius(2)
@@ -173,4 +177,43 @@ fn every_width_fits() {
             }
         }
     }
+}
+
+/// Compares a Markdown document with `tests/golden/NAME.md`.
+fn golden_markdown(name: &str, comparison: &Comparison) -> String {
+    let shown = raptors_trace::report::markdown::text(comparison);
+    for line in shown.lines() {
+        assert!(
+            !line.chars().any(char::is_control),
+            "control character in {line:?}"
+        );
+    }
+    hold(&format!("{name}.md"), &shown);
+    shown
+}
+
+#[test]
+fn markdown() {
+    golden_markdown("whole", &fixtures::whole());
+    golden_markdown("found", &fixtures::found());
+    golden_markdown("troubled", &fixtures::troubled());
+    golden_markdown("nothing", &Comparison::default());
+}
+
+#[test]
+fn markdown_of_names_that_are_markup() {
+    let shown = golden_markdown("markup", &fixtures::markup());
+    let rows: Vec<&str> = shown.lines().filter(|line| line.starts_with('|')).collect();
+    let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+    // Rows of one table have equally many cells, whatever the names are.
+    assert_eq!(cells(rows[0]), cells(rows[2]), "{shown}");
+    let fences: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("```"))
+        .collect();
+    assert_eq!(
+        fences,
+        ["````sh", "````"],
+        "a fence is longer than what is in it"
+    );
 }

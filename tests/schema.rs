@@ -88,6 +88,8 @@ fn every_fixture_validates_and_comes_back_as_it_was() {
         fixtures::troubled(),
         fixtures::hostile(),
         fixtures::many_calls(),
+        fixtures::found(),
+        fixtures::markup(),
     ];
     for comparison in all {
         let json = serde_json::to_value(&comparison).unwrap();
@@ -111,6 +113,8 @@ fn the_promised_names_are_there() {
         "/schema",
         "/machine/limit_gb_s/1",
         "/machine/limit_gb_s/all",
+        "/machine/peak_gflop_s/float32/1",
+        "/machine/peak_details/0/gflop_s",
         "/software/blas/0/linked_by",
         "/cases/0/sides/a/wall_ns/ci95/1",
         "/cases/0/sides/a/wall_ns/samples",
@@ -140,6 +144,16 @@ fn the_promised_names_are_there() {
     );
     assert_eq!(json.pointer("/cases/3/name"), Some(&json!("round trip")));
     assert_eq!(json.pointer("/cases/2/results"), Some(&json!("kept")));
+}
+
+#[test]
+fn a_run_from_before_the_peak_was_measured_is_still_read() {
+    let mut json = serde_json::to_value(fixtures::whole()).unwrap();
+    let machine = json["machine"].as_object_mut().unwrap();
+    machine.remove("peak_gflop_s").unwrap();
+    machine.remove("peak_details").unwrap();
+    let read: Comparison = serde_json::from_value(json).unwrap();
+    assert!(read.machine.peak_gflop_s.is_empty(), "never 0");
 }
 
 #[test]

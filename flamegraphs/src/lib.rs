@@ -48,12 +48,12 @@ mod sample;
 mod tree;
 pub mod xctrace;
 
-pub use draw::{Facts, Picture, draw, draw_tree};
+pub use draw::{Facts, NARROWEST, Picture, draw, draw_tree};
 pub use dtrace::{DtraceStacks, Loaded, Place};
 pub use error::Error;
 pub use export::{Format, export};
 pub use folded::Folded;
-pub use page::{Page, Phase};
+pub use page::{Page, Phase, frame};
 pub use perf::{Context, PerfScript};
 pub use profile::{Frame, Kind, Named, Profile, Scale, Tag};
 pub use record::Record;

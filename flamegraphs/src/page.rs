@@ -155,16 +155,25 @@ fn row(phase: &Phase) -> Markup {
 }
 
 fn figure(class: &str, caption: &str, svg: &str) -> Result<Markup, Error> {
+    let frame = PreEscaped(frame(caption, svg)?);
+    Ok(html! { figure class=(class) { figcaption { (caption) } (frame) } })
+}
+
+/// A picture, as [`crate::draw_tree`] makes it, as an element of HTML: a frame with a document of its own, which can reach
+/// neither the page around it nor any other place. `title` is plain text.
+///
+/// # Errors
+/// [`Error::Page`] where it is no picture.
+pub fn frame(title: &str, svg: &str) -> Result<String, Error> {
     // The XML declaration and the document type are the file's, not the picture's.
     let start = svg.find("<svg").ok_or(Error::Page)?;
     let document = [FRAME_HEAD, &svg[start..]].concat();
     let height = height(svg).ok_or(Error::Page)?;
-    Ok(html! {
-        figure class=(class) {
-            figcaption { (caption) }
-            iframe title=(caption) height=(height) srcdoc=(document) {}
-        }
-    })
+    // The search asks in a dialogue.
+    let frame = html! {
+        iframe title=(title) height=(height) sandbox="allow-scripts allow-modals" srcdoc=(document) {}
+    };
+    Ok(frame.into_string())
 }
 
 /// The height that a picture gives itself.

@@ -152,7 +152,7 @@ class Case:
         commands: Commands | None = None,
     ) -> None:
         self.counting = counting
-        self.sampling = sampling
+        self.sampling = sampling if spec.get("sampled", True) else None
         self.commands = commands
         self.index = index
         self.spec = spec

@@ -20,7 +20,7 @@ use raptors_recording::{Kind, Reader, Record};
 
 use crate::comparison::Comparison;
 use crate::engines::Plan;
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use calls::Patterns;
 use documents::Documents;
 pub use documents::{CaseSpec, INQUIRY, Inquiry, SideSpec};
@@ -63,6 +63,26 @@ pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
 pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
     let (run, comparison) = read_run(path, lossy)?;
     Ok((comparison, samples::samples(&run)?))
+}
+
+/// [`read`], and the stacks that were sampled in the run, which may be none; why there are none though they were asked for is
+/// among the warnings.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
+    let (run, mut comparison) = read_run(path, lossy)?;
+    let samples = match samples::samples(&run) {
+        Ok(samples) => samples,
+        Err(error) if error.exit_code() == Exit::NothingObserved => {
+            if !run.documents.samples.is_empty() {
+                comparison.warnings.push(error.in_a_line());
+            }
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((comparison, samples))
 }
 
 fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison), Error> {

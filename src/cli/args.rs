@@ -12,10 +12,10 @@ use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
-    StackEngine, Subject, Task,
+    CompareOptions, Documents, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape,
+    Source, StackEngine, Subject, Task,
 };
-use super::{attach, doctor, export, imports, instruments, outside, script, tune};
+use super::{attach, doctor, documents, export, imports, instruments, outside, script, tune};
 use crate::engines::Tracer;
 use crate::outside::{Options as Outside, Subject as OutsideSubject};
 use crate::{flamegraph, live};
@@ -89,6 +89,8 @@ struct CompareArgs {
     subject: SubjectArgs,
     #[command(flatten)]
     calls: CallArgs,
+    #[command(flatten)]
+    documents: documents::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -196,6 +198,8 @@ struct ShowArgs {
     /// Show what a damaged or truncated FILE still holds
     #[arg(long)]
     lossy: bool,
+    #[command(flatten)]
+    documents: documents::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -348,13 +352,27 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             Some(path) => Source::File { path, lossy },
             None => run(args.subject, args.output.verbose, args.engine.engine)?,
         };
-        Ok((Task::Compare { source, part }, args.output))
+        let documents = Documents::default();
+        let task = Task::Compare {
+            source,
+            part,
+            documents,
+        };
+        Ok((task, args.output))
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
-            let source = run(args.subject, args.output.verbose, args.calls.engine)?;
-            let part = Part::All;
-            (Task::Compare { source, part }, args.output)
+            let mut source = run(args.subject, args.output.verbose, args.calls.engine)?;
+            let documents = args.documents.into_options()?;
+            if let Source::Run(options) = &mut source {
+                options.sampling = documents::sampling(&documents, options);
+            }
+            let task = Task::Compare {
+                source,
+                part: Part::All,
+                documents,
+            };
+            (task, args.output)
         }
         Command::Explain(ExplainArgs {
             file,
@@ -421,6 +439,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                     engine: outside::in_rounds(part.engine.engine)?,
                     frequency: args.frequency,
                     time: args.sample_time,
+                    alone: true,
                 });
             }
             let options = flamegraph::Options {
@@ -434,10 +453,15 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Show(ShowArgs {
             file: path,
             lossy,
+            documents,
             output,
         }) => {
-            let (source, part) = (Source::File { path, lossy }, Part::All);
-            (Task::Compare { source, part }, output)
+            let task = Task::Compare {
+                source: Source::File { path, lossy },
+                part: Part::All,
+                documents: documents.into_options()?,
+            };
+            (task, output)
         }
         Command::Export(args) => {
             let quiet = args.quiet;

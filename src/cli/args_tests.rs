@@ -25,7 +25,12 @@ fn run(line: &[&str]) -> CompareOptions {
 fn file(path: &str, lossy: bool, part: Part) -> Task {
     let path = path.into();
     let source = Source::File { path, lossy };
-    Task::Compare { source, part }
+    let documents = Documents::default();
+    Task::Compare {
+        source,
+        part,
+        documents,
+    }
 }
 
 fn refusal(line: &[&str]) -> String {

@@ -5,6 +5,7 @@
 mod args;
 mod attach;
 mod doctor;
+mod documents;
 mod explain;
 mod export;
 mod flamegraph;
@@ -26,7 +27,7 @@ use crate::comparison::Comparison;
 use crate::error::{Error, Exit};
 use crate::report::{self, TextOptions};
 use crate::run::{self, Outcome};
-use options::{Job, OutputOptions, Part, Source, Task};
+use options::{Documents, Job, OutputOptions, Part, Source, Task};
 
 /// Set by whoever starts the command inside a Python: that interpreter's path.
 const HOST_VARIABLE: &str = "RAPTORS_TRACE_HOST_PYTHON";
@@ -69,7 +70,11 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 
 fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
-        Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Compare {
+            source,
+            part,
+            documents,
+        } => compare(source, *part, documents, &job.output),
         Task::Explain(options) => explain::execute(options, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
@@ -84,13 +89,27 @@ fn execute(job: &Job) -> Result<(), Error> {
     }
 }
 
-fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Error> {
+fn compare(
+    source: &Source,
+    part: Part,
+    documents: &Documents,
+    output: &OutputOptions,
+) -> Result<(), Error> {
+    // Before a minute of measuring, not after it.
+    documents::check(documents)?;
     let outcome = match source {
-        Source::File { path, lossy } => Outcome {
-            comparison: analysis::read(path, *lossy)?,
-            samples: Vec::new(),
-            failure: None,
-        },
+        Source::File { path, lossy } => {
+            let (comparison, samples) = if documents.html.is_some() {
+                analysis::read_whole(path, *lossy)?
+            } else {
+                (analysis::read(path, *lossy)?, Vec::new())
+            };
+            Outcome {
+                comparison,
+                samples,
+                failure: None,
+            }
+        }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
     if output.json {
@@ -101,7 +120,19 @@ fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Er
             &text_options(part, output),
         ))?;
     }
-    end(judge(&outcome.comparison), outcome.failure)
+    let written = documents::write(documents, &outcome.comparison, &outcome.samples);
+    end(judge(&outcome.comparison), worse(written, outcome.failure))
+}
+
+/// Of two failures the first; the other is told.
+fn worse(first: Result<(), Error>, second: Option<Error>) -> Option<Error> {
+    match (first.err(), second) {
+        (Some(first), Some(second)) => {
+            tell(&second);
+            Some(first)
+        }
+        (first, second) => first.or(second),
+    }
 }
 
 /// The exit code says the worse of what the result is worth and how the run ended; the other is told.

@@ -96,6 +96,9 @@ pub struct Sampling {
     pub frequency: u32,
     /// How long each case is sampled, both sides together.
     pub time: Duration,
+    /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run without
+    /// samples is one all the same.
+    pub alone: bool,
 }
 
 /// Who samples stacks.
@@ -255,6 +258,15 @@ pub struct OutputOptions {
     pub quiet: bool,
 }
 
+/// Files with the whole result, besides what is printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// A page of HTML.
+    pub html: Option<PathBuf>,
+    /// Markdown.
+    pub markdown: Option<PathBuf>,
+}
+
 /// What is to be shown.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -278,6 +290,8 @@ pub enum Task {
         source: Source,
         /// Which part is shown.
         part: Part,
+        /// What is written besides.
+        documents: Documents,
     },
     /// Find out why one side is slower.
     Explain(crate::explain::Options),

@@ -55,9 +55,19 @@ impl Comparison {
 impl Machine {
     /// The memory limit that holds for a side, GB/s: that of one thread, or of all; none where its threads are not known.
     pub fn limit_for(&self, side: &Side) -> Option<f64> {
-        let threads = if side.threads? == 1 { "1" } else { "all" };
-        self.limit_gb_s.get(threads).copied()
+        self.limit_gb_s.get(key_for(side)?).copied()
     }
+
+    /// The compute peak that holds for a side on elements of this type, GFLOP/s; none where it was not measured or the side's
+    /// threads are not known.
+    pub fn peak_for(&self, side: &Side, dtype: &str) -> Option<f64> {
+        self.peak_gflop_s.get(dtype)?.get(key_for(side)?).copied()
+    }
+}
+
+/// The key of the limits that hold for a side.
+fn key_for(side: &Side) -> Option<&'static str> {
+    Some(if side.threads? == 1 { "1" } else { "all" })
 }
 
 impl Case {

@@ -1,16 +1,13 @@
 //! Measures memory traffic: copy and scale, with plain and streaming stores, on one thread and on all.
 
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::stream;
+use super::{stream, together};
 use crate::comparison::LimitDetail;
 use crate::platform;
 
 /// How long one of the measurements may take after its first run.
 const BUDGET: Duration = Duration::from_millis(220);
-const RUNS: usize = 12;
 const FACTOR: f32 = 1.000_000_1;
 
 /// What one run does to memory.
@@ -18,13 +15,6 @@ const FACTOR: f32 = 1.000_000_1;
 struct Work {
     scale: bool,
     streaming: bool,
-}
-
-/// Where the threads of one measurement meet before each run.
-struct Meeting {
-    barrier: Barrier,
-    begun: Instant,
-    enough: AtomicBool,
 }
 
 /// Two arrays far larger than the last-level cache.
@@ -99,59 +89,17 @@ pub fn measure(bytes: usize, threads: u32) -> Vec<LimitDetail> {
 fn best(arrays: &mut Arrays, work: Work, threads: u32) -> LimitDetail {
     let bytes = arrays.length as f64 * 8.0;
     let pieces = arrays.pieces(threads as usize);
-    let meeting = Meeting {
-        barrier: Barrier::new(pieces.len()),
-        begun: Instant::now(),
-        enough: AtomicBool::new(false),
-    };
-    let times: Vec<Vec<(Instant, Instant)>> = std::thread::scope(|scope| {
-        let runs: Vec<_> = pieces
-            .into_iter()
-            .map(|piece| scope.spawn(|| run(piece, work, &meeting)))
-            .collect();
-        runs.into_iter().filter_map(|run| run.join().ok()).collect()
-    });
-    let seconds = (1..RUNS).filter_map(|i| {
-        let runs = times
-            .iter()
-            .map(|thread| thread.get(i))
-            .collect::<Option<Vec<_>>>()?;
-        let start = runs.iter().map(|run| run.0).min()?;
-        let end = runs.iter().map(|run| run.1).max()?;
-        Some(end.duration_since(start).as_secs_f64())
-    });
-    let least = seconds.fold(f64::INFINITY, f64::min);
+    let works = pieces
+        .into_iter()
+        .map(|(src, dst)| move || once(src, dst, work))
+        .collect();
+    let seconds = together::fastest(works, BUDGET);
     LimitDetail {
         work: if work.scale { "scale" } else { "copy" }.to_owned(),
         stores: if work.streaming { "streaming" } else { "plain" }.to_owned(),
         threads,
-        gb_s: if least > 0.0 {
-            bytes / least / 1e9
-        } else {
-            0.0
-        },
+        gb_s: seconds.map_or(0.0, |seconds| bytes / seconds / 1e9),
     }
-}
-
-/// One thread's runs. The last thread to arrive decides for all whether there is another, so all make equally many.
-fn run((src, dst): (&[f32], &mut [f32]), work: Work, meeting: &Meeting) -> Vec<(Instant, Instant)> {
-    let mut times = Vec::with_capacity(RUNS);
-    while times.len() < RUNS {
-        if meeting.barrier.wait().is_leader() {
-            // The first run is warm-up and one more is needed, whatever the time.
-            let enough = times.len() >= 2 && meeting.begun.elapsed() > BUDGET;
-            meeting.enough.store(enough, Ordering::Relaxed);
-        }
-        // This barrier orders the leader's store before every load.
-        meeting.barrier.wait();
-        if meeting.enough.load(Ordering::Relaxed) {
-            break;
-        }
-        let start = Instant::now();
-        once(src, dst, work);
-        times.push((start, Instant::now()));
-    }
-    times
 }
 
 /// One pass over a piece. Plain copies are the C library's, which has its own ideas about large ones.

@@ -1,13 +1,10 @@
 //! This machine's memory limit: the most traffic it was seen to take, measured once and kept per machine.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use super::bandwidth;
+use super::cache::{self, Measured};
 use crate::comparison::{LimitDetail, Machine};
 use crate::platform;
 
@@ -24,29 +21,11 @@ pub struct Limit {
     pub note: Option<String>,
 }
 
-/// What the cache file holds.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    version: u32,
-    machine: Key,
-    details: Vec<LimitDetail>,
-}
-
-/// What makes a measurement that of this machine; nothing in it changes with a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Key {
-    cpu: String,
-    cores: u32,
-    id: String,
-}
-
-const VERSION: u32 = 1;
-
 /// The memory limit of this machine, from the cache or, where it is not there or `fresh` is set, measured (about 2 s).
 /// A cache that cannot be written is said in [`Limit::note`] and is no failure.
 pub fn limit(machine: &Machine, fresh: bool) -> Limit {
-    let file = platform::cache_dir();
-    limit_in(file.as_deref(), machine, fresh, || {
+    let dir = platform::cache_dir();
+    limit_in(dir.as_deref(), machine, fresh, || {
         let bytes = bandwidth::array_bytes(machine.l3.or(machine.l2), platform::memory_available());
         bandwidth::measure(bytes, machine.cores)
     })
@@ -54,22 +33,8 @@ pub fn limit(machine: &Machine, fresh: bool) -> Limit {
 
 /// The memory limit of this machine where it was measured before; nothing is measured.
 pub fn kept(machine: &Machine) -> Option<Limit> {
-    let key = key(machine);
-    let details = read(&file_for(&platform::cache_dir()?, &key), &key)?;
-    Some(Limit {
-        gb_s: most(&details, machine.cores),
-        details,
-        cached: true,
-        note: None,
-    })
-}
-
-fn key(machine: &Machine) -> Key {
-    Key {
-        cpu: machine.cpu.clone(),
-        cores: machine.cores,
-        id: platform::machine_id().unwrap_or_default(),
-    }
+    let kept = cache::kept(&platform::cache_dir()?, machine)?;
+    Some(Limit::of(kept, machine))
 }
 
 fn limit_in(
@@ -78,110 +43,38 @@ fn limit_in(
     fresh: bool,
     measure: impl FnOnce() -> Vec<LimitDetail>,
 ) -> Limit {
-    let key = key(machine);
-    let file = dir.map(|dir| file_for(dir, &key));
-    if let Some(details) = file
-        .as_deref()
-        .filter(|_| !fresh)
-        .and_then(|file| read(file, &key))
-    {
-        return Limit {
-            gb_s: most(&details, machine.cores),
-            details,
-            cached: true,
-            note: None,
-        };
-    }
-    let details = measure();
-    let note = match &file {
-        None => Some(
-            "the memory limit was measured and not kept: there is no home directory".to_owned(),
-        ),
-        Some(file) => write(
-            file,
-            &Kept {
-                version: VERSION,
-                machine: key,
-                details: details.clone(),
-            },
-        )
-        .err()
-        .map(|error| {
-            format!(
-                "the memory limit was measured and not kept: {}: {error}",
-                file.display()
-            )
-        }),
-    };
-    Limit {
-        gb_s: most(&details, machine.cores),
-        details,
-        cached: false,
-        note,
+    let measured = cache::kept_or_measured(dir, machine, fresh, measure);
+    Limit::of(measured, machine)
+}
+
+impl Limit {
+    fn of(measured: Measured<LimitDetail>, machine: &Machine) -> Self {
+        let of = measured.details.iter();
+        Self {
+            gb_s: cache::most(
+                of.map(|detail| (detail.threads, detail.gb_s)),
+                machine.cores,
+            ),
+            details: measured.details,
+            cached: measured.cached,
+            note: measured.note,
+        }
     }
 }
 
-/// The most traffic by number of threads. With one core, all threads are one.
-fn most(details: &[LimitDetail], cores: u32) -> BTreeMap<String, f64> {
-    let best = |threads: u32| {
-        let seen = details
-            .iter()
-            .filter(|d| d.threads == threads)
-            .map(|d| d.gb_s);
-        seen.fold(None, |most: Option<f64>, gb_s| {
-            Some(most.map_or(gb_s, |m| m.max(gb_s)))
-        })
-    };
-    let one = best(1).map(|gb_s| ("1".to_owned(), gb_s));
-    let all = best(cores.max(1)).map(|gb_s| ("all".to_owned(), gb_s));
-    one.into_iter().chain(all).collect()
-}
+impl cache::Detail for LimitDetail {
+    const FILE: &'static str = "memory-limit";
+    const WHAT: &'static str = "the memory limit";
 
-fn file_for(dir: &Path, key: &Key) -> PathBuf {
-    // FNV-1a: the name only has to differ between machines that share a home; the key inside is what is compared.
-    let text = format!("{}\n{}\n{}", key.cpu, key.cores, key.id);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    dir.join(format!("memory-limit-{hash:016x}.json"))
-}
-
-/// What was kept for this very machine; anything odd counts as not kept.
-fn read(file: &Path, key: &Key) -> Option<Vec<LimitDetail>> {
-    let kept: Kept = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
-    let sane = kept
-        .details
-        .iter()
-        .all(|d| d.gb_s.is_finite() && d.gb_s > 0.0);
-    (kept.version == VERSION && kept.machine == *key && sane && !kept.details.is_empty())
-        .then_some(kept.details)
-}
-
-/// Makes a directory and those it is in, each for whom the one around it belongs to.
-fn create_all(dir: &Path) -> std::io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
+    fn value(&self) -> f64 {
+        self.gb_s
     }
-    dir.parent().map_or(Ok(()), create_all)?;
-    fs::create_dir(dir)?;
-    platform::give_to_neighbours(dir);
-    Ok(())
-}
-
-/// Writes a file of its own beside the old one and renames it, so that no reader ever sees half.
-fn write(file: &Path, kept: &Kept) -> std::io::Result<()> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    create_all(dir)?;
-    let mut part = tempfile::NamedTempFile::new_in(dir)?;
-    serde_json::to_writer_pretty(&mut part, kept)?;
-    part.write_all(b"\n")?;
-    platform::give_to_neighbours(part.path());
-    part.persist(file).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn machine() -> Machine {

@@ -1,8 +1,12 @@
-//! The machine: what it is, what memory it has, and how fast that memory can be at most.
+//! The machine: what it is, what memory it has, how fast that memory can be at most, and how fast its arithmetic.
 
 mod bandwidth;
+mod cache;
+mod compute;
 mod limit;
+mod peak;
 mod stream;
+mod together;
 
 pub use limit::{Limit, kept, limit};
 
@@ -15,7 +19,7 @@ use crate::platform;
 /// the operation that runs, and one more that an allocator holds back.
 const ARRAYS_ALIVE: u64 = 5;
 
-/// The facts of this machine; `limit_gb_s` and `limit_details` stay empty until [`limit`] has been measured.
+/// The facts of this machine; what is measured of it ([`describe`]) stays empty.
 pub fn facts() -> Machine {
     let caches = platform::caches();
     Machine {
@@ -45,19 +49,23 @@ pub fn allocator() -> Option<String> {
     platform::allocator()
 }
 
-/// The facts of this machine with its memory limit, which is measured if it never was, or `anew` (about 2 s). `verbose`
-/// says on standard error where the limit could not be kept.
+/// The facts of this machine with its memory limit and its compute peak, which are measured if they never were, or `anew`
+/// (about 2 s). `verbose` says on standard error where they could not be kept.
 ///
 /// # Errors
 /// None today; a machine that cannot be told apart is described with less.
 pub fn describe(anew: bool, verbose: bool) -> Result<Machine, Error> {
     let mut machine = facts();
-    let limit = limit(&machine, anew);
-    if let Some(note) = limit.note.filter(|_| verbose) {
-        eprintln!("note: {}", crate::report::escape(&note));
+    let (limit, peak) = (limit(&machine, anew), peak::peak(&machine, anew));
+    for note in [limit.note, peak.note].into_iter().flatten() {
+        if verbose {
+            eprintln!("note: {}", crate::report::escape(&note));
+        }
     }
     machine.limit_gb_s = limit.gb_s;
     machine.limit_details = limit.details;
+    machine.peak_gflop_s = peak::most(&peak.details, machine.cores);
+    machine.peak_details = peak.details;
     Ok(machine)
 }
 

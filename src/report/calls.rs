@@ -86,7 +86,11 @@ fn pair(case: &Case, a: Option<&Call>, b: Option<&Call>) -> Pair {
 
 /// `1 × n=4194304 (4,0,4)`: how often, how long, which strides.
 fn pattern(call: &Call) -> String {
-    let times = units::count(call.calls_per_op);
+    format!("{}{}", units::count(call.calls_per_op), arguments(call))
+}
+
+/// ` × n=4194304 (4,0,4)`: how long, which strides; empty where neither is known.
+pub fn arguments(call: &Call) -> String {
     let lengths: Vec<u64> = call.n.keys().copied().collect();
     let n = match lengths.as_slice() {
         [] => String::new(),
@@ -107,7 +111,7 @@ fn pattern(call: &Call) -> String {
             .collect();
         format!(" ({})", strides.join(","))
     });
-    format!("{times}{n}{}", strides.unwrap_or_default())
+    format!("{n}{}", strides.unwrap_or_default())
 }
 
 /// `m=64 n=64 k=64`: the usual three in their usual order, others as they come.
@@ -121,7 +125,7 @@ fn dimensions(sizes: &BTreeMap<String, u64>) -> String {
 }
 
 /// The code that ran; for the kernel's own backends the branch and its reason.
-fn note(call: &Call, side: &Side) -> String {
+pub fn note(call: &Call, side: &Side) -> String {
     let symbol = call.symbol.as_deref().map(escape).unwrap_or_default();
     if call.kind != CallKind::Backend {
         return symbol;
@@ -140,6 +144,19 @@ fn note(call: &Call, side: &Side) -> String {
 
 /// Everything else that is known of a pattern.
 fn detail(call: &Call) -> String {
+    let time = call.time_ns.as_ref().map(|time| {
+        format!(
+            "{} a call, {} an operation",
+            units::time(time.median),
+            units::time(time.total_per_op)
+        )
+    });
+    let parts = [time, Some(rest(call)).filter(|rest| !rest.is_empty())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// What is known of a pattern besides how often, on what and how long.
+pub fn rest(call: &Call) -> String {
     let list = |values: &[u64]| {
         values
             .iter()
@@ -150,13 +167,6 @@ fn detail(call: &Call) -> String {
     let scalar = call.scalar.as_ref().map(|scalar| match scalar {
         Scalar::Number(value) => format!("scalar {value}"),
         Scalar::Text(text) => format!("scalar {}", escape(text)),
-    });
-    let time = call.time_ns.as_ref().map(|time| {
-        format!(
-            "{} a call, {} an operation",
-            units::time(time.median),
-            units::time(time.total_per_op)
-        )
     });
     let threads = call.threads.map(|n| {
         if n == 1 {
@@ -174,7 +184,6 @@ fn detail(call: &Call) -> String {
         format!("n: {}", each.join(", "))
     });
     let parts = [
-        time,
         lengths,
         call.alignment
             .as_ref()
@@ -190,7 +199,7 @@ fn detail(call: &Call) -> String {
 }
 
 /// What the positive controls say. Without one, a zero is not proved, and that is said too.
-fn control(controls: &[Control]) -> (String, Tone) {
+pub fn control(controls: &[Control]) -> (String, Tone) {
     if controls.is_empty() {
         return ("no control was run".to_owned(), Tone::Alarm);
     }

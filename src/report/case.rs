@@ -14,7 +14,7 @@ const BAR: usize = 8;
 pub const WIDE: usize = 84;
 /// A longer statement gets a line of its own.
 const LONG_STATEMENT: usize = 28;
-const NOT_MEASURED: &str = "–";
+pub const NOT_MEASURED: &str = "–";
 
 /// One line of four cells: what, side A, side B, difference or note.
 pub type Row = [Cell; 4];
@@ -159,7 +159,7 @@ fn heading(case: &Case) -> [Cell; 2] {
 }
 
 /// `float32 2048 × 2048 (16 MiB)`; empty where the statements choose their own arrays.
-fn size(case: &Case) -> String {
+pub fn size(case: &Case) -> String {
     if case.shape.is_empty() {
         return String::new();
     }
@@ -176,7 +176,7 @@ fn size(case: &Case) -> String {
 }
 
 /// The pair of statements, and what happens to the results where they are kept.
-fn kind(case: &Case) -> String {
+pub fn kind(case: &Case) -> String {
     let kept = if case.results == Results::Kept {
         ", results kept"
     } else {
@@ -190,7 +190,8 @@ fn kind(case: &Case) -> String {
     format!("{name}{kept}")
 }
 
-fn verdict(case: &Case) -> (String, Tone) {
+/// Who is faster, if that may be said.
+pub fn verdict(case: &Case) -> (String, Tone) {
     match case.ratio.verdict {
         Verdict::BFaster => (
             format!("{} is faster", escape(&case.sides.b.name)),
@@ -254,21 +255,27 @@ fn statements(page: &mut Page, case: &Case) {
 }
 
 /// One line of the time table before it is aligned.
-struct TimeRow {
-    label: &'static str,
-    a: Option<f64>,
-    b: Option<f64>,
+pub struct TimeRow {
+    /// Indented where it is a part of the whole.
+    pub label: &'static str,
+    /// Nanoseconds of side A; none where they were not measured.
+    pub a: Option<f64>,
+    /// Of side B.
+    pub b: Option<f64>,
     extra: [String; 2],
-    whole: bool,
+    /// Whether it is the time of an operation, not a part of it.
+    pub whole: bool,
 }
 
 impl TimeRow {
-    fn difference(&self) -> Option<f64> {
+    /// What B takes more than A.
+    pub fn difference(&self) -> Option<f64> {
         Some(self.b? - self.a?)
     }
 }
 
-fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
+/// The time of an operation and its phases, without those that neither side has.
+pub fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
     let (a, b) = (&case.sides.a, &case.sides.b);
     let whole = TimeRow {
         label: "time per operation",
@@ -322,9 +329,17 @@ fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
         .collect()
 }
 
+/// The unit of a case's times.
+pub fn unit(case: &Case) -> TimeUnit {
+    TimeUnit::for_block(shorter(case))
+}
+
+fn shorter(case: &Case) -> f64 {
+    case.sides.a.wall_ns.median.min(case.sides.b.wall_ns.median)
+}
+
 fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
-    let shorter = case.sides.a.wall_ns.median.min(case.sides.b.wall_ns.median);
-    let unit = TimeUnit::for_block(shorter);
+    let (shorter, unit) = (shorter(case), unit(case));
     let rows = time_rows(case, &unit);
     let number = |value: Option<f64>| value.map_or(NOT_MEASURED.to_owned(), |ns| unit.number(ns));
     let widest = |side: fn(&TimeRow) -> Option<f64>| {
@@ -458,6 +473,13 @@ fn memory(machine: &Machine, case: &Case) -> Row {
         cell(sides[1], limits[1]),
         Cell::default(),
     ]
+}
+
+/// What else is known of both sides: threads, memory traffic, hardware counters.
+pub fn facts(machine: &Machine, case: &Case) -> Vec<Row> {
+    let mut rows = vec![threads(case), memory(machine, case)];
+    rows.extend(counters(case));
+    rows
 }
 
 fn counters(case: &Case) -> Vec<Row> {

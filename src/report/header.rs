@@ -8,17 +8,32 @@ use crate::comparison::{Comparison, Machine, Software};
 
 /// Writes the header.
 pub fn write(page: &mut Page, comparison: &Comparison) {
-    page.parts(&machine(&comparison.machine), 2, Tone::Plain);
-    page.parts(
-        &memory(&comparison.machine, &comparison.software),
-        2,
-        Tone::Plain,
-    );
-    page.parts(&software(&comparison.software), 2, Tone::Plain);
-    for library in blas(&comparison.software) {
-        page.parts(&library, 2, Tone::Plain);
+    for line in parts(comparison) {
+        page.parts(&line, 2, Tone::Plain);
     }
     page.wrapped(&counters(comparison), 2, Tone::Faint);
+}
+
+/// The header as lines of any width.
+pub fn lines(comparison: &Comparison) -> Vec<String> {
+    let joined = |parts: Vec<String>| {
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(" · ")
+    };
+    let lines = parts(comparison).into_iter().map(joined);
+    lines.chain([counters(comparison)]).collect()
+}
+
+/// The machine in a line, its memory, the software, and each BLAS; empty parts are left out.
+fn parts(comparison: &Comparison) -> Vec<Vec<String>> {
+    let (machine_facts, software_facts) = (&comparison.machine, &comparison.software);
+    let mut lines = vec![
+        machine(machine_facts),
+        memory(machine_facts, software_facts),
+        software(software_facts),
+    ];
+    lines.extend(blas(software_facts));
+    lines
 }
 
 fn machine(machine: &Machine) -> Vec<String> {

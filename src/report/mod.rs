@@ -7,10 +7,14 @@ mod engines;
 pub mod explain;
 pub mod flamegraph;
 mod header;
+pub mod html;
 pub mod imports;
 pub mod instruments;
 pub(crate) mod layout;
 pub mod live;
+pub mod markdown;
+mod roofline;
+mod story;
 mod summary;
 pub mod tune;
 pub(crate) mod units;
@@ -75,6 +79,16 @@ pub(crate) fn page_width(columns: usize) -> usize {
 
 /// What limits the trust in the figures, last, so that it is on the screen when the command has ended.
 fn warnings(page: &mut Page, comparison: &Comparison) {
+    let sentences = warning_sentences(comparison);
+    if !sentences.is_empty() {
+        page.gap();
+    }
+    for sentence in sentences {
+        page.wrapped(&format!("warning: {sentence}"), 9, Tone::Alarm);
+    }
+}
+
+fn warning_sentences(comparison: &Comparison) -> Vec<String> {
     let mut sentences = Vec::new();
     for control in comparison.controls.iter().filter(|control| !control.ok) {
         let (engine, name) = (escape(&control.engine), escape(&control.name));
@@ -85,12 +99,7 @@ fn warnings(page: &mut Page, comparison: &Comparison) {
         ));
     }
     sentences.extend(comparison.warnings.iter().map(|warning| escape(warning)));
-    if !sentences.is_empty() {
-        page.gap();
-    }
-    for sentence in sentences {
-        page.wrapped(&format!("warning: {sentence}"), 9, Tone::Alarm);
-    }
+    sentences
 }
 
 /// `text` with control characters and invisible formatting characters as escapes, so that a statement or a name can

@@ -120,7 +120,7 @@ fn row(case: &Case) -> [Cell; COLUMNS] {
 }
 
 /// `raptors is faster in 4 of 6, numpy in 1, no difference shown in 1`.
-fn count(comparison: &Comparison) -> String {
+pub fn count(comparison: &Comparison) -> String {
     let total = comparison.cases.len();
     let with = |verdict| {
         comparison

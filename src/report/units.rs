@@ -48,6 +48,11 @@ impl TimeUnit {
         if more { format!("+{number}") } else { number }
     }
 
+    /// Nanoseconds of one.
+    pub fn of_one(&self) -> f64 {
+        self.ns
+    }
+
     /// The name of the unit.
     pub fn name(&self) -> &'static str {
         self.name

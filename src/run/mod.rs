@@ -9,7 +9,7 @@ pub(crate) mod spec;
 mod tracing;
 
 use crate::analysis::{self, CaseSamples};
-use crate::cli::options::{CompareOptions, SampledBy};
+use crate::cli::options::{CompareOptions, SampledBy, Sampling};
 use crate::comparison::Comparison;
 use crate::error::Error;
 use crate::interpreter::{self, Interpreter, Surroundings, Waiting};
@@ -18,6 +18,7 @@ use crate::machine;
 use ending::Ending;
 use file::RunFile;
 pub(crate) use file::add_document;
+pub use spec::DEFAULT_TIME;
 
 /// Where a run is told to be; the command draws it on a terminal.
 pub trait Progress {
@@ -67,23 +68,21 @@ pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<
     interrupt.check()?;
     let spec = spec::Spec::new(options, run_file.recording(), machine);
     let ending = driver::run(&interpreter, options, &spec, &interrupt, progress)?;
-    conclude(run_file, ending, options.sampling.is_some(), progress)
+    conclude(run_file, ending, options.sampling, progress)
 }
 
 /// Reads what was recorded, also by a driver that did not come to its end, and gives the file its name.
 fn conclude(
     run_file: RunFile,
     ending: Ending,
-    sampled: bool,
+    sampling: Option<Sampling>,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
-    let read = |recording: &std::path::Path| {
-        if sampled {
-            analysis::read_sampled(recording, false)
-        } else {
-            Ok((analysis::read(recording, false)?, Vec::new()))
-        }
+    let read = |recording: &std::path::Path| match sampling {
+        Some(sampling) if sampling.alone => analysis::read_sampled(recording, false),
+        Some(_) => analysis::read_whole(recording, false),
+        None => Ok((analysis::read(recording, false)?, Vec::new())),
     };
     match ending {
         Ending::Finished => {

@@ -11,7 +11,7 @@ use crate::comparison::{self, CaseName, Machine, Results};
 use crate::engines::Tracer;
 
 /// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
-const DEFAULT_TIME: Duration = Duration::from_secs(4);
+pub const DEFAULT_TIME: Duration = Duration::from_secs(4);
 /// Largest run file, and how much of it is made ready ahead of use.
 const LIMIT_BYTES: u64 = 4 << 30;
 const AHEAD_BYTES: u64 = 64 << 20;
@@ -46,6 +46,8 @@ pub struct Case {
     pub allow_different: bool,
     /// Leave the case out where its page faults are those of the case before.
     pub only_if_different: bool,
+    /// Whether it is one that stacks are sampled of, where that is asked for.
+    pub sampled: bool,
     /// Side A.
     pub a: Side,
     /// Side B.
@@ -143,13 +145,14 @@ pub fn cases(options: &CompareOptions) -> Vec<Case> {
     let seconds = options.time.unwrap_or(DEFAULT_TIME).as_secs_f64();
     let mut cases = Vec::new();
     let mut pairs = pairs(&options.subject);
-    if options.sampling.is_some() || options.operation_only {
+    let alone = options.sampling.is_some_and(|sampling| sampling.alone);
+    if alone || options.operation_only {
         // A picture, and an explanation, is of one case: the operation, whose results are dropped.
         pairs.truncate(1);
         pairs.iter_mut().for_each(|pair| pair.kept = None);
     }
     for (dtype, shape) in sizes(options) {
-        for pair in &pairs {
+        for (index, pair) in pairs.iter().enumerate() {
             let case = |results, share: f64| Case {
                 name: pair.name,
                 results,
@@ -159,6 +162,8 @@ pub fn cases(options: &CompareOptions) -> Vec<Case> {
                 seconds: seconds * share,
                 allow_different: options.allow_different,
                 only_if_different: results == Results::Kept,
+                // A picture is of one case: the operation, whose results are dropped.
+                sampled: index == 0 && results == Results::Dropped,
                 a: pair.a.clone(),
                 b: pair.b.clone(),
             };

@@ -95,6 +95,57 @@ pub fn hostile() -> Comparison {
     }
 }
 
+/// Names and statements that are markup.
+pub fn markup() -> Comparison {
+    let mut case = large();
+    case.sides.a.name = "<script>alert(1)</script>".into();
+    case.sides.a.statement = "f\"`x` ``\" | a[0] * <b>".into();
+    case.sides.b.name = "a | b `c` \"d\" 'e' @f".into();
+    case.sides.b.statement = "f(\"`\")".into();
+    case.sides.b.calls[0].name = "</td><img src=x onerror=alert(1)>".into();
+    Comparison {
+        command: [
+            "raptors-trace",
+            "compare",
+            "--a",
+            "f\"```\" | x",
+            "--b",
+            "it's",
+        ]
+        .map(String::from)
+        .into(),
+        cases: vec![case],
+        warnings: vec!["<i>odd</i> | `warning`".into()],
+        ..found()
+    }
+}
+
+/// One case with causes of every verdict.
+pub fn found() -> Comparison {
+    let finding = |cause: &str, effect_ns: Option<f64>, verdict| Finding {
+        cause: cause.into(),
+        case: large().label(),
+        evidence: vec![format!("{cause} was switched off and the time changed")],
+        effect_ns,
+        effect_ns_ci95: effect_ns.map(|ns| [ns - 1_000.0, ns + 1_000.0]),
+        share_of_gap: effect_ns.map(|ns| ns / -124_000.0),
+        verdict,
+        mend: None,
+    };
+    let streaming = Finding {
+        mend: Some("keep `stores=\"stream\"`".into()),
+        ..finding("stores", Some(-120_000.0), FindingVerdict::Supported)
+    };
+    Comparison {
+        findings: vec![
+            streaming,
+            finding("page faults", Some(300.0), FindingVerdict::Refuted),
+            finding("alignment", None, FindingVerdict::Undecided),
+        ],
+        ..single()
+    }
+}
+
 /// Calls of many patterns, nested ones among them, with counters of the hardware.
 pub fn many_calls() -> Comparison {
     let mut case = large();
@@ -137,14 +188,29 @@ fn machine() -> Machine {
         kernel: "Linux 6.18.0".into(),
         page_size: Some(4096),
         memory: Some(24 << 30),
-        limit_gb_s: BTreeMap::from([("1".into(), 50.2), ("all".into(), 54.1)]),
+        limit_gb_s: threads([50.2, 54.1]),
         limit_details: vec![LimitDetail {
             work: "scale".into(),
             stores: "streaming".into(),
             threads: 1,
             gb_s: 50.2,
         }],
+        peak_gflop_s: BTreeMap::from([
+            ("float32".into(), threads([101.5, 190.0])),
+            ("float64".into(), threads([50.4, 95.0])),
+        ]),
+        peak_details: vec![PeakDetail {
+            dtype: "float32".into(),
+            vectors: "AVX-512 FMA".into(),
+            threads: 1,
+            gflop_s: 101.5,
+        }],
     }
+}
+
+/// Of one thread, and of all.
+fn threads([one, all]: [f64; 2]) -> BTreeMap<String, f64> {
+    BTreeMap::from([("1".into(), one), ("all".into(), all)])
 }
 
 fn software() -> Software {

@@ -1,15 +1,11 @@
 """What `export` writes, read by others: speedscope's own importers and Python's csv; and how the trace is built."""
 
-import base64
 import csv
 import functools
-import hashlib
 import http.server
 import json
-import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracers import REPOSITORY, unavailable
 
 selenium = pytest.importorskip("selenium", reason="no selenium here: pip install -r requirements-dev.txt")
 
 import browsers  # noqa: E402  the skip above comes first
+import npm  # noqa: E402
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
-SPEEDSCOPE = "speedscope@1.25.0"
 SPEEDSCOPE_SHA512 = "cpf9HWTZf1ijLXBJrk87Ve/54tnYx6rlf0gUThvn3ook6h63hLXVOQiMf44PT+XoV503cPfvfiT5gP5vojp6Ag=="
 # So many events take speedscope a second or two; all of a run, a minute.
 EVENTS_SHOWN = 20_000
@@ -120,25 +115,8 @@ def test_the_events_of_a_thread_nest(exports: Path) -> None:
 @pytest.fixture(scope="module")
 def speedscope() -> Iterator[str]:
     """The address of speedscope, served here from the package that npm fetches once."""
-    cache = REPOSITORY / "target" / "speedscope"
-    package = cache / "speedscope-1.25.0.tgz"
-    if not package.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            unavailable("npm is not installed, which fetches speedscope")
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [str(npm), "pack", SPEEDSCOPE, "--pack-destination", str(cache)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            # A registry that cannot be reached is neither a tool that is missing nor a fault of ours.
-            pytest.skip(f"npm cannot fetch {SPEEDSCOPE}: {done.stderr.strip()[:300]}")
-    digest = base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
-    if digest != SPEEDSCOPE_SHA512:
-        package.unlink()
-    assert digest == SPEEDSCOPE_SHA512, f"{package} is not the {SPEEDSCOPE} that was looked at; it was removed"
-    with tarfile.open(package) as archive:
-        archive.extractall(cache, filter="data")
-    serve = functools.partial(Quiet, directory=str(cache / "package" / "dist" / "release"))
+    release = npm.package("speedscope", "1.25.0", SPEEDSCOPE_SHA512) / "dist" / "release"
+    serve = functools.partial(Quiet, directory=str(release))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/index.html"

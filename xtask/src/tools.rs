@@ -123,7 +123,7 @@ pub const SYSTEM_TOOLS: [SystemTool; 10] = [
     SystemTool {
         name: "npm",
         packages: &["npm"],
-        needed_for: "speedscope, which opens the exports",
+        needed_for: "speedscope, which opens the exports, and axe, which looks at the report",
     },
 ];
 

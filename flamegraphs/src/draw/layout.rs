@@ -4,8 +4,8 @@ use crate::tree::Tree;
 
 /// A picture's width in the numbers that inferno is given.
 const WIDTH: f64 = 1e9;
-/// Nodes narrower than this part of the picture are left out; at 1280 pixels it is two thirds of one.
-const NARROWEST: f64 = 0.0005;
+/// Frames narrower than this part of a picture are left out unless it is told otherwise; at 1280 pixels it is two thirds of one.
+pub const NARROWEST: f64 = 0.0005;
 /// Frames further from the root are left out: a browser draws no picture that is higher.
 pub(super) const DEEPEST: usize = 500;
 
@@ -32,7 +32,9 @@ pub(super) fn number(name: &str) -> Option<usize> {
 impl Layout {
     /// A node is as wide as both sides together: what only one side has can be seen, and what is
     /// inside a node adds up to it.
-    pub fn new(tree: &Tree) -> Layout {
+    ///
+    /// Nodes narrower than the part `narrowest` of the picture are left out.
+    pub fn new(tree: &Tree, narrowest: f64) -> Layout {
         let widths: Vec<f64> = tree
             .nodes()
             .iter()
@@ -60,7 +62,7 @@ impl Layout {
             layout.cut |= deep && !children[node].is_empty();
             let kept = children[node]
                 .iter()
-                .filter(|&&child| !deep && widths[child] >= all * NARROWEST);
+                .filter(|&&child| !deep && widths[child] >= all * narrowest);
             let kept: Vec<usize> = kept.copied().collect();
             let inside: f64 = kept.iter().map(|&child| widths[child]).sum();
             let own = ((widths[node] - inside).max(0.0) / all * WIDTH).round() as u64;

@@ -13,6 +13,7 @@ use crate::{Error, Folded, Profile, Role, Roles, Side, Tag, View};
 pub use facts::Facts;
 pub(crate) use facts::{printable, signed_time, time};
 use layout::Layout;
+pub use layout::NARROWEST;
 use svg::{Key, Painted};
 
 /// What is written around a picture.
@@ -24,6 +25,8 @@ pub struct Picture<'a> {
     pub subtitle: &'a str,
     /// What is counted, in the plural, where that is not time.
     pub unit: &'a str,
+    /// Frames narrower than this part of the picture are left out.
+    pub narrowest: f64,
 }
 
 impl Default for Picture<'_> {
@@ -32,6 +35,7 @@ impl Default for Picture<'_> {
             title: "Flamegraph",
             subtitle: "",
             unit: "samples",
+            narrowest: NARROWEST,
         }
     }
 }
@@ -59,7 +63,7 @@ pub fn draw(folded: &Folded, picture: &Picture<'_>) -> Result<String, Error> {
 /// # Errors
 /// [`Error::Draw`].
 pub fn draw_tree(tree: &Tree, picture: &Picture<'_>) -> Result<String, Error> {
-    let layout = Layout::new(tree);
+    let layout = Layout::new(tree, picture.narrowest);
     let painter = Painter::new(tree, picture);
     let frames: Vec<Painted> = layout
         .nodes

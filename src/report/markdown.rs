@@ -1,0 +1,236 @@
+//! A [`Comparison`] as Markdown for a pull request: who wins, the ratios, where the time goes in the worst case, causes, and
+//! how to repeat it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
+
+use super::case::{self, NOT_MEASURED};
+use super::{escape, header, story, units, warning_sentences};
+use crate::comparison::{Case, Comparison, Finding};
+
+/// The document; every line ends in a newline.
+pub fn text(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let mut block = |lines: Vec<String>| {
+        if lines.is_empty() {
+            return;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&(lines.join("\n") + "\n"));
+    };
+    block(vec![title(comparison)]);
+    block(vec![format!("**{}**", plain(&story::verdict(comparison)))]);
+    block(ratios(comparison));
+    if let Some(case) = story::worst(comparison) {
+        block(vec![phases_title(comparison, case)]);
+        block(phases(case));
+    }
+    block(vec!["#### Causes".to_owned()]);
+    block(findings(comparison));
+    let warnings = warning_sentences(comparison);
+    if !warnings.is_empty() {
+        block(vec!["#### What limits the trust in it".to_owned()]);
+        block(list(warnings.iter().map(|warning| plain(warning))));
+    }
+    block(vec!["#### Machine, and how to repeat it".to_owned()]);
+    block(list(
+        header::lines(comparison).iter().map(|line| plain(line)),
+    ));
+    block(command(comparison));
+    text
+}
+
+fn title(comparison: &Comparison) -> String {
+    match comparison.cases.first() {
+        Some(case) => format!("### raptors-trace: {}", both(case)),
+        None => "### raptors-trace".to_owned(),
+    }
+}
+
+/// The statements with their sides' names.
+fn both(case: &Case) -> String {
+    let side = |side: &crate::comparison::Side| {
+        format!("{} ({})", plain(&escape(&side.name)), code(&side.statement))
+    };
+    format!("{} and {}", side(&case.sides.a), side(&case.sides.b))
+}
+
+fn ratios(comparison: &Comparison) -> Vec<String> {
+    let Some(first) = comparison.cases.first() else {
+        return Vec::new();
+    };
+    let (a, b) = story::names(first);
+    let (a, b) = (plain(&a), plain(&b));
+    let mut rows = vec![
+        format!("| case | {a} | {b} | {a} ÷ {b} | 95 % interval | |"),
+        "|:---|---:|---:|---:|:---|:---|".to_owned(),
+    ];
+    rows.extend(comparison.cases.iter().map(|case| {
+        let (ratio, interval) = units::ratio(&case.ratio);
+        let sides = [&case.sides.a, &case.sides.b];
+        let [a, b] = sides.map(|side| units::time(side.wall_ns.median));
+        let (verdict, _) = case::verdict(case);
+        row(&[escape(&case.label()), a, b, ratio, interval, verdict])
+    }));
+    rows
+}
+
+fn phases_title(comparison: &Comparison, case: &Case) -> String {
+    let label = plain(&escape(&case.label()));
+    match comparison.cases.len() {
+        1 => format!("#### Where the time goes: {label}"),
+        _ => {
+            let (_, b) = story::names(case);
+            format!(
+                "#### Where the time goes in the case that {} comes off worst in: {label}",
+                plain(&b)
+            )
+        }
+    }
+}
+
+fn phases(case: &Case) -> Vec<String> {
+    let unit = case::unit(case);
+    let (a, b) = story::names(case);
+    let (a, b) = (plain(&a), plain(&b));
+    let number = |ns: Option<f64>| {
+        ns.map_or(NOT_MEASURED.to_owned(), |ns| {
+            unit.number(ns).trim_end().to_owned()
+        })
+    };
+    let mut rows = vec![
+        format!(
+            "| {} | {a} | {b} | difference |",
+            plain(&format!("{} per operation", unit.name()))
+        ),
+        "|:---|---:|---:|---:|".to_owned(),
+    ];
+    rows.extend(case::time_rows(case, &unit).iter().map(|line| {
+        let difference = line
+            .difference()
+            .map(|ns| unit.difference(ns).trim_end().to_owned());
+        row(&[
+            line.label.trim_start().to_owned(),
+            number(line.a),
+            number(line.b),
+            difference.unwrap_or_default(),
+        ])
+    }));
+    rows
+}
+
+fn findings(comparison: &Comparison) -> Vec<String> {
+    if comparison.findings.is_empty() {
+        let sentence =
+            "None was looked for: `raptors-trace explain` switches causes off and on, one by one.";
+        return vec![sentence.to_owned()];
+    }
+    let mut lines = Vec::new();
+    for finding in &comparison.findings {
+        lines.push(format!("- {}", head_of(comparison, finding)));
+        let evidence = finding.evidence.iter().map(|sentence| escape(sentence));
+        let mend = finding
+            .mend
+            .as_ref()
+            .map(|mend| format!("What mends it: {}", escape(mend)));
+        lines.extend(
+            evidence
+                .chain(mend)
+                .map(|line| format!("  - {}", plain(&line))),
+        );
+    }
+    lines
+}
+
+fn head_of(comparison: &Comparison, finding: &Finding) -> String {
+    let parts = [
+        Some(story::verdict_of(finding).to_owned()),
+        story::effect(comparison, finding),
+        story::share(finding),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!(
+        "**{}** ({}): {}",
+        plain(&escape(&finding.cause)),
+        plain(&escape(&finding.case)),
+        plain(&parts.join(", "))
+    )
+}
+
+fn command(comparison: &Comparison) -> Vec<String> {
+    if comparison.command.is_empty() {
+        return vec!["This run does not tell the command that made it.".to_owned()];
+    }
+    let command = story::command(&comparison.command);
+    let fence = "`".repeat(longest_run(&command).max(2) + 1);
+    vec![format!("{fence}sh"), command, fence]
+}
+
+fn row(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| plain(cell)).collect();
+    format!("| {} |", cells.join(" | "))
+}
+
+fn list(lines: impl Iterator<Item = String>) -> Vec<String> {
+    lines.map(|line| format!("- {line}")).collect()
+}
+
+/// Text that means nothing but itself: whatever Markdown could take for something has a backslash before it. `text` has no
+/// control characters.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '&' | '~' | '#' | '!' | '$' => {
+                plain.extend(['\\', c]);
+            }
+            // A mention would tell somebody of it, and an address would become a link.
+            '@' => plain.push_str("@\u{2060}"),
+            c => plain.push(c),
+        }
+    }
+    plain
+        .replace("://", ":\u{2060}//")
+        .replace("www.", "www\u{2060}.")
+}
+
+/// A statement as code; where it has a `|`, which would end a cell of a table also in code, as text.
+fn code(text: &str) -> String {
+    let text = escape(text);
+    if text.contains('|') || text.trim().is_empty() {
+        return plain(&text);
+    }
+    let fence = "`".repeat(longest_run(&text) + 1);
+    // Spaces inside are taken off again, and keep a backtick at an end from the fence.
+    if fence.len() > 1 || text.starts_with(' ') || text.ends_with(' ') {
+        format!("{fence} {text} {fence}")
+    } else {
+        format!("`{text}`")
+    }
+}
+
+/// The length of the longest run of backticks.
+fn longest_run(text: &str) -> usize {
+    let runs = text.split(|c| c != '`').map(str::len);
+    runs.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_markdown_could_take_for_something_is_text() {
+        assert_eq!(
+            plain("<script>|`*a_b*`|</script> & #1"),
+            r"\<script\>\|\`\*a\_b\*\`\|\</script\> \& \#1"
+        );
+        assert_eq!(
+            plain("a @b https://c.d"),
+            "a @\u{2060}b https:\u{2060}//c.d"
+        );
+        assert_eq!(code("a * 2.5"), "`a * 2.5`");
+        assert_eq!(code("f\"`x` ``\""), "``` f\"`x` ``\" ```");
+        assert_eq!(code("a | b"), r"a \| b");
+        assert_eq!(code("a\nb"), "`a\\nb`");
+    }
+}
