@@ -7,6 +7,8 @@ use crate::comparison::Ci95;
 
 /// Resamples behind every interval.
 const RESAMPLES: usize = 1000;
+/// A fixed seed: the same run file gives the same table each time it is shown.
+const SEED: u64 = 0x5eed;
 
 /// The median; the mean of the two middle values for an even count, NaN for none.
 pub fn median(values: &[f64]) -> f64 {
@@ -44,18 +46,28 @@ pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
 /// neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
 /// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
 pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
+    interval(&draws(placements, SEED, statistic))
+}
+
+/// The 95 % percentile interval of drawn values, NaN for none.
+pub fn interval(drawn: &[f64]) -> Ci95 {
+    [quantile(drawn, 0.025), quantile(drawn, 0.975)]
+}
+
+/// The values of `statistic` that [`bootstrap`] draws, none where there is no row. Draws with different seeds know
+/// nothing of each other, as those of two runs must not.
+pub fn draws(placements: &[u64], seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
     if placements.is_empty() {
-        return [f64::NAN; 2];
+        return Vec::new();
     }
     let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (row, placement) in placements.iter().enumerate() {
         clusters.entry(*placement).or_default().push(row);
     }
     let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
-    // A fixed seed: the same run file gives the same table each time it is shown.
-    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut rows = Vec::with_capacity(2 * placements.len());
-    let mut drawn: Vec<f64> = (0..RESAMPLES)
+    (0..RESAMPLES)
         .map(|_| {
             rows.clear();
             for _ in 0..clusters.len() {
@@ -67,9 +79,7 @@ pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci9
             }
             statistic(&rows)
         })
-        .collect();
-    drawn.sort_by(f64::total_cmp);
-    [quantile(&drawn, 0.025), quantile(&drawn, 0.975)]
+        .collect()
 }
 
 /// As many rows as `cluster` has, drawn from it in circular blocks.
