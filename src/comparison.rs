@@ -5,8 +5,10 @@
 //! in bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is
 //! `None` (`null`), never 0. The committed schema is `docs/compare.schema.json`.
 
+mod against;
 mod methods;
 
+pub use against::*;
 pub use methods::label;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,12 @@ pub struct Comparison {
     pub engines: Vec<Engine>,
     /// Causes with their evidence (`explain`); empty where nobody asked.
     pub findings: Vec<Finding>,
+    /// What changed since an earlier run (`--against`); `None` where nobody asked.
+    #[serde(default)]
+    pub against: Option<Against>,
+    /// What `--fail-below` says; `None` where nobody asked.
+    #[serde(default)]
+    pub gate: Option<Gate>,
     /// Sentences about what limits the trust in these figures.
     pub warnings: Vec<String>,
     /// Records that found no room in the run file and are missing from the counts.

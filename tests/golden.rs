@@ -21,18 +21,21 @@ const PLAIN: TextOptions = TextOptions {
 fn golden(name: &str, comparison: &Comparison, options: &TextOptions) {
     let shown = text(comparison, options);
     well_formed(&shown, options);
-    let shown = shown.replace('\u{1b}', "\\e");
+    hold(name, &shown.replace('\u{1b}', "\\e"));
+}
+
+fn hold(name: &str, shown: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(format!("{name}.txt"));
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &shown).unwrap();
+        std::fs::write(&path, shown).unwrap();
         return;
     }
     let expected = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
     if shown != expected {
-        let difference = similar::TextDiff::from_lines(&expected, &shown);
+        let difference = similar::TextDiff::from_lines(&expected[..], shown);
         let difference = difference
             .unified_diff()
             .context_radius(2)
@@ -134,6 +137,20 @@ fn many_patterns_nested_calls_and_counters() {
 }
 
 #[test]
+fn held_against_an_earlier_run() {
+    // What stands above is that of other files.
+    let alone = |options: &TextOptions| {
+        let shown = text(&fixtures::held(), options);
+        well_formed(&shown, options);
+        let from = shown.find("what changed since").unwrap();
+        shown[from..].to_owned()
+    };
+    hold("against", &alone(&PLAIN));
+    let narrow = TextOptions { width: 60, ..PLAIN };
+    hold("against_narrow", &alone(&narrow));
+}
+
+#[test]
 fn parts() {
     golden(
         "phases",
@@ -160,6 +177,7 @@ fn every_width_fits() {
         fixtures::troubled(),
         fixtures::hostile(),
         fixtures::many_calls(),
+        fixtures::held(),
     ];
     for width in (40..140).step_by(3) {
         for comparison in &all {

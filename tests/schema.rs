@@ -88,6 +88,7 @@ fn every_fixture_validates_and_comes_back_as_it_was() {
         fixtures::troubled(),
         fixtures::hostile(),
         fixtures::many_calls(),
+        fixtures::held(),
     ];
     for comparison in all {
         let json = serde_json::to_value(&comparison).unwrap();

@@ -15,7 +15,7 @@ use super::options::{
     CompareOptions, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source,
     StackEngine, Subject, Task,
 };
-use super::{attach, doctor, export, imports, instruments, outside, script, tune};
+use super::{against, attach, doctor, export, imports, instruments, outside, script, tune};
 use crate::engines::Tracer;
 use crate::outside::{Options as Outside, Subject as OutsideSubject};
 use crate::{flamegraph, live};
@@ -85,6 +85,8 @@ struct CompareArgs {
     subject: SubjectArgs,
     #[command(flatten)]
     calls: CallArgs,
+    #[command(flatten)]
+    against: against::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -175,6 +177,8 @@ struct ShowArgs {
     /// Show what a damaged or truncated FILE still holds
     #[arg(long)]
     lossy: bool,
+    #[command(flatten)]
+    against: against::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -327,13 +331,17 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             Some(path) => Source::File { path, lossy },
             None => run(args.subject, args.output.verbose, args.engine.engine)?,
         };
-        Ok((Task::Compare { source, part }, args.output))
+        Ok((shown(source, part), args.output))
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
             let source = run(args.subject, args.output.verbose, args.calls.engine)?;
-            let part = Part::All;
-            (Task::Compare { source, part }, args.output)
+            let task = Task::Compare {
+                source,
+                part: Part::All,
+                against: args.against.into(),
+            };
+            (task, args.output)
         }
         Command::Phases(args) => part_of(args, Part::Phases)?,
         Command::Calls(args) => match args.pid {
@@ -395,10 +403,15 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Show(ShowArgs {
             file: path,
             lossy,
+            against,
             output,
         }) => {
-            let (source, part) = (Source::File { path, lossy }, Part::All);
-            (Task::Compare { source, part }, output)
+            let task = Task::Compare {
+                source: Source::File { path, lossy },
+                part: Part::All,
+                against: against.into(),
+            };
+            (task, output)
         }
         Command::Export(args) => {
             let quiet = args.quiet;
@@ -424,6 +437,15 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         quiet: output.quiet,
     };
     Ok(Job { task, output })
+}
+
+/// A part of a comparison by itself.
+fn shown(source: Source, part: Part) -> Task {
+    Task::Compare {
+        source,
+        part,
+        against: crate::against::Options::default(),
+    }
 }
 
 /// The tracer for a process that nobody prepared.

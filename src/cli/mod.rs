@@ -2,6 +2,7 @@
 //!
 //! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
+mod against;
 mod args;
 mod attach;
 mod doctor;
@@ -15,11 +16,14 @@ mod outside;
 mod script;
 mod terminal;
 mod tune;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
+use crate::against::{self as earlier, Baseline};
 use crate::analysis;
 use crate::comparison::Comparison;
 use crate::error::{Error, Exit};
@@ -68,7 +72,11 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 
 fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
-        Task::Compare { source, part } => compare(source, *part, &job.output),
+        Task::Compare {
+            source,
+            part,
+            against,
+        } => compare(source, *part, against, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
         Task::Export(options) => export::execute(options, &job.output),
@@ -82,15 +90,32 @@ fn execute(job: &Job) -> Result<(), Error> {
     }
 }
 
-fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Error> {
-    let outcome = match source {
-        Source::File { path, lossy } => Outcome {
-            comparison: analysis::read(path, *lossy)?,
-            samples: Vec::new(),
-            failure: None,
-        },
+fn compare(
+    source: &Source,
+    part: Part,
+    against: &earlier::Options,
+    output: &OutputOptions,
+) -> Result<(), Error> {
+    // Before minutes of measuring, and before --save may replace it.
+    let baseline = against.file.as_deref().map(Baseline::read).transpose()?;
+    let mut outcome = match source {
+        Source::File { path, lossy } => {
+            let (comparison, timings) = analysis::read_timed(path, *lossy)?;
+            Outcome {
+                comparison,
+                timings,
+                samples: Vec::new(),
+                failure: None,
+            }
+        }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
+    earlier::add(
+        &mut outcome.comparison,
+        &outcome.timings,
+        baseline.as_ref(),
+        against.fail_below,
+    );
     if output.json {
         print_json(&outcome.comparison)?;
     } else {
@@ -99,7 +124,8 @@ fn compare(source: &Source, part: Part, output: &OutputOptions) -> Result<(), Er
             &text_options(part, output),
         ))?;
     }
-    end(judge(&outcome.comparison), outcome.failure)
+    let judged = judge(&outcome.comparison).and_then(|()| earlier::judge(&outcome.comparison));
+    end(judged, outcome.failure)
 }
 
 /// The exit code says the worse of what the result is worth and how the run ended; the other is told.

@@ -276,6 +276,8 @@ pub enum Task {
         source: Source,
         /// Which part is shown.
         part: Part,
+        /// What it is held against.
+        against: crate::against::Options,
     },
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
