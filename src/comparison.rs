@@ -5,9 +5,11 @@
 //! in bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is
 //! `None` (`null`), never 0. The committed schema is `docs/compare.schema.json`.
 
+mod against;
 mod explained;
 mod methods;
 
+pub use against::*;
 pub use explained::{Explained, HypothesisFound, NotTried};
 pub use methods::label;
 
@@ -50,6 +52,12 @@ pub struct Comparison {
     /// How the gap of each case was taken apart (`explain`); empty where nobody asked.
     #[serde(default)]
     pub explained: Vec<Explained>,
+    /// What changed since an earlier run (`--against`); `None` where nobody asked.
+    #[serde(default)]
+    pub against: Option<Against>,
+    /// What `--fail-below` says; `None` where nobody asked.
+    #[serde(default)]
+    pub gate: Option<Gate>,
     /// Sentences about what limits the trust in these figures.
     pub warnings: Vec<String>,
     /// Records that found no room in the run file and are missing from the counts.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::analysis::{self, INQUIRY, Inquiry as Found};
-use crate::cli::options::{CompareOptions, Source};
+use crate::cli::options::{CompareOptions, Sampling, Source};
 use crate::comparison::{
     Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict,
 };
@@ -59,6 +59,11 @@ pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome
     let compare = CompareOptions {
         time: Some(time.mul_f64(COMPARED)),
         operation_only: true,
+        // As for a comparison: each operation is sampled as long as it is timed.
+        sampling: asked.sampling.map(|sampling| Sampling {
+            time: time.mul_f64(COMPARED),
+            ..sampling
+        }),
         ..CompareOptions::clone(asked)
     };
     let mut outcome = run::compare(&compare, progress)?;
@@ -78,7 +83,7 @@ pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome
 
 /// What was found out about a run that is saved.
 fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
-    let comparison = analysis::read(path, lossy)?;
+    let (comparison, timings, samples) = analysis::read_whole(path, lossy)?;
     if comparison.explained.is_empty() {
         let sentence = format!("nobody has inquired into the run `{}`", path.display());
         return Err(Error::new(sentence)
@@ -87,7 +92,8 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
     }
     Ok(Outcome {
         comparison,
-        samples: Vec::new(),
+        timings,
+        samples,
         failure: None,
     })
 }

@@ -1,4 +1,5 @@
 //! raptors-trace shows why one array library is slower than another.
+pub mod against;
 pub mod analysis;
 pub mod attach;
 pub mod cli;

@@ -36,7 +36,7 @@ fn hold(file: &str, shown: &str) {
     let expected = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
     if shown != expected {
-        let difference = similar::TextDiff::from_lines(expected.as_str(), shown);
+        let difference = similar::TextDiff::from_lines(&expected[..], shown);
         let difference = difference
             .unified_diff()
             .context_radius(2)
@@ -138,6 +138,20 @@ fn many_patterns_nested_calls_and_counters() {
 }
 
 #[test]
+fn held_against_an_earlier_run() {
+    // What stands above is that of other files.
+    let alone = |options: &TextOptions| {
+        let shown = text(&fixtures::held(), options);
+        well_formed(&shown, options);
+        let from = shown.find("what changed since").unwrap();
+        shown[from..].to_owned()
+    };
+    hold("against", &alone(&PLAIN));
+    let narrow = TextOptions { width: 60, ..PLAIN };
+    hold("against_narrow", &alone(&narrow));
+}
+
+#[test]
 fn parts() {
     golden(
         "phases",
@@ -164,6 +178,7 @@ fn every_width_fits() {
         fixtures::troubled(),
         fixtures::hostile(),
         fixtures::many_calls(),
+        fixtures::held(),
     ];
     for width in (40..140).step_by(3) {
         for comparison in &all {

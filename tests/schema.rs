@@ -90,6 +90,7 @@ fn every_fixture_validates_and_comes_back_as_it_was() {
         fixtures::many_calls(),
         fixtures::found(),
         fixtures::markup(),
+        fixtures::held(),
     ];
     for comparison in all {
         let json = serde_json::to_value(&comparison).unwrap();

@@ -6,6 +6,7 @@ use super::engines;
 use super::marks::RoundKind;
 use super::phases::Parts;
 use super::stats::{self, median, median_ci};
+use super::timing::Timing;
 use super::troubles::Troubles;
 use crate::comparison::*;
 use crate::error::{Error, Exit};
@@ -13,8 +14,8 @@ use crate::error::{Error, Exit};
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;
 
-/// Boils a run down.
-pub fn comparison(run: &Run) -> Result<Comparison, Error> {
+/// Boils a run down; beside the comparison, the rounds behind each of its cases.
+pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
     let spec = run.documents.spec.as_ref().ok_or_else(|| {
         nothing("the run file holds no comparison: it was cut off before the first round")
     })?;
@@ -32,13 +33,17 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
         ..Comparison::default()
     };
     let mut troubles = Troubles::default();
+    let mut timings = Vec::new();
     for (index, case) in spec.cases.iter().enumerate() {
         let state = run.documents.cases.get(&(index as u64));
         if state.is_some_and(|state| state.skipped.is_some()) {
             continue;
         }
         match CaseBuilder::new(run, spec, index as u64, case).build(&mut troubles) {
-            Some(built) => comparison.cases.push(built),
+            Some((built, timing)) => {
+                comparison.cases.push(built);
+                timings.push(timing);
+            }
             None => troubles
                 .others
                 .push(format!("{} was not run", case.label())),
@@ -65,7 +70,7 @@ pub fn comparison(run: &Run) -> Result<Comparison, Error> {
     if let Some(inquiry) = &run.documents.inquiry {
         inquiry.clone().add_to(&mut comparison);
     }
-    Ok(comparison)
+    Ok((comparison, timings))
 }
 
 fn nothing(sentence: &str) -> Error {
@@ -192,7 +197,7 @@ impl<'a> CaseBuilder<'a> {
     }
 
     /// `None` where a side has no timed round.
-    fn build(&self, troubles: &mut Troubles) -> Option<Case> {
+    fn build(&self, troubles: &mut Troubles) -> Option<(Case, Timing)> {
         let timed = [
             self.rounds(0, RoundKind::Timed),
             self.rounds(1, RoundKind::Timed),
@@ -202,8 +207,12 @@ impl<'a> CaseBuilder<'a> {
             return None;
         }
         let rounds = self.rounds_of(&timed, &a, &b);
-        let placements = self.placements(&timed[0]);
-        let ratio = ratio(&a, &b, &placements);
+        let timing = Timing {
+            a,
+            b,
+            placements: self.placements(&timed[0]),
+            setups: [&self.case.a, &self.case.b].map(|side| side.setup.clone()),
+        };
         let sides = Sides {
             a: self.side(0, &self.case.a, &mut troubles.others),
             b: self.side(1, &self.case.b, &mut troubles.others),
@@ -215,11 +224,11 @@ impl<'a> CaseBuilder<'a> {
             shape: self.case.shape.clone(),
             in_place: self.case.in_place,
             sides,
-            ratio,
+            ratio: timing.ratio(),
             rounds,
         };
         self.note(&case, troubles);
-        Some(case)
+        Some((case, timing))
     }
 
     fn rounds_of(&self, timed: &[Vec<usize>; 2], a: &[f64], b: &[f64]) -> Rounds {
@@ -530,23 +539,6 @@ fn wall(values: &[f64], placements: &[u64]) -> Wall {
             p75: stats::quantile(values, 0.75),
             p95: stats::quantile(values, 0.95),
         }),
-    }
-}
-
-/// A's median time ÷ B's, so that it agrees with the two times that stand beside it. Rounds are drawn in pairs for its
-/// interval: what slows the machine down for a while slows both.
-fn ratio(a: &[f64], b: &[f64], placements: &[u64]) -> Ratio {
-    let pairs = a.len().min(b.len());
-    let of = |rows: &[usize]| {
-        let side =
-            |values: &[f64]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
-        side(a) / side(b)
-    };
-    let ci95 = stats::bootstrap(&placements[..pairs], of);
-    Ratio {
-        median: median(a) / median(b),
-        ci95,
-        verdict: Verdict::of(ci95),
     }
 }
 

@@ -50,6 +50,9 @@ pub struct SideSpec {
     pub name: String,
     /// What it runs.
     pub statement: String,
+    /// What was run once before.
+    #[serde(default)]
+    pub setup: String,
 }
 
 /// One case as the driver was asked to run it.

@@ -10,6 +10,7 @@ mod phases;
 mod records;
 mod samples;
 pub mod stats;
+mod timing;
 mod troubles;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
 pub use records::{Seen, each};
 pub use samples::{CaseSamples, SideSamples};
+pub use timing::Timing;
 
 /// Everything a run file holds, before statistics.
 struct Run {
@@ -53,7 +55,16 @@ struct Run {
 /// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
 /// whose positive control saw nothing.
 pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
-    Ok(read_run(path, lossy)?.1)
+    Ok(read_timed(path, lossy)?.0)
+}
+
+/// [`read`], and the rounds behind each of its cases, in their order.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_timed(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>), Error> {
+    let (_, comparison, timings) = read_run(path, lossy)?;
+    Ok((comparison, timings))
 }
 
 /// [`read`], and the stacks that were sampled in the run.
@@ -61,17 +72,20 @@ pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
 /// # Errors
 /// As [`read`]; and a run without any sample, with the reason where it knows one.
 pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
-    let (run, comparison) = read_run(path, lossy)?;
+    let (run, comparison, _) = read_run(path, lossy)?;
     Ok((comparison, samples::samples(&run)?))
 }
 
-/// [`read`], and the stacks that were sampled in the run, which may be none; why there are none though they were asked for is
-/// among the warnings.
+/// [`read_timed`], and the stacks that were sampled in the run, which may be none; why there are none though they were asked
+/// for is among the warnings.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
-    let (run, mut comparison) = read_run(path, lossy)?;
+pub fn read_whole(
+    path: &Path,
+    lossy: bool,
+) -> Result<(Comparison, Vec<Timing>, Vec<CaseSamples>), Error> {
+    let (run, mut comparison, timings) = read_run(path, lossy)?;
     let samples = match samples::samples(&run) {
         Ok(samples) => samples,
         Err(error) if error.exit_code() == Exit::NothingObserved => {
@@ -82,15 +96,15 @@ pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSampl
         }
         Err(error) => return Err(error),
     };
-    Ok((comparison, samples))
+    Ok((comparison, timings, samples))
 }
 
-fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison), Error> {
+fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison, Vec<Timing>), Error> {
     let reader = open(path, lossy)?;
     let run = Run::read(&reader)?;
-    let mut comparison = assemble::comparison(&run)?;
+    let (mut comparison, timings) = assemble::comparison(&run)?;
     comparison.warnings.extend(reader.warnings());
-    Ok((run, comparison))
+    Ok((run, comparison, timings))
 }
 
 fn open(path: &Path, lossy: bool) -> Result<Reader, Error> {

@@ -7,6 +7,8 @@ use crate::comparison::Ci95;
 
 /// Resamples behind every interval.
 const RESAMPLES: usize = 1000;
+/// A fixed seed: the same run file gives the same table each time it is shown.
+const SEED: u64 = 0x5eed;
 
 /// The median; the mean of the two middle values for an even count, NaN for none.
 pub fn median(values: &[f64]) -> f64 {
@@ -56,18 +58,38 @@ pub fn bootstrap_at(
     let tail = (1.0 - confidence) / 2.0;
     // As many in a tail as those of the usual interval have, which is what its ends stand on.
     let resamples = (RESAMPLES as f64 * 0.025 / tail.max(1e-4)).ceil() as usize;
+    let drawn = draw(resamples, placements, SEED, statistic);
+    [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)]
+}
+
+/// The 95 % percentile interval of drawn values, NaN for none.
+pub fn interval(drawn: &[f64]) -> Ci95 {
+    [quantile(drawn, 0.025), quantile(drawn, 0.975)]
+}
+
+/// The values of `statistic` that [`bootstrap`] draws, none where there is no row. Draws with different seeds know
+/// nothing of each other, as those of two runs must not.
+pub fn draws(placements: &[u64], seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
+    draw(RESAMPLES, placements, seed, statistic)
+}
+
+fn draw(
+    resamples: usize,
+    placements: &[u64],
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Vec<f64> {
     if placements.is_empty() {
-        return [f64::NAN; 2];
+        return Vec::new();
     }
     let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (row, placement) in placements.iter().enumerate() {
         clusters.entry(*placement).or_default().push(row);
     }
     let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
-    // A fixed seed: the same run file gives the same table each time it is shown.
-    let mut random = fastrand::Rng::with_seed(0x5eed);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut rows = Vec::with_capacity(2 * placements.len());
-    let mut drawn: Vec<f64> = (0..resamples)
+    (0..resamples)
         .map(|_| {
             rows.clear();
             for _ in 0..clusters.len() {
@@ -79,9 +101,7 @@ pub fn bootstrap_at(
             }
             statistic(&rows)
         })
-        .collect();
-    drawn.sort_by(f64::total_cmp);
-    [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)]
+        .collect()
 }
 
 /// As many rows as `cluster` has, drawn from it in circular blocks.

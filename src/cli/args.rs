@@ -15,7 +15,9 @@ use super::options::{
     CompareOptions, Documents, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape,
     Source, StackEngine, Subject, Task,
 };
-use super::{attach, doctor, documents, export, imports, instruments, outside, script, tune};
+use super::{
+    against, attach, doctor, documents, export, imports, instruments, outside, script, tune,
+};
 use crate::engines::Tracer;
 use crate::outside::{Options as Outside, Subject as OutsideSubject};
 use crate::{flamegraph, live};
@@ -91,6 +93,8 @@ struct CompareArgs {
     calls: CallArgs,
     #[command(flatten)]
     documents: documents::Args,
+    #[command(flatten)]
+    against: against::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -187,6 +191,8 @@ struct ExplainArgs {
     #[command(flatten)]
     subject: SubjectArgs,
     #[command(flatten)]
+    documents: documents::Args,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -200,6 +206,8 @@ struct ShowArgs {
     lossy: bool,
     #[command(flatten)]
     documents: documents::Args,
+    #[command(flatten)]
+    against: against::Args,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -352,13 +360,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             Some(path) => Source::File { path, lossy },
             None => run(args.subject, args.output.verbose, args.engine.engine)?,
         };
-        let documents = Documents::default();
-        let task = Task::Compare {
-            source,
-            part,
-            documents,
-        };
-        Ok((task, args.output))
+        Ok((shown(source, part), args.output))
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
@@ -371,6 +373,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 source,
                 part: Part::All,
                 documents,
+                against: args.against.into(),
             };
             (task, args.output)
         }
@@ -379,18 +382,23 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             lossy,
             seed,
             mut subject,
+            documents,
             output,
         }) => {
             if subject.size.is_empty() && subject.setup.is_none() && !seed {
                 subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
             let time = subject.time;
-            let source = match file {
+            let documents = documents.into_options()?;
+            let mut source = match file {
                 Some(path) => Source::File { path, lossy },
                 None => run(subject, output.verbose, None)?,
             };
-            let task = Task::Explain(crate::explain::Options { source, time });
-            (task, output)
+            if let Source::Run(options) = &mut source {
+                options.sampling = documents::sampling(&documents, options);
+            }
+            let options = crate::explain::Options { source, time };
+            (Task::Explain { options, documents }, output)
         }
         Command::Phases(args) => part_of(args, Part::Phases)?,
         Command::Calls(args) => match args.pid {
@@ -454,12 +462,14 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
             file: path,
             lossy,
             documents,
+            against,
             output,
         }) => {
             let task = Task::Compare {
                 source: Source::File { path, lossy },
                 part: Part::All,
                 documents: documents.into_options()?,
+                against: against.into(),
             };
             (task, output)
         }
@@ -487,6 +497,16 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         quiet: output.quiet,
     };
     Ok(Job { task, output })
+}
+
+/// A part of a comparison by itself.
+fn shown(source: Source, part: Part) -> Task {
+    Task::Compare {
+        source,
+        part,
+        documents: Documents::default(),
+        against: crate::against::Options::default(),
+    }
 }
 
 /// The tracer for a process that nobody prepared.

@@ -24,13 +24,7 @@ fn run(line: &[&str]) -> CompareOptions {
 
 fn file(path: &str, lossy: bool, part: Part) -> Task {
     let path = path.into();
-    let source = Source::File { path, lossy };
-    let documents = Documents::default();
-    Task::Compare {
-        source,
-        part,
-        documents,
-    }
+    shown(Source::File { path, lossy }, part)
 }
 
 fn refusal(line: &[&str]) -> String {
@@ -184,6 +178,25 @@ fn a_flamegraph_is_also_of_a_process_or_of_commands() {
     assert!(refused(&["--engine", "inprocess", "--pid", "7"]).contains("from outside"));
     assert!(refused(&["--pid", "7", "--size", "8"]).contains("cannot be used with"));
     assert!(refused(&["--pid", "7", "--", "a"]).contains("cannot be used with"));
+}
+
+#[test]
+fn a_run_is_held_against_an_earlier_one_or_a_limit() {
+    let held = |line: &[&str]| match parsed(line).unwrap().task {
+        Task::Compare { against, .. } => (against.file, against.fail_below),
+        other => panic!("no comparison: {other:?}"),
+    };
+    let line = ["--against", "old.rtrace", "--fail-below", "0.95"];
+    for command in [&["compare"][..], &["show", "new.rtrace"]] {
+        assert_eq!(held(command), (None, None));
+        let expected = (Some("old.rtrace".into()), Some(0.95));
+        assert_eq!(held(&[command, &line].concat()), expected);
+        for nonsense in ["0", "-1", "inf", "nan", "5 %", ""] {
+            let told = refusal(&[command, &["--fail-below", nonsense]].concat());
+            assert!(told.contains("give a factor above 0"), "{told}");
+        }
+    }
+    assert!(refusal(&["calls", "--fail-below", "1"]).contains("--fail-below"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! `raptors-trace explain`: its result printed.
+//! `raptors-trace explain`: its result printed, and written as documents.
 
-use super::options::OutputOptions;
-use super::{end, judge, print, print_json, terminal, text_options};
+use super::options::{Documents, OutputOptions};
+use super::{documents, end, judge, print, print_json, terminal, text_options, worse};
 use crate::error::Error;
 use crate::explain::{self, Options};
 use crate::report::{self, Part};
@@ -9,8 +9,9 @@ use crate::report::{self, Part};
 /// Does it and prints what came of it.
 ///
 /// # Errors
-/// Those of [`explain::explain`], and those of a comparison.
-pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
+/// Those of [`explain::explain`], those of a comparison, and a document that cannot be written.
+pub fn execute(options: &Options, asked: &Documents, output: &OutputOptions) -> Result<(), Error> {
+    documents::check(asked)?;
     let outcome = explain::explain(options, &mut terminal::Bar::new(output.quiet))?;
     let comparison = &outcome.comparison;
     if output.json {
@@ -19,5 +20,6 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
         let looks = text_options(Part::All, output);
         print(&report::explain::text(comparison, &looks))?;
     }
-    end(judge(comparison), outcome.failure)
+    let written = documents::write(asked, comparison, &outcome.samples);
+    end(judge(comparison), worse(written, outcome.failure))
 }

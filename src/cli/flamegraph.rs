@@ -33,6 +33,7 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
             let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
             Outcome {
                 comparison,
+                timings: Vec::new(),
                 samples,
                 failure: None,
             }
@@ -43,6 +44,7 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
         comparison,
         samples,
         failure,
+        ..
     } = outcome;
     let drawn = flamegraph::draw(&comparison, &samples, &options.directory, &options.formats)?;
     if output.json {

@@ -2,6 +2,7 @@
 //!
 //! [`main`] serves the plain binary and the console script of the Python package alike; it never ends the process.
 
+mod against;
 mod args;
 mod attach;
 mod doctor;
@@ -17,11 +18,14 @@ mod outside;
 mod script;
 mod terminal;
 mod tune;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
+use crate::against::{self as earlier, Baseline};
 use crate::analysis;
 use crate::comparison::Comparison;
 use crate::error::{Error, Exit};
@@ -74,8 +78,9 @@ fn execute(job: &Job) -> Result<(), Error> {
             source,
             part,
             documents,
-        } => compare(source, *part, documents, &job.output),
-        Task::Explain(options) => explain::execute(options, &job.output),
+            against,
+        } => compare(source, *part, documents, against, &job.output),
+        Task::Explain { options, documents } => explain::execute(options, documents, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
         Task::Export(options) => export::execute(options, &job.output),
@@ -93,25 +98,35 @@ fn compare(
     source: &Source,
     part: Part,
     documents: &Documents,
+    against: &earlier::Options,
     output: &OutputOptions,
 ) -> Result<(), Error> {
-    // Before a minute of measuring, not after it.
+    // Before minutes of measuring, and before --save may replace it.
     documents::check(documents)?;
-    let outcome = match source {
+    let baseline = against.file.as_deref().map(Baseline::read).transpose()?;
+    let mut outcome = match source {
         Source::File { path, lossy } => {
-            let (comparison, samples) = if documents.html.is_some() {
+            let (comparison, timings, samples) = if documents.html.is_some() {
                 analysis::read_whole(path, *lossy)?
             } else {
-                (analysis::read(path, *lossy)?, Vec::new())
+                let (comparison, timings) = analysis::read_timed(path, *lossy)?;
+                (comparison, timings, Vec::new())
             };
             Outcome {
                 comparison,
+                timings,
                 samples,
                 failure: None,
             }
         }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
+    earlier::add(
+        &mut outcome.comparison,
+        &outcome.timings,
+        baseline.as_ref(),
+        against.fail_below,
+    );
     if output.json {
         print_json(&outcome.comparison)?;
     } else {
@@ -121,7 +136,8 @@ fn compare(
         ))?;
     }
     let written = documents::write(documents, &outcome.comparison, &outcome.samples);
-    end(judge(&outcome.comparison), worse(written, outcome.failure))
+    let judged = judge(&outcome.comparison).and_then(|()| earlier::judge(&outcome.comparison));
+    end(judged, worse(written, outcome.failure))
 }
 
 /// Of two failures the first; the other is told.

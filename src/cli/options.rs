@@ -292,9 +292,16 @@ pub enum Task {
         part: Part,
         /// What is written besides.
         documents: Documents,
+        /// What it is held against.
+        against: crate::against::Options,
     },
     /// Find out why one side is slower.
-    Explain(crate::explain::Options),
+    Explain {
+        /// Which sides, or which saved run.
+        options: crate::explain::Options,
+        /// What is written besides.
+        documents: Documents,
+    },
     /// Draw where time is spent.
     Flamegraph(crate::flamegraph::Options),
     /// Draw a process, commands, or stacks that another tool wrote.

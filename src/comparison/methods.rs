@@ -1,8 +1,8 @@
 //! What can be said of a comparison from its own figures.
 
 use super::{
-    Case, CaseName, Ci95, Comparison, FindingVerdict, Machine, Phases, Results, Scalar, Side,
-    Verdict,
+    Case, CaseName, ChangeVerdict, Ci95, Comparison, Estimate, FindingVerdict, GateOutcome,
+    Machine, Phases, Results, Scalar, Side, Verdict, Wall,
 };
 
 impl From<f64> for Scalar {
@@ -37,6 +37,39 @@ impl FindingVerdict {
             Self::Supported => "supported",
             Self::Refuted => "refuted",
             Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl ChangeVerdict {
+    /// The verdict of an interval of this run's ratio ÷ an earlier one's; as [`Verdict::of`].
+    pub fn of(ci95: Ci95) -> Self {
+        match Verdict::of(ci95) {
+            Verdict::AFaster => Self::BLost,
+            Verdict::BFaster => Self::BGained,
+            Verdict::NoDifferenceShown => Self::NoChangeShown,
+        }
+    }
+}
+
+impl GateOutcome {
+    /// What comes of a figure and its interval at a gate. What is not a number has not passed.
+    pub fn of(median: f64, ci95: Ci95, limit: f64) -> Self {
+        if ci95[1] < limit {
+            Self::Missed
+        } else if median >= limit {
+            Self::Passed
+        } else {
+            Self::Undecided
+        }
+    }
+}
+
+impl From<&Wall> for Estimate {
+    fn from(wall: &Wall) -> Self {
+        Self {
+            median: wall.median,
+            ci95: wall.ci95,
         }
     }
 }

@@ -199,6 +199,7 @@ impl Page {
             '…' => "~".to_owned(),
             '█' => "#".to_owned(),
             '÷' => "/".to_owned(),
+            '→' => ">".to_owned(),
             '└' => "`".to_owned(),
             c => "?".repeat(c.to_string().width()),
         };

@@ -1,6 +1,7 @@
 //! A [`Comparison`] as text that a person reads in ten seconds: who wins, by how much, in which phase, through which
 //! calls.
 
+mod against;
 mod calls;
 mod case;
 mod engines;
@@ -18,6 +19,8 @@ mod story;
 mod summary;
 pub mod tune;
 pub(crate) mod units;
+
+pub use against::at_gate;
 
 use crate::comparison::Comparison;
 use layout::{Page, Tone};
@@ -68,6 +71,7 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     if options.part == Part::All {
         explain::write(&mut page, comparison);
     }
+    against::write(&mut page, comparison);
     warnings(&mut page, comparison);
     page.into_text()
 }

@@ -27,15 +27,9 @@ pub fn write(page: &mut Page, comparison: &Comparison) {
 }
 
 fn table(page: &mut Page, first: &Case, cases: &[&Case]) {
-    let title = match first.name {
-        CaseName::Operation => "the operation alone",
-        CaseName::RoundTrip => "the round trip",
-        CaseName::Custom if first.shape.is_empty() => "two statements",
-        CaseName::Custom => "all sizes",
-    };
     let (a, b) = (escape(&first.sides.a.name), escape(&first.sides.b.name));
     let ratio = format!("{a} ÷ {b}");
-    let heads = [title, &a, &b, &ratio, "95 % interval", ""];
+    let heads = [title(first), &a, &b, &ratio, "95 % interval", ""];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong))];
     rows.extend(cases.iter().map(|case| row(case)));
     let mut widths = [0; COLUMNS];
@@ -84,7 +78,18 @@ fn narrow(rows: &mut [[Cell; COLUMNS]], widths: &mut [usize; COLUMNS], page: usi
     }
 }
 
-fn row(case: &Case) -> [Cell; COLUMNS] {
+/// What the cases of a table have in common.
+pub fn title(first: &Case) -> &'static str {
+    match first.name {
+        CaseName::Operation => "the operation alone",
+        CaseName::RoundTrip => "the round trip",
+        CaseName::Custom if first.shape.is_empty() => "two statements",
+        CaseName::Custom => "all sizes",
+    }
+}
+
+/// What tells a case from the others of its table.
+pub fn size(case: &Case) -> String {
     let dtype = case.dtype.as_deref().map(escape).unwrap_or_default();
     let kept = if case.results == Results::Kept {
         ", kept"
@@ -92,11 +97,14 @@ fn row(case: &Case) -> [Cell; COLUMNS] {
         ""
     };
     let shape = case.shape_text(" × ");
-    let size = match (shape.is_empty(), case.results) {
+    match (shape.is_empty(), case.results) {
         (false, _) => format!("{dtype} {shape}{kept}").trim().to_owned(),
         (true, Results::Dropped) => "results dropped".to_owned(),
         (true, Results::Kept) => "results kept".to_owned(),
-    };
+    }
+}
+
+fn row(case: &Case) -> [Cell; COLUMNS] {
     let (ratio, interval) = units::ratio(&case.ratio);
     let (verdict, tone) = match case.ratio.verdict {
         Verdict::BFaster => (
@@ -110,7 +118,7 @@ fn row(case: &Case) -> [Cell; COLUMNS] {
         Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Faint),
     };
     [
-        Cell::plain(size),
+        Cell::plain(size(case)),
         Cell::plain(units::time(case.sides.a.wall_ns.median)),
         Cell::plain(units::time(case.sides.b.wall_ns.median)),
         Cell::new(ratio, tone),

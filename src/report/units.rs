@@ -163,22 +163,56 @@ pub fn cost(ratio: f64, [low, high]: Ci95) -> String {
 /// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as it
 /// takes to show that it is not 1, so that what is printed never says more or less than the verdict.
 pub fn ratio(ratio: &Ratio) -> (String, String) {
-    let small = |value: f64| value.abs() < 0.1;
-    let looks_like_one =
-        |value: f64, decimals: i32| (value - 1.0).abs() < 0.5 * 10_f64.powi(-decimals);
-    let least = if ratio.ci95.iter().any(|&v| small(v)) {
+    factor(ratio.median, ratio.ci95)
+}
+
+/// [`ratio`] of any two figures that are divided.
+pub fn factor(median: f64, ci95: Ci95) -> (String, String) {
+    with_decimals(median, ci95, apart(&ci95, 1.0, least(ci95)))
+}
+
+/// [`factor`], in as many decimals as it takes to show on which side of `limit` each of the three figures lies.
+pub fn factor_beside(median: f64, ci95: Ci95, limit: f64) -> (String, String) {
+    let figures = [median, ci95[0], ci95[1]];
+    let decimals = apart(&figures, limit, apart(&ci95, 1.0, least(ci95)));
+    with_decimals(median, ci95, decimals)
+}
+
+/// Decimals that a bound needs: small ones more.
+fn least(ci95: Ci95) -> usize {
+    if ci95.iter().any(|bound| bound.abs() < 0.1) {
         3
     } else {
         2
-    };
-    let decimals = (least..6)
-        .find(|&decimals| !ratio.ci95.iter().any(|&v| looks_like_one(v, decimals)))
-        .unwrap_or(6) as usize;
-    let [low, high] = ratio.ci95.map(|bound| decimal(bound, decimals));
+    }
+}
+
+/// From `least` to six decimals, as many as it takes for no figure to look like `mark`.
+fn apart(figures: &[f64], mark: f64, least: usize) -> usize {
+    let alike = |value: f64, decimals: i32| (value - mark).abs() < 0.5 * 10_f64.powi(-decimals);
+    (least..6)
+        .find(|&decimals| !figures.iter().any(|&value| alike(value, decimals as i32)))
+        .unwrap_or(6)
+}
+
+fn with_decimals(median: f64, ci95: Ci95, decimals: usize) -> (String, String) {
+    let [low, high] = ci95.map(|bound| decimal(bound, decimals));
     (
-        format!("{}×", decimal(ratio.median, decimals)),
+        format!("{}×", decimal(median, decimals)),
         format!("[{low}, {high}]"),
     )
+}
+
+/// How long something lasted, in one unit: `40 s`, `3.2 hours`, `12 days`.
+pub fn span(seconds: f64) -> String {
+    let (size, name) = match seconds.abs() {
+        s if s >= 172_800.0 => (86_400.0, "days"),
+        s if s >= 7_200.0 => (3_600.0, "hours"),
+        s if s >= 120.0 => (60.0, "minutes"),
+        _ => return format!("{} s", decimal(seconds, 0)),
+    };
+    let value = seconds / size;
+    format!("{} {name}", decimal(value, usize::from(value < 9.95)))
 }
 
 #[cfg(test)]
@@ -245,5 +279,25 @@ mod tests {
             text(0.05, [0.04, 0.06]),
             ("0.050×".into(), "[0.040, 0.060]".into())
         );
+    }
+
+    #[test]
+    fn a_figure_at_a_gate_is_printed_on_its_side_of_it() {
+        let text = |median, ci95| factor_beside(median, ci95, 0.95);
+        assert_eq!(
+            text(0.9, [0.88, 0.92]),
+            ("0.90×".into(), "[0.88, 0.92]".into())
+        );
+        assert_eq!(
+            text(0.93, [0.92, 0.9497]),
+            ("0.9300×".into(), "[0.9200, 0.9497]".into())
+        );
+    }
+
+    #[test]
+    fn spans_have_one_unit() {
+        assert_eq!(span(40.4), "40 s");
+        assert_eq!(span(11_520.0), "3.2 hours");
+        assert_eq!(span(12.0 * 86_400.0), "12 days");
     }
 }

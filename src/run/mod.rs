@@ -8,7 +8,7 @@ pub(crate) mod sampling;
 pub(crate) mod spec;
 mod tracing;
 
-use crate::analysis::{self, CaseSamples};
+use crate::analysis::{self, CaseSamples, Timing};
 use crate::cli::options::{CompareOptions, SampledBy, Sampling};
 use crate::comparison::Comparison;
 use crate::error::Error;
@@ -37,6 +37,8 @@ pub trait Progress {
 pub struct Outcome {
     /// What it found.
     pub comparison: Comparison,
+    /// The rounds behind each case; none where stacks were sampled.
+    pub timings: Vec<Timing>,
     /// The stacks that were sampled, where that was asked for.
     pub samples: Vec<CaseSamples>,
     /// What went wrong all the same: it was interrupted, or could not be saved.
@@ -80,22 +82,29 @@ fn conclude(
 ) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
     let read = |recording: &std::path::Path| match sampling {
-        Some(sampling) if sampling.alone => analysis::read_sampled(recording, false),
+        Some(sampling) if sampling.alone => {
+            let (comparison, samples) = analysis::read_sampled(recording, false)?;
+            Ok((comparison, Vec::new(), samples))
+        }
         Some(_) => analysis::read_whole(recording, false),
-        None => Ok((analysis::read(recording, false)?, Vec::new())),
+        None => {
+            let (comparison, timings) = analysis::read_timed(recording, false)?;
+            Ok((comparison, timings, Vec::new()))
+        }
     };
     match ending {
         Ending::Finished => {
-            let (comparison, samples) = read(run_file.recording())?;
+            let (comparison, timings, samples) = read(run_file.recording())?;
             let failure = run_file.keep().err();
             Ok(Outcome {
                 comparison,
+                timings,
                 samples,
                 failure,
             })
         }
         Ending::Interrupted => {
-            let (mut comparison, samples) =
+            let (mut comparison, timings, samples) =
                 read(run_file.recording()).map_err(|_| interrupt::too_early())?;
             comparison.cut_short();
             let failure = run_file.keep().map_or_else(
@@ -104,6 +113,7 @@ fn conclude(
             );
             Ok(Outcome {
                 comparison,
+                timings,
                 samples,
                 failure: Some(failure),
             })

@@ -23,6 +23,8 @@ pub fn whole() -> Comparison {
         }),
         engines: Vec::new(),
         findings: Vec::new(),
+        against: None,
+        gate: None,
         warnings: Vec::new(),
         lost_records: 0,
         complete: true,
@@ -129,6 +131,8 @@ pub fn found() -> Comparison {
         effect_ns,
         effect_ns_ci95: effect_ns.map(|ns| [ns - 1_000.0, ns + 1_000.0]),
         share_of_gap: effect_ns.map(|ns| ns / -124_000.0),
+        alone_ns: effect_ns,
+        alone_ns_interval: effect_ns.map(|ns| [ns - 2_000.0, ns + 2_000.0]),
         verdict,
         mend: None,
     };
@@ -143,6 +147,72 @@ pub fn found() -> Comparison {
             finding("alignment", None, FindingVerdict::Undecided),
         ],
         ..single()
+    }
+}
+
+/// Held against an earlier run: lost, gained and unchanged, cases of one run only, a gate with every outcome.
+pub fn held() -> Comparison {
+    let mut comparison = whole();
+    let figures = [
+        ([0.93, 0.91, 0.9497], ChangeVerdict::BLost),
+        ([1.12, 1.10, 1.13], ChangeVerdict::BGained),
+        ([0.94, 0.90, 1.004], ChangeVerdict::NoChangeShown),
+    ];
+    let cases: Vec<Change> = comparison
+        .cases
+        .iter()
+        .zip(figures)
+        .map(|(case, ([change, low, high], verdict))| {
+            let both = |then: f64, now: f64| ThenAndNow {
+                then: estimate(then),
+                now: estimate(now),
+            };
+            let Sides { a, b } = &case.sides;
+            let (a, b) = (a.wall_ns.median, b.wall_ns.median);
+            Change {
+                case: case.label(),
+                change,
+                ci95: [low, high],
+                verdict,
+                ratio: both(a / b / change, a / b),
+                a_ns: both(a * 1.1, a),
+                b_ns: both(b * 1.1 * change, b),
+                differences: Vec::new(),
+            }
+        })
+        .collect();
+    let gated = cases.iter().map(|change| GateCase {
+        case: change.case.clone(),
+        median: change.change,
+        ci95: change.ci95,
+        outcome: GateOutcome::of(change.change, change.ci95, 0.95),
+    });
+    comparison.gate = Some(Gate {
+        fail_below: 0.95,
+        on: GateOn::Change,
+        outcome: GateOutcome::Missed,
+        cases: gated.collect(),
+    });
+    comparison.against = Some(Against {
+        file: "runs/of \u{1b}[2Jmain.rtrace".into(),
+        tool_version: "0.0.0-hand-made".into(),
+        started_unix_s: Some(1.0 - 3.2 * 86_400.0),
+        differences: vec![Difference {
+            what: "NumPy".into(),
+            then: Some("2.4.5".into()),
+            now: Some("2.4.6".into()),
+        }],
+        cases,
+        only_now: vec![comparison.cases[3].label()],
+        only_then: vec!["operation float64 512 × 512".into()],
+    });
+    comparison
+}
+
+fn estimate(median: f64) -> Estimate {
+    Estimate {
+        median,
+        ci95: [0.99 * median, 1.01 * median],
     }
 }
 
