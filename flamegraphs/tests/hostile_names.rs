@@ -88,6 +88,7 @@ fn what_stands_around_the_picture_is_escaped_too() {
                 title: name,
                 subtitle: name,
                 unit: name,
+                ..Picture::default()
             },
         );
         let document = open(&svg);

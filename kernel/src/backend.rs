@@ -222,14 +222,21 @@ impl Backend {
 
     /// Every backend there is a name for, on this machine or not.
     pub fn all() -> Vec<Backend> {
+        Backend::each().collect()
+    }
+
+    /// The same one by one: a name that is given with every call is looked for without an allocation.
+    fn each() -> impl Iterator<Item = Backend> {
         let leaves = || LEAVES.iter().copied();
-        let mut all: Vec<_> = leaves().map(Backend::Whole).collect();
-        all.push(Backend::CHUNKED);
-        all.extend(leaves().map(|leaf| Backend::Chunked(Some(leaf))));
-        all.push(Backend::PARALLEL);
-        all.extend(leaves().map(|leaf| Backend::Parallel(Some(leaf))));
-        all.extend(leaves().map(Backend::Hybrid));
-        all
+        let pieces = leaves().map(|leaf| Backend::Chunked(Some(leaf)));
+        let shared = leaves().map(|leaf| Backend::Parallel(Some(leaf)));
+        leaves()
+            .map(Backend::Whole)
+            .chain([Backend::CHUNKED])
+            .chain(pieces)
+            .chain([Backend::PARALLEL])
+            .chain(shared)
+            .chain(leaves().map(Backend::Hybrid))
     }
 
     /// What computes each piece, of a hybrid the even ones.
@@ -267,10 +274,9 @@ impl FromStr for Backend {
 
     /// Case does not matter. Fails with [`Error::UnknownBackend`] for a name that is not listed.
     fn from_str(text: &str) -> Result<Backend, Error> {
-        let given = text.trim();
-        Backend::all()
-            .into_iter()
-            .find(|backend| backend.name().eq_ignore_ascii_case(given))
+        let given = text.trim().as_bytes();
+        Backend::each()
+            .find(|backend| backend.name_c().to_bytes().eq_ignore_ascii_case(given))
             .ok_or_else(|| Error::UnknownBackend { given: text.into() })
     }
 }

@@ -332,6 +332,9 @@ fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
         (_, Stores::Stream, _) => {
             c"automatic: the widest vectors of this CPU, streaming past the last-level cache"
         }
+        (Backend::Whole(Leaf::Simd(Some(_))), _, None | Some(1)) => {
+            c"automatic: vectors of 32 bytes, in place past the first-level cache"
+        }
         (_, Stores::Plain, None) => c"automatic: the widest vectors of this CPU, one thread",
         (_, Stores::Plain, Some(1)) => {
             c"automatic: the widest vectors of this CPU, one thread asked for"

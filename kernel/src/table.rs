@@ -17,11 +17,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use crate::backend::{Backend, Leaf};
+use crate::backend::{Backend, Isa, Leaf};
 use crate::choice::{MAX_THREADS, Place};
 use crate::element::Dtype;
 use crate::error::Error;
-use crate::loops::Stores;
+use crate::loops::{self, Stores};
 use crate::{platform, pool};
 
 /// The first line of a table.
@@ -30,6 +30,9 @@ const HEADER: &str = "raptors-trace scale table 1";
 /// Less than this, in bytes of a result, is not shared among threads by the shipped table: it takes one thread a
 /// few microseconds, and another has to be found awake.
 const SHARED_FROM: usize = 256 << 10;
+
+/// Vectors of 32 bytes where there are longer ones.
+const NARROW: Backend = Backend::Whole(Leaf::Simd(Some(Isa::Avx2)));
 
 /// From how many bytes of result on, which backend with which stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +116,8 @@ impl Table {
         Ok(Table::sorted(machine, rows))
     }
 
-    /// What serves where nothing was measured: the widest vectors; streaming stores where source and result together
+    /// What serves where nothing was measured: the widest vectors, in place past the first-level cache those of 32 bytes
+    /// where they are faster; streaming stores where source and result together
     /// fill the last-level cache, so that whoever reads the result next would find little of it there; all threads that
     /// are asked for, where there is enough for them.
     pub fn shipped() -> Table {
@@ -133,6 +137,23 @@ impl Table {
             add(1, 0, Backend::SIMD, Stores::Plain);
             add(2, 0, Backend::SIMD, Stores::Plain);
             add(2, SHARED_FROM, Backend::PARALLEL, Stores::Plain);
+            if place == Place::In {
+                let narrow = loops::narrow_in_place(platform::l1d_bytes(), platform::l2_bytes());
+                for threads in [1, 2] {
+                    // What is shared among threads is another row's.
+                    let most = if threads == 1 {
+                        usize::MAX
+                    } else {
+                        SHARED_FROM
+                    };
+                    if !narrow.is_empty() && narrow.start < most {
+                        add(threads, narrow.start, NARROW, Stores::Plain);
+                    }
+                    if !narrow.is_empty() && narrow.end < most {
+                        add(threads, narrow.end, Backend::SIMD, Stores::Plain);
+                    }
+                }
+            }
             // In place the memory has been read when it is written, so there is nothing to save.
             if place == Place::Out {
                 add(1, cache, Backend::SIMD, Stores::Stream);
@@ -399,9 +420,39 @@ mod tests {
             row(Place::Out, 2, 2 * cache),
             (Backend::PARALLEL, Stores::Stream)
         );
+    }
+
+    #[test]
+    fn in_place_vectors_are_short_where_the_data_come_from_a_cache_that_wants_it() {
+        let table = Table::shipped();
+        let row = |threads, bytes| {
+            let row = table.row(Dtype::Float32, Place::In, threads, bytes);
+            assert_eq!(row.stores, Stores::Plain);
+            row.backend
+        };
+        let (l1d, l2) = (platform::l1d_bytes(), platform::l2_bytes());
+        let narrow = loops::narrow_in_place(l1d, l2);
+        let expected = |bytes| {
+            if narrow.contains(&bytes) {
+                NARROW
+            } else {
+                Backend::SIMD
+            }
+        };
+        for bytes in [0, l1d, l1d + 1, l2 - 1, l2, l2 + 1, usize::MAX - 1] {
+            assert_eq!(row(1, bytes), expected(bytes), "{bytes} bytes");
+            let shared = bytes >= SHARED_FROM;
+            let of_two = if shared {
+                Backend::PARALLEL
+            } else {
+                expected(bytes)
+            };
+            assert_eq!(row(2, bytes), of_two, "{bytes} bytes, 2 threads");
+        }
+        let long = loops::detect().contains(&Isa::Avx512);
         assert_eq!(
-            row(Place::In, 1, usize::MAX),
-            (Backend::SIMD, Stores::Plain)
+            (expected(l1d), expected(l1d + 1) == NARROW),
+            (Backend::SIMD, long)
         );
     }
 

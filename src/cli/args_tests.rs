@@ -208,3 +208,27 @@ fn a_part_is_shown_of_a_new_run_or_of_a_file() {
     assert!(refusal(&["calls", "--lossy"]).contains("FILE"));
     assert!(run(&["phases"]).subject.is_main_job());
 }
+
+#[test]
+fn a_page_has_every_case_run_and_the_operation_sampled_for_as_long_as_it_is_timed() {
+    let options = run(&["compare", "--html", "p.html", "--time", "2"]);
+    let sampling = options.sampling.unwrap();
+    assert_eq!(
+        (sampling.time, sampling.alone),
+        (Duration::from_secs(2), false)
+    );
+    assert!(run(&["compare", "--md", "p.md"]).sampling.is_none());
+    let Task::Compare { documents, .. } = parsed(&["show", "f", "--html", "p", "--md", "q"])
+        .unwrap()
+        .task
+    else {
+        panic!("no comparison");
+    };
+    assert_eq!(
+        (documents.html, documents.markdown),
+        (Some("p".into()), Some("q".into()))
+    );
+    assert!(refusal(&["show", "f", "--html", "p", "--md", "p"]).contains("the same file"));
+    // Parts of a comparison are no whole result.
+    assert!(refusal(&["phases", "--html", "p"]).contains("unexpected argument"));
+}

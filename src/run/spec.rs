@@ -245,3 +245,61 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Host;
+    use crate::cli::options::{EngineChoice, Sampling};
+
+    fn cases_with(sampling: Option<Sampling>) -> Vec<(CaseName, Results, bool)> {
+        let subject = Subject {
+            setup: None,
+            a: None,
+            b: None,
+            name_a: None,
+            name_b: None,
+            in_place: false,
+        };
+        let options = CompareOptions {
+            subject,
+            shapes: vec!["8".parse().unwrap()],
+            dtypes: vec![Dtype::Float32],
+            time: None,
+            save: None,
+            python: None,
+            host: Host::default(),
+            threads: None,
+            engines: EngineChoice::default(),
+            sampling,
+            wait: None,
+            measure_limit: false,
+            allow_different: false,
+            verbose: false,
+            command: Vec::new(),
+        };
+        let cases = cases(&options).into_iter();
+        cases
+            .map(|case| (case.name, case.results, case.sampled))
+            .collect()
+    }
+
+    #[test]
+    fn sampling_is_of_the_operation_and_alone_leaves_the_others_out() {
+        let sampling = |alone| Sampling {
+            engine: SampledBy::Inprocess,
+            frequency: 1,
+            time: Duration::from_secs(1),
+            alone,
+        };
+        let operation = (CaseName::Operation, Results::Dropped, true);
+        assert_eq!(cases_with(Some(sampling(true))), [operation]);
+        let all = [
+            operation,
+            (CaseName::Operation, Results::Kept, false),
+            (CaseName::RoundTrip, Results::Dropped, false),
+        ];
+        assert_eq!(cases_with(Some(sampling(false))), all);
+        assert_eq!(cases_with(None), all);
+    }
+}

@@ -15,11 +15,11 @@ mod portable;
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{detect, scalar, simd};
+pub(crate) use aarch64::{detect, narrow_in_place, scalar, simd};
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) use portable::{detect, scalar, simd};
+pub(crate) use portable::{detect, narrow_in_place, scalar, simd};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{detect, scalar, simd};
+pub(crate) use x86::{detect, narrow_in_place, scalar, simd};
 
 /// dst[i] = src[i] × factor for i < n.
 ///

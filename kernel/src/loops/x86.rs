@@ -2,6 +2,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use crate::backend::Isa;
 
@@ -15,6 +16,23 @@ pub(crate) fn detect() -> &'static [Isa] {
     } else {
         &ALL[2..]
     }
+}
+
+/// From how many bytes on, and up to how many, vectors of 32 bytes are faster in place than those of 64: where the data come
+/// from a cache that hands 64 bytes at a time out more slowly than twice 32. Empty where there is no such place.
+pub(crate) fn narrow_in_place(l1d: usize, l2: usize) -> Range<usize> {
+    if !detect().starts_with(&[Isa::Avx512, Isa::Avx2]) {
+        return 0..0;
+    }
+    // Of AMD's processors the third-level cache as well (docs/performance.md); Intel's are faster with 64 bytes there.
+    let vendor = __cpuid(0);
+    let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+    let end = if amd.as_flattened() == b"AuthenticAMD" {
+        usize::MAX
+    } else {
+        l2
+    };
+    l1d + 1..end.max(l1d + 1)
 }
 
 /// One multiplication instruction, `first × second`.

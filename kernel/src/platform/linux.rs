@@ -34,6 +34,12 @@ pub(crate) fn affinity() -> Affinity {
     Affinity(set)
 }
 
+/// Bytes of the first-level cache for data.
+pub(crate) fn l1d_bytes() -> usize {
+    // The kernel counts caches, and this one is the first; the second is that of instructions.
+    cache_bytes(0, libc::_SC_LEVEL1_DCACHE_SIZE).unwrap_or(super::USUAL_L1D)
+}
+
 /// Bytes of the second-level cache.
 pub(crate) fn l2_bytes() -> usize {
     cache_bytes(2, libc::_SC_LEVEL2_CACHE_SIZE).unwrap_or(super::USUAL_L2)

@@ -11,6 +11,13 @@ pub(crate) fn l2_bytes() -> usize {
         .unwrap_or(super::USUAL_L2)
 }
 
+/// Bytes of the first-level cache for data of a fast core.
+pub(crate) fn l1d_bytes() -> usize {
+    let names = [c"hw.perflevel0.l1dcachesize", c"hw.l1dcachesize"];
+    let found = names.into_iter().find_map(number);
+    found.unwrap_or(super::USUAL_L1D)
+}
+
 /// Bytes of the last-level cache that a core shares: the third-level cache of Intel Macs, the second of Apple's own,
 /// whose system-level cache is not told.
 pub(crate) fn llc_bytes() -> usize {

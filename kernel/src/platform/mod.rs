@@ -28,6 +28,15 @@ pub(crate) const USUAL_LLC: usize = 32 << 20;
 /// The size of the second-level cache where the system does not tell.
 pub(crate) const USUAL_L2: usize = 1 << 20;
 
+/// The size of the first-level cache for data where the system does not tell.
+pub(crate) const USUAL_L1D: usize = 32 << 10;
+
+/// Bytes of the first-level cache for data: not asked for here.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub(crate) fn l1d_bytes() -> usize {
+    USUAL_L1D
+}
+
 /// Bytes of the second-level cache: not asked for here.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub(crate) fn l2_bytes() -> usize {

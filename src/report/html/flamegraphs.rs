@@ -55,7 +55,7 @@ fn body(cases: &[Markup], narrowest: f64, left_out: usize) -> Markup {
         }
         @if left_out > 0 {
             p.note {
-                "The pictures of " (left_out) " more cases are left out, so that this page stays below 3 MB: "
+                "The pictures of " (left_out) (if left_out == 1 { " more case" } else { " more cases" }) " are left out, so that this page stays below 3 MB: "
                 code { "raptors-trace flamegraph -o DIR FILE" } " draws them from a saved run."
             }
         }
@@ -104,4 +104,84 @@ fn frames(pictures: &Pictures) -> Result<Markup, Error> {
         @for warning in &pictures.warnings { p.note { (escape(warning)) } }
         div.pictures { @for figure in &figures { (figure) } }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use raptors_flamegraphs::{Frame, Profile, Tag};
+
+    use super::*;
+    use crate::analysis::{CaseSpec, SideSamples, SideSpec};
+    use crate::cli::options::SampledBy;
+    use crate::comparison::{CaseName, Results};
+
+    /// A case with one wide frame and many narrow ones, and a name that is markup.
+    fn samples(number: u64) -> CaseSamples {
+        let mut profile = Profile::default();
+        let thread = profile.thread_id("main");
+        let narrow = 400;
+        for tag in [Tag::A, Tag::B] {
+            let root = profile.intern(Frame::native("root"));
+            profile.add([root], thread, tag, 20_000);
+            for index in 0..narrow {
+                let frame = profile.intern(Frame::native(&format!("<b>narrow{index}</b>")));
+                profile.add([root, frame], thread, tag, 40);
+            }
+        }
+        let side = |name: &str| SideSpec {
+            name: name.to_owned(),
+            statement: "<script>".to_owned(),
+        };
+        let sampled = SideSamples {
+            samples: 20_000 + 40 * narrow,
+            cpu_ns: 36_000_000_000,
+            wall_ns: 36_000_000_000,
+            operations: 1_000,
+            ..SideSamples::default()
+        };
+        CaseSamples {
+            number,
+            case: CaseSpec {
+                name: CaseName::Operation,
+                results: Results::Dropped,
+                dtype: "float32".to_owned(),
+                shape: vec![number],
+                in_place: false,
+                a: side("<i>a"),
+                b: side("b"),
+            },
+            engine: SampledBy::Inprocess,
+            outside: 0,
+            troubles: Vec::new(),
+            profile,
+            sides: [sampled; 2],
+            why_no_python: None,
+        }
+    }
+
+    #[test]
+    fn narrow_frames_then_whole_pictures_make_room_and_that_is_said() {
+        let two = [samples(1), samples(2)];
+        let section = |room| section(&Comparison::default(), &two, room).into_string();
+        let whole = section(usize::MAX);
+        assert_eq!(whole.matches("<iframe").count(), 6);
+        assert!(!whole.contains("are left out") && whole.contains("narrow399"));
+        let narrowed = section(whole.len() / 2);
+        assert_eq!(narrowed.matches("<iframe").count(), 6, "{}", narrowed.len());
+        assert!(narrowed.contains("Frames narrower than 0.2 % of a picture are left out"));
+        assert!(!narrowed.contains("narrow399") && narrowed.len() < whole.len() / 2 + 1_000);
+        let one = section(narrowed.len() / 2 + 500);
+        assert_eq!(one.matches("<iframe").count(), 3);
+        assert!(one.contains("The pictures of 1 more case are left out"));
+        assert!(!section(0).contains("<iframe"));
+    }
+
+    #[test]
+    fn names_stay_text_and_what_cannot_be_drawn_is_said() {
+        let mut broken = samples(1);
+        broken.sides[1].samples = 0;
+        let html = section(&Comparison::default(), &[samples(2), broken], usize::MAX).into_string();
+        assert!(!html.contains("<b>narrow") && !html.contains("<i>a") && !html.contains("<script"));
+        assert!(html.contains("b has no samples in operation float32 1"));
+    }
 }

@@ -89,7 +89,7 @@ impl<'a, 'b> Plot<'a, 'b> {
 
     /// A dashed line.
     pub fn dashes(&mut self, points: &[Point], color: RGBColor, width: u32) -> Drawn {
-        let points = points.to_vec().into_iter();
+        let points = points.iter().copied();
         let path = DashedPathElement::new(points, 14, 9, color.stroke_width(width));
         self.context.draw_series([path]).map(drop)
     }

@@ -124,7 +124,11 @@ impl Frame {
     ) -> Drawn {
         let name = roof.dtype.as_deref().unwrap_or_default();
         let name = fitting(name, width / 4);
-        let left = if index / 2 % 2 == 0 { -4 } else { -76 };
+        let left = if (index / 2).is_multiple_of(2) {
+            -4
+        } else {
+            -76
+        };
         plot.text(at, (left, -9), &name, Text::RIGHT)
     }
 
