@@ -16,17 +16,10 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
 /// Every case that was explained; nothing where nobody asked.
 pub fn write(page: &mut Page, comparison: &Comparison) {
     for explained in &comparison.explained {
-        let case = comparison.cases.iter();
-        let Some(case) = case.clone().find(|case| case.label() == explained.case) else {
-            continue;
-        };
-        let findings: Vec<&Finding> = comparison
-            .findings
-            .iter()
-            .filter(|finding| finding.case == explained.case)
-            .collect();
-        page.gap();
-        write_case(page, case, explained, &findings);
+        if let Some(case) = case_of(comparison, explained) {
+            page.gap();
+            write_case(page, case, explained, &of_case(comparison, explained));
+        }
     }
 }
 
@@ -84,18 +77,7 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
     }
     hypotheses(page, &explained.hypotheses);
     page.gap();
-    let how = format!(
-        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, and on an effect of \
-         2 % of the slower side's time{}",
-        explained.experiments,
-        units::decimal(100.0 * explained.confidence, 2),
-        if explained.complete {
-            ""
-        } else {
-            "; the run ended early"
-        }
-    );
-    page.wrapped(&how, 2, Tone::Faint);
+    page.wrapped(&how(explained), 2, Tone::Faint);
 }
 
 /// The verdict in a sentence.
@@ -128,8 +110,8 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
     )
 }
 
-/// The gap as a sum.
-fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
+/// The gap as a sum: each supported cause with its effect, its interval and its share, then the residual, then the gap.
+pub fn rows(explained: &Explained, findings: &[&Finding]) -> Vec<[String; 4]> {
     let interval = |[low, high]: [f64; 2]| {
         format!(
             "[{}, {}]",
@@ -138,39 +120,85 @@ fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
         )
     };
     let percent = |share: f64| format!("{} %", units::decimal(100.0 * share, 0));
-    let heads = ["the gap as a sum", "effect", "95 % interval", "share"];
-    let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
     let parts = findings.iter().filter(|finding| {
         finding.verdict == FindingVerdict::Supported && finding.share_of_gap.is_some()
     });
-    for finding in parts {
-        rows.push(vec![
-            Cell::plain(format!("  {}", escape(&finding.cause))),
-            Cell::plain(
+    let mut rows: Vec<[String; 4]> = parts
+        .map(|finding| {
+            [
+                escape(&finding.cause),
                 finding
                     .effect_ns
                     .map_or_else(String::new, units::signed_time),
-            ),
-            Cell::plain(finding.effect_ns_ci95.map_or_else(String::new, interval)),
-            Cell::plain(finding.share_of_gap.map_or_else(String::new, percent)),
-        ]);
+                finding.effect_ns_ci95.map_or_else(String::new, interval),
+                finding.share_of_gap.map_or_else(String::new, percent),
+            ]
+        })
+        .collect();
+    rows.push([
+        "residual".to_owned(),
+        units::signed_time(explained.residual_ns),
+        interval(explained.residual_ns_ci95),
+        percent(explained.residual_ns / explained.gap_ns),
+    ]);
+    rows.push([
+        "gap".to_owned(),
+        units::signed_time(explained.gap_ns),
+        interval(explained.gap_ns_ci95),
+        String::new(),
+    ]);
+    rows
+}
+
+/// What the columns of [`rows`] are.
+pub const HEADS: [&str; 4] = ["the gap as a sum", "effect", "95 % interval", "share"];
+
+/// The findings of a case.
+pub fn of_case<'a>(comparison: &'a Comparison, explained: &Explained) -> Vec<&'a Finding> {
+    let findings = comparison.findings.iter();
+    findings
+        .filter(|finding| finding.case == explained.case)
+        .collect()
+}
+
+/// The case that was explained, where it is there.
+pub fn case_of<'a>(comparison: &'a Comparison, explained: &Explained) -> Option<&'a Case> {
+    let mut cases = comparison.cases.iter();
+    cases.find(|case| case.label() == explained.case)
+}
+
+/// What the verdicts stand on, in a sentence.
+pub fn how(explained: &Explained) -> String {
+    format!(
+        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, and on an effect of \
+         2 % of the slower side's time{}",
+        explained.experiments,
+        units::decimal(100.0 * explained.confidence, 2),
+        if explained.complete {
+            ""
+        } else {
+            "; the run ended early"
+        }
+    )
+}
+
+fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
+    let mut cells = vec![HEADS.map(|head| Cell::new(head, Tone::Strong))];
+    let rows = rows(explained, findings);
+    let last = rows.len() - 1;
+    for (number, row) in rows.into_iter().enumerate() {
+        cells.push(if number == last {
+            row.map(|text| Cell::new(text, Tone::Strong))
+        } else {
+            let [cause, rest @ ..] = row;
+            let [effect, interval, share] = rest.map(Cell::plain);
+            [Cell::plain(format!("  {cause}")), effect, interval, share]
+        });
     }
-    rows.push(vec![
-        Cell::plain("  residual"),
-        Cell::plain(units::signed_time(explained.residual_ns)),
-        Cell::plain(interval(explained.residual_ns_ci95)),
-        Cell::plain(percent(explained.residual_ns / explained.gap_ns)),
-    ]);
-    rows.push(vec![
-        Cell::new("gap", Tone::Strong),
-        Cell::new(units::signed_time(explained.gap_ns), Tone::Strong),
-        Cell::new(interval(explained.gap_ns_ci95), Tone::Strong),
-        Cell::default(),
-    ]);
-    let widths = widths_of(&rows);
-    for (number, row) in rows.iter().enumerate() {
+    let widths = widths_of(&cells);
+    for (number, row) in cells.iter().enumerate() {
         page.row(row, &widths);
-        if number == 0 || number + 2 == rows.len() {
+        if number == 0 || number + 2 == cells.len() {
             page.rule(span(&widths));
         }
     }

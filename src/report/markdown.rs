@@ -2,8 +2,8 @@
 //! how to repeat it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
 
 use super::case::{self, NOT_MEASURED};
-use super::{escape, header, story, units, warning_sentences};
-use crate::comparison::{Case, Comparison, Finding};
+use super::{escape, explain, header, story, units, warning_sentences};
+use crate::comparison::{Case, Comparison, Explained, Finding};
 
 /// The document; every line ends in a newline.
 pub fn text(comparison: &Comparison) -> String {
@@ -125,6 +125,9 @@ fn findings(comparison: &Comparison) -> Vec<String> {
         return vec![sentence.to_owned()];
     }
     let mut lines = Vec::new();
+    for explained in &comparison.explained {
+        lines.extend(summed(comparison, explained));
+    }
     for finding in &comparison.findings {
         lines.push(format!("- {}", head_of(comparison, finding)));
         let evidence = finding.evidence.iter().map(|sentence| escape(sentence));
@@ -141,9 +144,29 @@ fn findings(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
+/// The gap of a case as a sum of its causes, and what was not tried.
+fn summed(comparison: &Comparison, explained: &Explained) -> Vec<String> {
+    let Some(case) = explain::case_of(comparison, explained) else {
+        return Vec::new();
+    };
+    let headline = explain::headline(case, explained);
+    let mut lines = vec![format!("**{}**", plain(&escape(&headline))), String::new()];
+    if explained.gap {
+        lines.push(row(&explain::HEADS.map(str::to_owned)));
+        lines.push("| --- | ---: | ---: | ---: |".to_owned());
+        let rows = explain::rows(explained, &explain::of_case(comparison, explained));
+        lines.extend(
+            rows.iter()
+                .map(|cells| row(&cells.each_ref().map(|cell| plain(cell)))),
+        );
+        lines.push(String::new());
+    }
+    lines
+}
+
 fn head_of(comparison: &Comparison, finding: &Finding) -> String {
     let parts = [
-        Some(story::verdict_of(finding).to_owned()),
+        Some(finding.verdict.as_str().to_owned()),
         story::effect(comparison, finding),
         story::share(finding),
     ];

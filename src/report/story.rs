@@ -3,7 +3,7 @@
 use super::summary;
 use super::units;
 use super::{case, escape};
-use crate::comparison::{Case, Comparison, Finding, FindingVerdict};
+use crate::comparison::{Case, Comparison, Finding};
 use crate::interpreter::quoted_unless;
 
 /// Who wins, by how much, in a sentence or two.
@@ -109,15 +109,6 @@ pub fn effect(comparison: &Comparison, finding: &Finding) -> Option<String> {
 pub fn share(finding: &Finding) -> Option<String> {
     let share = finding.share_of_gap?;
     Some(format!("{} % of the gap", units::decimal(share * 100.0, 0)))
-}
-
-/// The verdict in a word.
-pub fn verdict_of(finding: &Finding) -> &'static str {
-    match finding.verdict {
-        FindingVerdict::Supported => "supported",
-        FindingVerdict::Refuted => "refuted",
-        FindingVerdict::Undecided => "undecided",
-    }
 }
 
 /// When the run began, UTC: `2026-11-28 16:42`.

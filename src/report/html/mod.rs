@@ -8,9 +8,9 @@ mod tables;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::roofline::Roofline;
-use super::{case, escape, header, story, warning_sentences};
+use super::{case, escape, explain, header, story, warning_sentences};
 use crate::analysis::CaseSamples;
-use crate::comparison::{Comparison, Finding};
+use crate::comparison::{Comparison, Explained, Finding};
 use crate::error::Error;
 
 /// A page has so many bytes at most, so that mail and trackers take it.
@@ -209,11 +209,70 @@ fn findings(comparison: &Comparison) -> Markup {
             p { "None was looked for: " code { "raptors-trace explain" } " switches causes off and on, one by one." }
         };
     }
-    html! { @for finding in &comparison.findings { (article(comparison, finding)) } }
+    html! {
+        @for explained in &comparison.explained { (summed(comparison, explained)) }
+        @for finding in &comparison.findings { (article(comparison, finding)) }
+        @for explained in &comparison.explained { (besides(explained)) }
+    }
+}
+
+/// The gap of a case as a sum of its causes.
+fn summed(comparison: &Comparison, explained: &Explained) -> Markup {
+    let Some(case) = explain::case_of(comparison, explained) else {
+        return html! {};
+    };
+    let rows = explain::rows(explained, &explain::of_case(comparison, explained));
+    html! {
+        p { strong { (escape(&explain::headline(case, explained))) } }
+        @if explained.gap {
+            (tables::scrolling("The gap as a sum", &html! {
+                table {
+                    thead { tr { @for head in explain::HEADS { th scope="col" { (head) } } } }
+                    tbody {
+                        @for [cause, effect, interval, share] in &rows {
+                            tr {
+                                th scope="row" { (cause) }
+                                td.number { (effect) } td.number { (interval) } td.number { (share) }
+                            }
+                        }
+                    }
+                }
+            }))
+            p.note { (explain::how(explained)) "." }
+        }
+    }
+}
+
+/// What is to be said beside the causes: how they depend on each other, what was not tried, and the hypotheses.
+fn besides(explained: &Explained) -> Markup {
+    html! {
+        @if !explained.interactions.is_empty() {
+            h3 { "Effects that depend on each other" }
+            ul { @for sentence in &explained.interactions { li { (escape(sentence)) } } }
+        }
+        @if !explained.not_tried.is_empty() {
+            h3 { "Not tried" }
+            ul {
+                @for not in &explained.not_tried { li { (escape(&not.cause)) ": " (escape(&not.why)) } }
+            }
+        }
+        @if !explained.hypotheses.is_empty() {
+            h3 { "The hypotheses that the project began with" }
+            ul {
+                @for hypothesis in &explained.hypotheses {
+                    li {
+                        strong { (escape(&hypothesis.name)) } ", " (escape(&hypothesis.says)) ": "
+                        strong { (hypothesis.verdict.as_str()) }
+                        ul { @for because in &hypothesis.because { li { (escape(because)) } } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn article(comparison: &Comparison, finding: &Finding) -> Markup {
-    let verdict = story::verdict_of(finding);
+    let verdict = finding.verdict.as_str();
     html! {
         article.finding.(verdict) {
             h3 { (escape(&finding.cause)) " " span.verdict { (verdict) } }

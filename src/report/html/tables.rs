@@ -11,7 +11,7 @@ use crate::report::{calls, escape, story, units};
 const MOST_CALLS: usize = 1_000;
 
 /// A table in a box of its own that scrolls where the page is narrow; `label` says what is in it.
-fn scrolling(label: &str, table: &Markup) -> Markup {
+pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
