@@ -146,9 +146,24 @@ fn held_against_an_earlier_run() {
         let from = shown.find("what changed since").unwrap();
         shown[from..].to_owned()
     };
-    hold("against", &alone(&PLAIN));
+    hold("against.txt", &alone(&PLAIN));
     let narrow = TextOptions { width: 60, ..PLAIN };
-    hold("against_narrow", &alone(&narrow));
+    hold("against_narrow.txt", &alone(&narrow));
+}
+
+#[test]
+fn a_gap_that_was_explained() {
+    let comparison = fixtures::found();
+    let shown = |options: &TextOptions| {
+        let shown = raptors_trace::report::explain::text(&comparison, options);
+        well_formed(&shown, options);
+        shown
+    };
+    hold("explained.txt", &shown(&PLAIN));
+    let narrow = TextOptions { width: 60, ..PLAIN };
+    hold("explained_narrow.txt", &shown(&narrow));
+    // A run that is shown again has it as well.
+    assert!(text(&comparison, &PLAIN).contains("the gap as a sum"));
 }
 
 #[test]
@@ -179,6 +194,7 @@ fn every_width_fits() {
         fixtures::hostile(),
         fixtures::many_calls(),
         fixtures::held(),
+        fixtures::found(),
     ];
     for width in (40..140).step_by(3) {
         for comparison in &all {

@@ -146,6 +146,28 @@ pub fn found() -> Comparison {
             finding("page faults", Some(300.0), FindingVerdict::Refuted),
             finding("alignment", None, FindingVerdict::Undecided),
         ],
+        explained: vec![Explained {
+            case: large().label(),
+            gap_ns: -124_000.0,
+            gap_ns_ci95: [-130_000.0, -118_000.0],
+            gap: true,
+            residual_ns: -4_000.0,
+            residual_ns_ci95: [-10_000.0, 2_000.0],
+            interactions: vec!["stores: −120 µs alone, −3 µs once a | lock is off".into()],
+            not_tried: vec![NotTried {
+                cause: "a lock".into(),
+                why: "neither setup makes a lock of `threading`".into(),
+            }],
+            confidence: 0.996,
+            experiments: 14,
+            complete: true,
+            hypotheses: vec![HypothesisFound {
+                name: "H1".into(),
+                says: "the vendor library".into(),
+                verdict: FindingVerdict::Refuted,
+                because: vec!["vendor routine: refuted".into()],
+            }],
+        }],
         ..single()
     }
 }
