@@ -6,6 +6,7 @@ use crate::against::Options;
 
 /// What `compare` and `show` take.
 #[derive(Debug, clap::Args)]
+#[group(id = "earlier", multiple = true)]
 pub struct Args {
     /// Tell what changed since an earlier run that --save kept, in every case that both have
     #[arg(long, value_name = "FILE.rtrace")]

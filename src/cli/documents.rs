@@ -15,6 +15,7 @@ use crate::run::DEFAULT_TIME;
 const FREQUENCY: u32 = 997;
 
 #[derive(Debug, Default, clap::Args)]
+#[group(id = "documents", multiple = true)]
 pub struct Args {
     /// Write the result as a page to pass around as well: one file with charts, tables and flamegraphs
     #[arg(long, value_name = "FILE")]

@@ -31,25 +31,10 @@ fn commands(script: &str) -> Vec<Vec<String>> {
     .collect()
 }
 
-/// The same without an option that this version may not have yet, and its value.
-fn without(words: &[String], option: &str) -> Vec<String> {
-    let mut words = words.to_vec();
-    if let Some(at) = words.iter().position(|word| word == option) {
-        words.drain(at..at + 2);
-    }
-    words
-}
-
 /// A command line that has to be accepted.
 #[track_caller]
 fn accepted(words: &[String]) {
-    let report = ["raptors-trace", "compare", "--md", "run.md"].map(str::to_owned);
-    let words = if parsed(&report).is_ok() {
-        words.to_vec()
-    } else {
-        without(words, "--md")
-    };
-    if let Err(error) = parsed(&words) {
+    if let Err(error) = parsed(words) {
         panic!("{}: {error}", words.join(" "));
     }
 }

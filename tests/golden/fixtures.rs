@@ -22,6 +22,7 @@ pub fn whole() -> Comparison {
             wall_ratio_observed_to_unobserved: Some(1.012),
         }),
         engines: Vec::new(),
+        explained: Vec::new(),
         findings: Vec::new(),
         against: None,
         gate: None,
