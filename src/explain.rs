@@ -323,12 +323,35 @@ impl<'a> Inquiry<'a> {
         }
     }
 
+    /// What two processes that do the same differ by, ns; 0 where that is not known.
+    fn noise(&self) -> f64 {
+        let mut tried = self.tried.iter();
+        tried
+            .find(|tried| tried.cause.name() == causes::NOISE.name())
+            .map_or(0.0, |tried| judge::noise(&tried.effect))
+    }
+
+    /// Whether the experiments' rounds have the comparison's gap.
+    fn is_confirmed(&self) -> bool {
+        let sides = &self.case.sides;
+        let compared = sides.b.wall_ns.median - sides.a.wall_ns.median;
+        judge::confirms(
+            compared,
+            self.gap_with_interval(),
+            self.wall(),
+            self.noise(),
+        )
+    }
+
     fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
         if tried.cause.is_about_the_measurement() {
             // What it adds is no part of the gap, whichever way it goes.
-            return judge::verdict(&tried.effect, tried.effect.ns, self.wall());
+            return judge::verdict(&tried.effect, tried.effect.ns, self.wall(), 0.0);
         }
-        judge::verdict(&tried.effect, self.gap(), self.wall())
+        if !self.is_confirmed() {
+            return FindingVerdict::Undecided;
+        }
+        judge::verdict(&tried.effect, self.gap(), self.wall(), self.noise())
     }
 
     /// Switches the supported causes off one after the other.
@@ -386,6 +409,7 @@ impl<'a> Inquiry<'a> {
     fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
         let (gap, gap_interval) = self.gap_with_interval();
         let (wall, label, there_is) = (self.wall(), self.case.label(), self.is_there_a_gap());
+        let confirmed = there_is && self.is_confirmed();
         let mut findings = Vec::new();
         let mut interactions = Vec::new();
         let mut parts = Vec::new();
@@ -414,7 +438,8 @@ impl<'a> Inquiry<'a> {
                     if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
                         interactions.push(sentence.clone());
                     }
-                    if judge::verdict(effect, gap, wall) != FindingVerdict::Supported {
+                    if judge::verdict(effect, gap, wall, self.noise()) != FindingVerdict::Supported
+                    {
                         // Its time is that of a cause which is closer to the code.
                         verdict = FindingVerdict::Refuted;
                         evidence.push(format!("{sentence}: it has no part of its own"));
@@ -454,6 +479,7 @@ impl<'a> Inquiry<'a> {
             gap_ns: gap,
             gap_ns_ci95: gap_interval,
             gap: there_is,
+            confirmed,
             residual_ns,
             residual_ns_ci95,
             interactions,

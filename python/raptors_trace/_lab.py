@@ -108,8 +108,14 @@ class Lab:
         }
 
     def same(self, arm: int, other: int) -> Any:
-        """Whether two arms give the same value, roundings aside."""
-        return {"difference": difference(self.arms[arm].subject.once(), self.arms[other].subject.once())}
+        """Whether two arms give the same value, roundings aside.
+
+        That of their second operation, which finds what the first has left.
+        """
+        both = [self.arms[number].subject for number in (arm, other)]
+        for subject in both:
+            subject.once()
+        return {"difference": difference(*(subject.once() for subject in both))}
 
     def drop(self, arms: list[int]) -> Any:
         for arm in arms:

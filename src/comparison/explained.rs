@@ -16,6 +16,10 @@ pub struct Explained {
     pub gap_ns_ci95: Ci95,
     /// Whether there is a gap to explain: its interval leaves out 0, and it is at least 2 % of the slower side's time.
     pub gap: bool,
+    /// Whether the experiments' own rounds have that gap, clear of 0 and of what two processes that do the same differ by. Where
+    /// they have not, nobody is accused.
+    #[serde(default)]
+    pub confirmed: bool,
     /// What no supported cause accounts for.
     pub residual_ns: f64,
     /// Its interval, from those of the gap and of the effects.

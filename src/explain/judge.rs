@@ -6,9 +6,9 @@ use crate::comparison::{Ci95, FindingVerdict};
 /// The share of the slower side's time that an effect must have to count.
 pub const LEAST_SHARE: f64 = 0.02;
 
-/// The verdict of an effect on a gap, where the slower side takes `wall` ns. A cause works in the direction of the gap:
-/// one that, switched, would widen it is none.
-pub fn verdict(effect: &Effect, gap: f64, wall: f64) -> FindingVerdict {
+/// The verdict of an effect on a gap, where the slower side takes `wall` ns and two processes that do the same differ by
+/// `noise` ns. A cause works in the direction of the gap: one that, switched, would widen it is none.
+pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdict {
     let least = LEAST_SHARE * wall;
     let [low, high] = effect.interval;
     if !effect.ns.is_finite() || !low.is_finite() || !high.is_finite() {
@@ -16,7 +16,9 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64) -> FindingVerdict {
     }
     let clear = low > 0.0 || high < 0.0;
     if clear && effect.ns.abs() >= least {
-        return if effect.ns.signum() == gap.signum() {
+        return if effect.ns.abs() <= noise {
+            FindingVerdict::Undecided
+        } else if effect.ns.signum() == gap.signum() {
             FindingVerdict::Supported
         } else {
             FindingVerdict::Refuted
@@ -26,6 +28,26 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64) -> FindingVerdict {
         return FindingVerdict::Refuted;
     }
     FindingVerdict::Undecided
+}
+
+/// What two processes that do the same differ by, from the experiment in which nothing was switched. Where its interval leaves
+/// out 0, the blocks of rounds vary less than processes do, and no smaller effect can be told from that.
+pub fn noise(nothing_switched: &Effect) -> f64 {
+    let [low, high] = nothing_switched.interval;
+    if low > 0.0 || high < 0.0 {
+        low.abs().max(high.abs())
+    } else {
+        nothing_switched.ns.abs()
+    }
+}
+
+/// Whether a gap that a comparison shows is there in the experiments' own rounds, too.
+pub fn confirms(compared: f64, (gap, [low, high]): (f64, Ci95), wall: f64, noise: f64) -> bool {
+    let clear = low > 0.0 || high < 0.0;
+    clear
+        && gap.signum() == compared.signum()
+        && gap.abs() >= LEAST_SHARE * wall
+        && gap.abs() > noise
 }
 
 /// Whether a cause would, switched, widen the gap.
@@ -65,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_cause_is_clear_large_enough_and_in_the_gaps_direction() {
-        let of = |ns, interval| verdict(&effect(ns, interval), 300.0, 1000.0);
+        let of = |ns, interval| verdict(&effect(ns, interval), 300.0, 1000.0, 0.0);
         assert_eq!(of(250.0, [200.0, 300.0]), FindingVerdict::Supported);
         assert_eq!(of(-250.0, [-300.0, -200.0]), FindingVerdict::Refuted);
         assert!(works_against(
@@ -78,6 +100,25 @@ mod tests {
         assert_eq!(of(10.0, [5.0, 40.0]), FindingVerdict::Undecided);
         assert_eq!(of(250.0, [-10.0, 600.0]), FindingVerdict::Undecided);
         assert_eq!(of(f64::NAN, [0.0, 1.0]), FindingVerdict::Undecided);
+    }
+
+    #[test]
+    fn what_processes_differ_by_anyway_accuses_nobody() {
+        let same = effect(40.0, [30.0, 50.0]);
+        let cause = effect(45.0, [40.0, 48.0]);
+        assert_eq!(
+            verdict(&cause, 300.0, 1000.0, noise(&same)),
+            FindingVerdict::Undecided
+        );
+        let same = effect(4.0, [-30.0, 50.0]);
+        assert_eq!(
+            verdict(&cause, 300.0, 1000.0, noise(&same)),
+            FindingVerdict::Supported
+        );
+        assert!(confirms(300.0, (280.0, [250.0, 310.0]), 1000.0, 50.0));
+        assert!(!confirms(300.0, (280.0, [-5.0, 310.0]), 1000.0, 50.0));
+        assert!(!confirms(300.0, (-280.0, [-310.0, -250.0]), 1000.0, 50.0));
+        assert!(!confirms(300.0, (280.0, [250.0, 310.0]), 1000.0, 281.0));
     }
 
     #[test]

@@ -179,12 +179,19 @@ fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
             }
             Err(error) => return Err(error),
         };
-        if armed.changed_anything()
-            && let Some(difference) = lab.difference(side as usize, arm)?
-        {
-            return Ok(Tried::Refused(format!(
-                "it would change what the statement gives: {difference}"
-            )));
+        if armed.changed_anything() {
+            let refused = match lab.difference(side as usize, arm) {
+                Ok(None) => None,
+                Ok(Some(difference)) => Some(format!(
+                    "it would change what the statement gives: {difference}"
+                )),
+                Err(error) if lab.runs() => Some(format!("with it switched, {error}")),
+                Err(error) => return Err(error),
+            };
+            if let Some(why) = refused {
+                lab.drop_arms(&[arm])?;
+                return Ok(Tried::Refused(why));
+            }
         }
         both[side as usize] = armed.changed.into_values().flatten().collect();
         lab.drop_arms(&[arm])?;

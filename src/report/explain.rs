@@ -93,6 +93,16 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
             units::decimal(high, 2)
         );
     }
+    if !explained.confirmed {
+        let [low, high] = explained.gap_ns_ci95;
+        return format!(
+            "{label}: the comparison shows a gap that the experiments' rounds do not confirm: {b} − {a} is {} [{}, {}] in \
+             them, so nobody is accused; give more --time",
+            units::signed_time(explained.gap_ns),
+            units::signed_time(low),
+            units::signed_time(high)
+        );
+    }
     let (slower, faster) = if explained.gap_ns > 0.0 {
         (b, a)
     } else {

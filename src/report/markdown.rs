@@ -155,10 +155,7 @@ fn summed(comparison: &Comparison, explained: &Explained) -> Vec<String> {
         lines.push(row(&explain::HEADS.map(str::to_owned)));
         lines.push("| --- | ---: | ---: | ---: |".to_owned());
         let rows = explain::rows(explained, &explain::of_case(comparison, explained));
-        lines.extend(
-            rows.iter()
-                .map(|cells| row(&cells.each_ref().map(|cell| plain(cell)))),
-        );
+        lines.extend(rows.iter().map(|cells| row(cells)));
         lines.push(String::new());
     }
     lines

@@ -152,6 +152,7 @@ pub fn found() -> Comparison {
             gap_ns: -124_000.0,
             gap_ns_ci95: [-130_000.0, -118_000.0],
             gap: true,
+            confirmed: true,
             residual_ns: -4_000.0,
             residual_ns_ci95: [-10_000.0, 2_000.0],
             interactions: vec!["stores: −120 µs alone, −3 µs once a | lock is off".into()],

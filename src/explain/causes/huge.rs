@@ -1,7 +1,8 @@
 //! Huge pages.
 
-use super::{Cause, Plan, Rank, any_of, by_switch};
+use super::{Cause, Plan, Rank, Trial, any_of, by_switch};
 use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
 
 /// Memory in pages of 2 MiB instead of 4 KiB.
 pub struct HugePages;
@@ -12,7 +13,7 @@ impl Cause for HugePages {
     }
 
     fn rank(&self) -> Rank {
-        Rank::Mechanism
+        Rank::Specific
     }
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
@@ -21,19 +22,40 @@ impl Cause for HugePages {
             Some("never") => Plan::Not(
                 "transparent huge pages are off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled".into(),
             ),
-            Some(_) => any_of([by_switch(
-                survey,
-                "huge_pages",
-                "operands in huge pages",
-                "no operand has 4 MiB or more",
-            )]),
+            Some(_) => any_of([
+                by_switch(
+                    survey,
+                    "huge_pages",
+                    "operands in huge pages",
+                    "no operand has 4 MiB or more",
+                ),
+                results(survey),
+            ]),
         }
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
         format!(
-            "placing the operands of {} in huge pages (madvise MADV_HUGEPAGE, at multiples of 2 MiB)",
+            "placing the arrays of {} in huge pages (madvise MADV_HUGEPAGE, at multiples of 2 MiB)",
             survey.slower()
         )
     }
+}
+
+/// glibc advises huge pages for what it allocates, from 2.35 on, where a tunable asks for it.
+fn results(survey: &Survey<'_>) -> Result<Trial, String> {
+    if survey.faults.iter().all(|faults| *faults < 1.0) {
+        return Err("no operation faults a page in".into());
+    }
+    let allocator = survey.software.allocator.as_deref().unwrap_or_default();
+    let version = allocator
+        .strip_prefix("glibc 2.")
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
+    if version.is_none_or(|minor| minor < 35) {
+        return Err("this C library cannot be told to take huge pages".into());
+    }
+    Ok(Trial::of(
+        "the C library's own memory in huge pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1)",
+        Switch::environment("GLIBC_TUNABLES", Some("glibc.malloc.hugetlb=1")),
+    ))
 }

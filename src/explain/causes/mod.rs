@@ -137,9 +137,12 @@ impl Trial {
     }
 }
 
+/// The one that is no cause: what everything else is measured by.
+pub const NOISE: &dyn Cause = &noise::Noise;
+
 /// All causes, in the order in which they are tried.
 pub const ALL: [&dyn Cause; 17] = [
-    &noise::Noise,
+    NOISE,
     &observation::Observation,
     &vendor::Vendor,
     &threads::Threads,

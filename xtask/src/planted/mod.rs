@@ -12,7 +12,7 @@ use self::pairs::{PAIRS, Pair};
 use crate::environment;
 use crate::json;
 use crate::project::Project;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt"];
 
@@ -70,7 +70,14 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     for pair in PAIRS.iter().filter(wanted) {
         let kind = usize::from(pair.cause.is_none());
         all[kind] += 1;
-        let said = explain(&mut session, pair, options.time)?;
+        let said = match explain(&mut session, pair, options.time) {
+            Ok(said) => said,
+            Err(error) => {
+                let output = session::output_of(&error).unwrap_or_default();
+                println!("WRONG  {}: {error:#}\n{}", pair.name, last_line(output));
+                continue;
+            }
+        };
         let ok = judge(pair, &said);
         right[kind] += usize::from(ok);
         println!(
@@ -89,6 +96,10 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     } else {
         Ok(ExitCode::FAILURE)
     }
+}
+
+fn last_line(output: &str) -> &str {
+    output.lines().last().unwrap_or_default()
 }
 
 fn explain(session: &mut Session<'_>, pair: &Pair, time: f64) -> Result<Run> {

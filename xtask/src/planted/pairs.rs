@@ -140,10 +140,10 @@ pub const PAIRS: &[Pair] = &[
         "missing huge pages",
         "huge pages",
         4096,
-        "import mmap\nm = mmap.mmap(-1, 4 * size * size)\nm.madvise(mmap.MADV_NOHUGEPAGE)\nsmall = np.frombuffer(m, dtype)\n\
-         huge = rng.random(size * size, dtype=dtype)\nsmall[...] = huge\ni = rng.integers(0, huge.size, 100_000)",
-        "huge.take(i)",
-        "small.take(i)",
+        "a = rng.random(shape, dtype=dtype)\nadvise = np._core.multiarray._set_madvise_hugepage\n\
+         def small(x):\n    advise(False)\n    try:\n        return x * 2.5\n    finally:\n        advise(True)",
+        "a * 2.5",
+        "small(a)",
     ),
     pair(
         "results whose pages are new",
@@ -208,7 +208,7 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "streaming stores inside the caches",
         "store kind",
-        512,
+        256,
         RAPTORS,
         "r.scale(2.5)",
         "r.scale(2.5, stores='stream')",
