@@ -346,7 +346,12 @@ impl<'a> Inquiry<'a> {
     fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
         if tried.cause.is_about_the_measurement() {
             // What it adds is no part of the gap, whichever way it goes.
-            return judge::verdict(&tried.effect, tried.effect.ns, self.wall(), 0.0);
+            let noise = if tried.cause.name() == causes::NOISE.name() {
+                0.0
+            } else {
+                self.noise()
+            };
+            return judge::verdict(&tried.effect, tried.effect.ns, self.wall(), noise);
         }
         if !self.is_confirmed() {
             return FindingVerdict::Undecided;

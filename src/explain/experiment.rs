@@ -175,7 +175,8 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Sets up every arm that differs from the ones before it.
+/// Sets up every arm that differs from the others of its process. In every other placement the last comes first: what is set up
+/// first takes the memory that was freed first, and neither the plain arms nor the switched ones are to have it always.
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
@@ -183,8 +184,7 @@ fn set_up<'t, 's>(
     placement: usize,
 ) -> Result<Vec<Term<'t>>, Error> {
     let mut laid_out: Vec<Term<'t>> = Vec::new();
-    let mut next = 0;
-    for (weight, switch) in &terms.0 {
+    for (number, (weight, switch)) in terms.0.iter().enumerate() {
         let found = processes
             .iter()
             .position(|(other, _)| other.shares_process_with(switch));
@@ -195,29 +195,45 @@ fn set_up<'t, 's>(
                 processes.len() - 1
             }
         };
-        let plain = laid_out.iter().position(|term| {
-            term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none()
-        });
-        let mut arms = [0; 2];
-        for side in Side::BOTH {
-            let lab = &mut processes[process].1;
-            let armed = lab.set_up(next, side, switch, placement, ROUND)?;
-            let same_as_plain = switch.changes_only_what_it_tells() && !armed.changed_anything();
-            arms[side as usize] = match plain {
-                Some(plain) if same_as_plain => {
-                    lab.drop_arms(&[next])?;
-                    laid_out[plain].arms[side as usize]
-                }
-                _ => next,
-            };
-            next += 1;
-        }
         laid_out.push(Term {
             weight: *weight,
             switch,
             process,
-            arms,
+            arms: [2 * number, 2 * number + 1],
         });
+    }
+    let mut order: Vec<usize> = (0..laid_out.len()).collect();
+    if placement % 2 == 1 {
+        order.reverse();
+    }
+    // Arms in which nothing was changed, though their switches would have told.
+    let mut unchanged = vec![[false; 2]; laid_out.len()];
+    for number in order {
+        let term = &laid_out[number];
+        let lab = &mut processes[term.process].1;
+        for side in Side::BOTH {
+            let arm = term.arms[side as usize];
+            let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
+            unchanged[number][side as usize] = !term.switch.arm.is_empty()
+                && term.switch.changes_only_what_it_tells()
+                && !armed.changed_anything();
+        }
+    }
+    for number in 0..laid_out.len() {
+        let process = laid_out[number].process;
+        let plain = laid_out.iter().find(|term| {
+            term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none()
+        });
+        let Some(plain) = plain.map(|term| term.arms) else {
+            continue;
+        };
+        for side in Side::BOTH {
+            if unchanged[number][side as usize] {
+                let arm = &mut laid_out[number].arms[side as usize];
+                processes[process].1.drop_arms(&[*arm])?;
+                *arm = plain[side as usize];
+            }
+        }
     }
     Ok(laid_out)
 }

@@ -1,6 +1,6 @@
 //! Python's garbage collector.
 
-use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use super::{Cause, Plan, Rank, Trial};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
@@ -15,10 +15,6 @@ impl Cause for Collector {
 
     fn rank(&self) -> Rank {
         Rank::Symptom
-    }
-
-    fn hypothesis(&self) -> Option<Hypothesis> {
-        Some(Hypothesis::H3)
     }
 
     fn is_about_the_measurement(&self) -> bool {

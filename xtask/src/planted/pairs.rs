@@ -115,7 +115,7 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "bytes in the other order",
         CONVERSION,
-        512,
+        256,
         "a = rng.random(shape, dtype=dtype)\nother = a.astype(dtype.newbyteorder('>'))",
         "a * 2.5",
         "other * 2.5",
@@ -131,7 +131,7 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "a buffer that begins at an odd byte",
         ALIGNMENT,
-        512,
+        256,
         "a = rng.random(shape, dtype=dtype)\nm = np.frombuffer(bytearray(a.nbytes + 1), dtype, offset=1).reshape(shape)\nm[...] = a",
         "a * 2.5",
         "m * 2.5",
