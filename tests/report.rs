@@ -190,3 +190,26 @@ fn causes_have_their_verdicts_effects_and_mends() {
         assert!(html.contains(text), "{text}");
     }
 }
+
+#[test]
+fn a_run_that_was_held_against_another_is_a_page() {
+    let html = html(&fixtures::held());
+    assert!(html.contains("2048 × 2048"));
+    assert!(
+        !html.chars().any(|c| c.is_control() && c != '\n'),
+        "its other file's name is shown as text"
+    );
+}
+
+#[test]
+fn a_gap_is_a_sum_on_the_page() {
+    let html = html(&fixtures::found());
+    for text in [
+        "the gap as a sum",
+        "residual",
+        "neither setup makes a lock",
+        "H1",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+}

@@ -61,12 +61,11 @@ pub fn append_document(path: &Path, key: &str, json: &str) -> Result<(), Error> 
     if layout::segment_offset(used_then) > u64_at(&header, at::LIMIT) {
         return Err(too_long(crate::documents::AT_LIMIT));
     }
-    let mut sequence = document_segments(&file, used).map_err(io)?;
-    for (chunk, index) in chunks.zip(used..) {
+    let sequence = document_segments(&file, used).map_err(io)?;
+    for ((chunk, index), sequence) in chunks.zip(used..).zip(sequence..) {
         let segment = segment(chunk, index, sequence);
         file.write_all_at(&segment, layout::segment_offset(index))
             .map_err(io)?;
-        sequence += 1;
     }
     put_u64(&mut header, at::FINAL_USED, used_then);
     let crc = crc32fast::hash(&header[at::FINAL..at::FINAL_CRC]);

@@ -272,6 +272,7 @@ mod tests {
             threads: None,
             engines: EngineChoice::default(),
             sampling,
+            operation_only: false,
             wait: None,
             measure_limit: false,
             allow_different: false,

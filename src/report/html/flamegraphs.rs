@@ -131,6 +131,7 @@ mod tests {
         let side = |name: &str| SideSpec {
             name: name.to_owned(),
             statement: "<script>".to_owned(),
+            setup: String::new(),
         };
         let sampled = SideSamples {
             samples: 20_000 + 40 * narrow,
