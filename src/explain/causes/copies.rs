@@ -62,10 +62,13 @@ fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
     }
     Plan::Known(
         FindingVerdict::Undecided,
-        vec![format!(
-            "passes over the data per operation: {}; bytes moved: {}; no switch takes a pass out of a statement",
-            both(survey, loops.map(units::count)),
-            both(survey, [a, b].map(units::bytes)),
-        )],
+        vec![
+            format!(
+                "passes over the data per operation: {}; bytes moved: {}; no switch takes a pass out of a statement",
+                both(survey, loops.map(units::count)),
+                both(survey, [a, b].map(units::bytes)),
+            ),
+            format!("no copy was left out either: {why}"),
+        ],
     )
 }
