@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_part_keeps_the_number_of_dimensions() {
-        assert_eq!(fitting(&[2048, 2048], 32768), [128, 256]);
+        assert_eq!(fitting(&[2048, 2048], 32768), [256, 128]);
         assert_eq!(fitting(&[1 << 20], 32768), [32768]);
         assert_eq!(fitting(&[3, 1 << 20], 32768), [3, 8192]);
     }
