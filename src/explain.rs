@@ -155,6 +155,46 @@ struct Tried {
     mend: String,
 }
 
+impl Tried {
+    fn is_noise(&self) -> bool {
+        self.cause.name() == causes::NOISE.name()
+    }
+}
+
+/// What effects are held against.
+struct Scale {
+    /// The gap, ns, and its interval of 95 %.
+    gap: f64,
+    interval: Ci95,
+    /// The slower side's time, ns.
+    wall: f64,
+    /// What two processes that do the same differ by, ns.
+    noise: f64,
+    /// Whether the experiments' rounds have the comparison's gap.
+    confirmed: bool,
+}
+
+impl Scale {
+    fn verdict(&self, effect: &Effect) -> FindingVerdict {
+        judge::verdict(effect, self.gap, self.wall, self.noise)
+    }
+
+    fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
+        let effect = &tried.effect;
+        if tried.is_noise() {
+            return judge::verdict(effect, effect.ns, self.wall, 0.0);
+        }
+        if tried.cause.is_about_the_measurement() {
+            // What it adds is no part of the gap, whichever way it goes.
+            return judge::verdict(effect, effect.ns, self.wall, self.noise);
+        }
+        if !self.confirmed {
+            return FindingVerdict::Undecided;
+        }
+        self.verdict(effect)
+    }
+}
+
 /// The inquiry into one case.
 struct Inquiry<'a> {
     case: &'a Case,
@@ -192,34 +232,39 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// The gap, ns, with its interval: that of the experiments' own rounds, which take turns with what is switched; of the
-    /// comparison's where there are none.
-    fn gap_with_interval(&self) -> (f64, Ci95) {
-        self.plain.gap().unwrap_or_else(|| {
-            let (a, b) = (&self.case.sides.a.wall_ns, &self.case.sides.b.wall_ns);
-            judge::less(b.median, b.ci95, &[(a.median, a.ci95)])
-        })
-    }
-
+    /// The gap, ns: that of the experiments' own rounds, which take turns with what is switched; of the comparison's where
+    /// there are none.
     fn gap(&self) -> f64 {
-        self.gap_with_interval().0
+        if self.plain.is_empty() {
+            return self.case.gap_ns();
+        }
+        self.plain.gap()
     }
 
-    /// Time of the slower side.
-    fn wall(&self) -> f64 {
-        if !self.plain.placements.is_empty() {
-            return self.plain.wall();
+    /// What every verdict is held against, from all rounds so far. Its interval takes a while to draw.
+    fn scale(&self) -> Scale {
+        let noise = self.noise();
+        let gap = self.gap();
+        let (interval, wall) = if self.plain.is_empty() {
+            let (a, b) = (&self.case.sides.a.wall_ns, &self.case.sides.b.wall_ns);
+            let (_, interval) = judge::less(b.median, b.ci95, &[(a.median, a.ci95)]);
+            (interval, self.case.slower_ns())
+        } else {
+            (self.plain.gap_ci95(), self.plain.wall())
+        };
+        Scale {
+            gap,
+            interval,
+            wall,
+            noise,
+            confirmed: judge::confirms(self.case.gap_ns(), (gap, interval), wall, noise),
         }
-        let sides = &self.case.sides;
-        sides.a.wall_ns.median.max(sides.b.wall_ns.median)
     }
 
     /// Whether the comparison shows one that is worth explaining.
     fn is_there_a_gap(&self) -> bool {
-        let sides = &self.case.sides;
-        let (a, b) = (sides.a.wall_ns.median, sides.b.wall_ns.median);
         self.case.ratio.verdict != Verdict::NoDifferenceShown
-            && (b - a).abs() >= judge::LEAST_SHARE * a.max(b)
+            && self.case.gap_ns().abs() >= judge::LEAST_SHARE * self.case.slower_ns()
     }
 
     fn run(&mut self, comparison: &Comparison, progress: &mut dyn Progress) -> Result<(), Error> {
@@ -327,36 +372,8 @@ impl<'a> Inquiry<'a> {
     fn noise(&self) -> f64 {
         let mut tried = self.tried.iter();
         tried
-            .find(|tried| tried.cause.name() == causes::NOISE.name())
+            .find(|tried| tried.is_noise())
             .map_or(0.0, |tried| judge::noise(&tried.effect))
-    }
-
-    /// Whether the experiments' rounds have the comparison's gap.
-    fn is_confirmed(&self) -> bool {
-        let sides = &self.case.sides;
-        let compared = sides.b.wall_ns.median - sides.a.wall_ns.median;
-        judge::confirms(
-            compared,
-            self.gap_with_interval(),
-            self.wall(),
-            self.noise(),
-        )
-    }
-
-    fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
-        if tried.cause.is_about_the_measurement() {
-            // What it adds is no part of the gap, whichever way it goes.
-            let noise = if tried.cause.name() == causes::NOISE.name() {
-                0.0
-            } else {
-                self.noise()
-            };
-            return judge::verdict(&tried.effect, tried.effect.ns, self.wall(), noise);
-        }
-        if !self.is_confirmed() {
-            return FindingVerdict::Undecided;
-        }
-        judge::verdict(&tried.effect, self.gap(), self.wall(), self.noise())
     }
 
     /// Switches the supported causes off one after the other.
@@ -365,11 +382,12 @@ impl<'a> Inquiry<'a> {
         until: Instant,
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
+        let scale = self.scale();
         let mut order: Vec<usize> = (0..self.tried.len())
             .filter(|&index| {
                 let tried = &self.tried[index];
                 !tried.cause.is_about_the_measurement()
-                    && self.verdict_alone(tried) == FindingVerdict::Supported
+                    && scale.verdict_alone(tried) == FindingVerdict::Supported
             })
             .collect();
         order.sort_by(|&a, &b| {
@@ -412,16 +430,16 @@ impl<'a> Inquiry<'a> {
 
     /// What came of it, also where it ended early.
     fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
-        let (gap, gap_interval) = self.gap_with_interval();
-        let (wall, label, there_is) = (self.wall(), self.case.label(), self.is_there_a_gap());
-        let confirmed = there_is && self.is_confirmed();
+        let (label, there_is) = (self.case.label(), self.is_there_a_gap());
+        let scale = self.scale();
+        let Scale { gap, wall, .. } = scale;
         let mut findings = Vec::new();
         let mut interactions = Vec::new();
         let mut parts = Vec::new();
         for (index, tried) in self.tried.iter().enumerate() {
             let alone = &tried.effect;
-            let mut verdict = self.verdict_alone(tried);
-            let mut evidence = vec![alone_sentence(tried, self.case, gap, wall)];
+            let mut verdict = scale.verdict_alone(tried);
+            let mut evidence = vec![alone_sentence(tried, self.case, &scale)];
             evidence.extend(tried.evidence.iter().cloned());
             let position = self.chain.iter().position(|(of, _)| *of == index);
             let mut effect = alone;
@@ -443,8 +461,7 @@ impl<'a> Inquiry<'a> {
                     if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
                         interactions.push(sentence.clone());
                     }
-                    if judge::verdict(effect, gap, wall, self.noise()) != FindingVerdict::Supported
-                    {
+                    if scale.verdict(effect) != FindingVerdict::Supported {
                         // Its time is that of a cause which is closer to the code.
                         verdict = FindingVerdict::Refuted;
                         evidence.push(format!("{sentence}: it has no part of its own"));
@@ -458,16 +475,13 @@ impl<'a> Inquiry<'a> {
             }
             let share = (!tried.cause.is_about_the_measurement()).then_some(effect.ns / gap);
             findings.push(Finding {
-                cause: tried.cause.name().to_owned(),
-                case: label.clone(),
-                evidence,
                 effect_ns: Some(effect.ns),
                 effect_ns_ci95: Some(effect.ci95),
                 share_of_gap: share,
                 alone_ns: Some(alone.ns),
                 alone_ns_interval: Some(alone.interval),
-                verdict,
                 mend: supported.then(|| mend(tried, effect, wall)),
+                ..finding(tried.cause, &label, verdict, evidence)
             });
         }
         findings.extend(self.known);
@@ -478,13 +492,13 @@ impl<'a> Inquiry<'a> {
         };
         let size = |finding: &Finding| -finding.share_of_gap.unwrap_or(0.0);
         findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
-        let (residual_ns, residual_ns_ci95) = judge::less(gap, gap_interval, &parts);
+        let (residual_ns, residual_ns_ci95) = judge::less(gap, scale.interval, &parts);
         let explained = Explained {
             case: label,
             gap_ns: gap,
-            gap_ns_ci95: gap_interval,
+            gap_ns_ci95: scale.interval,
             gap: there_is,
-            confirmed,
+            confirmed: there_is && scale.confirmed,
             residual_ns,
             residual_ns_ci95,
             interactions,
@@ -523,19 +537,10 @@ fn finding(
 }
 
 /// What was switched, and what that did to the times.
-fn alone_sentence(tried: &Tried, case: &Case, gap: f64, wall: f64) -> String {
+fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
     let effect = &tried.effect;
-    let names = [&case.sides.a.name, &case.sides.b.name];
-    let times = |term: usize| {
-        let [a, b] = effect.times.get(term).copied().unwrap_or([f64::NAN; 2]);
-        format!(
-            "{} {}, {} {}",
-            names[0],
-            units::time(a),
-            names[1],
-            units::time(b)
-        )
-    };
+    let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
+    let times = |term: usize| causes::both_times(names, effect, term);
     let is_difference =
         tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
     let mut sentence = format!("with {}", tried.trial.what);
@@ -547,7 +552,9 @@ fn alone_sentence(tried: &Tried, case: &Case, gap: f64, wall: f64) -> String {
         };
         sentence += &format!(": {}; without: {}", times(with), times(without));
     }
-    if !tried.cause.is_about_the_measurement() && judge::works_against(effect, gap, wall) {
+    if !tried.cause.is_about_the_measurement()
+        && judge::works_against(effect, scale.gap, scale.wall)
+    {
         sentence += "; it works against the gap, which is wider with it switched";
     }
     sentence

@@ -10,8 +10,6 @@ between them, so that a drift of the machine meets all kinds alike.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -25,10 +23,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TextIO
+from typing import Any
 
 from raptors_trace import _facts, _native
 from raptors_trace._perf import Perf
+from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._subject import (
     SEED,
     SIDES,
@@ -99,11 +98,8 @@ class Progress:
     """Tells the command where the run is, on a copy of standard output that statements cannot write to."""
 
     def __init__(self) -> None:
-        # What cannot be encoded (half a surrogate pair in somebody's message) may not cost the whole line.
-        self._stream: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+        self._stream = take_output()
         self._pid = os.getpid()
-        sys.stdout.flush()
-        os.dup2(2, 1)
 
     def say(self, event: str, **values: Any) -> None:
         if os.getpid() != self._pid:
@@ -640,13 +636,11 @@ def interrupt_once(*_: object) -> None:
 
 
 def main() -> int:
-    """Entry point of the process. Exit code 0: done; 3: a side could not be run, the reason was said; 130: interrupted.
+    """Entry point of the process.
 
-    The current directory is searched last: a module of the user's is found there, and a file that happens to be called
-    `random.py` is not taken for the standard library's.
+    Exit code 0: done; 3: a side could not be run, the reason was said; 130: interrupted.
     """
-    if not os.environ.get("PYTHONSAFEPATH"):
-        sys.path.append(os.getcwd())
+    search_here_last()
     progress = Progress()
     try:
         signal.signal(signal.SIGINT, interrupt_once)
@@ -656,16 +650,6 @@ def main() -> int:
     except KeyboardInterrupt:
         progress.say("interrupted")
         return 130
-
-
-def leave(code: int) -> NoReturn:
-    """Ends the process without waiting for threads that a setup has left running: all is said and recorded."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    with contextlib.suppress(Exception):
-        ctypes.CDLL(None).fflush(None)  # what C code of a statement has printed
-    os._exit(code)
 
 
 if __name__ == "__main__":

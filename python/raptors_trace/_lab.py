@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
 import resource
 import signal
 import sys
@@ -19,6 +18,7 @@ import time
 from typing import Any, TextIO
 
 from raptors_trace import _switches
+from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
 
 WARM_ROUNDS = 3
@@ -68,7 +68,6 @@ class Arm:
             done += self.ops
             wanted = max(1, min(int(round_ns / max(wall / self.ops, 1.0)), self.ops * 64, MOST_OPS))
             self.ops = wanted + (wanted & 1) if wanted > 1 or self.subject.alternates else 1
-            self.ops = max(self.ops, 2) if self.subject.alternates else self.ops
         if done < ALLOCATOR_OPS:
             self.round(ALLOCATOR_OPS - done)
 
@@ -86,7 +85,7 @@ class Lab:
         if round_ns:
             made.warm_up(round_ns)
         self.arms[arm] = made
-        return {"changed": made.changed, "ops": made.ops, "sized": made.subject.sized}
+        return {"changed": made.changed, "sized": made.subject.sized}
 
     def rounds(self, arms: list[int]) -> Any:
         """One round of each of these arms, in this order."""
@@ -118,11 +117,11 @@ class Lab:
         return {"difference": difference(*(subject.once() for subject in both))}
 
     def drop(self, arms: list[int]) -> Any:
-        for arm in arms:
-            dropped = self.arms.pop(arm, None)
-            if dropped is not None:
-                dropped.subject.tear_down()
-        gc.collect()
+        dropped = [self.arms.pop(arm) for arm in arms if arm in self.arms]
+        for arm in dropped:
+            arm.subject.tear_down()
+        if dropped:
+            gc.collect()
         return {}
 
 
@@ -159,7 +158,7 @@ def serve(answers: TextIO) -> None:
         return
     gc.disable()
     lab = Lab(spec["case"])
-    say({"pid": os.getpid()})
+    say({})
     for line in lines:
         asked = json.loads(line)
         do = asked.pop("do")
@@ -175,19 +174,13 @@ def serve(answers: TextIO) -> None:
 
 def main() -> int:
     """Entry point of the process. The command ends it by closing its standard input."""
-    if not os.environ.get("PYTHONSAFEPATH"):
-        sys.path.append(os.getcwd())
+    search_here_last()
     # A terminal's Ctrl-C is for the command, which ends this process when it has what it wants.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    sys.stdout.flush()
-    os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
-        serve(answers)
+        serve(take_output())
     return 0
 
 
 if __name__ == "__main__":
-    from raptors_trace._driver import leave
-
     leave(main())

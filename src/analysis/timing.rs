@@ -1,10 +1,9 @@
 //! The timed rounds of one case: what a ratio stands on, and what a later run is held against.
 
-use super::stats::{self, median};
+use super::stats::{self, SEED, median};
 use crate::comparison::{Ci95, Ratio, Verdict};
 
-/// Seeds for the draws of two runs, which have to be independent of each other.
-const NOW: u64 = 0x5eed;
+/// For the draws of an earlier run, which have to be independent of those of the one that is held against it.
 const THEN: u64 = 0x7e1d;
 
 /// The unobserved, interleaved rounds of one case.
@@ -23,7 +22,7 @@ pub struct Timing {
 impl Timing {
     /// A's median time ÷ B's, so that it agrees with the two times that stand beside it.
     pub fn ratio(&self) -> Ratio {
-        let ci95 = stats::interval(&self.draws(NOW));
+        let ci95 = stats::interval(&self.draws(SEED));
         Ratio {
             median: self.median(),
             ci95,
@@ -34,7 +33,7 @@ impl Timing {
     /// This run's ratio ÷ that of an earlier one, with its bootstrap interval: each run's rounds are drawn on their own.
     pub fn change_since(&self, then: &Self) -> (f64, Ci95) {
         let drawn: Vec<f64> = self
-            .draws(NOW)
+            .draws(SEED)
             .iter()
             .zip(then.draws(THEN))
             .map(|(now, then)| now / then)

@@ -364,11 +364,8 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
     };
     let (task, output) = match line.command {
         Command::Compare(args) => {
-            let mut source = run(args.subject, args.output.verbose, args.calls.engine)?;
-            let documents = args.documents.into_options()?;
-            if let Source::Run(options) = &mut source {
-                options.sampling = documents::sampling(&documents, options);
-            }
+            let source = run(args.subject, args.output.verbose, args.calls.engine)?;
+            let (documents, source) = args.documents.with(source)?;
             let task = Task::Compare {
                 source,
                 part: Part::All,
@@ -389,14 +386,11 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
             let time = subject.time;
-            let documents = documents.into_options()?;
-            let mut source = match file {
+            let source = match file {
                 Some(path) => Source::File { path, lossy },
                 None => run(subject, output.verbose, None)?,
             };
-            if let Source::Run(options) = &mut source {
-                options.sampling = documents::sampling(&documents, options);
-            }
+            let (documents, source) = documents.with(source)?;
             let options = crate::explain::Options { source, time };
             (Task::Explain { options, documents }, output)
         }

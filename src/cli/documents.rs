@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::conflict;
-use super::options::{CompareOptions, Documents, SampledBy, Sampling};
+use super::options::{CompareOptions, Documents, SampledBy, Sampling, Source};
 use crate::analysis::CaseSamples;
 use crate::comparison::Comparison;
 use crate::error::Error;
@@ -26,6 +26,15 @@ pub struct Args {
 }
 
 impl Args {
+    /// The documents, and the source, which is sampled where a page is to have flamegraphs.
+    pub fn with(self, mut source: Source) -> Result<(Documents, Source), clap::Error> {
+        let documents = self.into_options()?;
+        if let Source::Run(options) = &mut source {
+            options.sampling = sampling(&documents, options);
+        }
+        Ok((documents, source))
+    }
+
     pub fn into_options(self) -> Result<Documents, clap::Error> {
         if self.html.is_some() && self.html == self.md {
             return conflict("--html and --md name the same file; give them different ones");
@@ -39,7 +48,7 @@ impl Args {
 
 /// How stacks are sampled for the page's flamegraphs, where a page is asked for: after each operation's timing, for as long as
 /// it was timed.
-pub fn sampling(documents: &Documents, options: &CompareOptions) -> Option<Sampling> {
+fn sampling(documents: &Documents, options: &CompareOptions) -> Option<Sampling> {
     documents.html.as_ref()?;
     Some(Sampling {
         engine: SampledBy::Inprocess,

@@ -104,6 +104,16 @@ fn key_for(side: &Side) -> Option<&'static str> {
 }
 
 impl Case {
+    /// B's time − A's, ns: above 0, B is slower.
+    pub fn gap_ns(&self) -> f64 {
+        self.sides.b.wall_ns.median - self.sides.a.wall_ns.median
+    }
+
+    /// The slower side's time, ns.
+    pub fn slower_ns(&self) -> f64 {
+        self.sides.a.wall_ns.median.max(self.sides.b.wall_ns.median)
+    }
+
     /// What the case is called where one line has to name it: `operation float32 2048 × 2048`, `custom`, …; results
     /// that are kept are said.
     pub fn label(&self) -> String {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
-use crate::analysis::stats::{bootstrap_at, median};
+use crate::analysis::stats::{bootstrap, bootstrap_at, median};
 use crate::comparison::Ci95;
 use crate::error::Error;
 
@@ -18,27 +18,6 @@ const SETUP_SHARE: f64 = 0.4;
 /// What an experiment measures: the sum of the gap (B's time − A's) under each of some switches, times its weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms(pub Vec<(f64, Switch)>);
-
-impl Plain {
-    /// B's time − A's with its interval of 95 %, ns; nothing where no round was run.
-    pub fn gap(&self) -> Option<(f64, Ci95)> {
-        if self.placements.is_empty() {
-            return None;
-        }
-        let gap = |rows: &[usize]| {
-            let of =
-                |side: &Vec<f64>| median(&rows.iter().map(|&row| side[row]).collect::<Vec<_>>());
-            of(&self.times[1]) - of(&self.times[0])
-        };
-        let all: Vec<usize> = (0..self.placements.len()).collect();
-        Some((gap(&all), bootstrap_at(0.95, &self.placements, gap)))
-    }
-
-    /// The slower side's time.
-    pub fn wall(&self) -> f64 {
-        median(&self.times[0]).max(median(&self.times[1]))
-    }
-}
 
 impl Terms {
     /// What throwing `switch` takes from the gap that there is under `base`.
@@ -73,6 +52,13 @@ pub struct Effect {
     pub faults: [f64; 2],
 }
 
+impl Effect {
+    /// Median times of A and B under the switches of the term of that number, ns per operation.
+    pub fn times_of(&self, term: usize) -> [f64; 2] {
+        self.times.get(term).copied().unwrap_or([f64::NAN; 2])
+    }
+}
+
 /// Rounds of both sides with nothing switched, over all experiments.
 #[derive(Clone, Debug, Default)]
 pub struct Plain {
@@ -80,6 +66,38 @@ pub struct Plain {
     pub times: [Vec<f64>; 2],
     /// In which placement each was measured.
     pub placements: Vec<u64>,
+}
+
+impl Plain {
+    /// Whether no round was run.
+    pub fn is_empty(&self) -> bool {
+        self.placements.is_empty()
+    }
+
+    /// B's time − A's, ns.
+    pub fn gap(&self) -> f64 {
+        let [a, b] = self.medians();
+        b - a
+    }
+
+    /// The interval of 95 % of [`Plain::gap`].
+    pub fn gap_ci95(&self) -> Ci95 {
+        bootstrap(&self.placements, |rows| {
+            let of =
+                |side: &Vec<f64>| median(&rows.iter().map(|&row| side[row]).collect::<Vec<_>>());
+            of(&self.times[1]) - of(&self.times[0])
+        })
+    }
+
+    /// The slower side's time.
+    pub fn wall(&self) -> f64 {
+        let [a, b] = self.medians();
+        a.max(b)
+    }
+
+    fn medians(&self) -> [f64; 2] {
+        [median(&self.times[0]), median(&self.times[1])]
+    }
 }
 
 /// The processes of one case in which nothing is switched for the whole process: started once, as they serve every
@@ -116,10 +134,8 @@ pub fn run<'s>(
         let started = Instant::now();
         let end = started + time.div_f64(STARTS as f64);
         let mut processes = pool.take(setting, start)?;
-        for placement in 0..PLACEMENTS {
-            if placement >= placements {
-                break;
-            }
+        let mut placement = 0;
+        while placement < placements {
             let before = Instant::now();
             let number = start * PLACEMENTS + placement;
             let laid_out = set_up(setting, terms, &mut processes, number)?;
@@ -139,6 +155,7 @@ pub fn run<'s>(
                     break;
                 }
             }
+            placement += 1;
         }
         pool.give_back(processes, start, terms)?;
     }

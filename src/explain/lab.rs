@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,8 +17,7 @@ use crate::cli::options::CompareOptions;
 use crate::error::Error;
 use crate::interpreter::Interpreter;
 use crate::interrupt::{Interrupt, too_early};
-use crate::platform;
-use crate::run::{environment, spec};
+use crate::run::{driver, spec};
 
 /// How often the user is looked after while an answer is waited for.
 const STEP: Duration = Duration::from_millis(50);
@@ -111,20 +110,11 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// When it cannot be started, a switch cannot be thrown, or the user asked to end.
     pub fn start(setting: &'a Setting<'a>, switch: &Switch) -> Result<Self, Error> {
-        let mut command = Command::new(&setting.interpreter.path);
-        command
-            .args(["-P", "-m", "raptors_trace._lab"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        let (interpreter, options) = (setting.interpreter, setting.options);
+        let mut command = driver::command(interpreter, options, "raptors_trace._lab");
         // A setup that prints would do so dozens of times.
-        if !setting.options.verbose {
+        if !options.verbose {
             command.stderr(Stdio::null());
-        }
-        for variable in environment::withheld() {
-            command.env_remove(variable);
-        }
-        if let Some(threads) = setting.options.threads {
-            command.env("RAPTORS_THREADS", threads.to_string());
         }
         for (name, value) in &switch.environment {
             match value {
@@ -132,11 +122,7 @@ impl<'a> Lab<'a> {
                 None => command.env_remove(name),
             };
         }
-        platform::end_with_us(&mut command);
-        let mut child = command.spawn().map_err(|error| {
-            let path = setting.interpreter.path.display();
-            Error::new(format!("`{path}` could not be started")).caused_by(error)
-        })?;
+        let mut child = driver::spawn(&mut command, interpreter)?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("asked for above");
         let (sender, lines) = mpsc::channel();
@@ -270,16 +256,14 @@ impl<'a> Lab<'a> {
     /// Closes its input, waits for it, and kills it where that takes too long.
     fn end(&mut self) -> Option<std::process::ExitStatus> {
         self.stdin = None;
-        let until = Instant::now() + PATIENCE;
-        let kill_at_once = self.setting.interrupt.asked();
-        while !kill_at_once && Instant::now() < until {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.child.kill();
-        self.child.wait().ok()
+        let patience = if self.setting.interrupt.asked() {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        driver::end(&mut self.child, patience)
+            .ok()
+            .map(|(status, _)| status)
     }
 }
 

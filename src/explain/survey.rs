@@ -115,19 +115,14 @@ impl<'a> Survey<'a> {
         [&self.case.sides.a, &self.case.sides.b]
     }
 
-    /// The gap, ns: B's time − A's.
-    pub fn gap(&self) -> f64 {
-        self.case.sides.b.wall_ns.median - self.case.sides.a.wall_ns.median
-    }
-
     /// What the slower side is called.
     pub fn slower(&self) -> &str {
-        self.names()[usize::from(self.gap() > 0.0)]
+        self.names()[usize::from(self.case.gap_ns() > 0.0)]
     }
 
     /// What the faster side is called.
     pub fn faster(&self) -> &str {
-        self.names()[usize::from(self.gap() <= 0.0)]
+        self.names()[usize::from(self.case.gap_ns() <= 0.0)]
     }
 
     /// Calls per operation of side 0 or 1 of one kind.

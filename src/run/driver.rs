@@ -68,10 +68,17 @@ fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, Error> {
+    let mut command = command(interpreter, options, "raptors_trace._driver");
+    platform::hold_interrupts(&mut command);
+    spawn(&mut command, interpreter)
+}
+
+/// A command that runs one of our modules, which talks by its standard input and output and ends with this process.
+pub fn command(interpreter: &Interpreter, options: &CompareOptions, module: &str) -> Command {
     let mut command = Command::new(&interpreter.path);
     // -P: a `random.py` in the current directory is not the standard library's.
     command
-        .args(["-P", "-m", "raptors_trace._driver"])
+        .args(["-P", "-m", module])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     for variable in environment::withheld() {
@@ -81,7 +88,14 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
         command.env("RAPTORS_THREADS", threads.to_string());
     }
     platform::end_with_us(&mut command);
-    platform::hold_interrupts(&mut command);
+    command
+}
+
+/// Starts it.
+///
+/// # Errors
+/// When the interpreter cannot be started.
+pub fn spawn(command: &mut Command, interpreter: &Interpreter) -> Result<Child, Error> {
     command.spawn().map_err(|error| {
         Error::new(format!(
             "`{}` could not be started",
@@ -238,7 +252,10 @@ impl Driver<'_> {
 }
 
 /// Waits for the end of the process, and kills it once that takes longer than `patience`; whether it was killed.
-fn end(child: &mut Child, patience: Duration) -> io::Result<(ExitStatus, bool)> {
+///
+/// # Errors
+/// When it cannot be waited for, or killed.
+pub fn end(child: &mut Child, patience: Duration) -> io::Result<(ExitStatus, bool)> {
     let until = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait()? {

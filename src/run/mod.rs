@@ -1,6 +1,6 @@
 //! Runs a comparison: starts the driver, follows it, and reads what it recorded.
 
-mod driver;
+pub(crate) mod driver;
 mod ending;
 pub(crate) mod environment;
 mod file;

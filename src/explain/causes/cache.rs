@@ -52,23 +52,21 @@ impl Cause for CacheLevel {
         let part = elements as f64 / small.iter().product::<u64>() as f64;
         let unit = Switch::shape(vec![1; shape.len()]);
         // The gap, less that of as many elements in the cache: what is fixed counts once, not once for each part.
-        Plan::Try(vec![Trial {
-            what: format!(
-                "the same elements in parts of {}, which fit the second-level cache",
-                lengths(&small)
-            ),
-            terms: Terms(vec![
-                (1.0, Switch::default()),
-                (-part, Switch::shape(small)),
-                (part - 1.0, unit),
-            ]),
-            stays: Switch::default(),
-        }])
+        let what = format!(
+            "the same elements in parts of {}, which fit the second-level cache",
+            lengths(&small)
+        );
+        let terms = Terms(vec![
+            (1.0, Switch::default()),
+            (-part, Switch::shape(small)),
+            (part - 1.0, unit),
+        ]);
+        Plan::Try(vec![Trial::measuring(what, terms)])
     }
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
         let ratio = |term: usize| {
-            let [a, b] = effect.times.get(term).copied().unwrap_or([f64::NAN; 2]);
+            let [a, b] = effect.times_of(term);
             format!("{}×", units::decimal(a / b, 2))
         };
         let [a, b] = survey.names();

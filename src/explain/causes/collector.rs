@@ -1,7 +1,7 @@
 //! Python's garbage collector.
 
 use super::{Cause, Plan, Rank, Trial};
-use crate::explain::experiment::{Effect, Terms};
+use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
@@ -23,11 +23,7 @@ impl Cause for Collector {
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
         let on = Switch::arm(&["collector"]);
-        Plan::Try(vec![Trial {
-            what: "the garbage collector on".into(),
-            terms: Terms(vec![(1.0, on), (-1.0, Switch::default())]),
-            stays: Switch::default(),
-        }])
+        Plan::Try(vec![Trial::adding("the garbage collector on", on)])
     }
 
     fn evidence(&self, _: &Survey<'_>, _: &Effect) -> Vec<String> {

@@ -26,15 +26,17 @@ impl Cause for Dispatch {
             return Plan::Not("the setup does not make its arrays by `shape` or `size`, so there is no run on one element".into());
         }
         let unit = Switch::shape(vec![1; survey.case.shape.len()]);
-        Plan::Try(vec![Trial {
-            what: "one element, where all that is left is fixed cost".into(),
-            terms: Terms(vec![(1.0, unit)]),
-            stays: Switch::default(),
-        }])
+        Plan::Try(vec![Trial::measuring(
+            "one element, where all that is left is fixed cost",
+            Terms(vec![(1.0, unit)]),
+        )])
     }
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
-        vec![format!("on one element: {}", both_times(survey, effect, 0))]
+        vec![format!(
+            "on one element: {}",
+            both_times(survey.names(), effect, 0)
+        )]
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {

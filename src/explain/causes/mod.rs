@@ -135,6 +135,21 @@ impl Trial {
             stays: switch,
         }
     }
+
+    /// One after which nothing stays thrown.
+    pub fn measuring(what: impl Into<String>, terms: Terms) -> Self {
+        Self {
+            what: what.into(),
+            terms,
+            stays: Switch::default(),
+        }
+    }
+
+    /// One of something that is added to all rounds: the gap with it less the gap without.
+    pub fn adding(what: impl Into<String>, switch: Switch) -> Self {
+        let terms = Terms(vec![(1.0, switch), (-1.0, Switch::default())]);
+        Self::measuring(what, terms)
+    }
 }
 
 /// The one that is no cause: what everything else is measured by.
@@ -192,12 +207,14 @@ fn any_of(trials: impl IntoIterator<Item = Result<Trial, String>>) -> Plan {
 
 /// Both sides' values of something, as `numpy 3, raptors 4`.
 fn both(survey: &Survey<'_>, values: [String; 2]) -> String {
-    let [a, b] = survey.names();
+    beside(survey.names(), values)
+}
+
+fn beside([a, b]: [&str; 2], values: [String; 2]) -> String {
     format!("{a} {}, {b} {}", values[0], values[1])
 }
 
-/// Both sides' times of a term, as `numpy 3 µs, raptors 4 µs`.
-fn both_times(survey: &Survey<'_>, effect: &Effect, term: usize) -> String {
-    let times = effect.times.get(term).copied().unwrap_or([f64::NAN; 2]);
-    both(survey, times.map(units::time))
+/// Both sides' times of a term, by their names, as `numpy 3 µs, raptors 4 µs`.
+pub fn both_times(names: [&str; 2], effect: &Effect, term: usize) -> String {
+    beside(names, effect.times_of(term).map(units::time))
 }

@@ -26,11 +26,11 @@ impl Cause for Noise {
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
         let again = Switch::environment(AGAIN, Some("1"));
-        Plan::Try(vec![Trial {
-            what: "nothing switched, in another process".into(),
-            terms: Terms::difference(&Switch::default(), &again),
-            stays: Switch::default(),
-        }])
+        let terms = Terms::difference(&Switch::default(), &again);
+        Plan::Try(vec![Trial::measuring(
+            "nothing switched, in another process",
+            terms,
+        )])
     }
 
     fn evidence(&self, survey: &Survey<'_>, _: &Effect) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The observation itself.
 
 use super::{Cause, Plan, Rank, Trial};
-use crate::explain::experiment::{Effect, Terms};
+use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
@@ -24,11 +24,10 @@ impl Cause for Observation {
     fn plan(&self, _: &Survey<'_>) -> Plan {
         // The gap under observation less the one without: what observing adds.
         let observed = Switch::arm(&["observed"]);
-        Plan::Try(vec![Trial {
-            what: "the observers of calls and memory armed".into(),
-            terms: Terms(vec![(1.0, observed), (-1.0, Switch::default())]),
-            stays: Switch::default(),
-        }])
+        Plan::Try(vec![Trial::adding(
+            "the observers of calls and memory armed",
+            observed,
+        )])
     }
 
     fn evidence(&self, _: &Survey<'_>, _: &Effect) -> Vec<String> {

@@ -45,13 +45,8 @@ const fn same(
     b: &'static str,
 ) -> Pair {
     Pair {
-        name,
         cause: None,
-        setup,
-        a,
-        b,
-        size,
-        allow_different: false,
+        ..pair(name, "", size, setup, a, b)
     }
 }
 
