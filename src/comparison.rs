@@ -10,7 +10,7 @@ mod explained;
 mod methods;
 
 pub use against::*;
-pub use explained::{Explained, HypothesisFound, NotTried};
+pub use explained::{Explained, HypothesisFound, NotTried, SizePoint};
 pub use methods::label;
 
 use std::collections::BTreeMap;

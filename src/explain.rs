@@ -8,6 +8,7 @@ mod hypotheses;
 mod judge;
 mod lab;
 mod survey;
+mod sweep;
 mod switch;
 
 use std::path::Path;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::analysis::{self, INQUIRY, Inquiry as Found};
 use crate::cli::options::{CompareOptions, Sampling, Source};
 use crate::comparison::{
-    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, Verdict,
+    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
 };
 use crate::error::{Error, Exit};
 use crate::interrupt::Interrupt;
@@ -209,6 +210,7 @@ struct Inquiry<'a> {
     not_tried: Vec<NotTried>,
     experiments: u64,
     complete: bool,
+    sizes: Vec<SizePoint>,
     pool: Pool<'a>,
     /// Rounds of all experiments in which nothing was switched.
     plain: Plain,
@@ -227,6 +229,7 @@ impl<'a> Inquiry<'a> {
             not_tried: Vec::new(),
             experiments: 0,
             complete: true,
+            sizes: Vec::new(),
             pool: Pool::default(),
             plain: Plain::default(),
         }
@@ -275,7 +278,8 @@ impl<'a> Inquiry<'a> {
         let label = self.case.label();
         progress.update(0.0, &format!("{label}: looking at both sides"));
         let started = Instant::now();
-        let survey = Survey::of(self.case, comparison, self.setting)?;
+        let survey = Survey::of(self.case, comparison, self.setting, self.time)?;
+        self.sizes.clone_from(&survey.sweep);
         let mut trials: Vec<(&'static dyn Cause, Trial)> = Vec::new();
         for cause in ALL {
             match cause.plan(&survey) {
@@ -339,16 +343,17 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// Of several ways to switch a cause, the one counts that takes most from the gap.
+    /// Of several ways to switch a cause, the one counts that leaves least of the gap: one that turns the gap around has switched
+    /// something else as well.
     fn keep_the_better(&mut self, new: Tried) {
-        let sign = self.gap().signum();
+        let gap = self.gap();
         let name = new.cause.name();
         match self
             .tried
             .iter_mut()
             .find(|tried| tried.cause.name() == name)
         {
-            Some(old) if new.effect.ns * sign > old.effect.ns * sign => *old = new,
+            Some(old) if (gap - new.effect.ns).abs() < (gap - old.effect.ns).abs() => *old = new,
             Some(_) => {}
             None => self.tried.push(new),
         }
@@ -508,6 +513,7 @@ impl<'a> Inquiry<'a> {
                 Vec::new()
             },
             not_tried: self.not_tried,
+            sizes: self.sizes,
             confidence: self.confidence,
             experiments: self.experiments,
             complete: self.complete,

@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from raptors_trace import _switches
+from raptors_trace import _native, _switches
 from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
 
@@ -26,6 +26,8 @@ WARM_ROUNDS = 3
 MOST_OPS = 200_000
 ALLOCATOR_OPS = 8
 """Operations of a warm-up at least, where they are long: the memory of the first few results is new."""
+FREQUENCY_ROUNDS = 7
+"""Rounds after each of which the processor's frequency is measured."""
 RELATIVE_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-13}
 """What results may differ by for switching a conversion off, by bytes of an element: another order of roundings."""
 
@@ -35,7 +37,7 @@ class Arm:
 
     def __init__(self, side: str, spec: dict[str, Any], switches: list[str], placement: int, shape: list[int]) -> None:
         given = spec[side]
-        setup, statement, changed = _switches.rewritten(switches, given["setup"], given["statement"])
+        setup, statement, changed = _switches.rewritten(switches, side, given["setup"], given["statement"])
         namespace = names_of_a_setup(tuple(shape), spec["dtype"], padding(placement, side))
         self.subject = Subject(side, given["name"], setup, statement, namespace)
         self.subject.set_up()
@@ -101,9 +103,17 @@ class Lab:
         made = self.arms[arm]
         with _switches.started_threads() as started:
             made.subject.once()
+        others = len(sys._current_frames()) - 1
+        frequencies = []
+        for _ in range(FREQUENCY_ROUNDS):
+            made.round(made.ops)
+            frequencies.append(_native.clock_ghz())
+        known = sorted(ghz for ghz in frequencies if ghz is not None)
         return {
             "denormals": _switches.denormals(made.subject.namespace),
             "threads_started": len(started),
+            "python_threads": others,
+            "ghz": known[len(known) // 2] if known else None,
         }
 
     def same(self, arm: int, other: int) -> Any:

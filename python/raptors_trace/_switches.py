@@ -111,21 +111,109 @@ class _AutomaticStores(_Automatic):
     keyword = "stores"
 
 
+class _AutomaticThreads(_Automatic):
+    keyword = "threads"
+
+
 CODE: dict[str, type[_Rewriter]] = {
     "no_copies": _NoCopies,
     "plain_scalars": _PlainScalars,
     "automatic_backend": _AutomaticBackend,
     "automatic_stores": _AutomaticStores,
+    "automatic_threads": _AutomaticThreads,
 }
 
+UFUNCS = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "true_divide",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "remainder",
+    ast.Pow: "power",
+    ast.MatMult: "matmul",
+}
+"""The ufuncs behind Python's operators on arrays."""
+THERE = "_raptors_there"
+"""What a setup knows the memory by that a statement's result is written into."""
 
-def rewritten(names: list[str], setup: str, statement: str) -> tuple[str, str, dict[str, list[str]]]:
-    """A side's code with these switches thrown, and what each of them changed.
+
+def _value_of(tree: ast.Module) -> ast.Expr | ast.Assign | None:
+    """The last line of a statement, where that has a value."""
+    last = tree.body[-1] if tree.body else None
+    return last if isinstance(last, ast.Expr | ast.Assign) else None
+
+
+def _writing_into(value: ast.expr) -> ast.Call | None:
+    """The same value, computed into memory that is there; nothing where that cannot be told from the code."""
+    out = ast.keyword("out", ast.Name(THERE, ast.Load()))
+    if isinstance(value, ast.BinOp) and type(value.op) in UFUNCS:
+        ufunc = ast.Attribute(ast.Name("np", ast.Load()), UFUNCS[type(value.op)], ast.Load())
+        return ast.Call(ufunc, [value.left, value.right], [out])
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return None
+    function = value.func
+    if any(keyword.arg in ("out", None) for keyword in value.keywords):
+        return None
+    if isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy"):
+        ufunc = getattr(sys.modules["numpy"], function.attr, None)
+        if not isinstance(ufunc, sys.modules["numpy"].ufunc) or len(value.args) != ufunc.nin or ufunc.nout != 1:
+            return None
+    elif function.attr != "scale":
+        return None
+    return ast.Call(function, value.args, [*value.keywords, out])
+
+
+def _into_memory_that_is_there(setup: str, statement: str) -> tuple[str, str, list[str]]:
+    """Has the statement's last operation write its result into what its first run has left (`out=`)."""
+    tree = ast.parse(statement)
+    last = _value_of(tree)
+    computed = None if last is None else _writing_into(last.value)
+    if last is None or computed is None:
+        return setup, statement, []
+    was = ast.unparse(last.value)
+    before = "".join(f"{ast.unparse(node)}\n" for node in tree.body[:-1])
+    last.value = computed
+    statement = ast.unparse(ast.fix_missing_locations(tree))
+    return f"{setup}\n{before}{THERE} = {was}", statement, [f"`{was}`"]
+
+
+MORE_PASSES = "passes"
+"""Begins the names of switches that add passes: `passes:SIDE:COUNT:fresh` or `passes:SIDE:COUNT:in place`."""
+
+
+def _with_passes(name: str, side: str, statement: str) -> tuple[str, list[str]]:
+    """Has a side go over its result again, so many times: into new memory, or in place."""
+    _, of, count, kind = name.split(":")
+    tree = ast.parse(statement)
+    last = _value_of(tree)
+    if of != side or last is None:
+        return statement, []
+    passed: ast.expr = ast.parse("np.asarray(x)", mode="eval").body
+    assert isinstance(passed, ast.Call)
+    passed.args = [last.value]
+    for _ in range(int(count)):
+        once = "np.multiply(x, 1)" if kind == "fresh" else "(lambda x: np.multiply(x, 1, out=x))(x)"
+        call = ast.parse(once, mode="eval").body
+        assert isinstance(call, ast.Call)
+        call.args[0] = passed
+        passed = call
+    last.value = passed
+    statement = ast.unparse(ast.fix_missing_locations(tree))
+    return statement, [f"`{statement}`"]
+
+
+def rewritten(names: list[str], side: str, setup: str, statement: str) -> tuple[str, str, dict[str, list[str]]]:
+    """The code of side `a` or `b` with these switches thrown, and what each of them changed.
 
     Of the setup only what its functions do is rewritten: that is run by the statement, the rest only once.
     """
     changed: dict[str, list[str]] = {}
     for name in names:
+        if name == "into_memory_that_is_there":
+            setup, statement, changed[name] = _into_memory_that_is_there(setup, statement)
+        if name.startswith(f"{MORE_PASSES}:"):
+            statement, changed[name] = _with_passes(name, side, statement)
         if name not in CODE:
             continue
         rewriter = CODE[name]()
@@ -470,7 +558,23 @@ def observed() -> Iterator[None]:
         _native.disarm()
 
 
+HANDOVER_S = 2e-5
+"""A thread that waits for the interpreter's lock asks for it after that long, instead of after 5 ms."""
+
+
+@contextlib.contextmanager
+def quick_handover() -> Iterator[None]:
+    """A thread that has let the interpreter's lock go has it back soon, though another thread computes in Python."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(HANDOVER_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 ROUND: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "quick_handover": quick_handover,
     "inline_threads": inline_threads,
     "flushed_denormals": flushed_denormals,
     "collector": collector,

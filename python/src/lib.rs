@@ -6,6 +6,7 @@ mod array;
 mod convert;
 mod denormals;
 mod factor;
+mod frequency;
 mod logging;
 mod ndarray;
 mod observe;
@@ -30,6 +31,7 @@ mod _native {
     use super::convert::from_numpy;
     #[pymodule_export]
     use super::denormals::flush_denormals;
+    use super::frequency::clock_ghz;
     #[pymodule_export]
     use super::main;
     #[pymodule_export]

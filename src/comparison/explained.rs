@@ -36,6 +36,22 @@ pub struct Explained {
     pub complete: bool,
     /// What the findings say of the three hypotheses that the project began with; of NumPy against Raptors only.
     pub hypotheses: Vec<HypothesisFound>,
+    /// Times of both sides at smaller sizes, the smallest first, a few short rounds each; empty where the arrays have one size.
+    #[serde(default)]
+    pub sizes: Vec<SizePoint>,
+}
+
+/// What an operation takes at one size.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SizePoint {
+    /// The arrays' shape.
+    pub shape: Vec<u64>,
+    /// Its elements.
+    pub elements: u64,
+    /// A's median time per operation.
+    pub a_ns: f64,
+    /// B's.
+    pub b_ns: f64,
 }
 
 /// A cause that does not apply, or cannot be switched here.

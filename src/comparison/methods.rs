@@ -197,3 +197,14 @@ impl Phases {
         self.sum() - self.residual.unwrap_or(0.0)
     }
 }
+
+impl Machine {
+    /// The data caches whose size is known, the first level first: name and bytes.
+    pub fn caches(&self) -> Vec<(&'static str, u64)> {
+        let levels = [("L1d", self.l1d), ("L2", self.l2), ("L3", self.l3)];
+        let known = levels.into_iter();
+        known
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+            .collect()
+    }
+}

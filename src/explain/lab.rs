@@ -94,6 +94,10 @@ pub struct Seen {
     pub denormals: Vec<String>,
     /// Threads that Python code started in one operation.
     pub threads_started: u64,
+    /// Threads that run Python code beside the one that computes.
+    pub python_threads: u64,
+    /// The processor's frequency right after a round, GHz; none where that cannot be measured.
+    pub ghz: Option<f64>,
 }
 
 /// The process. It is ended when this is dropped.

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::lab::{Lab, Seen, Setting, Side};
+use super::sweep::{self, Point};
 use super::switch::Switch;
 use crate::comparison::{self, CallKind, Case, Machine, Software};
 use crate::error::Error;
 
 /// Code and data switches that are tried on both sides to see whether they change anything.
-const TRIED: [&str; 11] = [
+const TRIED: [&str; 13] = [
     "no_copies",
     "plain_scalars",
     "automatic_backend",
     "automatic_stores",
+    "automatic_threads",
+    "into_memory_that_is_there",
     "contiguous",
     "row_order",
     "native_order",
@@ -24,6 +27,8 @@ const TRIED: [&str; 11] = [
 ];
 /// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
 const SHORT: Duration = Duration::from_millis(4);
+/// Of an inquiry's time, what smaller sizes get.
+const SWEEP: f64 = 0.08;
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
 
@@ -56,10 +61,12 @@ pub struct Survey<'a> {
     pub sized: bool,
     /// What the code and data switches do.
     pub tried: BTreeMap<&'static str, Tried>,
+    /// Both sides' times at smaller sizes, the smallest first; empty where their arrays have one size.
+    pub sweep: Vec<Point>,
 }
 
 impl<'a> Survey<'a> {
-    /// Looks at both sides.
+    /// Looks at both sides, which takes about a tenth of `time`.
     ///
     /// # Errors
     /// When a side cannot be run at all.
@@ -67,6 +74,7 @@ impl<'a> Survey<'a> {
         case: &'a Case,
         comparison: &'a comparison::Comparison,
         setting: &Setting<'_>,
+        time: Duration,
     ) -> Result<Self, Error> {
         let mut lab = Lab::start(setting, &Switch::default())?;
         let mut sized = true;
@@ -92,6 +100,12 @@ impl<'a> Survey<'a> {
         for name in TRIED {
             tried.insert(name, try_on_both(&mut lab, name)?);
         }
+        let sized = sized && !case.shape.is_empty();
+        let sweep = if sized {
+            sweep::of(&mut lab, &case.shape, time.mul_f64(SWEEP))?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             case,
             machine: &comparison.machine,
@@ -100,8 +114,9 @@ impl<'a> Survey<'a> {
             seen,
             faults: [last(0).faults, last(1).faults],
             busy: [busy(0), busy(1)],
-            sized: sized && !case.shape.is_empty(),
+            sized,
             tried,
+            sweep,
         })
     }
 
@@ -131,6 +146,23 @@ impl<'a> Survey<'a> {
         calls
             .filter(|call| call.kind == kind && call.depth == 0)
             .map(|call| call.calls_per_op)
+            .sum()
+    }
+
+    /// How often side 0 or 1 goes over all elements per operation, by loops and backends; calls per operation where the number
+    /// of elements is not known.
+    pub fn passes(&self, side: usize) -> f64 {
+        let elements: u64 = self.case.shape.iter().product();
+        let calls = self.sides()[side].calls.iter();
+        calls
+            .filter(|call| call.depth == 0 && call.kind != CallKind::Routine)
+            .map(|call| {
+                if elements == 0 || self.case.shape.is_empty() || call.n.is_empty() {
+                    return call.calls_per_op;
+                }
+                let done: f64 = call.n.iter().map(|(n, calls)| *n as f64 * calls).sum();
+                done / elements as f64
+            })
             .sum()
     }
 

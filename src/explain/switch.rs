@@ -10,16 +10,25 @@ pub struct Switch {
     /// Switches of the process.
     pub process: BTreeSet<&'static str>,
     /// Switches of an arm: code, data and rounds.
-    pub arm: Vec<&'static str>,
+    pub arm: Vec<String>,
     /// The arrays' shape instead of the case's.
     pub shape: Option<Vec<u64>>,
 }
 
 impl Switch {
     /// Switches of an arm.
-    pub fn arm(names: &[&'static str]) -> Self {
+    pub fn arm(names: &[&str]) -> Self {
         Self {
-            arm: names.to_vec(),
+            arm: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Environment variables set.
+    pub fn environments(names: &[&'static str], value: &str) -> Self {
+        let pairs = names.iter().map(|name| (*name, Some(value.to_owned())));
+        Self {
+            environment: pairs.collect(),
             ..Self::default()
         }
     }
@@ -56,7 +65,7 @@ impl Switch {
         both.process.extend(&other.process);
         for name in &other.arm {
             if !both.arm.contains(name) {
-                both.arm.push(name);
+                both.arm.push(name.clone());
             }
         }
         both.shape = other.shape.clone().or(both.shape);
@@ -71,13 +80,14 @@ impl Switch {
     /// Whether it is thrown by rewriting code or replacing data alone, so that a side in which nothing was changed runs
     /// as it did before.
     pub fn changes_only_what_it_tells(&self) -> bool {
-        const ROUNDS: [&str; 4] = [
+        const ROUNDS: [&str; 5] = [
+            "quick_handover",
             "inline_threads",
             "flushed_denormals",
             "collector",
             "observed",
         ];
-        self.shape.is_none() && !self.arm.iter().any(|name| ROUNDS.contains(name))
+        self.shape.is_none() && !self.arm.iter().any(|name| ROUNDS.contains(&name.as_str()))
     }
 }
 

@@ -75,6 +75,7 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
             page.wrapped_indented(&format!("  {}", escape(sentence)), Tone::Plain);
         }
     }
+    sizes(page, case, explained);
     hypotheses(page, &explained.hypotheses);
     page.gap();
     page.wrapped(&how(explained), 2, Tone::Faint);
@@ -160,6 +161,34 @@ pub fn rows(explained: &Explained, findings: &[&Finding]) -> Vec<[String; 4]> {
     rows
 }
 
+/// The sizes that were looked at, the smallest first: the shape, ns per element of A and of B, and A ÷ B.
+pub fn size_rows(explained: &Explained) -> Vec<[String; 4]> {
+    let points = explained.sizes.iter().filter(|point| point.elements > 0);
+    points
+        .map(|point| {
+            let each = |ns: f64| units::decimal(ns / point.elements as f64, 3);
+            let lengths: Vec<String> = point.shape.iter().map(u64::to_string).collect();
+            [
+                lengths.join(" × "),
+                each(point.a_ns),
+                each(point.b_ns),
+                format!("{}×", units::decimal(point.a_ns / point.b_ns, 2)),
+            ]
+        })
+        .collect()
+}
+
+/// What the columns of [`size_rows`] are.
+pub fn size_heads(case: &Case) -> [String; 4] {
+    let (a, b) = (escape(&case.sides.a.name), escape(&case.sides.b.name));
+    [
+        "ns per element, by size".to_owned(),
+        a.clone(),
+        b.clone(),
+        format!("{a} ÷ {b}"),
+    ]
+}
+
 /// What the columns of [`rows`] are.
 pub const HEADS: [&str; 4] = ["the gap as a sum", "effect", "95 % interval", "share"];
 
@@ -209,6 +238,27 @@ fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
     for (number, row) in cells.iter().enumerate() {
         page.row(row, &widths);
         if number == 0 || number + 2 == cells.len() {
+            page.rule(span(&widths));
+        }
+    }
+}
+
+fn sizes(page: &mut Page, case: &Case, explained: &Explained) {
+    let rows = size_rows(explained);
+    if rows.is_empty() {
+        return;
+    }
+    page.gap();
+    let heads = size_heads(case).map(|head| Cell::new(head, Tone::Strong));
+    let rows = rows.into_iter().map(|[size, rest @ ..]| {
+        let [a, b, ratio] = rest.map(Cell::plain);
+        [Cell::plain(format!("  {size}")), a, b, ratio]
+    });
+    let cells: Vec<[Cell; 4]> = std::iter::once(heads).chain(rows).collect();
+    let widths = widths_of(&cells);
+    for (number, row) in cells.iter().enumerate() {
+        page.row(row, &widths);
+        if number == 0 {
             page.rule(span(&widths));
         }
     }

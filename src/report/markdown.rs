@@ -158,6 +158,13 @@ fn summed(comparison: &Comparison, explained: &Explained) -> Vec<String> {
         lines.extend(rows.iter().map(|cells| row(cells)));
         lines.push(String::new());
     }
+    let sizes = explain::size_rows(explained);
+    if !sizes.is_empty() {
+        lines.push(row(&explain::size_heads(case)));
+        lines.push("| --- | ---: | ---: | ---: |".to_owned());
+        lines.extend(sizes.iter().map(|cells| row(cells)));
+        lines.push(String::new());
+    }
     lines
 }
 

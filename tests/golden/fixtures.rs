@@ -169,6 +169,18 @@ pub fn found() -> Comparison {
                 verdict: FindingVerdict::Refuted,
                 because: vec!["vendor routine: refuted".into()],
             }],
+            sizes: [
+                (64, 400.0, 300.0),
+                (256, 6_000.0, 5_900.0),
+                (1024, 250_000.0, 126_000.0),
+            ]
+            .map(|(length, a_ns, b_ns)| SizePoint {
+                shape: vec![length, length],
+                elements: length * length,
+                a_ns,
+                b_ns,
+            })
+            .into(),
         }],
         ..single()
     }

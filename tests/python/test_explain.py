@@ -66,12 +66,33 @@ def test_every_cause_has_a_verdict_or_a_reason(denormals: tuple[dict[str, Any], 
     document = denormals[0]
     found = {finding["cause"] for finding in document["findings"]}
     reasons = {entry["cause"]: entry["why"] for entry in document["explained"][0]["not_tried"]}
-    assert len(found) + len(reasons) == 17
+    assert len(found) + len(reasons) == 18
     assert not found & set(reasons)
     assert reasons["a lock"] == "neither setup makes a lock of `threading`"
     vendor = next(finding for finding in document["findings"] if finding["cause"] == "vendor routine")
     assert vendor["verdict"] == "refuted"
     assert "3 of 3 calls of `a @ a`" in vendor["evidence"][0]
+
+
+def test_both_sides_are_looked_at_at_smaller_sizes(denormals: tuple[dict[str, Any], Path]) -> None:
+    sizes = denormals[0]["explained"][0]["sizes"]
+    assert [point["shape"] for point in sizes] == [[16, 16], [32, 32], [64, 64], [128, 128], [256, 256]]
+    assert all(point["a_ns"] > 0 and point["b_ns"] > 0 for point in sizes)
+    text = explain(str(denormals[1])).stdout
+    assert "ns per element, by size" in text
+    assert "\n  256 × 256 " in text
+    dispatch = next(finding for finding in denormals[0]["findings"] if finding["cause"] == "dispatch and binding")
+    assert "by a straight line through the two smallest sizes" in dispatch["evidence"][-1]
+    noise = next(finding for finding in denormals[0]["findings"] if finding["cause"].startswith("frequency"))
+    assert "GHz" in noise["evidence"][-1]
+
+
+def test_a_pass_more_is_found_by_making_it_on_the_other_side() -> None:
+    document = explained("--setup", ARRAY, "--a", "a * 2.5", "--b", "a * 1.25 * 2.0", *QUICK)
+    (copies,) = [finding for finding in document["findings"] if finding["cause"].startswith("hidden copies")]
+    assert "1 pass more made by A as well, in place, over its result" in copies["evidence"][0]
+    assert "passes over the data per operation: A 1, B 2" in copies["evidence"][0]
+    assert copies["alone_ns"] > 0
 
 
 def test_a_saved_run_shows_the_findings_again(denormals: tuple[dict[str, Any], Path]) -> None:

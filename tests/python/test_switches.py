@@ -2,12 +2,13 @@
 
 import itertools
 import mmap
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from raptors_trace import _lab, _native, _switches
+from raptors_trace import _lab, _native, _switches, kernel
 
 ADDRESS = 4096
 
@@ -31,19 +32,72 @@ def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]
         ("automatic_backend", "r.scale(2, backend='scalar', stores='plain')", "r.scale(2, stores='plain')"),
         ("automatic_stores", "r.scale(2, stores='stream')", "r.scale(2)"),
         ("automatic_stores", "f(2, stores='stream')", "f(2, stores='stream')"),
+        ("automatic_threads", "r.scale(2, threads=2)", "r.scale(2)"),
+        ("passes:a:1:fresh", "a * 2.5", "np.multiply(np.asarray(a * 2.5), 1)"),
+        ("passes:a:2:fresh", "x = a + b", "x = np.multiply(np.multiply(np.asarray(a + b), 1), 1)"),
+        ("passes:a:1:in place", "a * 2", "(lambda x: np.multiply(x, 1, out=x))(np.asarray(a * 2))"),
+        ("passes:b:1:fresh", "a * 2.5", "a * 2.5"),
     ],
 )
 def test_code_is_rewritten(switch: str, before: str, after: str) -> None:
-    setup, statement, changed = _switches.rewritten([switch], "pass", before)
+    setup, statement, changed = _switches.rewritten([switch], "a", "pass", before)
     assert (setup, statement) == ("pass", after)
     assert bool(changed[switch]) == (before != after)
 
 
 def test_of_a_setup_only_functions_are_rewritten() -> None:
     setup = "b = a.copy()\ndef f(x):\n    return x.copy()"
-    setup, _, changed = _switches.rewritten(["no_copies"], setup, "f(b)")
+    setup, _, changed = _switches.rewritten(["no_copies"], "a", setup, "f(b)")
     assert setup == "b = a.copy()\n\ndef f(x):\n    return x"
     assert changed["no_copies"] == ["`x.copy()`"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a * 2.5", "np.multiply(a, 2.5, out=_raptors_there)"),
+        ("np.exp(a)", "np.exp(a, out=_raptors_there)"),
+        ("b = a @ a", "b = np.matmul(a, a, out=_raptors_there)"),
+        ("r.scale(2.5, threads=2)", "r.scale(2.5, threads=2, out=_raptors_there)"),
+    ],
+)
+def test_a_result_goes_into_memory_that_is_there(before: str, after: str) -> None:
+    setup, statement, changed = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", before)
+    assert statement == after
+    assert setup == f"pass\n_raptors_there = {before.removeprefix('b = ')}"
+    assert len(changed["into_memory_that_is_there"]) == 1
+
+
+@pytest.mark.parametrize(
+    "statement", ["np.multiply(a, 2.5, out=o)", "f(a)", "np.modf(a)", "np.sort(a)", "a.copy()", "np.add(*pair)", "a *= 2"]
+)
+def test_what_cannot_be_told_to_write_elsewhere_stays(statement: str) -> None:
+    rewritten = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
+    assert rewritten == ("pass", statement, {"into_memory_that_is_there": []})
+
+
+def test_a_result_in_memory_that_is_there_is_the_same_one() -> None:
+    a = np.arange(12, dtype=np.float32)
+    r = kernel.from_numpy(a)
+    for statement in ("a * 2.5", "a[::2] + 1", "r.scale(2.5)"):
+        setup, again, _ = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
+        space = {"np": np, "a": a, "r": r}
+        exec(setup, space)
+        value = eval(again, space)
+        assert value is space["_raptors_there"]
+        assert (np.asarray(value) == np.asarray(eval(statement, space))).all()
+
+
+def test_the_interpreters_lock_is_asked_for_soon_for_a_while() -> None:
+    before = sys.getswitchinterval()
+    with _switches.quick_handover():
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
+
+
+def test_the_clock_of_the_processor_is_measured() -> None:
+    ghz = _native.clock_ghz()
+    assert ghz is None or 0.05 < ghz < 20
 
 
 def test_arrays_become_what_needs_no_conversion() -> None:

@@ -3,6 +3,7 @@
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
+use crate::explain::sweep::{self, Point};
 use crate::explain::switch::Switch;
 use crate::report::units;
 
@@ -39,11 +40,7 @@ impl Cause for CacheLevel {
         };
         let shape = &survey.case.shape;
         let elements: u64 = shape.iter().product();
-        let item = if survey.case.dtype.as_deref() == Some("float64") {
-            8.0
-        } else {
-            4.0
-        };
+        let item = item_bytes(survey);
         let most = (cache as f64 * FITS / (2.0 * item)) as u64;
         if elements as f64 * 2.0 * item <= cache as f64 || most < LEAST {
             return Plan::Not("the data fit the second-level cache".into());
@@ -70,12 +67,14 @@ impl Cause for CacheLevel {
             format!("{}×", units::decimal(a / b, 2))
         };
         let [a, b] = survey.names();
-        vec![format!(
+        let mut evidence = vec![format!(
             "{a} ÷ {b} is {} at this size, {} at the part's size and {} at one element",
             ratio(0),
             ratio(1),
             ratio(2)
-        )]
+        )];
+        evidence.extend((0..2).map(|side| knees(survey, side)));
+        evidence
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
@@ -83,6 +82,50 @@ impl Cause for CacheLevel {
             "working through the data of {} in pieces that fit the cache, several operations on each",
             survey.slower()
         )
+    }
+}
+
+/// Where a side's time per element rises, in a sentence.
+fn knees(survey: &Survey<'_>, side: usize) -> String {
+    let name = survey.names()[side];
+    let bytes = |point: &Point| units::bytes((point.elements * 2) as f64 * item_bytes(survey));
+    let knees: Vec<String> = sweep::knees(&survey.sweep, side)
+        .into_iter()
+        .map(|knee| {
+            format!(
+                "from {} to {} ns between {} and {}",
+                units::decimal(knee.before, 3),
+                units::decimal(knee.after, 3),
+                bytes(knee.from),
+                bytes(knee.to)
+            )
+        })
+        .collect();
+    match (survey.sweep.first(), knees.is_empty()) {
+        (None, _) => format!("{name}: there was no time to look at smaller sizes"),
+        (Some(first), true) => format!(
+            "{name}: time per further element has no knee from {} on (operand and result)",
+            bytes(first)
+        ),
+        (Some(_), false) => format!(
+            "{name}: time per further element rises {} (operand and result; this machine's caches: {})",
+            knees.join(", "),
+            caches(survey)
+        ),
+    }
+}
+
+fn caches(survey: &Survey<'_>) -> String {
+    let caches = survey.machine.caches().into_iter();
+    let known = caches.map(|(name, size)| format!("{name} {}", units::bytes(size as f64)));
+    known.collect::<Vec<_>>().join(", ")
+}
+
+fn item_bytes(survey: &Survey<'_>) -> f64 {
+    if survey.case.dtype.as_deref() == Some("float64") {
+        8.0
+    } else {
+        4.0
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Cause, Plan, Rank, Trial, both, by_switch};
 use crate::comparison::{CallKind, FindingVerdict};
 use crate::explain::survey::Survey;
+use crate::explain::switch::Switch;
 use crate::report::units;
 
 /// Copies that the statement does not need.
@@ -34,8 +35,33 @@ impl Cause for Copies {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!("leaving the copy of {} out", survey.slower())
+        if survey.changed("no_copies").is_ok() {
+            return format!("leaving the copy of {} out", survey.slower());
+        }
+        format!(
+            "computing in fewer passes over the data what {} computes in several",
+            survey.slower()
+        )
     }
+}
+
+/// Loops whose time is that of their passes over memory, as far as they are in it at all.
+const ARITHMETIC: [&str; 4] = ["np.add[", "np.subtract[", "np.multiply[", "np.positive["];
+/// More are not made, so that a few wrong nanoseconds of each do not become many.
+const MOST_PASSES: f64 = 4.0;
+
+/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing where they compute more than a pass
+/// over memory takes.
+fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
+    let mut calls = survey.sides()[side].calls.iter();
+    let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));
+    calls
+        .all(|call| call.depth > 0 || call.kind == CallKind::Loop && is_simple(&call.name))
+        .then(|| {
+            let mut calls = survey.sides()[side].calls.iter();
+            let in_place = calls.any(|call| call.aliasing.as_deref() == Some("in place"));
+            if in_place { "in place" } else { "fresh" }
+        })
 }
 
 /// Bytes that both sides move, where that is known.
@@ -49,25 +75,42 @@ fn moved(survey: &Survey<'_>) -> String {
     )
 }
 
-/// A pass more of a loop cannot be switched, only seen.
+/// A pass more of a loop cannot be taken from the side that makes it. It is made by the other side as well, where it is one that
+/// is mostly a pass over memory.
 fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
-    let loops = [0, 1]
-        .map(|side| survey.calls(side, CallKind::Loop) + survey.calls(side, CallKind::Backend));
+    let passes = [0, 1].map(|side| survey.passes(side));
     let [Some(a), Some(b)] = survey.sides().map(|side| side.bytes_per_op) else {
         return Plan::Not(why);
     };
     let (least, most) = (a.min(b), a.max(b));
-    if (loops[0] - loops[1]).abs() < 0.5 || least <= 0.0 || most / least < 1.2 {
+    let more = (passes[0] - passes[1]).abs();
+    if more < 0.5 || least <= 0.0 || most / least < 1.2 {
         return Plan::Not(why);
+    }
+    let seen = format!(
+        "passes over the data per operation: {}; bytes moved: {}",
+        both(survey, passes.map(units::count)),
+        both(survey, [a, b].map(units::bytes)),
+    );
+    let longer = usize::from(passes[1] > passes[0]);
+    if let Some(kind) = kind_of_passes(survey, longer)
+        && (more - more.round()).abs() < 0.1
+        && more.round() <= MOST_PASSES
+    {
+        let (side, name) = (["b", "a"][longer], survey.names()[1 - longer]);
+        let number = more.round();
+        let passes = if number == 1.0 { "pass" } else { "passes" };
+        return Plan::Try(vec![Trial::of(
+            format!(
+                "{number} {passes} more made by {name} as well, {kind}, over its result ({seen})"
+            ),
+            Switch::arm(&[&format!("passes:{side}:{number}:{kind}")]),
+        )]);
     }
     Plan::Known(
         FindingVerdict::Undecided,
         vec![
-            format!(
-                "passes over the data per operation: {}; bytes moved: {}; no switch takes a pass out of a statement",
-                both(survey, loops.map(units::count)),
-                both(survey, [a, b].map(units::bytes)),
-            ),
+            format!("{seen}; no switch takes a pass out of a statement"),
             format!("no copy was left out either: {why}"),
         ],
     )

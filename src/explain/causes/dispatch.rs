@@ -1,9 +1,11 @@
 //! The fixed cost of an operation: interpreter, binding, checks, choice of the loop.
 
-use super::{Cause, Hypothesis, Plan, Rank, Trial, both_times};
+use super::{Cause, Hypothesis, Plan, Rank, Trial, both, both_times};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
+use crate::explain::sweep;
 use crate::explain::switch::Switch;
+use crate::report::units;
 
 /// What an operation costs on one element.
 pub struct Dispatch;
@@ -33,10 +35,15 @@ impl Cause for Dispatch {
     }
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
-        vec![format!(
-            "on one element: {}",
-            both_times(survey.names(), effect, 0)
-        )]
+        let one = format!("on one element: {}", both_times(survey.names(), effect, 0));
+        let fitted = match [0, 1].map(|side| sweep::fixed(&survey.sweep, side)) {
+            [Some(a), Some(b)] => Some(format!(
+                "by a straight line through the two smallest sizes of the sweep: {}",
+                both(survey, [a, b].map(units::signed_time))
+            )),
+            _ => None,
+        };
+        [one].into_iter().chain(fitted).collect()
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {

@@ -9,6 +9,7 @@ mod conversion;
 mod copies;
 mod denormals;
 mod dispatch;
+mod handover;
 mod huge;
 mod locks;
 mod noise;
@@ -156,13 +157,14 @@ impl Trial {
 pub const NOISE: &dyn Cause = &noise::Noise;
 
 /// All causes, in the order in which they are tried.
-pub const ALL: [&dyn Cause; 17] = [
+pub const ALL: [&dyn Cause; 18] = [
     NOISE,
     &observation::Observation,
     &vendor::Vendor,
     &threads::Threads,
     &wakeup::WakeUp,
     &locks::Locks,
+    &handover::HandOver,
     &copies::Copies,
     &conversion::Conversion,
     &denormals::Denormals,

@@ -1,9 +1,10 @@
 //! Frequency, noise and drift: the same experiment with nothing switched.
 
-use super::{Cause, Plan, Rank, Trial};
+use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
+use crate::report::units;
 
 /// What two processes that do the same differ by.
 pub struct Noise;
@@ -41,7 +42,17 @@ impl Cause for Noise {
                 100.0 * ratio
             )
         });
-        change.into_iter().collect()
+        let frequency = match [0, 1].map(|side| survey.seen[side].ghz) {
+            [Some(a), Some(b)] => format!(
+                "frequency of the processor right after rounds of {}, timed by additions that wait for each other",
+                both(
+                    survey,
+                    [a, b].map(|ghz| format!("{} GHz", units::decimal(ghz, 2)))
+                )
+            ),
+            _ => "the processor's frequency cannot be measured here".to_owned(),
+        };
+        change.into_iter().chain([frequency]).collect()
     }
 
     fn mend(&self, _: &Survey<'_>) -> String {

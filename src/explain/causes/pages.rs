@@ -38,6 +38,12 @@ impl Cause for Pages {
             "freed memory kept by the C library (mallopt: nothing mapped, nothing given back)",
             Switch::process("keep_memory"),
         )];
+        if let Ok(changed) = survey.changed("into_memory_that_is_there") {
+            trials.push(Trial::of(
+                format!("results written into memory that is there (`out=`; {changed})"),
+                Switch::arm(&["into_memory_that_is_there"]),
+            ));
+        }
         for name in OWN {
             if let Ok(value) = std::env::var(name)
                 && survey.uses_kernel()

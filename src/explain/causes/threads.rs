@@ -9,6 +9,15 @@ use crate::report::units;
 /// How many CPUs a side keeps busy.
 pub struct Threads;
 
+/// What libraries, and the kernel, take their number of threads from.
+const LIMITS: [&str; 6] = [
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAPTORS_THREADS",
+];
 /// Above this a second CPU works, and not just the clocks disagree.
 const BUSY: f64 = 1.1;
 
@@ -40,10 +49,25 @@ impl Cause for Threads {
         if survey.machine.cores < 2 {
             return Plan::Not("this process may run on one CPU only".into());
         }
-        Plan::Try(vec![Trial::of(
-            format!("the whole process held on one CPU (CPU time ÷ wall time without: {busy})"),
-            Switch::process("one_cpu"),
-        )])
+        let mut limits = Switch::environments(&LIMITS, "1");
+        let mut taken_away = String::new();
+        if let Ok(changed) = survey.changed("automatic_threads") {
+            limits = limits.and(&Switch::arm(&["automatic_threads"]));
+            taken_away = format!(", without {changed}");
+        }
+        Plan::Try(vec![
+            Trial::of(
+                format!(
+                    "every library and the kernel held to one thread ({}=1{taken_away}; CPU time ÷ wall time without: {busy})",
+                    LIMITS.join("=1, ")
+                ),
+                limits,
+            ),
+            Trial::of(
+                format!("the whole process held on one CPU (CPU time ÷ wall time without: {busy})"),
+                Switch::process("one_cpu"),
+            ),
+        ])
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {

@@ -36,6 +36,7 @@ struct Parts {
     ratios: Markup,
     phases: Markup,
     roofline: Markup,
+    causes: Markup,
 }
 
 impl Parts {
@@ -44,13 +45,13 @@ impl Parts {
             ratios: ratios(comparison)?,
             phases: phases(comparison)?,
             roofline: roofline(&Roofline::of(comparison))?,
+            causes: findings(comparison)?,
         })
     }
 }
 
 fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup {
     let title = title(comparison);
-    let causes = findings(comparison);
     let sections = [
         ("ratios", "Ratio by size", &parts.ratios),
         ("phases", "Where the time goes", &parts.phases),
@@ -61,7 +62,7 @@ fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup
         ),
         ("roofline", "Roofline of this machine", &parts.roofline),
         ("flamegraphs", "Flamegraphs", pictures),
-        ("causes", "Causes", &causes),
+        ("causes", "Causes", &parts.causes),
         ("machine", "Machine and software", &machine(comparison)),
         ("warnings", "Warnings", &warnings(comparison)),
         ("repeat", "How to repeat it", &repeat(comparison)),
@@ -203,17 +204,53 @@ fn roofline(roofline: &Roofline) -> Result<Markup, Error> {
     })
 }
 
-fn findings(comparison: &Comparison) -> Markup {
+fn findings(comparison: &Comparison) -> Result<Markup, Error> {
     if comparison.findings.is_empty() {
-        return html! {
+        return Ok(html! {
             p { "None was looked for: " code { "raptors-trace explain" } " switches causes off and on, one by one." }
-        };
+        });
     }
-    html! {
+    let mut swept = Vec::new();
+    for explained in &comparison.explained {
+        swept.push(sizes(comparison, explained)?);
+    }
+    Ok(html! {
         @for explained in &comparison.explained { (summed(comparison, explained)) }
         @for finding in &comparison.findings { (article(comparison, finding)) }
         @for explained in &comparison.explained { (besides(explained)) }
-    }
+        @for sizes in &swept { (sizes) }
+    })
+}
+
+/// Both sides at smaller sizes.
+fn sizes(comparison: &Comparison, explained: &Explained) -> Result<Markup, Error> {
+    let rows = explain::size_rows(explained);
+    let case = explain::case_of(comparison, explained);
+    let (Some(case), false) = (case, rows.is_empty()) else {
+        return Ok(html! {});
+    };
+    let [head, rest @ ..] = explain::size_heads(case);
+    let chart = charts::sizes(case, explained, comparison.machine.caches())?;
+    Ok(html! {
+        h3 { "Time per element by size" }
+        p {
+            "Where a line rises, an element takes longer: often where the data leave a cache. Where it falls from the left, what an "
+            "operation costs once is spread over more elements. A few short rounds a size, so a look and no proof."
+        }
+        p.faint { (escape(&case.label())) }
+        (legend(comparison))
+        @if let Some(chart) = chart { (chart) }
+        (tables::scrolling("Time per element by size", &html! {
+            table {
+                thead { tr { th scope="col" { (head) } @for name in &rest { th.number scope="col" { (name) } } } }
+                tbody {
+                    @for [size, rest @ ..] in &rows {
+                        tr { th scope="row" { (size) } @for cell in rest { td.number { (cell) } } }
+                    }
+                }
+            }
+        }))
+    })
 }
 
 /// The gap of a case as a sum of its causes.

@@ -84,6 +84,14 @@ pub const PAIRS: &[Pair] = &[
         "careful(a)",
     ),
     pair(
+        "an extra pass over the data",
+        COPIES,
+        1024,
+        ARRAY,
+        "a * 2.5",
+        "a * 1.25 * 2.0",
+    ),
+    pair(
         "a float64 scalar that forces casts",
         CONVERSION,
         512,
@@ -167,6 +175,16 @@ pub const PAIRS: &[Pair] = &[
          def threaded():\n    t = threading.Thread(target=np.multiply, args=(a, 2.5, o))\n    t.start()\n    t.join()\n    return o",
         "np.multiply(a, 2.5, o)",
         "threaded()",
+    ),
+    pair(
+        "a lock let go while another thread computes in Python",
+        "hand-over of the interpreter's lock",
+        64,
+        "import threading\na = rng.random(shape, dtype=dtype)\nr = kernel.from_numpy(a)\n\
+         def spin():\n    while True:\n        sum(range(100))\n\
+         threading.Thread(target=spin, daemon=True).start()",
+        "r.scale(2.5)",
+        "a * 2.5",
     ),
     pair(
         "a limit of one thread",

@@ -6,6 +6,7 @@ mod phases;
 mod plot;
 mod ratios;
 mod roofline;
+mod sizes;
 
 use maud::{Markup, PreEscaped, html};
 use plotters::prelude::{IntoDrawingArea, SVGBackend};
@@ -15,6 +16,7 @@ pub use phases::phases;
 use plot::{Area, Drawn};
 pub use ratios::ratios;
 pub use roofline::roofline;
+pub use sizes::sizes;
 
 /// Width of a narrow chart, pixels: of a telephone's page without its margins.
 const NARROW: u32 = 336;
@@ -29,6 +31,15 @@ fn chart(
     let wide_svg = svg(label, "wide", (wide, height), &draw)?;
     let narrow_svg = svg(label, "narrow", (NARROW, height), &draw)?;
     Ok(html! { figure.chart { (wide_svg) (narrow_svg) } })
+}
+
+/// The least and the greatest of some numbers, with so many times as much room around them.
+fn around(numbers: impl Iterator<Item = f64>, room: f64) -> Option<[f64; 2]> {
+    let ends = numbers.fold(None, |ends: Option<[f64; 2]>, number| {
+        let [low, high] = ends.unwrap_or([number; 2]);
+        Some([low.min(number), high.max(number)])
+    });
+    ends.map(|[low, high]| [low / room, high * room])
 }
 
 fn svg(

@@ -3,7 +3,7 @@
 use maud::Markup;
 
 use super::plot::{Area, Drawn, FAINT, INK, LINE, MARGIN, Plot, SIDES, Text, fitting};
-use super::{axis, chart};
+use super::{around, axis, chart};
 use crate::error::Error;
 use crate::report::roofline::{Point, Roof, Roofline};
 
@@ -169,13 +169,4 @@ fn stroke(plot: &mut Plot<'_, '_>, roof: &Roof, line: &[(f64, f64)]) -> Drawn {
     } else {
         plot.dashes(line, INK, 2)
     }
-}
-
-/// The least and the greatest of some numbers, with so many times as much room around them.
-fn around(numbers: impl Iterator<Item = f64>, room: f64) -> Option<[f64; 2]> {
-    let ends = numbers.fold(None, |ends: Option<[f64; 2]>, number| {
-        let [low, high] = ends.unwrap_or([number; 2]);
-        Some([low.min(number), high.max(number)])
-    });
-    ends.map(|[low, high]| [low / room, high * room])
 }

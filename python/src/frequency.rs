@@ -1,0 +1,64 @@
+//! How fast the processor's clock goes.
+
+use std::time::Instant;
+
+use pyo3::prelude::*;
+
+/// Additions in a row: about 50 µs, short beside what a processor keeps a frequency for, long beside reading a clock.
+const ADDITIONS: u32 = 160_000;
+const UNROLLED: u32 = 16;
+
+/// Frequency of this thread's processor right now, GHz, from a chain of additions that wait for each other: one takes one cycle
+/// on every processor that these instructions are for (Fog, Instruction tables; Arm's optimization guides). None on others.
+///
+/// What else runs on the same processor, and what a host takes from a virtual machine, makes it lower: take the median of some.
+#[pyfunction]
+pub fn clock_ghz() -> Option<f64> {
+    let started = Instant::now();
+    let done = chain()?;
+    let ns = started.elapsed().as_nanos();
+    std::hint::black_box(done);
+    (ns > 0).then(|| f64::from(ADDITIONS) / ns as f64)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn chain() -> Option<u64> {
+    let (mut sum, one) = (0_u64, 1_u64);
+    for _ in 0..ADDITIONS / UNROLLED {
+        // SAFETY: additions between two registers; no memory, no stack. Two registers, as some processors add a constant
+        // while they rename registers, in no time.
+        unsafe {
+            std::arch::asm!(
+                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
+                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
+                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
+                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
+                inout(reg) sum, in(reg) one, options(pure, nomem, nostack)
+            );
+        }
+    }
+    Some(sum)
+}
+
+#[cfg(target_arch = "aarch64")]
+fn chain() -> Option<u64> {
+    let (mut sum, one) = (0_u64, 1_u64);
+    for _ in 0..ADDITIONS / UNROLLED {
+        // SAFETY: as on x86-64.
+        unsafe {
+            std::arch::asm!(
+                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
+                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
+                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
+                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
+                inout(reg) sum, in(reg) one, options(pure, nomem, nostack)
+            );
+        }
+    }
+    Some(sum)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn chain() -> Option<u64> {
+    None
+}

@@ -1,0 +1,185 @@
+//! Both sides at smaller sizes: where the time per element has its knees, and what an operation costs before its first element.
+
+use std::time::{Duration, Instant};
+
+use super::lab::{Lab, Side};
+use super::switch::Switch;
+use crate::analysis::stats::median;
+use crate::error::Error;
+
+pub use crate::comparison::SizePoint as Point;
+
+/// A round here: what is looked for is a quarter or more.
+const ROUND: Duration = Duration::from_millis(4);
+const BLOCKS: usize = 5;
+/// From one size to the next one the elements become so many times fewer.
+const STEP: u64 = 4;
+/// Below that, an operation is mostly dispatch.
+const LEAST: u64 = 256;
+/// Arms that nobody else uses.
+const ARMS: [usize; 2] = [4, 5];
+/// How many times longer an element has to take than before for that to be a knee.
+const KNEE: f64 = 1.25;
+
+/// Times of both sides from small sizes up to `shape`, as far as `time` goes, the smallest size first.
+///
+/// # Errors
+/// When the process ends or the user asks to end; a size at which a statement cannot be run ends the sweep.
+pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>, Error> {
+    let until = Instant::now() + time;
+    let mut points: Vec<Point> = Vec::new();
+    for shape in shapes(shape) {
+        if Instant::now() >= until {
+            break;
+        }
+        match at(lab, &shape) {
+            Ok(ns) => points.push(Point {
+                elements: shape.iter().product(),
+                shape,
+                a_ns: ns[0],
+                b_ns: ns[1],
+            }),
+            Err(error) if !lab.runs() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    lab.drop_arms(&ARMS)?;
+    Ok(points)
+}
+
+fn at(lab: &mut Lab<'_>, shape: &[u64]) -> Result<[f64; 2], Error> {
+    let switch = Switch::shape(shape.to_vec());
+    for side in Side::BOTH {
+        lab.set_up(ARMS[side as usize], side, &switch, 0, ROUND)?;
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..BLOCKS {
+        for (side, round) in lab.rounds(&ARMS)?.into_iter().enumerate() {
+            times[side].push(round.ns);
+        }
+    }
+    Ok([median(&times[0]), median(&times[1])])
+}
+
+/// Shapes with ever fewer elements, the least first: the longest length is divided each time.
+fn shapes(shape: &[u64]) -> Vec<Vec<u64>> {
+    let mut shapes = vec![shape.to_vec()];
+    loop {
+        let mut smaller = shapes[shapes.len() - 1].clone();
+        let mut divided = 1;
+        while divided < STEP {
+            let Some(longest) = smaller.iter_mut().max().filter(|longest| **longest > 1) else {
+                break;
+            };
+            *longest /= 2;
+            divided *= 2;
+        }
+        if divided < STEP || smaller.iter().product::<u64>() < LEAST {
+            break;
+        }
+        shapes.push(smaller);
+    }
+    shapes.reverse();
+    shapes
+}
+
+/// Between two sizes, what an element more takes: what is fixed is in neither.
+fn per_element(pair: &[Point], side: usize) -> f64 {
+    let more = pair[1].elements as f64 - pair[0].elements as f64;
+    (time(&pair[1], side) - time(&pair[0], side)) / more
+}
+
+fn time(point: &Point, side: usize) -> f64 {
+    [point.a_ns, point.b_ns][side]
+}
+
+/// Where an element more takes a quarter longer than it took before: the sizes before and after, ns per element before and
+/// after.
+pub fn knees(points: &[Point], side: usize) -> Vec<Knee<'_>> {
+    let mut knees = Vec::new();
+    let mut least = f64::INFINITY;
+    for pair in points.windows(2) {
+        let slope = per_element(pair, side);
+        if slope > KNEE * least {
+            knees.push(Knee {
+                from: &pair[0],
+                to: &pair[1],
+                before: least,
+                after: slope,
+            });
+            least = slope;
+        } else if slope > 0.0 {
+            least = least.min(slope);
+        }
+    }
+    knees
+}
+
+/// A size beyond which an element takes longer.
+#[derive(Debug, PartialEq)]
+pub struct Knee<'a> {
+    /// The last size before it.
+    pub from: &'a Point,
+    /// The first one after it.
+    pub to: &'a Point,
+    /// ns per element before.
+    pub before: f64,
+    /// ns per element after.
+    pub after: f64,
+}
+
+/// What an operation takes before its first element, ns, by a straight line through the two smallest sizes; none where there
+/// are fewer.
+pub fn fixed(points: &[Point], side: usize) -> Option<f64> {
+    let pair = points.get(..2)?;
+    let slope = per_element(pair, side);
+    Some(time(&pair[0], side) - slope * pair[0].elements as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(of: &[(u64, f64)]) -> Vec<Point> {
+        let point = |&(elements, ns): &(u64, f64)| Point {
+            shape: vec![elements],
+            elements,
+            a_ns: ns,
+            b_ns: 2.0 * ns,
+        };
+        of.iter().map(point).collect()
+    }
+
+    #[test]
+    fn sizes_are_quartered_down_to_what_is_mostly_dispatch() {
+        assert_eq!(
+            shapes(&[64, 64]),
+            [vec![16, 16], vec![32, 32], vec![64, 64]]
+        );
+        assert_eq!(shapes(&[5000]), [vec![312], vec![1250], vec![5000]]);
+        assert_eq!(shapes(&[3, 100]), [vec![3, 100]]);
+        assert_eq!(shapes(&[0, 8]), [vec![0, 8]]);
+        assert_eq!(shapes(&[]), [Vec::<u64>::new()]);
+    }
+
+    #[test]
+    fn a_knee_is_where_an_element_more_takes_longer_and_fixed_cost_is_none() {
+        // 1000 ns and 1 ns an element; from 1024 to 4096 elements on, 2 ns.
+        let points = points(&[
+            (64, 1064.0),
+            (256, 1256.0),
+            (1024, 2024.0),
+            (4096, 8168.0),
+            (16384, 32744.0),
+        ]);
+        let found = knees(&points, 0);
+        assert_eq!(found.len(), 1);
+        let knee = &found[0];
+        assert_eq!((knee.from.elements, knee.to.elements), (1024, 4096));
+        assert_eq!((knee.before, knee.after), (1.0, 2.0));
+        assert_eq!(fixed(&points, 0), Some(1000.0));
+        assert_eq!(fixed(&points, 1), Some(2000.0));
+        assert_eq!(fixed(&points[..1], 0), None);
+        assert!(knees(&points[..2], 0).is_empty());
+    }
+}
