@@ -192,6 +192,26 @@ fn causes_have_their_verdicts_effects_and_mends() {
 }
 
 #[test]
+fn smaller_sizes_are_drawn_with_the_caches_and_listed() {
+    let mut comparison = fixtures::found();
+    let page = html(&comparison);
+    assert!(page.contains("Time per element by size"));
+    // Wide and narrow: three sizes of two sides.
+    assert_eq!(marks(&page, "causes"), 2 * 6);
+    assert!(page.contains("256 × 256"));
+    // What was not measured is not drawn.
+    comparison.explained[0].sizes[1].a_ns = f64::NAN;
+    comparison.explained[0].sizes[2].b_ns = 0.0;
+    assert_eq!(
+        marks(&html(&comparison), "causes"),
+        0,
+        "one size is no line"
+    );
+    comparison.explained[0].sizes.clear();
+    assert!(!html(&comparison).contains("Time per element by size"));
+}
+
+#[test]
 fn a_run_that_was_held_against_another_is_a_page() {
     let html = html(&fixtures::held());
     assert!(html.contains("2048 × 2048"));

@@ -15,6 +15,7 @@ pub struct Session<'a> {
     /// The clone that is worked on.
     pub project: &'a Project,
     verbose: bool,
+    polite: bool,
     log: Option<File>,
     notes: Vec<String>,
 }
@@ -36,8 +37,17 @@ impl<'a> Session<'a> {
         Session {
             project,
             verbose,
+            polite: false,
             log: None,
             notes: Vec::new(),
+        }
+    }
+
+    /// Work beside other work: its programs get what the others leave of the processor, and it says nothing until it is done.
+    pub fn beside(project: &'a Project) -> Session<'a> {
+        Session {
+            polite: true,
+            ..Session::new(project, false)
         }
     }
 
@@ -52,7 +62,9 @@ impl<'a> Session<'a> {
 
     /// One line of progress.
     pub fn say(&self, line: impl fmt::Display) {
-        eprintln!("   {line}");
+        if !self.polite {
+            eprintln!("   {line}");
+        }
     }
 
     /// A line to be repeated in the summary at the end.
@@ -79,6 +91,13 @@ impl<'a> Session<'a> {
     }
 
     fn execute(&mut self, command: &mut Command, live: bool) -> Result<String> {
+        let mut polite;
+        let command = if self.polite {
+            polite = nice(command);
+            &mut polite
+        } else {
+            command
+        };
         let line = command_line(command);
         self.record(format_args!("$ {line}\n"));
         let name = command.get_program().to_owned();
@@ -129,6 +148,23 @@ impl<'a> Session<'a> {
             let _ = log.write_fmt(text);
         }
     }
+}
+
+/// The same command at the lowest priority.
+fn nice(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program());
+    nice.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        nice.current_dir(directory);
+    }
+    nice
 }
 
 impl fmt::Display for Failed {
@@ -203,6 +239,15 @@ mod tests {
             error.unwrap_err().to_string(),
             "cannot start \"no-such-program\""
         );
+    }
+
+    #[test]
+    fn work_beside_other_work_is_the_same_at_the_lowest_priority() {
+        let project = Project::find();
+        let mut command = shell("echo $0 $WHO; pwd; nice");
+        command.arg("a b").env("WHO", "me").current_dir("/");
+        let output = Session::beside(&project).run(&mut command).unwrap();
+        assert_eq!(output, "a b me\n/\n19\n");
     }
 
     #[test]

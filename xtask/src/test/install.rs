@@ -13,6 +13,7 @@ pub const SETUP: &[Step] = &[Step {
     name: "extension",
     what: "the wheel builds in release and installs into .venv",
     after: &["venv"],
+    beside: None,
     needs: &[],
     run: |session| {
         let wheel = environment::build_wheel(session)?;
@@ -25,6 +26,7 @@ pub const TESTS: &[Step] = &[Step {
     name: "wheel",
     what: "an empty environment elsewhere takes the wheel, and compare runs from it",
     after: &["venv", "extension"],
+    beside: None,
     needs: &[],
     run: install_elsewhere,
 }];

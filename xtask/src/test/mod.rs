@@ -9,6 +9,7 @@ mod step;
 mod system;
 
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -73,20 +74,75 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     }
     let began = Instant::now();
     let mut entries: Vec<Entry> = Vec::new();
-    for step in chosen {
-        eprintln!("── {}: {}", step.name, step.what);
-        let start = Instant::now();
-        let (outcome, notes) = outcome_of(project, step, &entries, options.verbose);
-        let entry = Entry {
-            name: step.name,
-            outcome,
-            time: start.elapsed(),
-            notes,
-        };
-        report::print_entry(&entry);
-        entries.push(entry);
+    let (alone, beside) = apart(&chosen);
+    for step in alone {
+        let others: Vec<&Step> = beside
+            .iter()
+            .filter(|other| other.beside == Some(step.name))
+            .copied()
+            .collect();
+        announce(step, "");
+        if others.is_empty() {
+            let entry = entry_of(
+                project,
+                step,
+                &entries,
+                Session::new(project, options.verbose),
+            );
+            report::print_entry(&entry);
+            entries.push(entry);
+            continue;
+        }
+        let (own, more) = thread::scope(|scope| {
+            let earlier = &entries;
+            let more = scope.spawn(move || run_beside(project, step.name, &others, earlier));
+            let own = entry_of(
+                project,
+                step,
+                earlier,
+                Session::new(project, options.verbose),
+            );
+            report::print_entry(&own);
+            (own, more.join())
+        });
+        entries.push(own);
+        entries.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
     }
     Ok(report::print_summary(&entries, began.elapsed()))
+}
+
+/// Those that run one after the other, and those that run beside one of these.
+fn apart<'a>(chosen: &[&'a Step]) -> (Vec<&'a Step>, Vec<&'a Step>) {
+    chosen.iter().partition(|step| {
+        let runs = |name: &str| chosen.iter().any(|other| other.name == name);
+        !step.beside.is_some_and(runs)
+    })
+}
+
+/// Runs steps one after the other beside `step`; what they say comes when each is done.
+fn run_beside(project: &Project, step: &str, others: &[&Step], earlier: &[Entry]) -> Vec<Entry> {
+    let run = |other: &&Step| {
+        let entry = entry_of(project, other, earlier, Session::beside(project));
+        announce(other, &format!(" (beside {step})"));
+        report::print_entry(&entry);
+        entry
+    };
+    others.iter().map(run).collect()
+}
+
+fn announce(step: &Step, how: &str) {
+    eprintln!("── {}: {}{how}", step.name, step.what);
+}
+
+fn entry_of(project: &Project, step: &Step, earlier: &[Entry], session: Session<'_>) -> Entry {
+    let start = Instant::now();
+    let (outcome, notes) = outcome_of(project, step, earlier, session);
+    Entry {
+        name: step.name,
+        outcome,
+        time: start.elapsed(),
+        notes,
+    }
 }
 
 /// The steps to run: with `only`, those and what they come after, for the set-up has to be there.
@@ -110,7 +166,7 @@ fn outcome_of(
     project: &Project,
     step: &Step,
     earlier: &[Entry],
-    verbose: bool,
+    mut session: Session<'_>,
 ) -> (Outcome, Vec<String>) {
     let failed = |name: &&&str| {
         earlier
@@ -132,7 +188,6 @@ fn outcome_of(
         };
         return (outcome, Vec::new());
     }
-    let mut session = Session::new(project, verbose);
     let log = project
         .target()
         .join("xtask")
@@ -175,6 +230,26 @@ mod tests {
             }
             seen.push(step.name);
         }
+    }
+
+    #[test]
+    fn what_runs_beside_a_step_needs_none_that_runs_beside_one() {
+        let all = steps();
+        let (alone, beside) = apart(&all.iter().collect::<Vec<_>>());
+        for step in &beside {
+            let main = step.beside.unwrap();
+            let at = |name: &str| alone.iter().position(|other| other.name == name);
+            for needed in step.after {
+                assert!(
+                    at(needed) < at(main) && at(needed).is_some(),
+                    "{}",
+                    step.name
+                );
+            }
+        }
+        // Alone it is a step like the others.
+        let only: Vec<&Step> = all.iter().filter(|step| step.name == "deny").collect();
+        assert_eq!(apart(&only).0.len(), 1);
     }
 
     #[test]

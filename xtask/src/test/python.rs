@@ -12,6 +12,7 @@ pub const SETUP: &[Step] = &[Step {
     name: "venv",
     what: "the virtual environment with the pinned packages",
     after: &["tools"],
+    beside: None,
     needs: &[],
     run: |session| environment::prepare(session, environment::DEVELOP),
 }];
@@ -22,6 +23,7 @@ pub const STATIC: &[Step] = &[
         name: "ruff",
         what: "the Python code is formatted and without a warning",
         after: &["venv"],
+        beside: None,
         needs: &[],
         run: ruff,
     },
@@ -29,6 +31,7 @@ pub const STATIC: &[Step] = &[
         name: "mypy",
         what: "the types of the Python code",
         after: &["venv"],
+        beside: None,
         needs: &[],
         run: |session| module(session, &["mypy"]).map(drop),
     },
@@ -39,6 +42,7 @@ pub const TESTS: &[Step] = &[Step {
     name: "pytest",
     what: "the package, the command line and the observers, from Python",
     after: &["tools", "venv", "extension"],
+    beside: None,
     needs: &[],
     run: pytest,
 }];

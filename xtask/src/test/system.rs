@@ -12,6 +12,7 @@ pub const SETUP: &[Step] = &[Step {
     name: "tools",
     what: "bpftrace, DTrace, perf, valgrind, readelf, gcc, rustfmt and Clippy are there",
     after: &[],
+    beside: None,
     needs: &[],
     run: |session| {
         rust_components(session)?;
@@ -24,6 +25,7 @@ pub const TESTS: &[Step] = &[Step {
     name: "macos",
     what: "the crates type-check for aarch64-apple-darwin",
     after: &[],
+    beside: Some("pytest"),
     needs: &[Need::Linux, Need::DebianRoot],
     run: macos,
 }];
