@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from raptors_trace import _native, _switches
+from raptors_trace import _native, _rewriting, _switches
 from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
 
@@ -37,7 +37,7 @@ class Arm:
 
     def __init__(self, side: str, spec: dict[str, Any], switches: list[str], placement: int, shape: list[int]) -> None:
         given = spec[side]
-        setup, statement, changed = _switches.rewritten(switches, side, given["setup"], given["statement"])
+        setup, statement, changed = _rewriting.rewritten(switches, side, given["setup"], given["statement"])
         namespace = names_of_a_setup(tuple(shape), spec["dtype"], padding(placement, side))
         self.subject = Subject(side, given["name"], setup, statement, namespace)
         self.subject.set_up()

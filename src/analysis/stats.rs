@@ -46,20 +46,22 @@ pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
 /// neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
 /// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
 pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
-    bootstrap_at(0.95, placements, statistic)
+    let [interval] = bootstrap_at([0.95], placements, statistic);
+    interval
 }
 
-/// [`bootstrap`] with an interval of another confidence, 0 to 1: the more there is in the tails, the more is drawn.
-pub fn bootstrap_at(
-    confidence: f64,
+/// [`bootstrap`] with intervals of other confidences, 0 to 1: the more there is in the widest one's tails, the more is drawn.
+pub fn bootstrap_at<const N: usize>(
+    confidences: [f64; N],
     placements: &[u64],
     statistic: impl Fn(&[usize]) -> f64,
-) -> Ci95 {
-    let tail = (1.0 - confidence) / 2.0;
+) -> [Ci95; N] {
+    let tails = confidences.map(|confidence| (1.0 - confidence) / 2.0);
+    let thinnest = tails.iter().copied().fold(0.025, f64::min);
     // As many in a tail as those of the usual interval have, which is what its ends stand on.
-    let resamples = (RESAMPLES as f64 * 0.025 / tail.max(1e-4)).ceil() as usize;
+    let resamples = (RESAMPLES as f64 * 0.025 / thinnest.max(1e-4)).ceil() as usize;
     let drawn = draw(resamples, placements, SEED, statistic);
-    [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)]
+    tails.map(|tail| [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)])
 }
 
 /// The 95 % percentile interval of drawn values, NaN for none.
@@ -180,10 +182,9 @@ mod tests {
         let values: Vec<f64> = (0..60).map(|i| f64::from(i * 7 % 60)).collect();
         let statistic =
             |rows: &[usize]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
-        let (usual, sure) = (
-            bootstrap(&[0; 60], statistic),
-            bootstrap_at(0.995, &[0; 60], statistic),
-        );
+        let usual = bootstrap(&[0; 60], statistic);
+        let [sure, same] = bootstrap_at([0.995, 0.95], &[0; 60], statistic);
+        assert!((same[0] - usual[0]).abs() < 1.5 && (same[1] - usual[1]).abs() < 1.5);
         assert!(
             sure[0] < usual[0] && sure[1] > usual[1],
             "{usual:?} {sure:?}"

@@ -337,17 +337,15 @@ impl Samples {
     }
 
     fn effect(&self, confidence: f64) -> Effect {
-        let interval = |confidence| {
-            bootstrap_at(confidence, &self.placements, |rows| {
-                let drawn: Vec<f64> = rows.iter().map(|&row| self.sums[row]).collect();
-                median(&drawn)
-            })
-        };
+        let [interval, ci95] = bootstrap_at([confidence, 0.95], &self.placements, |rows| {
+            let drawn: Vec<f64> = rows.iter().map(|&row| self.sums[row]).collect();
+            median(&drawn)
+        });
         let both = |pair: &[Vec<f64>; 2]| [median(&pair[0]), median(&pair[1])];
         Effect {
             ns: median(&self.sums),
-            interval: interval(confidence),
-            ci95: interval(0.95),
+            interval,
+            ci95,
             times: self.times.iter().map(both).collect(),
             faults: both(&self.faults),
         }

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from raptors_trace import _lab, _native, _switches, kernel
+from raptors_trace import _lab, _native, _rewriting, _switches, kernel
 
 ADDRESS = 4096
 
@@ -40,14 +40,14 @@ def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]
     ],
 )
 def test_code_is_rewritten(switch: str, before: str, after: str) -> None:
-    setup, statement, changed = _switches.rewritten([switch], "a", "pass", before)
+    setup, statement, changed = _rewriting.rewritten([switch], "a", "pass", before)
     assert (setup, statement) == ("pass", after)
     assert bool(changed[switch]) == (before != after)
 
 
 def test_of_a_setup_only_functions_are_rewritten() -> None:
     setup = "b = a.copy()\ndef f(x):\n    return x.copy()"
-    setup, _, changed = _switches.rewritten(["no_copies"], "a", setup, "f(b)")
+    setup, _, changed = _rewriting.rewritten(["no_copies"], "a", setup, "f(b)")
     assert setup == "b = a.copy()\n\ndef f(x):\n    return x"
     assert changed["no_copies"] == ["`x.copy()`"]
 
@@ -62,17 +62,18 @@ def test_of_a_setup_only_functions_are_rewritten() -> None:
     ],
 )
 def test_a_result_goes_into_memory_that_is_there(before: str, after: str) -> None:
-    setup, statement, changed = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", before)
+    setup, statement, changed = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", before)
     assert statement == after
     assert setup == f"pass\n_raptors_there = {before.removeprefix('b = ')}"
     assert len(changed["into_memory_that_is_there"]) == 1
 
 
 @pytest.mark.parametrize(
-    "statement", ["np.multiply(a, 2.5, out=o)", "f(a)", "np.modf(a)", "np.sort(a)", "a.copy()", "np.add(*pair)", "a *= 2"]
+    "statement",
+    ["np.multiply(a, 2.5, out=o)", "f(a)", "np.modf(a)", "np.sort(a)", "a.copy()", "np.add(*pair)", "a *= 2"],
 )
 def test_what_cannot_be_told_to_write_elsewhere_stays(statement: str) -> None:
-    rewritten = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
+    rewritten = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
     assert rewritten == ("pass", statement, {"into_memory_that_is_there": []})
 
 
@@ -80,7 +81,7 @@ def test_a_result_in_memory_that_is_there_is_the_same_one() -> None:
     a = np.arange(12, dtype=np.float32)
     r = kernel.from_numpy(a)
     for statement in ("a * 2.5", "a[::2] + 1", "r.scale(2.5)"):
-        setup, again, _ = _switches.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
+        setup, again, _ = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
         space = {"np": np, "a": a, "r": r}
         exec(setup, space)
         value = eval(again, space)

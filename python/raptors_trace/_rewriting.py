@@ -1,0 +1,202 @@
+"""The switches that rewrite code: the syntax tree of a statement, and of the functions that its setup defines."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+SCALAR_TYPES = {"float16", "float32", "float64", "longdouble", "int8", "int16", "int32", "int64", "single", "double"}
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites, and remembers what in words."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+
+    def changes(self, node: ast.AST) -> None:
+        self.changed.append(f"`{ast.unparse(node)}`")
+
+
+class _NoCopies(_Rewriter):
+    """`x.copy()` and `np.copy(x)` become `x`, `np.array(x)` `np.asarray(x)`, and `x.astype(t)` copies if it must."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if not isinstance(function, ast.Attribute):
+            return node
+        of_numpy = isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy")
+        if function.attr == "copy" and not node.args and not node.keywords and not of_numpy:
+            self.changes(node)
+            return function.value
+        if of_numpy and function.attr == "copy" and len(node.args) == 1:
+            self.changes(node)
+            return node.args[0]
+        literal = bool(node.args) and isinstance(node.args[0], ast.List | ast.Tuple | ast.Constant | ast.ListComp)
+        if of_numpy and function.attr == "array" and len(node.args) == 1 and not node.keywords and not literal:
+            self.changes(node)
+            function.attr = "asarray"
+        if function.attr == "astype" and not any(keyword.arg == "copy" for keyword in node.keywords):
+            self.changes(node)
+            node.keywords.append(ast.keyword("copy", ast.Constant(False)))
+        return node
+
+
+class _PlainScalars(_Rewriter):
+    """`np.float64(2.5)` becomes `2.5`: a number that takes the arrays' type instead of forcing its own on them."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        function = node.func
+        if (
+            isinstance(function, ast.Attribute)
+            and function.attr in SCALAR_TYPES
+            and isinstance(function.value, ast.Name)
+            and function.value.id in ("np", "numpy")
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.Constant | ast.UnaryOp)
+        ):
+            self.changes(node)
+            return node.args[0]
+        return node
+
+
+class _Automatic(_Rewriter):
+    """Leaves a keyword of the kernel's calls out: the kernel chooses."""
+
+    keyword = ""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("scale"):
+            forced = [keyword for keyword in node.keywords if keyword.arg == self.keyword]
+            self.changed += [f"`{ast.unparse(keyword)}`" for keyword in forced]
+            node.keywords = [keyword for keyword in node.keywords if keyword not in forced]
+        return node
+
+
+class _AutomaticBackend(_Automatic):
+    keyword = "backend"
+
+
+class _AutomaticStores(_Automatic):
+    keyword = "stores"
+
+
+class _AutomaticThreads(_Automatic):
+    keyword = "threads"
+
+
+CODE: dict[str, type[_Rewriter]] = {
+    "no_copies": _NoCopies,
+    "plain_scalars": _PlainScalars,
+    "automatic_backend": _AutomaticBackend,
+    "automatic_stores": _AutomaticStores,
+    "automatic_threads": _AutomaticThreads,
+}
+
+UFUNCS = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "true_divide",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "remainder",
+    ast.Pow: "power",
+    ast.MatMult: "matmul",
+}
+"""The ufuncs behind Python's operators on arrays."""
+THERE = "_raptors_there"
+"""What a setup knows the memory by that a statement's result is written into."""
+
+
+def _value_of(tree: ast.Module) -> ast.Expr | ast.Assign | None:
+    """The last line of a statement, where that has a value."""
+    last = tree.body[-1] if tree.body else None
+    return last if isinstance(last, ast.Expr | ast.Assign) else None
+
+
+def _writing_into(value: ast.expr) -> ast.Call | None:
+    """The same value, computed into memory that is there; nothing where that cannot be told from the code."""
+    out = ast.keyword("out", ast.Name(THERE, ast.Load()))
+    if isinstance(value, ast.BinOp) and type(value.op) in UFUNCS:
+        ufunc = ast.Attribute(ast.Name("np", ast.Load()), UFUNCS[type(value.op)], ast.Load())
+        return ast.Call(ufunc, [value.left, value.right], [out])
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return None
+    function = value.func
+    if any(keyword.arg in ("out", None) for keyword in value.keywords):
+        return None
+    if isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy"):
+        called = getattr(sys.modules["numpy"], function.attr, None)
+        if not isinstance(called, sys.modules["numpy"].ufunc) or len(value.args) != called.nin or called.nout != 1:
+            return None
+    elif function.attr != "scale":
+        return None
+    return ast.Call(function, value.args, [*value.keywords, out])
+
+
+def _into_memory_that_is_there(setup: str, statement: str) -> tuple[str, str, list[str]]:
+    """Has the statement's last operation write its result into what its first run has left (`out=`)."""
+    tree = ast.parse(statement)
+    last = _value_of(tree)
+    computed = None if last is None else _writing_into(last.value)
+    if last is None or computed is None:
+        return setup, statement, []
+    was = ast.unparse(last.value)
+    before = "".join(f"{ast.unparse(node)}\n" for node in tree.body[:-1])
+    last.value = computed
+    statement = ast.unparse(ast.fix_missing_locations(tree))
+    return f"{setup}\n{before}{THERE} = {was}", statement, [f"`{was}`"]
+
+
+MORE_PASSES = "passes"
+"""Begins the names of switches that add passes: `passes:SIDE:COUNT:fresh` or `passes:SIDE:COUNT:in place`."""
+
+
+def _with_passes(name: str, side: str, statement: str) -> tuple[str, list[str]]:
+    """Has a side go over its result again, so many times: into new memory, or in place."""
+    _, of, count, kind = name.split(":")
+    tree = ast.parse(statement)
+    last = _value_of(tree)
+    if of != side or last is None:
+        return statement, []
+    passed: ast.expr = ast.parse("np.asarray(x)", mode="eval").body
+    assert isinstance(passed, ast.Call)
+    passed.args = [last.value]
+    for _ in range(int(count)):
+        once = "np.multiply(x, 1)" if kind == "fresh" else "(lambda x: np.multiply(x, 1, out=x))(x)"
+        call = ast.parse(once, mode="eval").body
+        assert isinstance(call, ast.Call)
+        call.args[0] = passed
+        passed = call
+    last.value = passed
+    statement = ast.unparse(ast.fix_missing_locations(tree))
+    return statement, [f"`{statement}`"]
+
+
+def rewritten(names: list[str], side: str, setup: str, statement: str) -> tuple[str, str, dict[str, list[str]]]:
+    """The code of side `a` or `b` with these switches thrown, and what each of them changed.
+
+    Of the setup only what its functions do is rewritten: that is run by the statement, the rest only once.
+    """
+    changed: dict[str, list[str]] = {}
+    for name in names:
+        if name == "into_memory_that_is_there":
+            setup, statement, changed[name] = _into_memory_that_is_there(setup, statement)
+        if name.startswith(f"{MORE_PASSES}:"):
+            statement, changed[name] = _with_passes(name, side, statement)
+        if name not in CODE:
+            continue
+        rewriter = CODE[name]()
+        tree = ast.parse(statement)
+        statement = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+        tree = ast.parse(setup)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                rewriter.generic_visit(node)
+        if rewriter.changed:
+            setup = ast.unparse(ast.fix_missing_locations(tree))
+        changed[name] = list(dict.fromkeys(rewriter.changed))
+    return setup, statement, changed
