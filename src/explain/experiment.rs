@@ -116,7 +116,7 @@ struct Term<'a> {
     arms: [usize; 2],
 }
 
-/// Runs the rounds. `confidence` is that of the interval, 0.95 or more where several causes are tried.
+/// Runs rounds, and adds them to those that there are of this experiment.
 ///
 /// # Errors
 /// When a side cannot be run so, a process cannot be started, or the user asked to end.
@@ -126,18 +126,19 @@ pub fn run<'s>(
     plain: &mut Plain,
     terms: &Terms,
     time: Duration,
-    confidence: f64,
-) -> Result<Effect, Error> {
-    let mut samples = Samples::new(terms.0.len());
+    samples: &mut Samples,
+) -> Result<(), Error> {
     let mut placements = PLACEMENTS;
+    let first = samples.starts;
     for start in 0..STARTS {
         let started = Instant::now();
         let end = started + time.div_f64(STARTS as f64);
         let mut processes = pool.take(setting, start)?;
+        samples.starts += 1;
         let mut placement = 0;
         while placement < placements {
             let before = Instant::now();
-            let number = start * PLACEMENTS + placement;
+            let number = (first + start) * PLACEMENTS + placement;
             let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
                 let spent = before.elapsed().as_secs_f64() * STARTS as f64;
@@ -159,7 +160,7 @@ pub fn run<'s>(
         }
         pool.give_back(processes, start, terms)?;
     }
-    Ok(samples.effect(confidence))
+    Ok(())
 }
 
 impl<'a> Pool<'a> {
@@ -283,8 +284,10 @@ fn turn(
     Ok(rounds)
 }
 
-/// Blocks of rounds so far.
-struct Samples {
+/// An experiment's blocks of rounds so far.
+pub struct Samples {
+    /// How often processes were started.
+    starts: usize,
     /// The weighted sums.
     sums: Vec<f64>,
     /// In which placement each was measured.
@@ -295,8 +298,10 @@ struct Samples {
 }
 
 impl Samples {
-    fn new(terms: usize) -> Self {
+    /// None, of so many terms.
+    pub fn new(terms: usize) -> Self {
         Self {
+            starts: 0,
             sums: Vec::new(),
             placements: Vec::new(),
             times: vec![Default::default(); terms],
@@ -336,7 +341,8 @@ impl Samples {
         self.placements.push(placement);
     }
 
-    fn effect(&self, confidence: f64) -> Effect {
+    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried.
+    pub fn effect(&self, confidence: f64) -> Effect {
         let [interval, ci95] = bootstrap_at([confidence, 0.95], &self.placements, |rows| {
             let drawn: Vec<f64> = rows.iter().map(|&row| self.sums[row]).collect();
             median(&drawn)

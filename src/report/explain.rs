@@ -209,8 +209,8 @@ pub fn case_of<'a>(comparison: &'a Comparison, explained: &Explained) -> Option<
 /// What the verdicts stand on, in a sentence.
 pub fn how(explained: &Explained) -> String {
     format!(
-        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, and on an effect of \
-         2 % of the slower side's time{}",
+        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, some of them twice, \
+         and on an effect of 2 % of the slower side's time{}",
         explained.experiments,
         units::decimal(100.0 * explained.confidence, 2),
         if explained.complete {

@@ -1,0 +1,524 @@
+//! The inquiry into one case: which causes are tried and when, what they are held against, and what is concluded.
+
+use std::time::{Duration, Instant};
+
+use super::causes::{self, ALL, Cause, Plan, Trial};
+use super::experiment::{self, Effect, Plain, Pool, Samples, Terms};
+use super::lab::Setting;
+use super::survey::Survey;
+use super::switch::Switch;
+use super::{hypotheses, judge};
+use crate::comparison::{
+    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
+};
+use crate::error::Error;
+use crate::report::units;
+use crate::run::Progress;
+
+/// Of what is left, what switching each cause alone gets; the rest is for switching one after the other.
+const ALONE: f64 = 0.55;
+/// Of what is left then, what a second look at the undecided ones gets.
+const AGAIN: f64 = 0.7;
+/// How many of them are looked at again: the more, the less each gets.
+const MOST_AGAIN: usize = 4;
+/// How often a cause may be looked at, as each look is a chance to be accused by noise.
+const LOOKS: f64 = 2.0;
+/// An experiment that is shorter says nothing.
+const SHORTEST: Duration = Duration::from_millis(600);
+
+/// A trial and what came of it.
+struct Tried {
+    cause: &'static dyn Cause,
+    trial: Trial,
+    samples: Samples,
+    effect: Effect,
+    evidence: Vec<String>,
+    mend: String,
+}
+
+impl Tried {
+    fn is_noise(&self) -> bool {
+        self.cause.name() == causes::NOISE.name()
+    }
+}
+
+/// What effects are held against.
+struct Scale {
+    /// The gap, ns, and its interval of 95 %.
+    gap: f64,
+    interval: Ci95,
+    /// The slower side's time, ns.
+    wall: f64,
+    /// What two processes that do the same differ by, ns.
+    noise: f64,
+    /// Whether the experiments' rounds have the comparison's gap.
+    confirmed: bool,
+}
+
+impl Scale {
+    fn verdict(&self, effect: &Effect) -> FindingVerdict {
+        judge::verdict(effect, self.gap, self.wall, self.noise)
+    }
+
+    fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
+        let effect = &tried.effect;
+        if tried.is_noise() {
+            return judge::verdict(effect, effect.ns, self.wall, 0.0);
+        }
+        if tried.cause.is_about_the_measurement() {
+            // What it adds is no part of the gap, whichever way it goes.
+            return judge::verdict(effect, effect.ns, self.wall, self.noise);
+        }
+        if !self.confirmed {
+            return FindingVerdict::Undecided;
+        }
+        self.verdict(effect)
+    }
+}
+
+/// The inquiry into one case.
+pub struct Inquiry<'a> {
+    case: &'a Case,
+    setting: &'a Setting<'a>,
+    time: Duration,
+    confidence: f64,
+    /// The best trial of each cause.
+    tried: Vec<Tried>,
+    /// Of supported causes, in the order they were switched off one after the other: index and effect.
+    chain: Vec<(usize, Effect)>,
+    known: Vec<Finding>,
+    not_tried: Vec<NotTried>,
+    experiments: u64,
+    complete: bool,
+    sizes: Vec<SizePoint>,
+    pool: Pool<'a>,
+    /// Rounds of all experiments in which nothing was switched.
+    plain: Plain,
+}
+
+impl<'a> Inquiry<'a> {
+    /// Of a case that was compared; the experiments take `time`.
+    pub fn new(case: &'a Case, setting: &'a Setting<'a>, time: Duration) -> Self {
+        Self {
+            case,
+            setting,
+            time,
+            confidence: 0.95,
+            tried: Vec::new(),
+            chain: Vec::new(),
+            known: Vec::new(),
+            not_tried: Vec::new(),
+            experiments: 0,
+            complete: true,
+            sizes: Vec::new(),
+            pool: Pool::default(),
+            plain: Plain::default(),
+        }
+    }
+
+    /// The gap, ns: that of the experiments' own rounds, which take turns with what is switched; of the comparison's where
+    /// there are none.
+    fn gap(&self) -> f64 {
+        if self.plain.is_empty() {
+            return self.case.gap_ns();
+        }
+        self.plain.gap()
+    }
+
+    /// What every verdict is held against, from all rounds so far. Its interval takes a while to draw.
+    fn scale(&self) -> Scale {
+        let noise = self.noise();
+        let gap = self.gap();
+        let (interval, wall) = if self.plain.is_empty() {
+            let (a, b) = (&self.case.sides.a.wall_ns, &self.case.sides.b.wall_ns);
+            let (_, interval) = judge::less(b.median, b.ci95, &[(a.median, a.ci95)]);
+            (interval, self.case.slower_ns())
+        } else {
+            (self.plain.gap_ci95(), self.plain.wall())
+        };
+        Scale {
+            gap,
+            interval,
+            wall,
+            noise,
+            confirmed: judge::confirms(self.case.gap_ns(), (gap, interval), wall, noise),
+        }
+    }
+
+    /// Whether the comparison shows one that is worth explaining.
+    fn is_there_a_gap(&self) -> bool {
+        self.case.ratio.verdict != Verdict::NoDifferenceShown
+            && self.case.gap_ns().abs() >= judge::LEAST_SHARE * self.case.slower_ns()
+    }
+
+    /// Tries the causes, where there is a gap.
+    ///
+    /// # Errors
+    /// When a side cannot be run, or the user asks to end; [`Inquiry::conclude`] has what was found until then.
+    pub fn run(
+        &mut self,
+        comparison: &Comparison,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        if !self.is_there_a_gap() {
+            return Ok(());
+        }
+        self.complete = false;
+        let label = self.case.label();
+        progress.update(0.0, &format!("{label}: looking at both sides"));
+        let started = Instant::now();
+        let survey = Survey::of(self.case, comparison, self.setting, self.time)?;
+        self.sizes.clone_from(&survey.sweep);
+        let mut trials: Vec<(&'static dyn Cause, Trial)> = Vec::new();
+        for cause in ALL {
+            match cause.plan(&survey) {
+                Plan::Try(of_cause) => {
+                    trials.extend(of_cause.into_iter().map(|trial| (cause, trial)))
+                }
+                Plan::Known(verdict, evidence) => {
+                    self.known.push(finding(cause, &label, verdict, evidence))
+                }
+                Plan::Not(why) => self.not_tried.push(NotTried {
+                    cause: cause.name().to_owned(),
+                    why,
+                }),
+            }
+        }
+        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %.
+        self.confidence = 1.0 - 0.05 / (LOOKS * trials.len().max(1) as f64);
+        let left = self.time.saturating_sub(started.elapsed());
+        let each = left
+            .mul_f64(ALONE)
+            .div_f64(trials.len().max(1) as f64)
+            .max(SHORTEST);
+        let steps = trials.len() as f64 / ALONE;
+        let mut trials = trials.into_iter().enumerate();
+        while let Some((number, (cause, trial))) = trials.next() {
+            progress.update(number as f64 / steps, &format!("{label}: {}", cause.name()));
+            let mut samples = Samples::new(trial.terms.0.len());
+            match self.measure(&trial.terms, each, &mut samples) {
+                Ok(effect) => {
+                    let evidence = cause.evidence(&survey, &effect);
+                    let mend = cause.mend(&survey);
+                    self.keep_the_better(Tried {
+                        cause,
+                        trial,
+                        samples,
+                        effect,
+                        evidence,
+                        mend,
+                    });
+                }
+                Err(error) if self.setting.interrupt.asked() => {
+                    let rest = std::iter::once(cause).chain(trials.map(|(_, (cause, _))| cause));
+                    self.leave_out(rest, "the run was ended before it");
+                    return Err(error);
+                }
+                Err(error) => {
+                    let why = format!("with {}, {error}", trial.what);
+                    self.leave_out(std::iter::once(cause), &why);
+                }
+            }
+        }
+        let until = started + self.time;
+        self.look_again(&survey, until, progress)?;
+        self.one_after_the_other(until, progress)?;
+        self.complete = true;
+        Ok(())
+    }
+
+    /// Runs rounds under these terms and adds them to `samples`; what all of them show.
+    fn measure(
+        &mut self,
+        terms: &Terms,
+        time: Duration,
+        samples: &mut Samples,
+    ) -> Result<Effect, Error> {
+        self.experiments += 1;
+        let (pool, plain) = (&mut self.pool, &mut self.plain);
+        experiment::run(self.setting, pool, plain, terms, time, samples)?;
+        Ok(samples.effect(self.confidence))
+    }
+
+    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
+    /// are held against: what two processes differ by.
+    fn look_again(
+        &mut self,
+        survey: &Survey<'_>,
+        until: Instant,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let scale = self.scale();
+        let sign = scale.gap.signum();
+        let open = |tried: &Tried| {
+            let [low, high] = tried.effect.interval;
+            !tried.cause.is_about_the_measurement()
+                && scale.verdict_alone(tried) == FindingVerdict::Undecided
+                && (low * sign).max(high * sign) >= judge::LEAST_SHARE * scale.wall
+        };
+        let mut again: Vec<usize> = (0..self.tried.len())
+            .filter(|&index| open(&self.tried[index]))
+            .collect();
+        again.sort_by(|&a, &b| {
+            let part = |index: usize| -sign * self.tried[index].effect.ns;
+            part(a).total_cmp(&part(b))
+        });
+        again.truncate(MOST_AGAIN);
+        if again.is_empty() {
+            return Ok(());
+        }
+        again.extend(self.tried.iter().position(Tried::is_noise));
+        let left = until.saturating_duration_since(Instant::now());
+        let each = left.mul_f64(AGAIN).div_f64(again.len() as f64);
+        if each < SHORTEST {
+            return Ok(());
+        }
+        for index in again {
+            let tried = &mut self.tried[index];
+            let (cause, terms) = (tried.cause, tried.trial.terms.clone());
+            let mut samples = std::mem::replace(&mut tried.samples, Samples::new(0));
+            let text = format!("{}: {}, a second look", self.case.label(), cause.name());
+            progress.update(ALONE, &text);
+            let effect = self.measure(&terms, each, &mut samples)?;
+            let tried = &mut self.tried[index];
+            tried.evidence = cause.evidence(survey, &effect);
+            tried.effect = effect;
+        }
+        Ok(())
+    }
+
+    /// Of several ways to switch a cause, the one counts that leaves least of the gap: one that turns the gap around has switched
+    /// something else as well.
+    fn keep_the_better(&mut self, new: Tried) {
+        let gap = self.gap();
+        let name = new.cause.name();
+        match self
+            .tried
+            .iter_mut()
+            .find(|tried| tried.cause.name() == name)
+        {
+            Some(old) if (gap - new.effect.ns).abs() < (gap - old.effect.ns).abs() => *old = new,
+            Some(_) => {}
+            None => self.tried.push(new),
+        }
+    }
+
+    fn leave_out(&mut self, causes: impl Iterator<Item = &'static dyn Cause>, why: &str) {
+        for cause in causes {
+            let name = cause.name();
+            let done = self.tried.iter().any(|tried| tried.cause.name() == name);
+            let said = self.not_tried.iter().any(|not| not.cause == name);
+            if !done && !said {
+                self.not_tried.push(NotTried {
+                    cause: name.to_owned(),
+                    why: why.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// What two processes that do the same differ by, ns; 0 where that is not known.
+    fn noise(&self) -> f64 {
+        let mut tried = self.tried.iter();
+        tried
+            .find(|tried| tried.is_noise())
+            .map_or(0.0, |tried| judge::noise(&tried.effect))
+    }
+
+    /// Switches the supported causes off one after the other.
+    fn one_after_the_other(
+        &mut self,
+        until: Instant,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let scale = self.scale();
+        let mut order: Vec<usize> = (0..self.tried.len())
+            .filter(|&index| {
+                let tried = &self.tried[index];
+                !tried.cause.is_about_the_measurement()
+                    && scale.verdict_alone(tried) == FindingVerdict::Supported
+            })
+            .collect();
+        order.sort_by(|&a, &b| {
+            let (a, b) = (&self.tried[a], &self.tried[b]);
+            let size = |tried: &Tried| -tried.effect.ns.abs();
+            (a.cause.rank().cmp(&b.cause.rank())).then(size(a).total_cmp(&size(b)))
+        });
+        let mut thrown = Switch::default();
+        let steps = order.len().max(1) as f64;
+        for (number, index) in order.into_iter().enumerate() {
+            let tried = &self.tried[index];
+            let stays = tried.trial.stays.clone();
+            let effect = if number == 0 {
+                tried.effect.clone()
+            } else {
+                let text = format!(
+                    "{}: {} once the others are off",
+                    self.case.label(),
+                    tried.cause.name()
+                );
+                progress.update(ALONE + (1.0 - ALONE) * number as f64 / steps, &text);
+                let left = until.saturating_duration_since(Instant::now());
+                let time = left.div_f64(steps - number as f64).max(SHORTEST);
+                let terms = tried.trial.terms.on(&thrown);
+                let mut samples = Samples::new(terms.0.len());
+                self.measure(&terms, time, &mut samples)?
+            };
+            thrown = thrown.and(&stays);
+            self.chain.push((index, effect));
+        }
+        Ok(())
+    }
+
+    /// What came of it, also where it ended early.
+    pub fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
+        let (label, there_is) = (self.case.label(), self.is_there_a_gap());
+        let scale = self.scale();
+        let Scale { gap, wall, .. } = scale;
+        let mut findings = Vec::new();
+        let mut interactions = Vec::new();
+        let mut parts = Vec::new();
+        for (index, tried) in self.tried.iter().enumerate() {
+            let alone = &tried.effect;
+            let mut verdict = scale.verdict_alone(tried);
+            let mut evidence = vec![alone_sentence(tried, self.case, &scale)];
+            evidence.extend(tried.evidence.iter().cloned());
+            let position = self.chain.iter().position(|(of, _)| *of == index);
+            let mut effect = alone;
+            if let Some(position) = position {
+                effect = &self.chain[position].1;
+                let others: Vec<&str> = self.chain[..position]
+                    .iter()
+                    .map(|(of, _)| self.tried[*of].cause.name())
+                    .collect();
+                if position > 0 {
+                    let others = others.join(" and ");
+                    let sentence = format!(
+                        "{}: {} alone, {} once {others} {} off",
+                        tried.cause.name(),
+                        units::signed_time(alone.ns),
+                        units::signed_time(effect.ns),
+                        if position == 1 { "is" } else { "are" },
+                    );
+                    if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
+                        interactions.push(sentence.clone());
+                    }
+                    if scale.verdict(effect) != FindingVerdict::Supported {
+                        // Its time is that of a cause which is closer to the code.
+                        verdict = FindingVerdict::Refuted;
+                        evidence.push(format!("{sentence}: it has no part of its own"));
+                        effect = alone;
+                    }
+                }
+            }
+            let supported = verdict == FindingVerdict::Supported;
+            if supported && !tried.cause.is_about_the_measurement() {
+                parts.push((effect.ns, effect.ci95));
+            }
+            let share = (!tried.cause.is_about_the_measurement()).then_some(effect.ns / gap);
+            findings.push(Finding {
+                effect_ns: Some(effect.ns),
+                effect_ns_ci95: Some(effect.ci95),
+                share_of_gap: share,
+                alone_ns: Some(alone.ns),
+                alone_ns_interval: Some(alone.interval),
+                mend: supported.then(|| mend(tried, effect, wall)),
+                ..finding(tried.cause, &label, verdict, evidence)
+            });
+        }
+        findings.extend(self.known);
+        let rank = |finding: &Finding| match finding.verdict {
+            FindingVerdict::Supported => 0,
+            FindingVerdict::Undecided => 1,
+            FindingVerdict::Refuted => 2,
+        };
+        let size = |finding: &Finding| -finding.share_of_gap.unwrap_or(0.0);
+        findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
+        let (residual_ns, residual_ns_ci95) = judge::less(gap, scale.interval, &parts);
+        let explained = Explained {
+            case: label,
+            gap_ns: gap,
+            gap_ns_ci95: scale.interval,
+            gap: there_is,
+            confirmed: there_is && scale.confirmed,
+            residual_ns,
+            residual_ns_ci95,
+            interactions,
+            hypotheses: if main_job && there_is {
+                hypotheses::found(&findings, &self.not_tried)
+            } else {
+                Vec::new()
+            },
+            not_tried: self.not_tried,
+            sizes: self.sizes,
+            confidence: self.confidence,
+            experiments: self.experiments,
+            complete: self.complete,
+        };
+        (explained, findings)
+    }
+}
+
+fn finding(
+    cause: &dyn Cause,
+    label: &str,
+    verdict: FindingVerdict,
+    evidence: Vec<String>,
+) -> Finding {
+    Finding {
+        cause: cause.name().to_owned(),
+        case: label.to_owned(),
+        evidence,
+        effect_ns: None,
+        effect_ns_ci95: None,
+        share_of_gap: None,
+        alone_ns: None,
+        alone_ns_interval: None,
+        verdict,
+        mend: None,
+    }
+}
+
+/// What was switched, and what that did to the times.
+fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
+    let effect = &tried.effect;
+    let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
+    let times = |term: usize| causes::both_times(names, effect, term);
+    let is_difference =
+        tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
+    let mut sentence = format!("with {}", tried.trial.what);
+    if is_difference || tried.cause.is_about_the_measurement() {
+        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() {
+            (1, 0)
+        } else {
+            (0, 1)
+        };
+        sentence += &format!(": {}; without: {}", times(with), times(without));
+    }
+    if !tried.cause.is_about_the_measurement()
+        && judge::works_against(effect, scale.gap, scale.wall)
+    {
+        sentence += "; it works against the gap, which is wider with it switched";
+    }
+    sentence
+}
+
+/// What to do, and what that saves, of what.
+fn mend(tried: &Tried, effect: &Effect, wall: f64) -> String {
+    if tried.cause.is_about_the_measurement() {
+        return tried.mend.clone();
+    }
+    let [low, high] = if effect.ns < 0.0 {
+        [-effect.ci95[1], -effect.ci95[0]]
+    } else {
+        effect.ci95
+    };
+    format!(
+        "{} saves {} of {} [{}, {}]",
+        tried.mend,
+        units::time(effect.ns.abs()),
+        units::time(wall),
+        units::time(low),
+        units::time(high),
+    )
+}
