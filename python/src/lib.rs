@@ -31,6 +31,7 @@ mod _native {
     use super::convert::from_numpy;
     #[pymodule_export]
     use super::denormals::flush_denormals;
+    #[pymodule_export]
     use super::frequency::clock_ghz;
     #[pymodule_export]
     use super::main;
