@@ -29,6 +29,8 @@ const TRIED: [&str; 13] = [
 const SHORT: Duration = Duration::from_millis(4);
 /// Of an inquiry's time, what smaller sizes get.
 const SWEEP: f64 = 0.08;
+/// And as much of it at least.
+const SWEEP_LEAST: Duration = Duration::from_secs(1);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
 
@@ -102,7 +104,7 @@ impl<'a> Survey<'a> {
         }
         let sized = sized && !case.shape.is_empty();
         let sweep = if sized {
-            sweep::of(&mut lab, &case.shape, time.mul_f64(SWEEP))?
+            sweep::of(&mut lab, &case.shape, time.mul_f64(SWEEP).max(SWEEP_LEAST))?
         } else {
             Vec::new()
         };
