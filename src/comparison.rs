@@ -141,7 +141,7 @@ pub struct Software {
     pub python_path: Option<String>,
     /// Version of NumPy.
     pub numpy: String,
-    /// CPU targets NumPy's dispatcher found on this machine.
+    /// CPU targets above its baseline that NumPy's dispatcher found on this machine.
     pub numpy_cpu_targets: Vec<String>,
     /// Each BLAS (or Accelerate) library that is loaded, once per extension that links it.
     pub blas: Vec<Blas>,

@@ -15,7 +15,8 @@ fn extensions() -> Option<Vec<(String, Vec<u8>)>> {
     let wheel = wheel()?;
     let script = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); \
                   [z.extract(n, sys.argv[2]) for n in z.namelist() if n.endswith('.so')]";
-    let out = wheel.with_extension("extracted");
+    // A directory of this process: the tests run in several at once, and what one unpacks another may be reading.
+    let out = wheel.with_extension(std::process::id().to_string());
     let status = Command::new("python3")
         .args(["-c", script])
         .args([&wheel, &out])
@@ -35,12 +36,15 @@ fn extensions() -> Option<Vec<(String, Vec<u8>)>> {
             .unwrap();
         (name.to_owned(), bytes)
     };
-    Some(names.map(read).into())
+    let read = names.map(read).into();
+    std::fs::remove_dir_all(&out).unwrap();
+    Some(read)
 }
 
-/// Downloads the wheel once into the build directory.
+/// Downloads the wheel once into the build directory; whole or not at all, as several processes may want it at once.
 fn wheel() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("macos-wheel");
+    let own = dir.with_extension(std::process::id().to_string());
     let find = || {
         let files = std::fs::read_dir(&dir).ok()?;
         files
@@ -63,11 +67,15 @@ fn wheel() -> Option<PathBuf> {
             "--python-version",
             "3.11",
         ]);
-        pip.arg("-d").arg(&dir).arg(format!("numpy=={NUMPY}"));
+        pip.arg("-d").arg(&own).arg(format!("numpy=={NUMPY}"));
         let done = pip.status().is_ok_and(|s| s.success());
         if !done {
             support::skip("pip cannot download NumPy's wheel for macOS");
             return None;
+        }
+        // Where another process was first, its directory stays.
+        if std::fs::rename(&own, &dir).is_err() {
+            std::fs::remove_dir_all(&own).unwrap();
         }
     }
     find()

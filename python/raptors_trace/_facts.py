@@ -73,16 +73,12 @@ def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def cpu_targets() -> list[str]:
-    """CPU targets that NumPy's dispatcher may choose here, as ``numpy.show_runtime`` lists them."""
+    """CPU targets above its baseline that NumPy's dispatcher may choose here, as ``numpy.show_runtime`` lists them."""
     try:
-        from numpy._core._multiarray_umath import (
-            __cpu_baseline__,
-            __cpu_dispatch__,
-            __cpu_features__,
-        )
+        from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
     except ImportError:
         return []
-    return [*__cpu_baseline__, *(name for name in __cpu_dispatch__ if __cpu_features__.get(name))]
+    return [name for name in __cpu_dispatch__ if __cpu_features__.get(name)]
 
 
 def allocator() -> str:

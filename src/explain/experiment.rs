@@ -25,6 +25,13 @@ impl Terms {
         Self(vec![(1.0, base.clone()), (-1.0, base.and(switch))])
     }
 
+    /// The same, with rounds in which nothing is switched beside them.
+    #[must_use]
+    pub fn beside_plain(mut self) -> Self {
+        self.0.push((0.0, Switch::default()));
+        self
+    }
+
     /// The same terms, each with `base` thrown as well.
     #[must_use]
     pub fn on(&self, base: &Switch) -> Self {
@@ -47,15 +54,29 @@ pub struct Effect {
     /// Its interval of 95 %.
     pub ci95: Ci95,
     /// Median times of A and B, ns per operation, under each term's switches.
-    pub times: Vec<[f64; 2]>,
+    pub sides: Vec<[f64; 2]>,
     /// Page faults of A and B per operation, under the first term's.
     pub faults: [f64; 2],
+    /// B's time − A's in its own rounds with nothing switched, ns; none where it had no such rounds.
+    pub own_gap: Option<f64>,
 }
 
 impl Effect {
+    /// So many times as large, its interval too.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let both = |ends: Ci95| ends.map(|end| end * factor);
+        Self {
+            ns: self.ns * factor,
+            interval: both(self.interval),
+            ci95: both(self.ci95),
+            ..self.clone()
+        }
+    }
+
     /// Median times of A and B under the switches of the term of that number, ns per operation.
     pub fn times_of(&self, term: usize) -> [f64; 2] {
-        self.times.get(term).copied().unwrap_or([f64::NAN; 2])
+        self.sides.get(term).copied().unwrap_or([f64::NAN; 2])
     }
 }
 
@@ -295,6 +316,8 @@ pub struct Samples {
     /// Times by term and side.
     times: Vec<[Vec<f64>; 2]>,
     faults: [Vec<f64>; 2],
+    /// B's time − A's with nothing switched.
+    gaps: Vec<f64>,
 }
 
 impl Samples {
@@ -306,6 +329,7 @@ impl Samples {
             placements: Vec::new(),
             times: vec![Default::default(); terms],
             faults: Default::default(),
+            gaps: Vec::new(),
         }
     }
 
@@ -326,6 +350,7 @@ impl Samples {
             sum += term.weight * (pair[1].ns - pair[0].ns);
             if *term.switch == Switch::default() {
                 plain.placements.push(placement);
+                self.gaps.push(pair[1].ns - pair[0].ns);
             }
             for (side, round) in pair.iter().enumerate() {
                 self.times[number][side].push(round.ns);
@@ -352,8 +377,9 @@ impl Samples {
             ns: median(&self.sums),
             interval,
             ci95,
-            times: self.times.iter().map(both).collect(),
+            sides: self.times.iter().map(both).collect(),
             faults: both(&self.faults),
+            own_gap: (!self.gaps.is_empty()).then(|| median(&self.gaps)),
         }
     }
 }

@@ -60,6 +60,10 @@ impl Scale {
         judge::verdict(effect, self.gap, self.wall, self.noise)
     }
 
+    fn part(&self, effect: &Effect) -> Effect {
+        judge::part(effect, self.gap, self.wall)
+    }
+
     fn verdict_alone(&self, tried: &Tried) -> FindingVerdict {
         let effect = &tried.effect;
         if tried.is_noise() {
@@ -184,19 +188,22 @@ impl<'a> Inquiry<'a> {
                 }),
             }
         }
-        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %.
-        self.confidence = 1.0 - 0.05 / (LOOKS * trials.len().max(1) as f64);
+        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %. What is about the measurement is not accused.
+        let accusing = trials
+            .iter()
+            .filter(|(cause, _)| !cause.is_about_the_measurement())
+            .count();
+        self.confidence = 1.0 - 0.05 / (LOOKS * accusing.max(1) as f64);
         let left = self.time.saturating_sub(started.elapsed());
-        let each = left
-            .mul_f64(ALONE)
-            .div_f64(trials.len().max(1) as f64)
-            .max(SHORTEST);
+        let parts: f64 = trials.iter().map(|(cause, _)| part_of_time(*cause)).sum();
+        let each = left.mul_f64(ALONE).div_f64(parts.max(1.0)).max(SHORTEST);
         let steps = trials.len() as f64 / ALONE;
         let mut trials = trials.into_iter().enumerate();
         while let Some((number, (cause, trial))) = trials.next() {
             progress.update(number as f64 / steps, &format!("{label}: {}", cause.name()));
             let mut samples = Samples::new(trial.terms.0.len());
-            match self.measure(&trial.terms, each, &mut samples) {
+            let time = each.mul_f64(part_of_time(cause));
+            match self.measure(&trial.terms, time, &mut samples) {
                 Ok(effect) => {
                     let evidence = cause.evidence(&survey, &effect);
                     let mend = cause.mend(&survey);
@@ -263,16 +270,16 @@ impl<'a> Inquiry<'a> {
             let part = |index: usize| -sign * self.tried[index].effect.ns;
             part(a).total_cmp(&part(b))
         });
-        again.truncate(MOST_AGAIN);
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .mul_f64(AGAIN);
+        let affordable = (left.as_secs_f64() / SHORTEST.as_secs_f64()) as usize;
+        again.truncate(MOST_AGAIN.min(affordable.saturating_sub(1)));
         if again.is_empty() {
             return Ok(());
         }
         again.extend(self.tried.iter().position(Tried::is_noise));
-        let left = until.saturating_duration_since(Instant::now());
-        let each = left.mul_f64(AGAIN).div_f64(again.len() as f64);
-        if each < SHORTEST {
-            return Ok(());
-        }
+        let each = left.div_f64(again.len() as f64);
         for index in again {
             let tried = &mut self.tried[index];
             let (cause, terms) = (tried.cause, tried.trial.terms.clone());
@@ -290,14 +297,15 @@ impl<'a> Inquiry<'a> {
     /// Of several ways to switch a cause, the one counts that leaves least of the gap: one that turns the gap around has switched
     /// something else as well.
     fn keep_the_better(&mut self, new: Tried) {
-        let gap = self.gap();
+        let (gap, wall) = (self.gap(), self.plain.wall());
+        let left = |tried: &Tried| (gap - judge::part(&tried.effect, gap, wall).ns).abs();
         let name = new.cause.name();
         match self
             .tried
             .iter_mut()
             .find(|tried| tried.cause.name() == name)
         {
-            Some(old) if (gap - new.effect.ns).abs() < (gap - old.effect.ns).abs() => *old = new,
+            Some(old) if left(&new) < left(old) => *old = new,
             Some(_) => {}
             None => self.tried.push(new),
         }
@@ -341,7 +349,7 @@ impl<'a> Inquiry<'a> {
             .collect();
         order.sort_by(|&a, &b| {
             let (a, b) = (&self.tried[a], &self.tried[b]);
-            let size = |tried: &Tried| -tried.effect.ns.abs();
+            let size = |tried: &Tried| -scale.part(&tried.effect).ns.abs();
             (a.cause.rank().cmp(&b.cause.rank())).then(size(a).total_cmp(&size(b)))
         });
         let mut thrown = Switch::default();
@@ -360,7 +368,7 @@ impl<'a> Inquiry<'a> {
                 progress.update(ALONE + (1.0 - ALONE) * number as f64 / steps, &text);
                 let left = until.saturating_duration_since(Instant::now());
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
-                let terms = tried.trial.terms.on(&thrown);
+                let terms = tried.trial.terms.on(&thrown).beside_plain();
                 let mut samples = Samples::new(terms.0.len());
                 self.measure(&terms, time, &mut samples)?
             };
@@ -379,14 +387,16 @@ impl<'a> Inquiry<'a> {
         let mut interactions = Vec::new();
         let mut parts = Vec::new();
         for (index, tried) in self.tried.iter().enumerate() {
-            let alone = &tried.effect;
+            let alone = &scale.part(&tried.effect);
             let mut verdict = scale.verdict_alone(tried);
             let mut evidence = vec![alone_sentence(tried, self.case, &scale)];
             evidence.extend(tried.evidence.iter().cloned());
+            evidence.extend(other_gap(tried, alone, gap));
             let position = self.chain.iter().position(|(of, _)| *of == index);
-            let mut effect = alone;
+            let mut effect = alone.clone();
             if let Some(position) = position {
-                effect = &self.chain[position].1;
+                let once = &self.chain[position].1;
+                effect = scale.part(once);
                 let others: Vec<&str> = self.chain[..position]
                     .iter()
                     .map(|(of, _)| self.tried[*of].cause.name())
@@ -403,11 +413,11 @@ impl<'a> Inquiry<'a> {
                     if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
                         interactions.push(sentence.clone());
                     }
-                    if scale.verdict(effect) != FindingVerdict::Supported {
+                    if scale.verdict(once) != FindingVerdict::Supported {
                         // Its time is that of a cause which is closer to the code.
                         verdict = FindingVerdict::Refuted;
                         evidence.push(format!("{sentence}: it has no part of its own"));
-                        effect = alone;
+                        effect = alone.clone();
                     }
                 }
             }
@@ -420,9 +430,9 @@ impl<'a> Inquiry<'a> {
                 effect_ns: Some(effect.ns),
                 effect_ns_ci95: Some(effect.ci95),
                 share_of_gap: share,
-                alone_ns: Some(alone.ns),
-                alone_ns_interval: Some(alone.interval),
-                mend: supported.then(|| mend(tried, effect, wall)),
+                alone_ns: Some(tried.effect.ns),
+                alone_ns_interval: Some(tried.effect.interval),
+                mend: supported.then(|| mend(tried, &effect, wall)),
                 ..finding(tried.cause, &label, verdict, evidence)
             });
         }
@@ -457,6 +467,31 @@ impl<'a> Inquiry<'a> {
         };
         (explained, findings)
     }
+}
+
+/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, but for the noise,
+/// which all others are held against.
+fn part_of_time(cause: &dyn Cause) -> f64 {
+    if cause.is_about_the_measurement() && cause.name() != causes::NOISE.name() {
+        0.5
+    } else {
+        1.0
+    }
+}
+
+/// Where an experiment's own rounds had another gap by a quarter or more, what its effect is as a part of the whole one.
+fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
+    let own = tried.effect.own_gap?;
+    let factor = part.ns / tried.effect.ns;
+    let other = !(0.8..=1.25).contains(&factor) && !tried.cause.is_about_the_measurement();
+    other.then(|| {
+        format!(
+            "the gap of these rounds was {}: of the whole one, {}, the effect is {}",
+            units::signed_time(own),
+            units::signed_time(gap),
+            units::signed_time(part.ns)
+        )
+    })
 }
 
 fn finding(

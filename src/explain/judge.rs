@@ -30,6 +30,24 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdi
     FindingVerdict::Undecided
 }
 
+/// Rounds whose own gap is so many times smaller than the whole one are no measure of it.
+const SMALLEST_PART: f64 = 8.0;
+
+/// An effect as a part of the whole gap: where an experiment's own rounds had another one, as memory that is new in one process may
+/// be old in the next, it is the same share of the whole gap as it was of theirs.
+pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
+    match effect.own_gap {
+        Some(own)
+            if own.signum() == gap.signum()
+                && own.abs() >= LEAST_SHARE * wall
+                && own.abs() * SMALLEST_PART >= gap.abs() =>
+        {
+            effect.times(gap / own)
+        }
+        _ => effect.clone(),
+    }
+}
+
 /// What two processes that do the same differ by, from the experiment in which nothing was switched. Where its interval leaves
 /// out 0, the blocks of rounds vary less than processes do, and no smaller effect can be told from that.
 pub fn noise(nothing_switched: &Effect) -> f64 {
@@ -119,6 +137,23 @@ mod tests {
         assert!(!confirms(300.0, (280.0, [-5.0, 310.0]), 1000.0, 50.0));
         assert!(!confirms(300.0, (-280.0, [-310.0, -250.0]), 1000.0, 50.0));
         assert!(!confirms(300.0, (280.0, [250.0, 310.0]), 1000.0, 281.0));
+    }
+
+    #[test]
+    fn an_effect_is_its_share_of_the_gap() {
+        let of = |own_gap| {
+            let own = Effect {
+                own_gap,
+                ..effect(100.0, [80.0, 120.0])
+            };
+            part(&own, 400.0, 1000.0)
+        };
+        let part = of(Some(200.0));
+        assert_eq!((part.ns, part.interval), (200.0, [160.0, 240.0]));
+        // Its own rounds had none that is a measure.
+        for own in [None, Some(-200.0), Some(10.0), Some(45.0)] {
+            assert_eq!(of(own).ns, 100.0, "{own:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::cli::options::CompareOptions;
 use crate::error::Error;
 use crate::interpreter::Interpreter;
 use crate::interrupt::{Interrupt, too_early};
+use crate::platform;
 use crate::run::{driver, spec};
 
 /// How often the user is looked after while an answer is waited for.
@@ -100,12 +101,14 @@ pub struct Seen {
     pub ghz: Option<f64>,
 }
 
-/// The process. It is ended when this is dropped.
+/// The process. Between two questions it stands still where the system can make it, so that threads which a side or a library has
+/// left running take nothing from another process's rounds. It is ended when this is dropped.
 pub struct Lab<'a> {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     setting: &'a Setting<'a>,
+    stands_still: bool,
 }
 
 impl<'a> Lab<'a> {
@@ -143,6 +146,7 @@ impl<'a> Lab<'a> {
             stdin,
             lines,
             setting,
+            stands_still: false,
         };
         lab.ask::<Value>(&json!({ "process": switch.process, "case": setting.case }))?;
         Ok(lab)
@@ -221,6 +225,7 @@ impl<'a> Lab<'a> {
     }
 
     fn ask<T: DeserializeOwned>(&mut self, question: &Value) -> Result<T, Error> {
+        self.go_on();
         let text = format!("{question}\n");
         let written = self
             .stdin
@@ -239,6 +244,7 @@ impl<'a> Lab<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         };
+        self.stands_still = platform::stand_still(&self.child);
         self.setting.interrupt.check()?;
         let internal = |error| {
             Error::new("the laboratory gave an answer that is not understood").caused_by(error)
@@ -250,6 +256,12 @@ impl<'a> Lab<'a> {
         serde_json::from_value(answer).map_err(internal)
     }
 
+    fn go_on(&mut self) {
+        if std::mem::take(&mut self.stands_still) {
+            platform::go_on(&self.child);
+        }
+    }
+
     fn died(&mut self) -> Error {
         let how = self
             .end()
@@ -259,6 +271,7 @@ impl<'a> Lab<'a> {
 
     /// Closes its input, waits for it, and kills it where that takes too long.
     fn end(&mut self) -> Option<std::process::ExitStatus> {
+        self.go_on();
         self.stdin = None;
         let patience = if self.setting.interrupt.asked() {
             Duration::ZERO

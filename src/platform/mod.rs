@@ -165,10 +165,26 @@ pub fn hold_interrupts(command: &mut Command) {
 
 /// Sends SIGINT to a child that has not been waited for; one that has ended meanwhile stays ended.
 pub fn interrupt(child: &Child) {
-    if let Ok(pid) = libc::pid_t::try_from(child.id()) {
-        // SAFETY: kill touches no memory of ours, and the id is the child's until it is waited for.
-        unsafe { libc::kill(pid, libc::SIGINT) };
-    }
+    send(child, libc::SIGINT);
+}
+
+/// Has a child that has not been waited for stand still, with all of its threads, until [`go_on`]; whether it does. Only where it
+/// ends with us all the same, as [`end_with_us`] has it.
+pub fn stand_still(child: &Child) -> bool {
+    cfg!(target_os = "linux") && send(child, libc::SIGSTOP)
+}
+
+/// Has a child that stands still go on.
+pub fn go_on(child: &Child) {
+    send(child, libc::SIGCONT);
+}
+
+fn send(child: &Child, signal: libc::c_int) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(child.id()) else {
+        return false;
+    };
+    // SAFETY: kill touches no memory of ours, and the id is the child's until it is waited for.
+    unsafe { libc::kill(pid, signal) == 0 }
 }
 
 /// Whether DTrace here is DTrace 2 for Linux, which takes the address of a function in its file for its offset in it, and
@@ -312,6 +328,43 @@ mod tests {
                 Ok(())
             });
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_stands_still_until_it_may_go_on_and_ends_with_us_meanwhile() {
+        let state_of = |pid: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            stat.rsplit_once(") ")?.1.chars().next()
+        };
+        let becomes = |pid: u32, wanted: &[Option<char>]| {
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            while !wanted.contains(&state_of(pid)) {
+                assert!(std::time::Instant::now() < until, "{:?}", state_of(pid));
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        };
+        let start = || {
+            let mut command = shell("while :; do :; done");
+            end_with_us(&mut command);
+            command.spawn().unwrap()
+        };
+        let mut child = start();
+        assert!(stand_still(&child));
+        becomes(child.id(), &[Some('T')]);
+        go_on(&child);
+        becomes(child.id(), &[Some('R')]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // One that nobody lets go on is not left behind.
+        let child = std::thread::spawn(move || {
+            let child = start();
+            stand_still(&child);
+            child
+        });
+        let mut child = child.join().unwrap();
+        becomes(child.id(), &[Some('Z'), None]);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 
     #[cfg(target_os = "linux")]

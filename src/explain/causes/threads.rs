@@ -18,7 +18,7 @@ const LIMITS: [&str; 6] = [
     "VECLIB_MAXIMUM_THREADS",
     "RAPTORS_THREADS",
 ];
-/// Above this a second CPU works, and not just the clocks disagree.
+/// CPU time ÷ wall time above which a second CPU works, and not just the clocks disagree.
 const BUSY: f64 = 1.1;
 
 impl Cause for Threads {
