@@ -215,7 +215,7 @@ impl<'a> Pool<'a> {
 }
 
 /// Sets up every arm that differs from the others of its process. In every other placement the last comes first: what is set up
-/// first takes the memory that was freed first, and neither the plain arms nor the switched ones are to have it always.
+/// first takes the memory that was freed first, and neither a side nor the plain or the switched arms are to have it always.
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
@@ -250,7 +250,11 @@ fn set_up<'t, 's>(
     for number in order {
         let term = &laid_out[number];
         let lab = &mut processes[term.process].1;
-        for side in Side::BOTH {
+        let mut sides = Side::BOTH;
+        if placement % 2 == 1 {
+            sides.reverse();
+        }
+        for side in sides {
             let arm = term.arms[side as usize];
             let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
             unchanged[number][side as usize] = !term.switch.arm.is_empty()

@@ -34,7 +34,7 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdi
 const SMALLEST_PART: f64 = 8.0;
 
 /// An effect as a part of the whole gap: where an experiment's own rounds had another one, as memory that is new in one process may
-/// be old in the next, it is the same share of the whole gap as it was of theirs.
+/// be old in the next, it is the same share of the whole gap as it was of theirs. That alone makes no effect larger than the gap.
 pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
     match effect.own_gap {
         Some(own)
@@ -42,7 +42,8 @@ pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
                 && own.abs() >= LEAST_SHARE * wall
                 && own.abs() * SMALLEST_PART >= gap.abs() =>
         {
-            effect.times(gap / own)
+            let most = (gap / effect.ns).abs().max(1.0);
+            effect.times((gap / own).min(most))
         }
         _ => effect.clone(),
     }
@@ -51,7 +52,7 @@ pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
 /// What two processes that do the same differ by, from the experiment in which nothing was switched. Where its interval leaves
 /// out 0, the blocks of rounds vary less than processes do, and no smaller effect can be told from that.
 pub fn noise(nothing_switched: &Effect) -> f64 {
-    let [low, high] = nothing_switched.interval;
+    let [low, high] = nothing_switched.ci95;
     if low > 0.0 || high < 0.0 {
         low.abs().max(high.abs())
     } else {
@@ -99,6 +100,7 @@ mod tests {
         Effect {
             ns,
             interval,
+            ci95: interval,
             ..Effect::default()
         }
     }
@@ -150,6 +152,9 @@ mod tests {
         };
         let part = of(Some(200.0));
         assert_eq!((part.ns, part.interval), (200.0, [160.0, 240.0]));
+        // An effect that is larger than the gap of its rounds is not made so many times larger than the whole one.
+        let part = of(Some(80.0));
+        assert_eq!((part.ns, part.interval), (400.0, [320.0, 480.0]));
         // Its own rounds had none that is a measure.
         for own in [None, Some(-200.0), Some(10.0), Some(45.0)] {
             assert_eq!(of(own).ns, 100.0, "{own:?}");
