@@ -68,9 +68,9 @@ fn pytest(session: &mut Session<'_>) -> Result<()> {
 
 fn pytest_of(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
     let mut python = session.project.python();
-    // -rs prints the reason of every skip.
+    // -rs prints the reason of every skip; the slowest tests are named, as all of CI has 40 minutes.
     python
-        .args(["-m", "pytest", "-rs", "tests/python"])
+        .args(["-m", "pytest", "-rs", "--durations=12", "tests/python"])
         .args(which);
     let is_summary = |line: &str| line.starts_with("==") && line.contains(" in ");
     let output = runner::run(session, &mut python, is_summary)?;
