@@ -173,14 +173,26 @@ impl<'a> Inquiry<'a> {
         let started = Instant::now();
         let survey = Survey::of(self.case, comparison, self.setting, self.time)?;
         self.sizes.clone_from(&survey.sweep);
-        let mut trials: Vec<(&'static dyn Cause, Trial)> = Vec::new();
+        let until = started + self.time;
+        let trials = self.planned(&survey);
+        self.try_each(trials, &survey, until, progress)?;
+        self.look_again(&survey, until, progress)?;
+        self.one_after_the_other(until, progress)?;
+        self.complete = true;
+        Ok(())
+    }
+
+    /// What is to be tried; of the others, what is known or why they are not tried.
+    fn planned(&mut self, survey: &Survey<'_>) -> Vec<(&'static dyn Cause, Trial)> {
+        let mut trials = Vec::new();
         for cause in ALL {
-            match cause.plan(&survey) {
+            match cause.plan(survey) {
                 Plan::Try(of_cause) => {
-                    trials.extend(of_cause.into_iter().map(|trial| (cause, trial)))
+                    trials.extend(of_cause.into_iter().map(|trial| (cause, trial)));
                 }
                 Plan::Known(verdict, evidence) => {
-                    self.known.push(finding(cause, &label, verdict, evidence))
+                    let finding = finding(cause, &self.case.label(), verdict, evidence);
+                    self.known.push(finding);
                 }
                 Plan::Not(why) => self.not_tried.push(NotTried {
                     cause: cause.name().to_owned(),
@@ -194,7 +206,19 @@ impl<'a> Inquiry<'a> {
             .filter(|(cause, _)| !cause.is_about_the_measurement())
             .count();
         self.confidence = 1.0 - 0.05 / (LOOKS * accusing.max(1) as f64);
-        let left = self.time.saturating_sub(started.elapsed());
+        trials
+    }
+
+    /// Switches each cause alone. One that cannot be switched is said to be so.
+    fn try_each(
+        &mut self,
+        trials: Vec<(&'static dyn Cause, Trial)>,
+        survey: &Survey<'_>,
+        until: Instant,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let label = self.case.label();
+        let left = until.saturating_duration_since(Instant::now());
         let parts: f64 = trials.iter().map(|(cause, _)| part_of_time(*cause)).sum();
         let each = left.mul_f64(ALONE).div_f64(parts.max(1.0)).max(SHORTEST);
         let steps = trials.len() as f64 / ALONE;
@@ -205,8 +229,8 @@ impl<'a> Inquiry<'a> {
             let time = each.mul_f64(part_of_time(cause));
             match self.measure(&trial.terms, time, &mut samples) {
                 Ok(effect) => {
-                    let evidence = cause.evidence(&survey, &effect);
-                    let mend = cause.mend(&survey);
+                    let evidence = cause.evidence(survey, &effect);
+                    let mend = cause.mend(survey);
                     self.keep_the_better(Tried {
                         cause,
                         trial,
@@ -227,10 +251,6 @@ impl<'a> Inquiry<'a> {
                 }
             }
         }
-        let until = started + self.time;
-        self.look_again(&survey, until, progress)?;
-        self.one_after_the_other(until, progress)?;
-        self.complete = true;
         Ok(())
     }
 
@@ -286,10 +306,16 @@ impl<'a> Inquiry<'a> {
             let mut samples = std::mem::replace(&mut tried.samples, Samples::new(0));
             let text = format!("{}: {}, a second look", self.case.label(), cause.name());
             progress.update(ALONE, &text);
-            let effect = self.measure(&terms, each, &mut samples)?;
-            let tried = &mut self.tried[index];
-            tried.evidence = cause.evidence(survey, &effect);
-            tried.effect = effect;
+            match self.measure(&terms, each, &mut samples) {
+                Ok(effect) => {
+                    let tried = &mut self.tried[index];
+                    tried.evidence = cause.evidence(survey, &effect);
+                    tried.effect = effect;
+                }
+                Err(error) if self.setting.interrupt.asked() => return Err(error),
+                // The first look stands.
+                Err(_) => {}
+            }
         }
         Ok(())
     }
