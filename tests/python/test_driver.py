@@ -1,5 +1,6 @@
 """The driver's decisions: what a side's statement becomes, when a warm-up ends, and which round comes after which."""
 
+import builtins
 import json
 import os
 import subprocess
@@ -317,6 +318,20 @@ def test_the_padding_differs_from_placement_to_placement_and_side_to_side() -> N
     assert len(set(all_of_them)) > PLACEMENTS
     assert all(0 < size < 64 << 10 and size % 16 == 0 for size in all_of_them)
     assert all_of_them == [padding(placement, side) for placement in range(1, PLACEMENTS) for side in "ab"]
+
+
+def test_sides_are_set_up_in_turn() -> None:
+    order: list[str] = []
+    sides = {side: {"name": side, "setup": f"order.append({side!r})", "statement": "0"} for side in "ab"}
+    placed = case(**sides)
+    # What a setup has to see of this test stands where every setup finds it.
+    builtins.order = order  # type: ignore[attr-defined]
+    try:
+        for placed.placement in range(4):
+            assert list(placed.subjects((3, 4))) == ["a", "b"], "who asks has them in one order"
+    finally:
+        del builtins.order  # type: ignore[attr-defined]
+    assert "".join(order) == "abbaabba"
 
 
 def test_a_round_stands_between_two_marks(tmp_path: Path) -> None:
