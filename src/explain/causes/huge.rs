@@ -4,6 +4,9 @@ use super::{Cause, Plan, Rank, Trial, any_of, by_switch};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
+/// Bytes from which on NumPy asks for huge pages.
+const LARGE: f64 = 4_194_304.0;
+
 /// Memory in pages of 2 MiB instead of 4 KiB.
 pub struct HugePages;
 
@@ -30,6 +33,7 @@ impl Cause for HugePages {
                     "no operand has 4 MiB or more",
                 ),
                 results(survey),
+                none(survey),
             ]),
         }
     }
@@ -40,6 +44,18 @@ impl Cause for HugePages {
             survey.slower()
         )
     }
+}
+
+/// Huge pages taken from both sides, where NumPy asks for some: from 4 MiB on, its `npy_alloc_cache.c` says.
+fn none(survey: &Survey<'_>) -> Result<Trial, String> {
+    let bytes = survey.sides().map(|side| side.bytes_per_op.unwrap_or(0.0));
+    if bytes[0].max(bytes[1]) < LARGE {
+        return Err("no operation moves 4 MiB or more".into());
+    }
+    Ok(Trial::of(
+        "huge pages taken from the whole process (prctl, PR_SET_THP_DISABLE)",
+        Switch::process("no_huge_pages"),
+    ))
 }
 
 /// glibc advises huge pages for what it allocates, from 2.35 on, where a tunable asks for it.
