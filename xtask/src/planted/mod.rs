@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, short)]
     verbose: bool,
     /// Seconds for each pair
-    #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
     time: f64,
     /// Only pairs whose name has this in it
     #[arg(long, value_name = "TEXT")]
