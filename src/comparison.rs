@@ -11,6 +11,7 @@ mod methods;
 
 pub use against::*;
 pub use explained::{Explained, HypothesisFound, NotTried, SizePoint};
+pub(crate) use methods::joined;
 pub use methods::label;
 
 use std::collections::BTreeMap;

@@ -21,38 +21,30 @@ pub fn clock_ghz() -> Option<f64> {
     (ns > 0).then(|| f64::from(ADDITIONS) / ns as f64)
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Sixteen times the same instruction.
+macro_rules! sixteen {
+    ($instruction:literal) => {
+        concat!(sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction))
+    };
+    (@4 $instruction:literal) => {
+        concat!($instruction, "\n", $instruction, "\n", $instruction, "\n", $instruction, "\n")
+    };
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn chain() -> Option<u64> {
     let (mut sum, one) = (0_u64, 1_u64);
     for _ in 0..ADDITIONS / UNROLLED {
         // SAFETY: additions between two registers; no memory, no stack. Two registers, as some processors add a constant
         // while they rename registers, in no time.
+        #[cfg(target_arch = "x86_64")]
         unsafe {
-            std::arch::asm!(
-                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
-                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
-                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
-                "add {0}, {1}", "add {0}, {1}", "add {0}, {1}", "add {0}, {1}",
-                inout(reg) sum, in(reg) one, options(pure, nomem, nostack)
-            );
+            std::arch::asm!(sixteen!("add {0}, {1}"), inout(reg) sum, in(reg) one, options(pure, nomem, nostack));
         }
-    }
-    Some(sum)
-}
-
-#[cfg(target_arch = "aarch64")]
-fn chain() -> Option<u64> {
-    let (mut sum, one) = (0_u64, 1_u64);
-    for _ in 0..ADDITIONS / UNROLLED {
         // SAFETY: as on x86-64.
+        #[cfg(target_arch = "aarch64")]
         unsafe {
-            std::arch::asm!(
-                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
-                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
-                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
-                "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}", "add {0}, {0}, {1}",
-                inout(reg) sum, in(reg) one, options(pure, nomem, nostack)
-            );
+            std::arch::asm!(sixteen!("add {0}, {0}, {1}"), inout(reg) sum, in(reg) one, options(pure, nomem, nostack));
         }
     }
     Some(sum)

@@ -125,13 +125,18 @@ impl Case {
         joined(&self.shape, cross)
     }
 
+    /// Bytes of an element of the case's dtype.
+    pub fn item_bytes(&self) -> Option<u64> {
+        match self.dtype.as_deref()? {
+            "float32" => Some(4),
+            "float64" => Some(8),
+            _ => None,
+        }
+    }
+
     /// Bytes of one array of the case's dtype and shape.
     pub fn array_bytes(&self) -> Option<u64> {
-        let item: u64 = match self.dtype.as_deref()? {
-            "float32" => 4,
-            "float64" => 8,
-            _ => return None,
-        };
+        let item = self.item_bytes()?;
         if self.shape.is_empty() {
             return None;
         }
@@ -153,7 +158,8 @@ pub fn label(name: CaseName, dtype: Option<&str>, shape: &[u64], results: Result
     label
 }
 
-fn joined(shape: &[u64], cross: &str) -> String {
+/// A shape's lengths, joined by `cross`.
+pub fn joined(shape: &[u64], cross: &str) -> String {
     shape
         .iter()
         .map(u64::to_string)

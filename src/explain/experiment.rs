@@ -64,7 +64,7 @@ pub struct Effect {
 impl Effect {
     /// So many times as large, its interval too.
     #[must_use]
-    pub fn times(&self, factor: f64) -> Self {
+    pub fn scaled(&self, factor: f64) -> Self {
         let both = |ends: Ci95| ends.map(|end| end * factor);
         Self {
             ns: self.ns * factor,
@@ -310,7 +310,10 @@ fn turn(
 }
 
 /// An experiment's blocks of rounds so far.
+#[derive(Default)]
 pub struct Samples {
+    /// Which term has nothing switched, where one has.
+    plain: Option<usize>,
     /// How often processes were started.
     starts: usize,
     /// The weighted sums.
@@ -320,20 +323,16 @@ pub struct Samples {
     /// Times by term and side.
     times: Vec<[Vec<f64>; 2]>,
     faults: [Vec<f64>; 2],
-    /// B's time − A's with nothing switched.
-    gaps: Vec<f64>,
 }
 
 impl Samples {
-    /// None, of so many terms.
-    pub fn new(terms: usize) -> Self {
+    /// None so far.
+    pub fn of(terms: &Terms) -> Self {
+        let nothing = Switch::default();
         Self {
-            starts: 0,
-            sums: Vec::new(),
-            placements: Vec::new(),
-            times: vec![Default::default(); terms],
-            faults: Default::default(),
-            gaps: Vec::new(),
+            plain: terms.0.iter().position(|(_, switch)| *switch == nothing),
+            times: vec![Default::default(); terms.0.len()],
+            ..Self::default()
         }
     }
 
@@ -352,16 +351,16 @@ impl Samples {
         for (number, term) in laid_out.iter().enumerate() {
             let pair = term.arms.map(of);
             sum += term.weight * (pair[1].ns - pair[0].ns);
-            if *term.switch == Switch::default() {
+            let is_plain = self.plain == Some(number);
+            if is_plain {
                 plain.placements.push(placement);
-                self.gaps.push(pair[1].ns - pair[0].ns);
             }
             for (side, round) in pair.iter().enumerate() {
                 self.times[number][side].push(round.ns);
                 if number == 0 {
                     self.faults[side].push(round.faults);
                 }
-                if *term.switch == Switch::default() {
+                if is_plain {
                     plain.times[side].push(round.ns);
                 }
             }
@@ -377,13 +376,18 @@ impl Samples {
             median(&drawn)
         });
         let both = |pair: &[Vec<f64>; 2]| [median(&pair[0]), median(&pair[1])];
+        let own_gap = self.plain.map(|plain| {
+            let [a, b] = &self.times[plain];
+            let gaps: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
+            median(&gaps)
+        });
         Effect {
             ns: median(&self.sums),
             interval,
             ci95,
             sides: self.times.iter().map(both).collect(),
             faults: both(&self.faults),
-            own_gap: (!self.gaps.is_empty()).then(|| median(&self.gaps)),
+            own_gap,
         }
     }
 }

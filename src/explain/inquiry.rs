@@ -38,8 +38,12 @@ struct Tried {
 
 impl Tried {
     fn is_noise(&self) -> bool {
-        self.cause.name() == causes::NOISE.name()
+        is_noise(self.cause)
     }
+}
+
+fn is_noise(cause: &dyn Cause) -> bool {
+    cause.name() == causes::NOISE.name()
 }
 
 /// What effects are held against.
@@ -225,7 +229,7 @@ impl<'a> Inquiry<'a> {
         let mut trials = trials.into_iter().enumerate();
         while let Some((number, (cause, trial))) = trials.next() {
             progress.update(number as f64 / steps, &format!("{label}: {}", cause.name()));
-            let mut samples = Samples::new(trial.terms.0.len());
+            let mut samples = Samples::of(&trial.terms);
             let time = each.mul_f64(part_of_time(cause));
             match self.measure(&trial.terms, time, &mut samples) {
                 Ok(effect) => {
@@ -303,7 +307,7 @@ impl<'a> Inquiry<'a> {
         for index in again {
             let tried = &mut self.tried[index];
             let (cause, terms) = (tried.cause, tried.trial.terms.clone());
-            let mut samples = std::mem::replace(&mut tried.samples, Samples::new(0));
+            let mut samples = std::mem::take(&mut tried.samples);
             let text = format!("{}: {}, a second look", self.case.label(), cause.name());
             progress.update(ALONE, &text);
             match self.measure(&terms, each, &mut samples) {
@@ -395,7 +399,7 @@ impl<'a> Inquiry<'a> {
                 let left = until.saturating_duration_since(Instant::now());
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
                 let terms = tried.trial.terms.on(&thrown).beside_plain();
-                let mut samples = Samples::new(terms.0.len());
+                let mut samples = Samples::of(&terms);
                 self.measure(&terms, time, &mut samples)?
             };
             thrown = thrown.and(&stays);
@@ -498,7 +502,7 @@ impl<'a> Inquiry<'a> {
 /// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, but for the noise,
 /// which all others are held against.
 fn part_of_time(cause: &dyn Cause) -> f64 {
-    if cause.is_about_the_measurement() && cause.name() != causes::NOISE.name() {
+    if cause.is_about_the_measurement() && !is_noise(cause) {
         0.5
     } else {
         1.0

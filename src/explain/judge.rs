@@ -43,7 +43,7 @@ pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
                 && own.abs() * SMALLEST_PART >= gap.abs() =>
         {
             let most = (gap / effect.ns).abs().max(1.0);
-            effect.times((gap / own).min(most))
+            effect.scaled((gap / own).min(most))
         }
         _ => effect.clone(),
     }

@@ -2,7 +2,9 @@
 
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, header, page_width, units, warnings};
-use crate::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound};
+use crate::comparison::{
+    Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound, joined,
+};
 
 /// The whole answer.
 pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
@@ -167,9 +169,8 @@ pub fn size_rows(explained: &Explained) -> Vec<[String; 4]> {
     points
         .map(|point| {
             let each = |ns: f64| units::decimal(ns / point.elements as f64, 3);
-            let lengths: Vec<String> = point.shape.iter().map(u64::to_string).collect();
             [
-                lengths.join(" × "),
+                joined(&point.shape, " × "),
                 each(point.a_ns),
                 each(point.b_ns),
                 format!("{}×", units::decimal(point.a_ns / point.b_ns, 2)),

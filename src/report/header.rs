@@ -37,26 +37,26 @@ fn parts(comparison: &Comparison) -> Vec<Vec<String>> {
 }
 
 fn machine(machine: &Machine) -> Vec<String> {
-    let cache = |name: &str, size: Option<u64>| {
-        size.map(|size| format!("{name} {}", units::bytes(size as f64)))
-            .unwrap_or_default()
-    };
     let cores = match (machine.cores, machine.cores_online) {
         (usable, online) if online > usable => format!("{usable} of {online} cores"),
         (1, _) => "1 core".to_owned(),
         (usable, _) => format!("{usable} cores"),
     };
-    vec![
-        escape(&machine.cpu),
-        cores,
-        cache("L1d", machine.l1d),
-        cache("L2", machine.l2),
-        cache("L3", machine.l3),
-        machine
-            .memory
-            .map(|size| format!("{} memory", units::bytes(size as f64)))
-            .unwrap_or_default(),
-    ]
+    let memory = machine
+        .memory
+        .map(|size| format!("{} memory", units::bytes(size as f64)));
+    let mut parts = vec![escape(&machine.cpu), cores];
+    parts.extend(caches(machine));
+    parts.extend(memory);
+    parts
+}
+
+/// The machine's data caches, as `L2 2 MiB`.
+pub fn caches(machine: &Machine) -> Vec<String> {
+    let caches = machine.caches().into_iter();
+    caches
+        .map(|(name, size)| format!("{name} {}", units::bytes(size as f64)))
+        .collect()
 }
 
 fn memory(machine: &Machine, software: &Software) -> Vec<String> {

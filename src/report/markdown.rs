@@ -152,19 +152,21 @@ fn summed(comparison: &Comparison, explained: &Explained) -> Vec<String> {
     let headline = explain::headline(case, explained);
     let mut lines = vec![format!("**{}**", plain(&escape(&headline))), String::new()];
     if explained.gap {
-        lines.push(row(&explain::HEADS.map(str::to_owned)));
-        lines.push("| --- | ---: | ---: | ---: |".to_owned());
         let rows = explain::rows(explained, &explain::of_case(comparison, explained));
-        lines.extend(rows.iter().map(|cells| row(cells)));
-        lines.push(String::new());
+        lines.extend(table(&explain::HEADS.map(str::to_owned), &rows));
     }
     let sizes = explain::size_rows(explained);
     if !sizes.is_empty() {
-        lines.push(row(&explain::size_heads(case)));
-        lines.push("| --- | ---: | ---: | ---: |".to_owned());
-        lines.extend(sizes.iter().map(|cells| row(cells)));
-        lines.push(String::new());
+        lines.extend(table(&explain::size_heads(case), &sizes));
     }
+    lines
+}
+
+/// A table of a name and three figures, and the empty line that ends it.
+fn table(heads: &[String; 4], rows: &[[String; 4]]) -> Vec<String> {
+    let mut lines = vec![row(heads), "| --- | ---: | ---: | ---: |".to_owned()];
+    lines.extend(rows.iter().map(|cells| row(cells)));
+    lines.push(String::new());
     lines
 }
 

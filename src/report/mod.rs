@@ -7,7 +7,7 @@ mod case;
 mod engines;
 pub mod explain;
 pub mod flamegraph;
-mod header;
+pub(crate) mod header;
 pub mod html;
 pub mod imports;
 pub mod instruments;

@@ -1,11 +1,12 @@
 //! The level of the caches that the data fit.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
+use crate::comparison::joined;
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::sweep::{self, Point};
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::report::{header, units};
 
 /// Time that an element takes only where the data do not fit the second-level cache.
 pub struct CacheLevel;
@@ -40,7 +41,7 @@ impl Cause for CacheLevel {
         };
         let shape = &survey.case.shape;
         let elements: u64 = shape.iter().product();
-        let item = item_bytes(survey);
+        let item = survey.case.item_bytes().unwrap_or(4) as f64;
         let most = (cache as f64 * FITS / (2.0 * item)) as u64;
         if elements as f64 * 2.0 * item <= cache as f64 || most < LEAST {
             return Plan::Not("the data fit the second-level cache".into());
@@ -51,7 +52,7 @@ impl Cause for CacheLevel {
         // The gap, less that of as many elements in the cache: what is fixed counts once, not once for each part.
         let what = format!(
             "the same elements in parts of {}, which fit the second-level cache",
-            lengths(&small)
+            joined(&small, " × ")
         );
         let terms = Terms(vec![
             (1.0, Switch::default()),
@@ -88,7 +89,9 @@ impl Cause for CacheLevel {
 /// Where a side's time per element rises, in a sentence.
 fn knees(survey: &Survey<'_>, side: usize) -> String {
     let name = survey.names()[side];
-    let bytes = |point: &Point| units::bytes((point.elements * 2) as f64 * item_bytes(survey));
+    let bytes = |point: &Point| {
+        units::bytes((point.elements * 2) as f64 * survey.case.item_bytes().unwrap_or(4) as f64)
+    };
     let knees: Vec<String> = sweep::knees(&survey.sweep, side)
         .into_iter()
         .map(|knee| {
@@ -110,22 +113,8 @@ fn knees(survey: &Survey<'_>, side: usize) -> String {
         (Some(_), false) => format!(
             "{name}: time per further element rises {} (operand and result; this machine's caches: {})",
             knees.join(", "),
-            caches(survey)
+            header::caches(survey.machine).join(", ")
         ),
-    }
-}
-
-fn caches(survey: &Survey<'_>) -> String {
-    let caches = survey.machine.caches().into_iter();
-    let known = caches.map(|(name, size)| format!("{name} {}", units::bytes(size as f64)));
-    known.collect::<Vec<_>>().join(", ")
-}
-
-fn item_bytes(survey: &Survey<'_>) -> f64 {
-    if survey.case.dtype.as_deref() == Some("float64") {
-        8.0
-    } else {
-        4.0
     }
 }
 
@@ -139,11 +128,6 @@ fn fitting(shape: &[u64], most: u64) -> Vec<u64> {
         *longest = (*longest / 2).max(1);
     }
     shape
-}
-
-fn lengths(shape: &[u64]) -> String {
-    let lengths: Vec<String> = shape.iter().map(u64::to_string).collect();
-    lengths.join(" × ")
 }
 
 #[cfg(test)]

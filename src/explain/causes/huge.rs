@@ -46,7 +46,7 @@ impl Cause for HugePages {
     }
 }
 
-/// Huge pages taken from both sides, where NumPy asks for some: from 4 MiB on, its `npy_alloc_cache.c` says.
+/// Huge pages taken from both sides, where an operation moves enough for NumPy to ask for some.
 fn none(survey: &Survey<'_>) -> Result<Trial, String> {
     let bytes = survey.sides().map(|side| side.bytes_per_op.unwrap_or(0.0));
     if bytes[0].max(bytes[1]) < LARGE {

@@ -243,11 +243,7 @@ fn sizes(comparison: &Comparison, explained: &Explained) -> Result<Markup, Error
         (tables::scrolling("Time per element by size", &html! {
             table {
                 thead { tr { th scope="col" { (head) } @for name in &rest { th.number scope="col" { (name) } } } }
-                tbody {
-                    @for [size, rest @ ..] in &rows {
-                        tr { th scope="row" { (size) } @for cell in rest { td.number { (cell) } } }
-                    }
-                }
+                (tables::named_figures(&rows))
             }
         }))
     })
@@ -265,14 +261,7 @@ fn summed(comparison: &Comparison, explained: &Explained) -> Markup {
             (tables::scrolling("The gap as a sum", &html! {
                 table {
                     thead { tr { @for head in explain::HEADS { th scope="col" { (head) } } } }
-                    tbody {
-                        @for [cause, effect, interval, share] in &rows {
-                            tr {
-                                th scope="row" { (cause) }
-                                td.number { (effect) } td.number { (interval) } td.number { (share) }
-                            }
-                        }
-                    }
+                    (tables::named_figures(&rows))
                 }
             }))
             p.note { (explain::how(explained)) "." }

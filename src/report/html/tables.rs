@@ -15,6 +15,17 @@ pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
+/// The body of a table of a name and three figures.
+pub fn named_figures(rows: &[[String; 4]]) -> Markup {
+    html! {
+        tbody {
+            @for [name, figures @ ..] in rows {
+                tr { th scope="row" { (name) } @for figure in figures { td.number { (figure) } } }
+            }
+        }
+    }
+}
+
 /// The ratios of all cases.
 pub fn ratios(comparison: &Comparison) -> Markup {
     let (a, b) = comparison

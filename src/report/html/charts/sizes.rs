@@ -45,11 +45,7 @@ pub fn sizes(
         "Chart of the time per element of {a} and {b} by size, {}; the table below has the figures",
         escape(&case.label())
     );
-    let item = if case.dtype.as_deref() == Some("float64") {
-        8.0
-    } else {
-        4.0
-    };
+    let item = case.item_bytes().unwrap_or(4) as f64;
     let caches: Vec<(&str, f64)> = caches
         .into_iter()
         .map(|(name, bytes)| (name, bytes as f64 / (2.0 * item)))
