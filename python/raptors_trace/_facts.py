@@ -130,11 +130,35 @@ def describe(library: ctypes.CDLL | None, name: str) -> str:
 
 def threads_of(library: ctypes.CDLL | None) -> int | None:
     """Threads that a BLAS library would use, where it can be asked."""
-    stems = ("openblas_get_num_threads", "MKL_Get_Max_Threads", "bli_thread_get_num_threads")
+    function = _entry(library, ("openblas_get_num_threads", "MKL_Get_Max_Threads", "bli_thread_get_num_threads"))
+    return None if function is None else int(function())
+
+
+def set_threads_of(library: ctypes.CDLL, threads: int) -> None:
+    """Tells a BLAS library how many threads to use, where it can be told."""
+    function = _entry(library, ("openblas_set_num_threads", "MKL_Set_Num_Threads", "bli_thread_set_num_threads"))
+    if function is not None:
+        function(ctypes.c_int(threads))
+
+
+def _entry(library: ctypes.CDLL | None, stems: tuple[str, ...]) -> Any:
+    """The first of these functions that a library has, under any of the names that builds give it."""
     for stem in stems:
         for symbol in (f"scipy_{stem}64_", f"scipy_{stem}", f"{stem}64_", stem):
             function = getattr(library, symbol, None)
             if function is not None:
                 function.restype = ctypes.c_int
-                return int(function())
+                return function
     return None
+
+
+def loaded_blas() -> list[ctypes.CDLL]:
+    """The BLAS libraries in this process that can be told their number of threads; none where the system does not list its files."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/" in line}
+    except OSError:
+        return []
+    names = ("blas", "mkl", "blis")
+    files = sorted(file for file in mapped if any(name in Path(file).name for name in names) and os.path.exists(file))
+    return [library for library in map(ctypes.CDLL, files) if threads_of(library) is not None]

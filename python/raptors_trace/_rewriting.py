@@ -88,12 +88,26 @@ class _AutomaticThreads(_Automatic):
     keyword = "threads"
 
 
+class _OneThread(_Rewriter):
+    """Calls of the kernel that ask for several threads ask for one."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("scale"):
+            for keyword in node.keywords:
+                if keyword.arg == "threads" and ast.unparse(keyword.value) != "1":
+                    self.changed.append(f"`{ast.unparse(keyword)}`")
+                    keyword.value = ast.Constant(1)
+        return node
+
+
 CODE: dict[str, type[_Rewriter]] = {
     "no_copies": _NoCopies,
     "plain_scalars": _PlainScalars,
     "automatic_backend": _AutomaticBackend,
     "automatic_stores": _AutomaticStores,
     "automatic_threads": _AutomaticThreads,
+    "one_thread": _OneThread,
 }
 
 UFUNCS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import mmap
 import os
@@ -18,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from raptors_trace import _native
+from raptors_trace import _facts, _native
 
 ALIGNMENT = 64
 PAGE = 4096
@@ -373,7 +374,26 @@ def quick_handover() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
+@functools.cache
+def _blas() -> list[ctypes.CDLL]:
+    return _facts.loaded_blas()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Every BLAS library that can be told computes on one thread."""
+    before = [(library, _facts.threads_of(library) or 1) for library in _blas()]
+    for library, _ in before:
+        _facts.set_threads_of(library, 1)
+    try:
+        yield
+    finally:
+        for library, threads in before:
+            _facts.set_threads_of(library, threads)
+
+
 ROUND: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+    "one_thread": one_thread,
     "quick_handover": quick_handover,
     "inline_threads": inline_threads,
     "flushed_denormals": flushed_denormals,

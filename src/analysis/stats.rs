@@ -56,6 +56,35 @@ pub fn bootstrap_at<const N: usize>(
     placements: &[u64],
     statistic: impl Fn(&[usize]) -> f64,
 ) -> [Ci95; N] {
+    intervals(confidences, placements, |drawn| statistic(&drawn.rows))
+}
+
+/// The median over placements of what `of` says of the rows of each.
+pub fn over_placements(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> f64 {
+    median(
+        &clusters(placements)
+            .iter()
+            .map(|rows| of(rows))
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`].
+pub fn bootstrap_over_placements<const N: usize>(
+    confidences: [f64; N],
+    placements: &[u64],
+    of: impl Fn(&[usize]) -> f64,
+) -> [Ci95; N] {
+    intervals(confidences, placements, |drawn| {
+        median(&drawn.placements().map(&of).collect::<Vec<_>>())
+    })
+}
+
+fn intervals<const N: usize>(
+    confidences: [f64; N],
+    placements: &[u64],
+    statistic: impl Fn(&Drawn) -> f64,
+) -> [Ci95; N] {
     let tails = confidences.map(|confidence| (1.0 - confidence) / 2.0);
     let thinnest = tails.iter().copied().fold(0.025, f64::min);
     // As many in a tail as those of the usual interval have, which is what its ends stand on.
@@ -72,36 +101,57 @@ pub fn interval(drawn: &[f64]) -> Ci95 {
 /// The values of `statistic` that [`bootstrap`] draws, none where there is no row. Draws with different seeds know
 /// nothing of each other, as those of two runs must not.
 pub fn draws(placements: &[u64], seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
-    draw(RESAMPLES, placements, seed, statistic)
+    draw(RESAMPLES, placements, seed, |drawn| statistic(&drawn.rows))
+}
+
+/// One resample: rows, placement after placement.
+#[derive(Default)]
+struct Drawn {
+    rows: Vec<usize>,
+    /// Where the rows of each placement end.
+    ends: Vec<usize>,
+}
+
+impl Drawn {
+    fn placements(&self) -> impl Iterator<Item = &[usize]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts
+            .zip(&self.ends)
+            .map(|(&start, &end)| &self.rows[start..end])
+    }
+}
+
+/// The rows of each placement, in their order.
+fn clusters(placements: &[u64]) -> Vec<Vec<usize>> {
+    let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (row, placement) in placements.iter().enumerate() {
+        clusters.entry(*placement).or_default().push(row);
+    }
+    clusters.into_values().collect()
 }
 
 fn draw(
     resamples: usize,
     placements: &[u64],
     seed: u64,
-    statistic: impl Fn(&[usize]) -> f64,
+    statistic: impl Fn(&Drawn) -> f64,
 ) -> Vec<f64> {
     if placements.is_empty() {
         return Vec::new();
     }
-    let mut clusters: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (row, placement) in placements.iter().enumerate() {
-        clusters.entry(*placement).or_default().push(row);
-    }
-    let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
+    let clusters = clusters(placements);
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut rows = Vec::with_capacity(2 * placements.len());
+    let mut drawn = Drawn::default();
     (0..resamples)
         .map(|_| {
-            rows.clear();
+            drawn.rows.clear();
+            drawn.ends.clear();
             for _ in 0..clusters.len() {
-                draw_blocks(
-                    &clusters[random.usize(..clusters.len())],
-                    &mut random,
-                    &mut rows,
-                );
+                let cluster = &clusters[random.usize(..clusters.len())];
+                draw_blocks(cluster, &mut random, &mut drawn.rows);
+                drawn.ends.push(drawn.rows.len());
             }
-            statistic(&rows)
+            statistic(&drawn)
         })
         .collect()
 }
@@ -175,6 +225,18 @@ mod tests {
             .collect();
         let [low, high] = median_ci(&values, &placements);
         assert!(low < 1.1 && high > 1.9, "[{low}, {high}]");
+    }
+
+    #[test]
+    fn what_is_said_of_each_placement_counts_once() {
+        // Three placements of different lengths; their least values are 1, 2 and 9.
+        let placements = [0, 0, 0, 0, 1, 2];
+        let values = [5.0, 1.0, 7.0, 6.0, 2.0, 9.0];
+        let least = |rows: &[usize]| rows.iter().map(|&row| values[row]).fold(f64::MAX, f64::min);
+        assert_eq!(over_placements(&placements, least), 2.0);
+        let [[low, high]] = bootstrap_over_placements([0.95], &placements, least);
+        assert!((1.0..=2.0).contains(&low) && high == 9.0, "[{low}, {high}]");
+        assert!(over_placements(&[], least).is_nan());
     }
 
     #[test]

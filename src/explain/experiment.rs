@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
-use crate::analysis::stats::{bootstrap, bootstrap_at, median};
+use crate::analysis::stats::{bootstrap_over_placements, median, over_placements, quantile};
 use crate::comparison::Ci95;
 use crate::error::Error;
 
@@ -14,6 +14,10 @@ const STARTS: usize = 3;
 const PLACEMENTS: usize = 4;
 /// Of an experiment's time, what setting up may take; where it takes longer, there are fewer placements.
 const SETUP_SHARE: f64 = 0.4;
+
+/// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round, and on a machine
+/// that is shared it adds to many. What moves from placement to placement stays in the intervals.
+const QUIET: f64 = 0.25;
 
 /// What an experiment measures: the sum of the gap (B's time − A's) under each of some switches, times its weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,15 @@ impl Terms {
         self
     }
 
+    /// Whether rounds of different processes are held against each other.
+    pub fn span_processes(&self) -> bool {
+        let mut terms = self.0.iter().filter(|(weight, _)| *weight != 0.0);
+        let Some((_, first)) = terms.next() else {
+            return false;
+        };
+        terms.any(|(_, other)| !first.shares_process_with(other))
+    }
+
     /// The same terms, each with `base` thrown as well.
     #[must_use]
     pub fn on(&self, base: &Switch) -> Self {
@@ -47,13 +60,13 @@ impl Terms {
 /// What came of an experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Effect {
-    /// The weighted sum, ns per operation: above 0, B is slower by it.
+    /// The weighted sum, ns per operation: above 0, B is slower by it. The median over placements, of the quiet rounds of each.
     pub ns: f64,
     /// Its interval, of the confidence asked for.
     pub interval: Ci95,
     /// Its interval of 95 %.
     pub ci95: Ci95,
-    /// Median times of A and B, ns per operation, under each term's switches.
+    /// Times of A and B, ns per operation, under each term's switches.
     pub sides: Vec<[f64; 2]>,
     /// Page faults of A and B per operation, under the first term's.
     pub faults: [f64; 2],
@@ -74,7 +87,7 @@ impl Effect {
         }
     }
 
-    /// Median times of A and B under the switches of the term of that number, ns per operation.
+    /// Times of A and B under the switches of the term of that number, ns per operation.
     pub fn times_of(&self, term: usize) -> [f64; 2] {
         self.sides.get(term).copied().unwrap_or([f64::NAN; 2])
     }
@@ -85,8 +98,10 @@ impl Effect {
 pub struct Plain {
     /// A's and B's times, ns per operation.
     pub times: [Vec<f64>; 2],
-    /// In which placement each was measured.
+    /// In which placement of which experiment each was measured.
     pub placements: Vec<u64>,
+    /// Placements so far.
+    known: u64,
 }
 
 impl Plain {
@@ -97,28 +112,36 @@ impl Plain {
 
     /// B's time − A's, ns.
     pub fn gap(&self) -> f64 {
-        let [a, b] = self.medians();
-        b - a
+        over_placements(&self.placements, |rows| self.gap_of(rows))
     }
 
     /// The interval of 95 % of [`Plain::gap`].
     pub fn gap_ci95(&self) -> Ci95 {
-        bootstrap(&self.placements, |rows| {
-            let of =
-                |side: &Vec<f64>| median(&rows.iter().map(|&row| side[row]).collect::<Vec<_>>());
-            of(&self.times[1]) - of(&self.times[0])
-        })
+        let [interval] =
+            bootstrap_over_placements([0.95], &self.placements, |rows| self.gap_of(rows));
+        interval
     }
 
     /// The slower side's time.
     pub fn wall(&self) -> f64 {
-        let [a, b] = self.medians();
-        a.max(b)
+        let of =
+            |side: usize| over_placements(&self.placements, |rows| quiet(&self.times[side], rows));
+        of(0).max(of(1))
     }
 
-    fn medians(&self) -> [f64; 2] {
-        [median(&self.times[0]), median(&self.times[1])]
+    fn gap_of(&self, rows: &[usize]) -> f64 {
+        gap_of(&self.times, rows)
     }
+}
+
+/// What these rounds of an arm take where nobody disturbs them, ns.
+fn quiet(times: &[f64], rows: &[usize]) -> f64 {
+    let of: Vec<f64> = rows.iter().map(|&row| times[row]).collect();
+    quantile(&of, QUIET)
+}
+
+fn gap_of([a, b]: &[Vec<f64>; 2], rows: &[usize]) -> f64 {
+    quiet(b, rows) - quiet(a, rows)
 }
 
 /// The processes of one case in which nothing is switched for the whole process: started once, as they serve every
@@ -130,7 +153,6 @@ pub struct Pool<'a> {
 
 /// The arms of one term: two, of which one may be another term's.
 struct Term<'a> {
-    weight: f64,
     switch: &'a Switch,
     /// Which of the processes it runs in.
     process: usize,
@@ -159,6 +181,7 @@ pub fn run<'s>(
         let mut placement = 0;
         while placement < placements {
             let before = Instant::now();
+            plain.known += 1;
             let number = (first + start) * PLACEMENTS + placement;
             let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
@@ -168,11 +191,9 @@ pub fn run<'s>(
             }
             let left = end.saturating_duration_since(Instant::now());
             let until = Instant::now() + left.div_f64((placements - placement) as f64);
-            let mut block = 0;
             loop {
-                let rounds = turn(&laid_out, &mut processes, block)?;
+                let rounds = turn(&laid_out, &mut processes, samples.placements.len())?;
                 samples.take(&laid_out, &rounds, number as u64, plain);
-                block += 1;
                 if Instant::now() >= until {
                     break;
                 }
@@ -223,7 +244,7 @@ fn set_up<'t, 's>(
     placement: usize,
 ) -> Result<Vec<Term<'t>>, Error> {
     let mut laid_out: Vec<Term<'t>> = Vec::new();
-    for (number, (weight, switch)) in terms.0.iter().enumerate() {
+    for (number, (_, switch)) in terms.0.iter().enumerate() {
         let found = processes
             .iter()
             .position(|(other, _)| other.shares_process_with(switch));
@@ -235,7 +256,6 @@ fn set_up<'t, 's>(
             }
         };
         laid_out.push(Term {
-            weight: *weight,
             switch,
             process,
             arms: [2 * number, 2 * number + 1],
@@ -281,25 +301,22 @@ fn set_up<'t, 's>(
     Ok(laid_out)
 }
 
-/// One round of every arm, the order turned from block to block; by arm.
+/// One round of every arm; by arm.
 fn turn(
     laid_out: &[Term<'_>],
     processes: &mut [(Switch, Lab<'_>)],
     block: usize,
 ) -> Result<Vec<(usize, Round)>, Error> {
-    let mut order: Vec<(usize, usize)> = Vec::new();
+    let mut arms: Vec<(usize, usize)> = Vec::new();
     for term in laid_out {
         for arm in term.arms {
-            if !order.contains(&(term.process, arm)) {
-                order.push((term.process, arm));
+            if !arms.contains(&(term.process, arm)) {
+                arms.push((term.process, arm));
             }
         }
     }
-    if block % 2 == 1 {
-        order.reverse();
-    }
-    let half = order.len() / 2;
-    order.rotate_left((block / 2) % 2 * half);
+    let order = order(arms.len(), block);
+    let order: Vec<(usize, usize)> = order.into_iter().map(|arm| arms[arm]).collect();
     let mut rounds = Vec::new();
     for chunk in order.chunk_by(|a, b| a.0 == b.0) {
         let arms: Vec<usize> = chunk.iter().map(|(_, arm)| *arm).collect();
@@ -309,6 +326,26 @@ fn turn(
     Ok(rounds)
 }
 
+/// In which order `arms` arms have their rounds in a block. Over as many blocks as there are arms, twice as many for an odd number, each
+/// arm comes at each place and right after each other arm equally often, as what an arm leaves behind (threads that still spin,
+/// data in the caches) meets the next one (Williams, *Experimental designs balanced for the estimation of residual effects of
+/// treatments*, Australian Journal of Scientific Research A 2, 1949).
+fn order(arms: usize, block: usize) -> Vec<usize> {
+    let zigzag = |place: usize| {
+        if place % 2 == 1 {
+            place.div_ceil(2)
+        } else {
+            (arms - place / 2) % arms
+        }
+    };
+    let turned = |place| (zigzag(place) + block) % arms;
+    let mut order: Vec<usize> = (0..arms).map(turned).collect();
+    if arms % 2 == 1 && block / arms % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
 /// An experiment's blocks of rounds so far.
 #[derive(Default)]
 pub struct Samples {
@@ -316,8 +353,8 @@ pub struct Samples {
     plain: Option<usize>,
     /// How often processes were started.
     starts: usize,
-    /// The weighted sums.
-    sums: Vec<f64>,
+    /// The terms' weights.
+    weights: Vec<f64>,
     /// In which placement each was measured.
     placements: Vec<u64>,
     /// Times by term and side.
@@ -331,6 +368,7 @@ impl Samples {
         let nothing = Switch::default();
         Self {
             plain: terms.0.iter().position(|(_, switch)| *switch == nothing),
+            weights: terms.0.iter().map(|(weight, _)| *weight).collect(),
             times: vec![Default::default(); terms.0.len()],
             ..Self::default()
         }
@@ -347,13 +385,11 @@ impl Samples {
             let found = rounds.iter().find(|(number, _)| *number == arm);
             found.map_or_else(Round::default, |(_, round)| *round)
         };
-        let mut sum = 0.0;
         for (number, term) in laid_out.iter().enumerate() {
             let pair = term.arms.map(of);
-            sum += term.weight * (pair[1].ns - pair[0].ns);
             let is_plain = self.plain == Some(number);
             if is_plain {
-                plain.placements.push(placement);
+                plain.placements.push(plain.known);
             }
             for (side, round) in pair.iter().enumerate() {
                 self.times[number][side].push(round.ns);
@@ -365,29 +401,103 @@ impl Samples {
                 }
             }
         }
-        self.sums.push(sum);
         self.placements.push(placement);
     }
 
     /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried.
     pub fn effect(&self, confidence: f64) -> Effect {
-        let [interval, ci95] = bootstrap_at([confidence, 0.95], &self.placements, |rows| {
-            let drawn: Vec<f64> = rows.iter().map(|&row| self.sums[row]).collect();
-            median(&drawn)
-        });
-        let both = |pair: &[Vec<f64>; 2]| [median(&pair[0]), median(&pair[1])];
-        let own_gap = self.plain.map(|plain| {
-            let [a, b] = &self.times[plain];
-            let gaps: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
-            median(&gaps)
-        });
+        let sum = |rows: &[usize]| {
+            let terms = self.weights.iter().zip(&self.times);
+            terms
+                .filter(|(weight, _)| **weight != 0.0)
+                .map(|(weight, times)| weight * gap_of(times, rows))
+                .sum()
+        };
+        let over = |of: &dyn Fn(&[usize]) -> f64| over_placements(&self.placements, of);
+        let [interval, ci95] = bootstrap_over_placements([confidence, 0.95], &self.placements, sum);
+        let both = |pair: &[Vec<f64>; 2]| [0, 1].map(|side| over(&|rows| quiet(&pair[side], rows)));
         Effect {
-            ns: median(&self.sums),
+            ns: over(&sum),
             interval,
             ci95,
             sides: self.times.iter().map(both).collect(),
-            faults: both(&self.faults),
-            own_gap,
+            faults: [0, 1].map(|side| median(&self.faults[side])),
+            own_gap: self
+                .plain
+                .map(|plain| over(&|rows| gap_of(&self.times[plain], rows))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_arm_comes_at_each_place_and_after_each_other_arm_equally_often() {
+        for arms in 2..=7 {
+            let blocks = if arms % 2 == 0 { arms } else { 2 * arms };
+            let mut at = vec![vec![0; arms]; arms];
+            let mut after = vec![vec![0; arms]; arms];
+            for block in 0..blocks {
+                let order = order(arms, block);
+                for (place, &arm) in order.iter().enumerate() {
+                    at[arm][place] += 1;
+                }
+                for pair in order.windows(2) {
+                    after[pair[1]][pair[0]] += 1;
+                }
+            }
+            let times = blocks / arms;
+            assert!(at.iter().flatten().all(|&count| count == times), "{at:?}");
+            for (arm, before) in after.iter().enumerate() {
+                for (other, &count) in before.iter().enumerate() {
+                    let expected = if arm == other { 0 } else { times };
+                    assert_eq!(count, expected, "{arm} after {other} of {arms}");
+                }
+            }
+        }
+    }
+
+    /// Rounds with nothing switched, of one placement: A's times and B's.
+    fn samples(of: &[(u64, [f64; 2])]) -> Samples {
+        let side = |side: usize| of.iter().map(|(_, pair)| pair[side]).collect();
+        Samples {
+            weights: vec![1.0],
+            times: vec![[side(0), side(1)]],
+            placements: of.iter().map(|(placement, _)| *placement).collect(),
+            faults: [vec![0.0], vec![0.0]],
+            ..Samples::default()
+        }
+    }
+
+    #[test]
+    fn rounds_that_others_disturbed_count_for_little_and_placements_alike() {
+        let mut rounds = Vec::new();
+        for placement in 0..4 {
+            // Of each side's rounds, one in two takes three times as long.
+            for round in 0..8 {
+                let slow = |side: u64| if (round + side) % 2 == 0 { 3.0 } else { 1.0 };
+                rounds.push((placement, [100.0 * slow(0), 150.0 * slow(1)]));
+            }
+        }
+        // A placement of many rounds is one placement.
+        rounds.extend((0..99).map(|_| (4, [100.0, 900.0])));
+        let effect = samples(&rounds).effect(0.99);
+        assert_eq!((effect.ns, effect.times_of(0)), (50.0, [100.0, 150.0]));
+        let [low, high] = effect.interval;
+        assert!(low <= 50.0 && high > 400.0, "[{low}, {high}]");
+    }
+
+    #[test]
+    fn terms_of_one_process_are_told_from_terms_of_several() {
+        let (nothing, pages) = (Switch::default(), Switch::process("no_huge_pages"));
+        let terms = Terms::difference(&nothing, &Switch::arm(&["no_copies"]));
+        assert!(!terms.span_processes());
+        let terms = Terms::difference(&nothing, &pages);
+        assert!(terms.span_processes());
+        // The rounds beside them, in which nothing is switched, have no weight.
+        let terms = Terms::difference(&pages, &Switch::arm(&["no_copies"])).beside_plain();
+        assert!(!terms.span_processes());
     }
 }

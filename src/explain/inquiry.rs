@@ -42,6 +42,14 @@ impl Tried {
     }
 }
 
+/// A supported cause, switched off once those before it are.
+struct Link {
+    /// Which of the trials it is.
+    of: usize,
+    effect: Effect,
+    verdict: FindingVerdict,
+}
+
 fn is_noise(cause: &dyn Cause) -> bool {
     cause.name() == causes::NOISE.name()
 }
@@ -53,15 +61,21 @@ struct Scale {
     interval: Ci95,
     /// The slower side's time, ns.
     wall: f64,
-    /// What two processes that do the same differ by, ns.
-    noise: f64,
+    /// What two processes that do the same differ by.
+    noise: judge::Noise,
     /// Whether the experiments' rounds have the comparison's gap.
     confirmed: bool,
 }
 
 impl Scale {
-    fn verdict(&self, effect: &Effect) -> FindingVerdict {
-        judge::verdict(effect, self.gap, self.wall, self.noise)
+    /// Only what is in different processes can differ by what processes do.
+    fn verdict(&self, effect: &Effect, terms: &Terms) -> FindingVerdict {
+        let noise = if terms.span_processes() {
+            self.noise.most
+        } else {
+            0.0
+        };
+        judge::verdict(effect, self.gap, self.wall, noise)
     }
 
     fn part(&self, effect: &Effect) -> Effect {
@@ -75,12 +89,12 @@ impl Scale {
         }
         if tried.cause.is_about_the_measurement() {
             // What it adds is no part of the gap, whichever way it goes.
-            return judge::verdict(effect, effect.ns, self.wall, self.noise);
+            return judge::verdict(effect, effect.ns, self.wall, self.noise.least);
         }
         if !self.confirmed {
             return FindingVerdict::Undecided;
         }
-        self.verdict(effect)
+        self.verdict(effect, &tried.trial.terms)
     }
 }
 
@@ -92,8 +106,8 @@ pub struct Inquiry<'a> {
     confidence: f64,
     /// The best trial of each cause.
     tried: Vec<Tried>,
-    /// Of supported causes, in the order they were switched off one after the other: index and effect.
-    chain: Vec<(usize, Effect)>,
+    /// Supported causes, in the order they were switched off one after the other.
+    chain: Vec<Link>,
     known: Vec<Finding>,
     not_tried: Vec<NotTried>,
     experiments: u64,
@@ -149,7 +163,7 @@ impl<'a> Inquiry<'a> {
             interval,
             wall,
             noise,
-            confirmed: judge::confirms(self.case.gap_ns(), (gap, interval), wall, noise),
+            confirmed: judge::confirms(self.case.gap_ns(), (gap, interval), wall, noise.least),
         }
     }
 
@@ -355,12 +369,14 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// What two processes that do the same differ by, ns; 0 where that is not known.
-    fn noise(&self) -> f64 {
+    /// What two processes that do the same differ by; nothing where that is not known.
+    fn noise(&self) -> judge::Noise {
         let mut tried = self.tried.iter();
         tried
             .find(|tried| tried.is_noise())
-            .map_or(0.0, |tried| judge::noise(&tried.effect))
+            .map_or_else(judge::Noise::default, |tried| {
+                judge::Noise::of(&tried.effect)
+            })
     }
 
     /// Switches the supported causes off one after the other.
@@ -387,8 +403,12 @@ impl<'a> Inquiry<'a> {
         for (number, index) in order.into_iter().enumerate() {
             let tried = &self.tried[index];
             let stays = tried.trial.stays.clone();
-            let effect = if number == 0 {
-                tried.effect.clone()
+            let link = if number == 0 {
+                Link {
+                    of: index,
+                    effect: tried.effect.clone(),
+                    verdict: FindingVerdict::Supported,
+                }
             } else {
                 let text = format!(
                     "{}: {} once the others are off",
@@ -400,10 +420,15 @@ impl<'a> Inquiry<'a> {
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
                 let terms = tried.trial.terms.on(&thrown).beside_plain();
                 let mut samples = Samples::of(&terms);
-                self.measure(&terms, time, &mut samples)?
+                let effect = self.measure(&terms, time, &mut samples)?;
+                Link {
+                    of: index,
+                    verdict: scale.verdict(&effect, &terms),
+                    effect,
+                }
             };
             thrown = thrown.and(&stays);
-            self.chain.push((index, effect));
+            self.chain.push(link);
         }
         Ok(())
     }
@@ -422,14 +447,14 @@ impl<'a> Inquiry<'a> {
             let mut evidence = vec![alone_sentence(tried, self.case, &scale)];
             evidence.extend(tried.evidence.iter().cloned());
             evidence.extend(other_gap(tried, alone, gap));
-            let position = self.chain.iter().position(|(of, _)| *of == index);
+            let position = self.chain.iter().position(|link| link.of == index);
             let mut effect = alone.clone();
             if let Some(position) = position {
-                let once = &self.chain[position].1;
-                effect = scale.part(once);
+                let once = &self.chain[position];
+                effect = scale.part(&once.effect);
                 let others: Vec<&str> = self.chain[..position]
                     .iter()
-                    .map(|(of, _)| self.tried[*of].cause.name())
+                    .map(|link| self.tried[link.of].cause.name())
                     .collect();
                 if position > 0 {
                     let others = others.join(" and ");
@@ -443,7 +468,7 @@ impl<'a> Inquiry<'a> {
                     if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
                         interactions.push(sentence.clone());
                     }
-                    if scale.verdict(once) != FindingVerdict::Supported {
+                    if once.verdict != FindingVerdict::Supported {
                         // Its time is that of a cause which is closer to the code.
                         verdict = FindingVerdict::Refuted;
                         evidence.push(format!("{sentence}: it has no part of its own"));
@@ -499,13 +524,13 @@ impl<'a> Inquiry<'a> {
     }
 }
 
-/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, but for the noise,
-/// which all others are held against.
+/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, and the noise,
+/// which everything between processes is held against, twice as much.
 fn part_of_time(cause: &dyn Cause) -> f64 {
-    if cause.is_about_the_measurement() && !is_noise(cause) {
-        0.5
-    } else {
-        1.0
+    match (is_noise(cause), cause.is_about_the_measurement()) {
+        (true, _) => 2.0,
+        (false, true) => 0.5,
+        (false, false) => 1.0,
     }
 }
 

@@ -49,14 +49,28 @@ pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
     }
 }
 
-/// What two processes that do the same differ by, from the experiment in which nothing was switched. Where its interval leaves
-/// out 0, the blocks of rounds vary less than processes do, and no smaller effect can be told from that.
-pub fn noise(nothing_switched: &Effect) -> f64 {
-    let [low, high] = nothing_switched.ci95;
-    if low > 0.0 || high < 0.0 {
-        low.abs().max(high.abs())
-    } else {
-        nothing_switched.ns.abs()
+/// What two processes that do the same differ by, from the experiment in which nothing was switched, ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Noise {
+    /// At least, as far as that is sure: 0 where none was shown.
+    pub least: f64,
+    /// At most: no smaller effect between processes can be told from it.
+    pub most: f64,
+}
+
+impl Noise {
+    /// Of the experiment in which nothing was switched.
+    pub fn of(nothing_switched: &Effect) -> Self {
+        let [low, high] = nothing_switched.ci95;
+        let least = if low > 0.0 || high < 0.0 {
+            low.abs().min(high.abs())
+        } else {
+            0.0
+        };
+        Self {
+            least,
+            most: low.abs().max(high.abs()),
+        }
     }
 }
 
@@ -124,15 +138,17 @@ mod tests {
 
     #[test]
     fn what_processes_differ_by_anyway_accuses_nobody() {
-        let same = effect(40.0, [30.0, 50.0]);
+        let same = Noise::of(&effect(40.0, [30.0, 50.0]));
+        assert_eq!((same.least, same.most), (30.0, 50.0));
         let cause = effect(45.0, [40.0, 48.0]);
         assert_eq!(
-            verdict(&cause, 300.0, 1000.0, noise(&same)),
+            verdict(&cause, 300.0, 1000.0, same.most),
             FindingVerdict::Undecided
         );
-        let same = effect(4.0, [-30.0, 50.0]);
+        let same = Noise::of(&effect(4.0, [-30.0, 20.0]));
+        assert_eq!((same.least, same.most), (0.0, 30.0));
         assert_eq!(
-            verdict(&cause, 300.0, 1000.0, noise(&same)),
+            verdict(&cause, 300.0, 1000.0, same.most),
             FindingVerdict::Supported
         );
         assert!(confirms(300.0, (280.0, [250.0, 310.0]), 1000.0, 50.0));

@@ -22,8 +22,8 @@ use crate::run::{driver, spec};
 
 /// How often the user is looked after while an answer is waited for.
 const STEP: Duration = Duration::from_millis(50);
-/// How long a round is meant to last.
-pub const ROUND: Duration = Duration::from_millis(8);
+/// How long a round is meant to last: long enough for its start not to matter, short enough for some to be left alone by others.
+pub const ROUND: Duration = Duration::from_millis(4);
 /// How long a process may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -80,7 +80,7 @@ impl Armed {
 /// One round, per operation.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Round {
-    /// Wall time.
+    /// Wall time; less what others had the processor for, where the thread never waited.
     pub ns: f64,
     /// CPU time of all threads.
     pub cpu_ns: f64,

@@ -10,12 +10,13 @@ use crate::comparison::{self, CallKind, Case, Machine, Software};
 use crate::error::Error;
 
 /// Code and data switches that are tried on both sides to see whether they change anything.
-const TRIED: [&str; 13] = [
+const TRIED: [&str; 14] = [
     "no_copies",
     "plain_scalars",
     "automatic_backend",
     "automatic_stores",
     "automatic_threads",
+    "one_thread",
     "into_memory_that_is_there",
     "contiguous",
     "row_order",

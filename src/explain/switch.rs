@@ -80,7 +80,8 @@ impl Switch {
     /// Whether it is thrown by rewriting code or replacing data alone, so that a side in which nothing was changed runs
     /// as it did before.
     pub fn changes_only_what_it_tells(&self) -> bool {
-        const ROUNDS: [&str; 5] = [
+        const ROUNDS: [&str; 6] = [
+            "one_thread",
             "quick_handover",
             "inline_threads",
             "flushed_denormals",

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from raptors_trace import _lab, _native, _rewriting, _switches, kernel
+from raptors_trace import _facts, _lab, _native, _rewriting, _switches, kernel
 
 ADDRESS = 4096
 
@@ -33,6 +33,8 @@ def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]
         ("automatic_stores", "r.scale(2, stores='stream')", "r.scale(2)"),
         ("automatic_stores", "f(2, stores='stream')", "f(2, stores='stream')"),
         ("automatic_threads", "r.scale(2, threads=2)", "r.scale(2)"),
+        ("one_thread", "r.scale(2, threads=n)", "r.scale(2, threads=1)"),
+        ("one_thread", "r.scale(2, threads=1)", "r.scale(2, threads=1)"),
         ("passes:a:1:fresh", "a * 2.5", "np.multiply(np.asarray(a * 2.5), 1)"),
         ("passes:a:2:fresh", "x = a + b", "x = np.multiply(np.multiply(np.asarray(a + b), 1), 1)"),
         ("passes:a:1:in place", "a * 2", "(lambda x: np.multiply(x, 1, out=x))(np.asarray(a * 2))"),
@@ -94,6 +96,15 @@ def test_the_interpreters_lock_is_asked_for_soon_for_a_while() -> None:
     with _switches.quick_handover():
         assert sys.getswitchinterval() < before
     assert sys.getswitchinterval() == before
+
+
+def test_blas_computes_on_one_thread_for_a_while() -> None:
+    libraries = _facts.loaded_blas()
+    assert libraries, "NumPy's own"
+    _facts.set_threads_of(libraries[0], 2)
+    with _switches.one_thread():
+        assert _facts.threads_of(libraries[0]) == 1
+    assert _facts.threads_of(libraries[0]) == 2
 
 
 def test_the_clock_of_the_processor_is_measured() -> None:

@@ -42,8 +42,15 @@ impl Cause for Threads {
                 .map(|share| format!("{}×", units::decimal(share, 2))),
         );
         let started = survey.seen.iter().any(|seen| seen.threads_started > 0);
-        if survey.busy.iter().all(|share| *share < BUSY) && !started {
-            let evidence = format!("each side keeps one CPU busy: CPU time ÷ wall time is {busy}");
+        // Where the machine's CPUs are wanted by others, two busy threads get no more time than one.
+        let several = survey
+            .sides()
+            .iter()
+            .any(|side| side.threads.is_some_and(|threads| threads > 1));
+        if survey.busy.iter().all(|share| *share < BUSY) && !started && !several {
+            let evidence = format!(
+                "one thread works for each side, and keeps one CPU busy: CPU time ÷ wall time is {busy}"
+            );
             return Plan::Known(FindingVerdict::Refuted, vec![evidence]);
         }
         if survey.machine.cores < 2 {
@@ -55,10 +62,18 @@ impl Cause for Threads {
             limits = limits.and(&Switch::arm(&["automatic_threads"]));
             taken_away = format!(", without {changed}");
         }
-        Plan::Try(vec![
+        let asked = survey.changed("one_thread");
+        let asked = asked.map_or_else(|_| String::new(), |asked| format!("; 1 instead of {asked}"));
+        let trials = vec![
             Trial::of(
                 format!(
-                    "every library and the kernel held to one thread ({}=1{taken_away}; CPU time ÷ wall time without: {busy})",
+                    "every BLAS library told to compute on one thread while it runs{asked} (CPU time ÷ wall time without: {busy})"
+                ),
+                Switch::arm(&["one_thread"]),
+            ),
+            Trial::of(
+                format!(
+                    "every library and the kernel held to one thread from the start ({}=1{taken_away}; CPU time ÷ wall time without: {busy})",
                     LIMITS.join("=1, ")
                 ),
                 limits,
@@ -67,7 +82,8 @@ impl Cause for Threads {
                 format!("the whole process held on one CPU (CPU time ÷ wall time without: {busy})"),
                 Switch::process("one_cpu"),
             ),
-        ])
+        ];
+        Plan::Try(trials)
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {

@@ -2,6 +2,8 @@
 
 mod pairs;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -22,12 +24,15 @@ pub struct Options {
     /// Show the output of every step
     #[arg(long, short)]
     verbose: bool,
-    /// Seconds for each pair
-    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
-    time: f64,
+    /// Seconds for each pair, instead of explain's own
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<f64>,
     /// Only pairs whose name has this in it
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Keep what explain says of each pair in this directory, as JSON
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Use the extension that is installed in .venv instead of building it
     #[arg(long)]
     no_build: bool,
@@ -70,7 +75,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     for pair in PAIRS.iter().filter(wanted) {
         let kind = usize::from(pair.cause.is_none());
         all[kind] += 1;
-        let said = match explain(&mut session, pair, options.time) {
+        let said = match explain(&mut session, pair, options) {
             Ok(said) => said,
             Err(error) => {
                 let output = session::output_of(&error).unwrap_or_default();
@@ -102,12 +107,16 @@ fn last_line(output: &str) -> &str {
     output.lines().last().unwrap_or_default()
 }
 
-fn explain(session: &mut Session<'_>, pair: &Pair, time: f64) -> Result<Run> {
-    let (size, time) = (pair.size.to_string(), time.to_string());
+fn explain(session: &mut Session<'_>, pair: &Pair, options: &Options) -> Result<Run> {
+    let size = pair.size.to_string();
     let mut arguments = vec![
         "explain", "--json", "--quiet", "--setup", pair.setup, "--a", pair.a, "--b", pair.b,
-        "--size", &size, "--time", &time,
+        "--size", &size,
     ];
+    let time = options.time.map(|time| time.to_string());
+    if let Some(time) = &time {
+        arguments.extend(["--time", time]);
+    }
     if pair.allow_different {
         arguments.push("--allow-different");
     }
@@ -115,6 +124,12 @@ fn explain(session: &mut Session<'_>, pair: &Pair, time: f64) -> Result<Run> {
         .project
         .command(session.project.venv_program("raptors-trace"));
     let output = session.run(command.args(arguments))?;
+    if let Some(directory) = &options.keep {
+        let path = directory.join(pair.name.replace(' ', "-") + ".json");
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&path, &output))
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
     json::parsed(&output)
         .with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
 }

@@ -160,9 +160,14 @@ pub const PAIRS: &[Pair] = &[
         "a lock that somebody else holds",
         "a lock",
         256,
-        "import threading, time\na = rng.random(shape, dtype=dtype)\nl = threading.Lock()\n\
-         def hold():\n    while True:\n        with l:\n            time.sleep(3e-4)\n        time.sleep(1e-4)\n\
-         threading.Thread(target=hold, daemon=True).start()\n\
+        // One thread for the whole process, as a program has, however often the setup runs.
+        "import threading, time\na = rng.random(shape, dtype=dtype)\n\
+         def hold(l, sleep=time.sleep):\n    while True:\n        with l:\n            sleep(3e-4)\n        sleep(1e-4)\n\
+         holders = [thread for thread in threading.enumerate() if thread.name == 'holder']\n\
+         if not holders:\n    \
+         holder = threading.Thread(target=hold, args=(threading.Lock(),), name='holder', daemon=True)\n    \
+         holder.lock = holder._args[0]\n    holder.start()\n    holders = [holder]\n\
+         l = holders[0].lock\ndel holders\n\
          def locked():\n    with l:\n        return a * 2.5",
         "a * 2.5",
         "locked()",
@@ -179,7 +184,7 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "a lock let go while another thread computes in Python",
         "hand-over of the interpreter's lock",
-        700,
+        256,
         // CRC-32 lets the interpreter's lock go for pieces of more than 5 KiB.
         "import threading, zlib\nm = memoryview(rng.random(shape, dtype=dtype)).cast('B')\n\
          def spin():\n    while True:\n        sum(range(100))\n\
