@@ -68,14 +68,8 @@ struct Scale {
 }
 
 impl Scale {
-    /// Only what is in different processes can differ by what processes do.
     fn verdict(&self, effect: &Effect, terms: &Terms) -> FindingVerdict {
-        let noise = if terms.span_processes() {
-            self.noise.most
-        } else {
-            0.0
-        };
-        judge::verdict(effect, self.gap, self.wall, noise)
+        judge::verdict(effect, self.gap, self.wall, self.noise.between(terms))
     }
 
     fn part(&self, effect: &Effect) -> Effect {
@@ -338,18 +332,23 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// Of several ways to switch a cause, the one counts that leaves least of the gap: one that turns the gap around has switched
-    /// something else as well.
+    /// Of several ways to switch a cause, the one counts that is supported, and of these the one that leaves least of the gap: one
+    /// that turns the gap around has switched something else as well.
     fn keep_the_better(&mut self, new: Tried) {
-        let (gap, wall) = (self.gap(), self.plain.wall());
-        let left = |tried: &Tried| (gap - judge::part(&tried.effect, gap, wall).ns).abs();
+        let (gap, wall, noise) = (self.gap(), self.plain.wall(), self.noise());
+        let rank = |tried: &Tried| {
+            let terms = &tried.trial.terms;
+            let verdict = judge::verdict(&tried.effect, gap, wall, noise.between(terms));
+            let left = (gap - judge::part(&tried.effect, gap, wall).ns).abs();
+            (verdict != FindingVerdict::Supported, left)
+        };
         let name = new.cause.name();
         match self
             .tried
             .iter_mut()
             .find(|tried| tried.cause.name() == name)
         {
-            Some(old) if left(&new) < left(old) => *old = new,
+            Some(old) if rank(&new) < rank(old) => *old = new,
             Some(_) => {}
             None => self.tried.push(new),
         }

@@ -1,6 +1,6 @@
 //! What an experiment's effect allows to say of a cause.
 
-use super::experiment::Effect;
+use super::experiment::{Effect, Terms};
 use crate::comparison::{Ci95, FindingVerdict};
 
 /// The share of the slower side's time that an effect must have to count.
@@ -70,6 +70,15 @@ impl Noise {
         Self {
             least,
             most: low.abs().max(high.abs()),
+        }
+    }
+
+    /// What an effect of these terms has to exceed: only what is in different processes can differ by what processes do.
+    pub fn between(self, terms: &Terms) -> f64 {
+        if terms.span_processes() {
+            self.most
+        } else {
+            0.0
         }
     }
 }

@@ -184,7 +184,7 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "a lock let go while another thread computes in Python",
         "hand-over of the interpreter's lock",
-        256,
+        512,
         // CRC-32 lets the interpreter's lock go for pieces of more than 5 KiB.
         "import threading, zlib\nm = memoryview(rng.random(shape, dtype=dtype)).cast('B')\n\
          def spin():\n    while True:\n        sum(range(100))\n\
