@@ -82,6 +82,8 @@ class Arm:
             wanted = max(1, min(int(round_ns / each), self.ops * 64, MOST_OPS))
             self.ops = wanted + (wanted & 1) if wanted > 1 or self.subject.alternates else 1
             self.is_long = each >= LONG_ROUNDS * round_ns
+            if self.is_long and done > 1:
+                break
         if done < ALLOCATOR_OPS and not self.is_long:
             self.round(ALLOCATOR_OPS - done)
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use statrs::distribution::{ChiSquared, ContinuousCDF, StudentsT};
+
 use crate::comparison::Ci95;
 
 /// Resamples behind every interval.
@@ -61,23 +63,96 @@ pub fn bootstrap_at<const N: usize>(
 
 /// The median over placements of what `of` says of the rows of each.
 pub fn over_placements(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> f64 {
-    median(
-        &clusters(placements)
-            .iter()
-            .map(|rows| of(rows))
-            .collect::<Vec<_>>(),
-    )
+    median(&by_placement(placements, of))
 }
 
-/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`].
+/// So many placements are enough to draw from. Three that differ by chance alone are on one side of 0 in one run of four, and
+/// nothing that is drawn from them is on the other.
+const ENOUGH: usize = 8;
+
+/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`]; where there are few placements, as wide as Student's interval
+/// of what is said of each (*The probable error of a mean*, Biometrika 6, 1908) at least. `spread` is that of experiments like this one.
 pub fn bootstrap_over_placements<const N: usize>(
     confidences: [f64; N],
     placements: &[u64],
+    spread: Option<Spread>,
     of: impl Fn(&[usize]) -> f64,
 ) -> [Ci95; N] {
-    intervals(confidences, placements, |drawn| {
+    let mut drawn = intervals(confidences, placements, |drawn| {
         median(&drawn.placements().map(&of).collect::<Vec<_>>())
-    })
+    });
+    let said = by_placement(placements, of);
+    if (2..ENOUGH).contains(&said.len()) {
+        for ([low, high], confidence) in drawn.iter_mut().zip(confidences) {
+            let [from, to] = students(&said, spread, confidence);
+            (*low, *high) = (low.min(from), high.max(to));
+        }
+    }
+    drawn
+}
+
+/// Student's interval of the mean of two values or more. Where they vary no more than in `spread`, as far as so few can tell, its
+/// degrees of freedom count too.
+fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
+    let count = values.len() as f64;
+    let (mean, own) = mean_and_variance(values);
+    let (variance, freedom) = match spread {
+        Some(spread) if own <= ALIKE * spread.variance => {
+            (own.max(spread.variance), count - 1.0 + spread.freedom)
+        }
+        _ => (own, count - 1.0),
+    };
+    let student = StudentsT::new(0.0, 1.0, freedom).expect("one degree of freedom or more");
+    let half = student.inverse_cdf(0.5 + confidence / 2.0) * (variance / count).sqrt();
+    [mean - half, mean + half]
+}
+
+/// How many times larger than that of experiments like it a variance may be for nothing to be wrong: the 95 % point of F for 2 and 10
+/// degrees of freedom.
+const ALIKE: f64 = 4.1;
+
+/// What values vary by from placement to placement in experiments that are alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The variance.
+    variance: f64,
+    /// How many degrees of freedom it stands on.
+    freedom: f64,
+}
+
+impl Spread {
+    /// From the values by placement of each experiment: the middle one of their variances, so that a machine that was disturbed during some
+    /// does not count. None where there are fewer than three experiments of two placements or more.
+    pub fn of(experiments: &[Vec<f64>]) -> Option<Self> {
+        let several = experiments.iter().filter(|values| values.len() > 1);
+        let (variances, freedoms): (Vec<f64>, Vec<f64>) = several
+            .map(|values| {
+                let freedom = values.len() as f64 - 1.0;
+                let middle = ChiSquared::new(freedom)
+                    .expect("at least one")
+                    .inverse_cdf(0.5);
+                // The middle one of variances of few values is smaller than their mean.
+                (mean_and_variance(values).1 * freedom / middle, freedom)
+            })
+            .unzip();
+        // A median stands on about as much as a mean of two thirds of the values, and variances of few scatter more.
+        (variances.len() >= 3).then(|| Self {
+            variance: median(&variances),
+            freedom: freedoms.iter().sum::<f64>() / 2.0,
+        })
+    }
+}
+
+fn mean_and_variance(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean).powi(2));
+    (mean, squares.sum::<f64>() / (count - 1.0))
+}
+
+/// What `of` says of the rows of each placement.
+pub fn by_placement(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> Vec<f64> {
+    clusters(placements).iter().map(|rows| of(rows)).collect()
 }
 
 fn intervals<const N: usize>(
@@ -234,9 +309,46 @@ mod tests {
         let values = [5.0, 1.0, 7.0, 6.0, 2.0, 9.0];
         let least = |rows: &[usize]| rows.iter().map(|&row| values[row]).fold(f64::MAX, f64::min);
         assert_eq!(over_placements(&placements, least), 2.0);
-        let [[low, high]] = bootstrap_over_placements([0.95], &placements, least);
-        assert!((1.0..=2.0).contains(&low) && high == 9.0, "[{low}, {high}]");
+        let [[low, high]] = bootstrap_over_placements([0.95], &placements, None, least);
+        // Student's: 4 ± 4.303 × 4.359 ÷ √3.
+        assert!(
+            (low + 6.83).abs() < 0.01 && (high - 14.83).abs() < 0.01,
+            "[{low}, {high}]"
+        );
         assert!(over_placements(&[], least).is_nan());
+    }
+
+    #[test]
+    fn of_many_placements_only_what_was_measured_is_drawn() {
+        let placements: Vec<u64> = (0..ENOUGH as u64).collect();
+        let first = |rows: &[usize]| rows[0] as f64;
+        let [[low, high]] = bootstrap_over_placements([0.99], &placements, None, first);
+        assert!(low >= 0.0 && high <= 7.0, "[{low}, {high}]");
+        let [[low, high]] = bootstrap_over_placements([0.99], &placements[1..], None, first);
+        assert!(low < 0.0 && high > 6.0, "[{low}, {high}]");
+    }
+
+    #[test]
+    fn few_placements_lean_on_experiments_like_theirs_unless_they_vary_more() {
+        let like = vec![vec![9.0, 10.0, 11.0]; 6];
+        let spread = Spread::of(&like);
+        assert!(Spread::of(&like[..2]).is_none());
+        // The middle of variances with two degrees of freedom is ln 2 of their mean.
+        assert!((spread.unwrap().variance - 1.0 / f64::ln(2.0)).abs() < 1e-9);
+        let width = |values: &[f64], spread| {
+            let placements: Vec<u64> = (0..values.len() as u64).collect();
+            let first = |rows: &[usize]| values[rows[0]];
+            let [[low, high]] = bootstrap_over_placements([0.997], &placements, spread, first);
+            high - low
+        };
+        let alone = width(&[4.0, 5.0, 6.0], None);
+        let together = width(&[4.0, 5.0, 6.0], spread);
+        assert!(together < alone / 3.0, "{together} {alone}");
+        // What three values agree on by chance is no surer than what others have.
+        let lucky = width(&[5.0, 5.0, 5.0], spread);
+        assert!((lucky - together).abs() < 1e-9, "{lucky} {together}");
+        let wild = [1.0, 5.0, 9.0];
+        assert_eq!(width(&wild, spread), width(&wild, None));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
-use crate::analysis::stats::{bootstrap_over_placements, median, over_placements, quantile};
+use crate::analysis::stats::{
+    Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile,
+};
 use crate::comparison::Ci95;
 use crate::error::Error;
 
@@ -13,7 +15,7 @@ const STARTS: usize = 3;
 /// Times that the sides are set up anew in each of them.
 const PLACEMENTS: usize = 4;
 /// Of an experiment's time, what setting up may take; where it takes longer, there are fewer placements.
-const SETUP_SHARE: f64 = 0.4;
+const SETUP_SHARE: f64 = 0.6;
 
 /// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round, and on a machine
 /// that is shared it adds to many. What moves from placement to placement stays in the intervals.
@@ -118,7 +120,7 @@ impl Plain {
     /// The interval of 95 % of [`Plain::gap`].
     pub fn gap_ci95(&self) -> Ci95 {
         let [interval] =
-            bootstrap_over_placements([0.95], &self.placements, |rows| self.gap_of(rows));
+            bootstrap_over_placements([0.95], &self.placements, None, |rows| self.gap_of(rows));
         interval
     }
 
@@ -172,21 +174,20 @@ pub fn run<'s>(
     samples: &mut Samples,
 ) -> Result<(), Error> {
     let mut placements = PLACEMENTS;
-    let first = samples.starts;
     for start in 0..STARTS {
         let started = Instant::now();
         let end = started + time.div_f64(STARTS as f64);
         let mut processes = pool.take(setting, start)?;
-        samples.starts += 1;
         let mut placement = 0;
         while placement < placements {
             let before = Instant::now();
             plain.known += 1;
-            let number = (first + start) * PLACEMENTS + placement;
+            let number = samples.set_ups;
+            samples.set_ups += 1;
             let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
                 let spent = before.elapsed().as_secs_f64() * STARTS as f64;
-                let affordable = (time.as_secs_f64() * SETUP_SHARE / spent) as usize;
+                let affordable = (time.as_secs_f64() * SETUP_SHARE / spent).round() as usize;
                 placements = affordable.clamp(1, PLACEMENTS);
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -351,8 +352,8 @@ fn order(arms: usize, block: usize) -> Vec<usize> {
 pub struct Samples {
     /// Which term has nothing switched, where one has.
     plain: Option<usize>,
-    /// How often processes were started.
-    starts: usize,
+    /// How often the sides were set up.
+    set_ups: usize,
     /// The terms' weights.
     weights: Vec<f64>,
     /// In which placement each was measured.
@@ -404,17 +405,30 @@ impl Samples {
         self.placements.push(placement);
     }
 
-    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried.
-    pub fn effect(&self, confidence: f64) -> Effect {
-        let sum = |rows: &[usize]| {
-            let terms = self.weights.iter().zip(&self.times);
-            terms
-                .filter(|(weight, _)| **weight != 0.0)
-                .map(|(weight, times)| weight * gap_of(times, rows))
-                .sum()
-        };
+    /// What each placement shows, where it is the difference that a switch makes: what those of several experiments vary by is alike.
+    pub fn differences(&self) -> Option<Vec<f64>> {
+        let mut weights: Vec<f64> = self.weights.clone();
+        weights.retain(|weight| *weight != 0.0);
+        weights.sort_by(f64::total_cmp);
+        (weights == [-1.0, 1.0]).then(|| by_placement(&self.placements, |rows| self.sum(rows)))
+    }
+
+    fn sum(&self, rows: &[usize]) -> f64 {
+        let terms = self.weights.iter().zip(&self.times);
+        terms
+            .filter(|(weight, _)| **weight != 0.0)
+            .map(|(weight, times)| weight * gap_of(times, rows))
+            .sum()
+    }
+
+    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried; `spread` that of experiments
+    /// like this one, for what has few placements.
+    pub fn effect(&self, confidence: f64, spread: Option<Spread>) -> Effect {
+        let sum = |rows: &[usize]| self.sum(rows);
+        let spread = spread.filter(|_| self.differences().is_some());
         let over = |of: &dyn Fn(&[usize]) -> f64| over_placements(&self.placements, of);
-        let [interval, ci95] = bootstrap_over_placements([confidence, 0.95], &self.placements, sum);
+        let [interval, ci95] =
+            bootstrap_over_placements([confidence, 0.95], &self.placements, spread, sum);
         let both = |pair: &[Vec<f64>; 2]| [0, 1].map(|side| over(&|rows| quiet(&pair[side], rows)));
         Effect {
             ns: over(&sum),
@@ -483,7 +497,7 @@ mod tests {
         }
         // A placement of many rounds is one placement.
         rounds.extend((0..99).map(|_| (4, [100.0, 900.0])));
-        let effect = samples(&rounds).effect(0.99);
+        let effect = samples(&rounds).effect(0.99, None);
         assert_eq!((effect.ns, effect.times_of(0)), (50.0, [100.0, 150.0]));
         let [low, high] = effect.interval;
         assert!(low <= 50.0 && high > 400.0, "[{low}, {high}]");

@@ -8,6 +8,7 @@ use super::lab::Setting;
 use super::survey::Survey;
 use super::switch::Switch;
 use super::{hypotheses, judge};
+use crate::analysis::stats::Spread;
 use crate::comparison::{
     Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
 };
@@ -98,8 +99,10 @@ pub struct Inquiry<'a> {
     setting: &'a Setting<'a>,
     time: Duration,
     confidence: f64,
-    /// The best trial of each cause.
+    /// The trials; once all are done, the best one of each cause.
     tried: Vec<Tried>,
+    /// What differences vary by from placement to placement in this case.
+    spread: Option<Spread>,
     /// Supported causes, in the order they were switched off one after the other.
     chain: Vec<Link>,
     known: Vec<Finding>,
@@ -121,6 +124,7 @@ impl<'a> Inquiry<'a> {
             time,
             confidence: 0.95,
             tried: Vec::new(),
+            spread: None,
             chain: Vec::new(),
             known: Vec::new(),
             not_tried: Vec::new(),
@@ -187,7 +191,10 @@ impl<'a> Inquiry<'a> {
         self.sizes.clone_from(&survey.sweep);
         let until = started + self.time;
         let trials = self.planned(&survey);
-        self.try_each(trials, &survey, until, progress)?;
+        let tried = self.try_each(trials, &survey, until, progress);
+        self.hold_together();
+        self.keep_the_best();
+        tried?;
         self.look_again(&survey, until, progress)?;
         self.one_after_the_other(until, progress)?;
         self.complete = true;
@@ -243,7 +250,7 @@ impl<'a> Inquiry<'a> {
                 Ok(effect) => {
                     let evidence = cause.evidence(survey, &effect);
                     let mend = cause.mend(survey);
-                    self.keep_the_better(Tried {
+                    self.tried.push(Tried {
                         cause,
                         trial,
                         samples,
@@ -276,7 +283,7 @@ impl<'a> Inquiry<'a> {
         self.experiments += 1;
         let (pool, plain) = (&mut self.pool, &mut self.plain);
         experiment::run(self.setting, pool, plain, terms, time, samples)?;
-        Ok(samples.effect(self.confidence))
+        Ok(samples.effect(self.confidence, self.spread))
     }
 
     /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
@@ -332,9 +339,21 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
+    /// Judges all trials once more, now that it is known what placements differ by in experiments like theirs.
+    fn hold_together(&mut self) {
+        let tried = self.tried.iter();
+        let like: Vec<Vec<f64>> = tried
+            .filter_map(|tried| tried.samples.differences())
+            .collect();
+        self.spread = Spread::of(&like);
+        for tried in &mut self.tried {
+            tried.effect = tried.samples.effect(self.confidence, self.spread);
+        }
+    }
+
     /// Of several ways to switch a cause, the one counts that is supported, and of these the one that leaves least of the gap: one
     /// that turns the gap around has switched something else as well.
-    fn keep_the_better(&mut self, new: Tried) {
+    fn keep_the_best(&mut self) {
         let (gap, wall, noise) = (self.gap(), self.plain.wall(), self.noise());
         let rank = |tried: &Tried| {
             let terms = &tried.trial.terms;
@@ -342,16 +361,16 @@ impl<'a> Inquiry<'a> {
             let left = (gap - judge::part(&tried.effect, gap, wall).ns).abs();
             (verdict != FindingVerdict::Supported, left)
         };
-        let name = new.cause.name();
-        match self
-            .tried
-            .iter_mut()
-            .find(|tried| tried.cause.name() == name)
-        {
-            Some(old) if rank(&new) < rank(old) => *old = new,
-            Some(_) => {}
-            None => self.tried.push(new),
+        let mut best: Vec<Tried> = Vec::new();
+        for new in std::mem::take(&mut self.tried) {
+            let name = new.cause.name();
+            match best.iter_mut().find(|tried| tried.cause.name() == name) {
+                Some(old) if rank(&new) < rank(old) => *old = new,
+                Some(_) => {}
+                None => best.push(new),
+            }
         }
+        self.tried = best;
     }
 
     fn leave_out(&mut self, causes: impl Iterator<Item = &'static dyn Cause>, why: &str) {

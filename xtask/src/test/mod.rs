@@ -49,7 +49,8 @@ fn steps() -> Vec<Step> {
         install::SETUP,
     ]
     .into_iter()
-    .chain([rust::TESTS, python::TESTS, install::TESTS, system::TESTS])
+    .chain([python::TRACED, rust::TESTS, python::TESTS])
+    .chain([install::TESTS, system::TESTS])
     .flatten()
     .copied()
     .collect()

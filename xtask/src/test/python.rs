@@ -37,14 +37,32 @@ pub const STATIC: &[Step] = &[
     },
 ];
 
-/// What runs the installed package.
+/// The name of the step that leaves the processors idle for minutes: most of its time the kernel sets or removes probes.
+pub const TRACERS: &str = "tracers";
+
+/// What has the system's tracers look at the installed package; tests/python/conftest.py lists it, and no other test may run meanwhile.
+pub const TRACED: &[Step] = &[Step {
+    name: TRACERS,
+    what: "the package under bpftrace, DTrace and perf, from Python",
+    after: &["tools", "venv", "extension"],
+    beside: None,
+    needs: &[],
+    run: |session| pytest(session, &["-m", "tracers"]),
+}];
+
+/// What else runs the installed package.
 pub const TESTS: &[Step] = &[Step {
     name: "pytest",
     what: "the package, the command line and the observers, from Python",
     after: &["tools", "venv", "extension"],
     beside: None,
     needs: &[],
-    run: pytest,
+    run: |session| {
+        pytest(
+            session,
+            &["-m", "not tracers", "-n", "2", "--dist", "loadfile"],
+        )
+    },
 }];
 
 fn module(session: &mut Session<'_>, arguments: &[&str]) -> Result<String> {
@@ -57,16 +75,7 @@ fn ruff(session: &mut Session<'_>) -> Result<()> {
     module(session, &["ruff", "format", "--check"]).map(drop)
 }
 
-fn pytest(session: &mut Session<'_>) -> Result<()> {
-    // First what nothing may run beside (tests/python/conftest.py), then all others, two at a time.
-    pytest_of(session, &["-m", "tracers"])?;
-    pytest_of(
-        session,
-        &["-m", "not tracers", "-n", "2", "--dist", "loadfile"],
-    )
-}
-
-fn pytest_of(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
+fn pytest(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
     let mut python = session.project.python();
     // -rs prints the reason of every skip; the slowest tests are named, as all of CI has 40 minutes.
     python

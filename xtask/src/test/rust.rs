@@ -1,7 +1,10 @@
 //! The checks of the Rust crates.
 
+use std::process::Command;
+
 use anyhow::Result;
 
+use super::python::TRACERS;
 use super::runner;
 use super::step::{Need, Step};
 use crate::session::Session;
@@ -21,7 +24,7 @@ pub const STATIC: &[Step] = &[
         name: "clippy",
         what: "no warning from the compiler or Clippy in any target",
         after: &["venv"],
-        beside: None,
+        beside: Some(TRACERS),
         needs: &[],
         run: |session| {
             cargo(
@@ -41,7 +44,7 @@ pub const STATIC: &[Step] = &[
         name: "rustdoc",
         what: "the documentation builds without a warning",
         after: &["venv"],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: rustdoc,
     },
@@ -49,7 +52,7 @@ pub const STATIC: &[Step] = &[
         name: "deny",
         what: "licences, banned crates and sources of every dependency",
         after: &[],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: deny,
     },
@@ -57,7 +60,7 @@ pub const STATIC: &[Step] = &[
         name: "features",
         what: "the kernel and the probes compile with each feature off",
         after: &[],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: features,
     },
@@ -65,6 +68,14 @@ pub const STATIC: &[Step] = &[
 
 /// What runs code.
 pub const TESTS: &[Step] = &[
+    Step {
+        name: "build",
+        what: "the tests of every crate compile",
+        after: &["tools", "venv"],
+        beside: Some(TRACERS),
+        needs: &[],
+        run: build,
+    },
     Step {
         name: "nextest",
         what: "the tests of every crate",
@@ -77,7 +88,7 @@ pub const TESTS: &[Step] = &[
         name: "doctest",
         what: "the examples in the documentation",
         after: &["venv"],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: doctest,
     },
@@ -93,7 +104,7 @@ pub const TESTS: &[Step] = &[
         name: "loom",
         what: "the pool hands out work rightly in every order of its steps",
         after: &[],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: |session| {
             let kernel = ["test", "--locked", "-p", "raptors-kernel", "--lib"];
@@ -107,7 +118,7 @@ pub const TESTS: &[Step] = &[
         name: "fuzz",
         what: "the fuzz targets compile",
         after: &[],
-        beside: Some("pytest"),
+        beside: Some(TRACERS),
         needs: &[],
         run: fuzz,
     },
@@ -195,22 +206,24 @@ fn nextest(session: &mut Session<'_>) -> Result<()> {
 }
 
 /// One set of features for every run, so that nothing is built twice.
-fn run_nextest(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
+fn nextest_of(session: &Session<'_>, arguments: &[&str]) -> Command {
     let mut command = session.project.cargo();
-    command.args([
-        "nextest",
-        "run",
-        "--locked",
-        "--workspace",
-        "--profile",
-        "ci",
-    ]);
     command
-        .args([
-            "--features",
-            "raptors-flamegraphs/capture,raptors-signposts/layer",
-        ])
+        .args(["nextest", "run", "--locked", "--workspace"])
+        .args(["--profile", "ci", "--features"])
+        .arg("raptors-flamegraphs/capture,raptors-signposts/layer")
         .args(arguments);
+    command
+}
+
+fn build(session: &mut Session<'_>) -> Result<()> {
+    tools::ensure(session, &tools::NEXTEST)?;
+    let mut command = nextest_of(session, &["--no-run"]);
+    session.run(&mut command).map(drop)
+}
+
+fn run_nextest(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
+    let mut command = nextest_of(session, arguments);
     let is_summary = |line: &str| line.trim_start().starts_with("Summary [");
     runner::run(session, &mut command, is_summary).map(drop)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::python::TRACERS;
 use super::step::{Need, Step};
 use crate::machine;
 use crate::session::Session;
@@ -25,7 +26,7 @@ pub const TESTS: &[Step] = &[Step {
     name: "macos",
     what: "the crates type-check for aarch64-apple-darwin",
     after: &[],
-    beside: Some("pytest"),
+    beside: Some(TRACERS),
     needs: &[Need::Linux, Need::DebianRoot],
     run: macos,
 }];
