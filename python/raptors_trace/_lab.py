@@ -27,7 +27,7 @@ MOST_OPS = 200_000
 ALLOCATOR_OPS = 8
 """Operations of a warm-up at least, where they are long: the memory of the first few results is new."""
 LONG_ROUNDS = 2
-"""Rounds from which on an operation is long: its results come from the system each time, whatever the allocator has learnt."""
+"""Rounds from which on an operation is long: its results come from the system, whatever the allocator has learnt."""
 FREQUENCY_ROUNDS = 7
 """Rounds after each of which the processor's frequency is measured."""
 RELATIVE_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-13}
@@ -54,13 +54,13 @@ class Arm:
     def round(self, ops: int) -> tuple[int, int, int]:
         """Runs operations: nanoseconds of wall time, of CPU time of all threads, and page faults.
 
-        Where this thread never waited, what it was off the processor for was others': processes, or a machine that this one
-        is a guest of. That is left out of the wall time.
+        Where this thread never waited, what it was off the processor for was others': processes, or the host of this
+        machine. That is left out of the wall time.
         """
         with contextlib.ExitStack() as stack:
             for enter in self.rounds:
                 stack.enter_context(enter())
-            # The first operations after another arm's run through cold code and foreign caches, which those that are long do not feel.
+            # The first operations after another arm's run through cold code and foreign caches; long ones do not feel it.
             if not self.is_long:
                 self.timed(2 if self.subject.alternates else 1)
             faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

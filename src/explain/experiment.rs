@@ -491,7 +491,13 @@ mod tests {
         for placement in 0..4 {
             // Of each side's rounds, one in two takes three times as long.
             for round in 0..8 {
-                let slow = |side: u64| if (round + side) % 2 == 0 { 3.0 } else { 1.0 };
+                let slow = |side: u64| {
+                    if (round + side).is_multiple_of(2) {
+                        3.0
+                    } else {
+                        1.0
+                    }
+                };
                 rounds.push((placement, [100.0 * slow(0), 150.0 * slow(1)]));
             }
         }
