@@ -153,7 +153,7 @@ def _entry(library: ctypes.CDLL | None, stems: tuple[str, ...]) -> Any:
 
 
 def loaded_blas() -> list[ctypes.CDLL]:
-    """The BLAS libraries in this process that can be told their threads; none where the system does not list its files."""
+    """The BLAS libraries in this process that can be told their threads; none where the system lists no files."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             mapped = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if "/" in line}

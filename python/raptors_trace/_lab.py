@@ -60,7 +60,7 @@ class Arm:
         with contextlib.ExitStack() as stack:
             for enter in self.rounds:
                 stack.enter_context(enter())
-            # The first operations after another arm's run through cold code and foreign caches; long ones do not feel it.
+            # The first operations after another arm's run through cold code and other caches. Long ones do not feel it.
             if not self.is_long:
                 self.timed(2 if self.subject.alternates else 1)
             faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
