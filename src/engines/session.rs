@@ -517,16 +517,9 @@ impl Session {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Some(status);
         }
-        platform::interrupt(&self.child);
         let functions = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);
-        let deadline = Instant::now() + END_PATIENCE + END_PATIENCE_EACH * functions;
-        while Instant::now() < deadline {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        None
+        let patience = END_PATIENCE + END_PATIENCE_EACH * functions;
+        platform::interrupt_until_it_ends(&mut self.child, patience)
     }
 
     fn kill(&mut self) {

@@ -192,7 +192,7 @@ impl<'a> Inquiry<'a> {
         let until = started + self.time;
         let trials = self.planned(&survey);
         let tried = self.try_each(trials, &survey, until, progress);
-        self.hold_together();
+        self.weigh(&survey);
         self.keep_the_best();
         tried?;
         self.look_again(&survey, until, progress)?;
@@ -247,18 +247,14 @@ impl<'a> Inquiry<'a> {
             let mut samples = Samples::of(&trial.terms);
             let time = each.mul_f64(part_of_time(cause));
             match self.measure(&trial.terms, time, &mut samples) {
-                Ok(effect) => {
-                    let evidence = cause.evidence(survey, &effect);
-                    let mend = cause.mend(survey);
-                    self.tried.push(Tried {
-                        cause,
-                        trial,
-                        samples,
-                        effect,
-                        evidence,
-                        mend,
-                    });
-                }
+                Ok(()) => self.tried.push(Tried {
+                    cause,
+                    trial,
+                    samples,
+                    effect: Effect::default(),
+                    evidence: Vec::new(),
+                    mend: cause.mend(survey),
+                }),
                 Err(error) if self.setting.interrupt.asked() => {
                     let rest = std::iter::once(cause).chain(trials.map(|(_, (cause, _))| cause));
                     self.leave_out(rest, "the run was ended before it");
@@ -273,17 +269,21 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// Runs rounds under these terms and adds them to `samples`; what all of them show.
+    /// Runs rounds under these terms and adds them to `samples`.
     fn measure(
         &mut self,
         terms: &Terms,
         time: Duration,
         samples: &mut Samples,
-    ) -> Result<Effect, Error> {
+    ) -> Result<(), Error> {
         self.experiments += 1;
         let (pool, plain) = (&mut self.pool, &mut self.plain);
-        experiment::run(self.setting, pool, plain, terms, time, samples)?;
-        Ok(samples.effect(self.confidence, self.spread))
+        experiment::run(self.setting, pool, plain, terms, time, samples)
+    }
+
+    /// What samples show, held together with experiments like theirs.
+    fn effect(&self, samples: &Samples) -> Effect {
+        samples.effect(self.confidence, self.spread)
     }
 
     /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
@@ -326,7 +326,8 @@ impl<'a> Inquiry<'a> {
             let text = format!("{}: {}, a second look", self.case.label(), cause.name());
             progress.update(ALONE, &text);
             match self.measure(&terms, each, &mut samples) {
-                Ok(effect) => {
+                Ok(()) => {
+                    let effect = self.effect(&samples);
                     let tried = &mut self.tried[index];
                     tried.evidence = cause.evidence(survey, &effect);
                     tried.effect = effect;
@@ -339,8 +340,8 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// Judges all trials once more, now that it is known what placements differ by in experiments like theirs.
-    fn hold_together(&mut self) {
+    /// Says what each trial shows, now that it is known what placements differ by in experiments like it.
+    fn weigh(&mut self, survey: &Survey<'_>) {
         let tried = self.tried.iter();
         let like: Vec<Vec<f64>> = tried
             .filter_map(|tried| tried.samples.differences())
@@ -348,6 +349,7 @@ impl<'a> Inquiry<'a> {
         self.spread = Spread::of(&like);
         for tried in &mut self.tried {
             tried.effect = tried.samples.effect(self.confidence, self.spread);
+            tried.evidence = tried.cause.evidence(survey, &tried.effect);
         }
     }
 
@@ -438,7 +440,8 @@ impl<'a> Inquiry<'a> {
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
                 let terms = tried.trial.terms.on(&thrown).beside_plain();
                 let mut samples = Samples::of(&terms);
-                let effect = self.measure(&terms, time, &mut samples)?;
+                self.measure(&terms, time, &mut samples)?;
+                let effect = self.effect(&samples);
                 Link {
                     of: index,
                     verdict: scale.verdict(&effect, &terms),

@@ -71,6 +71,11 @@ pub mod load {
     }
 }
 
+/// Where a process sleeps is not told here.
+pub fn waits_for_events(_pid: u32) -> bool {
+    false
+}
+
 /// It may be macOS's.
 pub const DTRACE_FOR_LINUX: bool = false;
 

@@ -228,6 +228,12 @@ pub fn command_line(pid: u32) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+/// By where the kernel has it sleep.
+pub fn waits_for_events(pid: u32) -> bool {
+    let place = fs::read_to_string(format!("/proc/{pid}/wchan"));
+    place.is_ok_and(|place| place.contains("epoll") || place.contains("ep_poll"))
+}
+
 pub fn user_time(pid: u32) -> Option<Duration> {
     // SAFETY: sysconf reads a number of the system's.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };

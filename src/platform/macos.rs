@@ -124,7 +124,7 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 pub fn end_with_us(_command: &mut Command) {}
 
 pub use super::elsewhere::{
-    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time,
+    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time, waits_for_events,
 };
 
 /// What macOS tells of the clock and the other work.

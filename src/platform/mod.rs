@@ -26,7 +26,12 @@ pub mod tracing;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Who waits for events so long after an interrupt has missed it.
+const ONLY_WAITS: Duration = Duration::from_secs(1);
 
 /// The directory for files that can be made again; not created here. The kernel keeps its table there too.
 pub use raptors_kernel::cache_dir;
@@ -168,6 +173,28 @@ pub fn interrupt(child: &Child) {
     send(child, libc::SIGINT);
 }
 
+/// Sends SIGINT to a child that has not been waited for, and goes on to do so while it only waits for further events: bpftrace ends its wait
+/// when the signal interrupts it, and goes on to wait where the signal came just before. Its status; none where it runs after `patience`.
+pub fn interrupt_until_it_ends(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + patience;
+    interrupt(child);
+    // What it has left to print when its probes are gone takes it less, and no signal may interrupt that.
+    let mut waiting_since = None;
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if !system::waits_for_events(child.id()) {
+            waiting_since = None;
+        } else if waiting_since.get_or_insert_with(Instant::now).elapsed() > ONLY_WAITS {
+            interrupt(child);
+            waiting_since = None;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
 /// Has a child that has not been waited for stand still, with all of its threads, until [`go_on`]; whether it does. Only where it
 /// ends with us all the same, as [`end_with_us`] has it.
 pub fn stand_still(child: &Child) -> bool {
@@ -247,7 +274,7 @@ pub fn most_files() -> u64 {
 }
 
 /// CPU time that a process has spent outside of the kernel, all its threads together, ended ones too.
-pub fn user_time(pid: u32) -> Option<std::time::Duration> {
+pub fn user_time(pid: u32) -> Option<Duration> {
     system::user_time(pid)
 }
 
@@ -332,16 +359,35 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
+    fn who_goes_on_to_wait_for_events_is_interrupted_again() {
+        // It notes the first interrupt and ends with the second, as bpftrace does that was about to wait.
+        let program = "import select, signal, sys\nseen = []\n\
+            signal.signal(signal.SIGINT, lambda *_: sys.exit(7) if seen else seen.append(1))\n\
+            print('ready', flush=True)\nselect.epoll().poll()";
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", program])
+            .stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        let status = interrupt_until_it_ends(&mut child, Duration::from_secs(30));
+        assert_eq!(status.and_then(|status| status.code()), Some(7));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn a_process_stands_still_until_it_may_go_on_and_ends_with_us_meanwhile() {
         let state_of = |pid: u32| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             stat.rsplit_once(") ")?.1.chars().next()
         };
         let becomes = |pid: u32, wanted: &[Option<char>]| {
-            let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            let until = Instant::now() + Duration::from_secs(10);
             while !wanted.contains(&state_of(pid)) {
-                assert!(std::time::Instant::now() < until, "{:?}", state_of(pid));
-                std::thread::sleep(std::time::Duration::from_millis(2));
+                assert!(Instant::now() < until, "{:?}", state_of(pid));
+                thread::sleep(Duration::from_millis(2));
             }
         };
         let start = || {
@@ -357,7 +403,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         // One that nobody lets go on is not left behind.
-        let child = std::thread::spawn(move || {
+        let child = thread::spawn(move || {
             let child = start();
             stand_still(&child);
             child
@@ -375,7 +421,7 @@ mod tests {
             end_with_us(&mut command);
             command.spawn().unwrap()
         };
-        let mut child = std::thread::spawn(start).join().unwrap();
+        let mut child = thread::spawn(start).join().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 }

@@ -34,6 +34,8 @@ NOTICE_SECONDS = 2
 END_SECONDS = 30
 # DTrace takes about 0.2 s to withdraw each probe, several times that on a busy machine.
 SCRIPT_END_SECONDS = 420
+ONLY_WAITS = 8
+"""Looks at a tracer, 0.2 s apart, that all find it waiting for events."""
 
 Argument = int | str
 
@@ -318,6 +320,18 @@ class Script:
     def interrupt(self) -> str:
         """End it as Ctrl-C does, and return all it printed."""
         self.tracer.send_signal(signal.SIGINT)
+        # One that comes right before bpftrace waits for events does not end that wait.
+        waiting = 0
+        for _ in range(SCRIPT_END_SECONDS * 5):
+            if self.tracer.poll() is not None:
+                break
+            place = Path(f"/proc/{self.tracer.pid}/wchan")
+            with contextlib.suppress(OSError):
+                waiting = waiting + 1 if "epoll" in place.read_text() else 0
+            if waiting == ONLY_WAITS:
+                self.tracer.send_signal(signal.SIGINT)
+                waiting = 0
+            time.sleep(0.2)
         return self.ended()
 
     def ended(self) -> str:
