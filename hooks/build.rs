@@ -14,10 +14,7 @@ fn main() {
     let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
     // Apple packs integers on the stack of arm64 by their size, so there a wrapper serves one width only.
     let packed = target("VENDOR") == "apple" && target("ARCH") == "aarch64";
-    for (name, text) in [
-        ("trampolines.rs", loops::trampolines()),
-        ("wrappers.rs", wrappers::all(packed)),
-    ] {
+    for (name, text) in [("trampolines.rs", loops::trampolines()), ("wrappers.rs", wrappers::all(packed))] {
         fs::write(out.join(name), text).expect("OUT_DIR can be written");
     }
 }

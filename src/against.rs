@@ -6,9 +6,7 @@ mod gate;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{self, Timing};
-use crate::comparison::{
-    Against, Case, Change, ChangeVerdict, Comparison, Difference, Estimate, ThenAndNow,
-};
+use crate::comparison::{Against, Case, Change, ChangeVerdict, Comparison, Difference, Estimate, ThenAndNow};
 use crate::error::{Error, Exit};
 
 /// What a run is to be held against.
@@ -44,22 +42,13 @@ impl Baseline {
                 None => told,
             }
         })?;
-        Ok(Self {
-            file: file.display().to_string(),
-            comparison,
-            timings,
-        })
+        Ok(Self { file: file.display().to_string(), comparison, timings })
     }
 }
 
 /// Adds to a comparison what changed since the earlier run, and what the gate says. `timings` are the rounds behind its
 /// cases, in their order.
-pub fn add(
-    comparison: &mut Comparison,
-    timings: &[Timing],
-    baseline: Option<&Baseline>,
-    fail_below: Option<f64>,
-) {
+pub fn add(comparison: &mut Comparison, timings: &[Timing], baseline: Option<&Baseline>, fail_below: Option<f64>) {
     if let Some(then) = baseline {
         let against = against(comparison, timings, then);
         comparison.warnings.extend(warnings(&against, then));
@@ -83,10 +72,7 @@ pub fn judge(comparison: &Comparison) -> Result<(), Error> {
             .mend("compare the same pair of statements, --size and --dtype as in the earlier run")
             .exit(Exit::NothingObserved));
     }
-    comparison
-        .gate
-        .as_ref()
-        .map_or(Ok(()), |gate| gate::judge(gate, &gate::sides(comparison)))
+    comparison.gate.as_ref().map_or(Ok(()), |gate| gate::judge(gate, &gate::sides(comparison)))
 }
 
 fn against(now: &Comparison, timings: &[Timing], baseline: &Baseline) -> Against {
@@ -121,19 +107,13 @@ fn same(a: &Case, b: &Case) -> bool {
 
 fn change(now: (&Case, &Timing), then: (&Case, &Timing)) -> Change {
     let (change, ci95) = now.1.change_since(then.1);
-    let both = |of: fn(&Case) -> Estimate| ThenAndNow {
-        then: of(then.0),
-        now: of(now.0),
-    };
+    let both = |of: fn(&Case) -> Estimate| ThenAndNow { then: of(then.0), now: of(now.0) };
     Change {
         case: now.0.label(),
         change,
         ci95,
         verdict: ChangeVerdict::of(ci95),
-        ratio: both(|case| Estimate {
-            median: case.ratio.median,
-            ci95: case.ratio.ci95,
-        }),
+        ratio: both(|case| Estimate { median: case.ratio.median, ci95: case.ratio.ci95 }),
         a_ns: both(|case| Estimate::from(&case.sides.a.wall_ns)),
         b_ns: both(|case| Estimate::from(&case.sides.b.wall_ns)),
         differences: differences::subjects(then, now),
@@ -153,10 +133,8 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
         ));
     }
     let mut told: Vec<&Difference> = Vec::new();
-    for (case, difference) in against
-        .cases
-        .iter()
-        .flat_map(|case| case.differences.iter().map(move |d| (&case.case, d)))
+    for (case, difference) in
+        against.cases.iter().flat_map(|case| case.differences.iter().map(move |d| (&case.case, d)))
     {
         // One sentence for a pair of statements, whatever the number of its sizes.
         if !told.contains(&difference) {
@@ -170,9 +148,7 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
         }
     }
     if !baseline.comparison.complete {
-        warnings.push(format!(
-            "{file} was cut short: it holds fewer rounds or cases than it should"
-        ));
+        warnings.push(format!("{file} was cut short: it holds fewer rounds or cases than it should"));
     }
     warnings
 }

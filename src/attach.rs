@@ -179,16 +179,10 @@ pub fn check(pid: u32) -> Result<(), Error> {
     match platform::reach(pid) {
         platform::Reach::Ours => Ok(()),
         platform::Reach::Gone => {
-            Err(Error::new(format!("there is no process {pid}"))
-                .mend("look it up: pgrep -af python"))
+            Err(Error::new(format!("there is no process {pid}")).mend("look it up: pgrep -af python"))
         }
-        platform::Reach::Foreign => Err(Error::new(format!(
-            "process {pid} belongs to another user"
-        ))
-        .mend(format!(
-            "run this as root: {}",
-            ourselves_as_root(&format!("attach {pid}"))
-        ))),
+        platform::Reach::Foreign => Err(Error::new(format!("process {pid} belongs to another user"))
+            .mend(format!("run this as root: {}", ourselves_as_root(&format!("attach {pid}"))))),
     }
 }
 
@@ -207,28 +201,11 @@ impl Settings {
 fn hints(pid: u32, settings: &Settings) -> Vec<Hint> {
     let target = Target::Process(pid);
     let seconds = settings.watched().as_secs().max(1);
-    let hint = |tool, shows, command: String| Hint {
-        tool,
-        shows,
-        command,
-        why_not: unusable(tool),
-    };
-    let calls = |engine: &str| {
-        ourselves_as_root(&format!(
-            "calls --pid {pid} --engine {engine} --duration {seconds}"
-        ))
-    };
+    let hint = |tool, shows, command: String| Hint { tool, shows, command, why_not: unusable(tool) };
+    let calls = |engine: &str| ourselves_as_root(&format!("calls --pid {pid} --engine {engine} --duration {seconds}"));
     vec![
-        hint(
-            Tool::Tracer(Tracer::Bpftrace),
-            "calls of loops and routines, sizes, times",
-            calls("bpftrace"),
-        ),
-        hint(
-            Tool::Tracer(Tracer::Dtrace),
-            "the same through DTrace",
-            calls("dtrace"),
-        ),
+        hint(Tool::Tracer(Tracer::Bpftrace), "calls of loops and routines, sizes, times", calls("bpftrace")),
+        hint(Tool::Tracer(Tracer::Dtrace), "the same through DTrace", calls("dtrace")),
         hint(
             Tool::Sampler(Sampler::Perf),
             "sampled stacks with kernel frames",
@@ -250,16 +227,14 @@ fn unusable(tool: Tool) -> Option<String> {
     match tool {
         Tool::Tracer(tracer) => tools::find(tracer).err().map(missing),
         Tool::Sampler(Sampler::Perf) => perf_missing(),
-        Tool::Sampler(Sampler::Instruments) => (!tools::on_path("xcrun")).then(|| {
-            "xcrun is not installed: Instruments comes with Xcode, on macOS only".to_owned()
-        }),
+        Tool::Sampler(Sampler::Instruments) => (!tools::on_path("xcrun"))
+            .then(|| "xcrun is not installed: Instruments comes with Xcode, on macOS only".to_owned()),
     }
 }
 
 /// That perf is not here, with the mend, where it is not.
 pub fn perf_missing() -> Option<String> {
-    (!tools::on_path("perf"))
-        .then(|| "perf is not installed: apt-get install linux-perf".to_owned())
+    (!tools::on_path("perf")).then(|| "perf is not installed: apt-get install linux-perf".to_owned())
 }
 
 /// Records with perf or Instruments, on the terminal as it is.
@@ -318,8 +293,7 @@ fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<OsString> {
 
 /// Words as a shell takes them: quoted where it could read anything into them.
 pub fn shell_line(words: &[impl AsRef<OsStr>]) -> String {
-    let quoted =
-        |word: &dyn AsRef<OsStr>| quoted_unless(&word.as_ref().to_string_lossy(), "/._-+=:,@%");
+    let quoted = |word: &dyn AsRef<OsStr>| quoted_unless(&word.as_ref().to_string_lossy(), "/._-+=:,@%");
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     words.join(" ")
 }
@@ -338,10 +312,7 @@ mod tests {
     #[test]
     fn a_shell_reads_nothing_into_a_word() {
         let words = ["perf", "-o", "a b", "$(rm x)", "it's", "`id`", ""];
-        assert_eq!(
-            shell_line(&words),
-            r"perf -o 'a b' '$(rm x)' 'it'\''s' '`id`' ''"
-        );
+        assert_eq!(shell_line(&words), r"perf -o 'a b' '$(rm x)' 'it'\''s' '`id`' ''");
     }
 
     #[test]
@@ -353,11 +324,7 @@ mod tests {
 
     #[test]
     fn the_line_of_each_tool_for_a_process_and_for_a_command() {
-        let settings = Settings {
-            template: Template::CpuCounters,
-            duration: None,
-            output: Some("a b".into()),
-        };
+        let settings = Settings { template: Template::CpuCounters, duration: None, output: Some("a b".into()) };
         let process = Target::Process(7);
         let command = Target::Command(["python", "x;y.py", "--duration"].map(Into::into).into());
         assert_eq!(

@@ -9,14 +9,7 @@ use crate::platform;
 /// This command's name, where a shell finds it.
 const NAME: &str = "raptors-trace";
 /// Where `sudo` looks for a command, whatever the caller's PATH says: sudoers' usual `secure_path`.
-const SECURE_PATH: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
+const SECURE_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// A command line for root, as the user at hand types it: root as it stands, everybody else through `sudo`.
 pub fn as_root(command: &str) -> String {
@@ -65,10 +58,7 @@ mod tests {
 
     #[test]
     fn a_binary_is_named_by_its_path_unless_sudo_finds_it() {
-        assert_eq!(
-            finds("/home/ada/.cargo/bin/raptors-trace", "raptors-trace"),
-            "/home/ada/.cargo/bin/raptors-trace"
-        );
+        assert_eq!(finds("/home/ada/.cargo/bin/raptors-trace", "raptors-trace"), "/home/ada/.cargo/bin/raptors-trace");
         assert_eq!(finds("/usr/local/bin/raptors-trace", "x"), "raptors-trace");
     }
 
@@ -80,18 +70,12 @@ mod tests {
         assert_eq!(finds("/usr/bin/python3.11", zeroth), "raptors-trace");
         let script = directory.path().join("raptors-trace");
         std::fs::write(&script, "").unwrap();
-        assert_eq!(
-            finds("/usr/bin/python3.11", zeroth),
-            script.display().to_string()
-        );
+        assert_eq!(finds("/usr/bin/python3.11", zeroth), script.display().to_string());
         assert_eq!(finds("/usr/bin/python3.11", "python"), "raptors-trace");
     }
 
     #[test]
     fn a_path_is_quoted_for_the_shell() {
-        assert_eq!(
-            finds("/home/a b/raptors-trace", ""),
-            "'/home/a b/raptors-trace'"
-        );
+        assert_eq!(finds("/home/a b/raptors-trace", ""), "'/home/a b/raptors-trace'");
     }
 }

@@ -128,13 +128,7 @@ struct Finding {
 
 impl Finding {
     fn new(outcome: Outcome, sentence: impl Into<String>) -> Self {
-        Self {
-            outcome,
-            sentence: sentence.into(),
-            mend: None,
-            facts: BTreeMap::new(),
-            short: None,
-        }
+        Self { outcome, sentence: sentence.into(), mend: None, facts: BTreeMap::new(), short: None }
     }
 
     fn ok(sentence: impl Into<String>) -> Self {
@@ -187,10 +181,7 @@ struct Patient {
 impl Patient {
     fn new(options: &Options) -> Self {
         Self {
-            surroundings: Surroundings::collect(
-                options.python.clone(),
-                options.host.python.clone(),
-            ),
+            surroundings: Surroundings::collect(options.python.clone(), options.host.python.clone()),
             root: tracing::user() == 0,
             capabilities: tracing::capabilities(),
             load: machine::Load::measure(),
@@ -200,8 +191,7 @@ impl Patient {
 
     /// Whether this process has a capability.
     fn may(&self, capability: u32) -> bool {
-        self.capabilities
-            .map_or(self.root, |all| all >> capability & 1 == 1)
+        self.capabilities.map_or(self.root, |all| all >> capability & 1 == 1)
     }
 
     /// A program on `PATH`.
@@ -220,9 +210,7 @@ impl Patient {
             ("apk", "apk add"),
             ("brew", "brew install"),
         ];
-        let here = managers
-            .iter()
-            .find(|(name, _)| self.on_path(name).is_some());
+        let here = managers.iter().find(|(name, _)| self.on_path(name).is_some());
         let (_, command) = here.unwrap_or(&managers[0]);
         let package = match (package, *command) {
             ("perf", "apt-get install") => "linux-perf",
@@ -253,33 +241,18 @@ const fn on(
     name: &'static str,
     examine: fn(&Patient) -> Finding,
 ) -> Examination {
-    Examination {
-        group,
-        name,
-        systems,
-        examine,
-    }
+    Examination { group, name, systems, examine }
 }
 
 /// All checks in the order in which they are shown; their names are part of what `--json` promises.
 const EXAMINATIONS: &[Examination] = &[
     on(EVERYWHERE, Group::Rights, "user", rights::user),
-    on(
-        LINUX,
-        Group::Rights,
-        "perf_event_paranoid",
-        rights::perf_event_paranoid,
-    ),
+    on(LINUX, Group::Rights, "perf_event_paranoid", rights::perf_event_paranoid),
     on(LINUX, Group::Rights, "ptrace_scope", rights::ptrace_scope),
     on(LINUX, Group::Rights, "kptr_restrict", rights::kptr_restrict),
     on(LINUX, Group::Rights, "lockdown", rights::lockdown),
     on(MACOS, Group::Rights, "SIP", macos::integrity_protection),
-    on(
-        MACOS,
-        Group::Rights,
-        "developer mode",
-        macos::developer_mode,
-    ),
+    on(MACOS, Group::Rights, "developer mode", macos::developer_mode),
     on(LINUX, Group::Tracers, "tracefs", tracers::tracefs),
     on(LINUX, Group::Tracers, "debugfs", tracers::debugfs),
     on(LINUX, Group::Tracers, "uprobes", tracers::uprobes),
@@ -288,69 +261,32 @@ const EXAMINATIONS: &[Examination] = &[
     on(LINUX, Group::Tracers, "bpftrace", tracers::bpftrace),
     on(EVERYWHERE, Group::Tracers, "DTrace", dtrace::check),
     on(LINUX, Group::Tracers, "perf", tracers::perf),
-    on(
-        LINUX,
-        Group::Tracers,
-        "hardware counters",
-        tracers::hardware_counters,
-    ),
+    on(LINUX, Group::Tracers, "hardware counters", tracers::hardware_counters),
     on(MACOS, Group::Tracers, "xctrace", macos::xctrace),
     on(EVERYWHERE, Group::Python, "Python", python::interpreter),
     on(EVERYWHERE, Group::Python, "NumPy", python::numpy),
-    on(
-        EVERYWHERE,
-        Group::Python,
-        "raptors_trace",
-        python::raptors_trace,
-    ),
+    on(EVERYWHERE, Group::Python, "raptors_trace", python::raptors_trace),
     on(EVERYWHERE, Group::Python, "BLAS", python::blas),
     on(LINUX, Group::Python, "symbols", python::symbols),
     on(LINUX, Group::Python, "file layout", python::file_layout),
     on(LINUX, Group::Python, "USDT probes", python::usdt),
     on(EVERYWHERE, Group::Machine, "cores", machine::cores),
-    on(
-        EVERYWHERE,
-        Group::Machine,
-        "virtual machine",
-        machine::virtual_machine,
-    ),
-    on(
-        LINUX,
-        Group::Machine,
-        "frequency governor",
-        machine::governor,
-    ),
+    on(EVERYWHERE, Group::Machine, "virtual machine", machine::virtual_machine),
+    on(LINUX, Group::Machine, "frequency governor", machine::governor),
     on(LINUX, Group::Machine, "turbo", machine::turbo),
     on(LINUX, Group::Machine, "huge pages", machine::huge_pages),
-    on(
-        EVERYWHERE,
-        Group::Machine,
-        "other load",
-        machine::other_load,
-    ),
+    on(EVERYWHERE, Group::Machine, "other load", machine::other_load),
     on(EVERYWHERE, Group::Machine, "memory", machine::memory),
-    on(
-        EVERYWHERE,
-        Group::Machine,
-        "memory limit",
-        machine::memory_limit,
-    ),
-    on(
-        EVERYWHERE,
-        Group::Machine,
-        "temporary files",
-        machine::temporary_files,
-    ),
+    on(EVERYWHERE, Group::Machine, "memory limit", machine::memory_limit),
+    on(EVERYWHERE, Group::Machine, "temporary files", machine::temporary_files),
 ];
 
 /// Makes every check that makes sense on this system. Takes seconds: tracers are started for real.
 pub fn examine(options: &Options, progress: &mut dyn Progress) -> Report {
     progress.update(0.0, "other load");
     let patient = Patient::new(options);
-    let here: Vec<&Examination> = EXAMINATIONS
-        .iter()
-        .filter(|examination| examination.systems.contains(&platform::SYSTEM))
-        .collect();
+    let here: Vec<&Examination> =
+        EXAMINATIONS.iter().filter(|examination| examination.systems.contains(&platform::SYSTEM)).collect();
     let mut found = Vec::new();
     for (i, examination) in here.iter().enumerate() {
         progress.update(i as f64 / here.len() as f64, examination.name);
@@ -359,10 +295,7 @@ pub fn examine(options: &Options, progress: &mut dyn Progress) -> Report {
     let abilities = verdict::abilities(&found);
     let verdict = verdict::sentence(&abilities);
     Report {
-        checks: found
-            .into_iter()
-            .map(|(what, finding)| check(what, finding))
-            .collect(),
+        checks: found.into_iter().map(|(what, finding)| check(what, finding)).collect(),
         abilities,
         verdict,
         ..blank()
@@ -382,12 +315,7 @@ pub fn clean() -> Result<Report, Error> {
         .filter(|what| what.systems.contains(&platform::SYSTEM))
         .map(|what| check(what, leftovers::look()))
         .collect();
-    Ok(Report {
-        checks,
-        verdict,
-        cleaned: Some(cleaned),
-        ..blank()
-    })
+    Ok(Report { checks, verdict, cleaned: Some(cleaned), ..blank() })
 }
 
 fn blank() -> Report {

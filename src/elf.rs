@@ -6,8 +6,7 @@ use std::path::Path;
 
 use object::read::{ReadCache, ReadRef};
 use object::{
-    BinaryFormat, Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags,
-    SymbolKind, elf,
+    BinaryFormat, Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, SymbolKind, elf,
 };
 
 use crate::error::Error;
@@ -50,12 +49,7 @@ impl Segment {
     fn of<'data, S: ObjectSegment<'data>>(segment: &S) -> Self {
         let (offset, length) = segment.file_range();
         let executable = matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if p_flags.0 & elf::PF_X.0 != 0);
-        Self {
-            address: segment.address(),
-            offset,
-            length,
-            executable,
-        }
+        Self { address: segment.address(), offset, length, executable }
     }
 
     /// How much further from its beginning it lies in memory than in the file.
@@ -81,8 +75,8 @@ impl Image {
         let failed = |what: &str| Error::new(format!("{} {what}", path.display()));
         let file = File::open(path).map_err(|e| failed("cannot be opened").caused_by(e))?;
         let cache = ReadCache::new(file);
-        let file = object::File::parse(&cache)
-            .map_err(|e| failed("is no object file that can be read").caused_by(e))?;
+        let file =
+            object::File::parse(&cache).map_err(|e| failed("is no object file that can be read").caused_by(e))?;
         if file.format() != BinaryFormat::Elf {
             return Err(failed("is no ELF file"));
         }
@@ -103,9 +97,7 @@ impl Image {
         // in one that begins at 0x400000.
         let lowest = self.segments.iter().min_by_key(|segment| segment.address);
         let base = lowest.map_or(0, Segment::shift);
-        self.segments
-            .iter()
-            .any(|segment| segment.executable && segment.shift() != base)
+        self.segments.iter().any(|segment| segment.executable && segment.shift() != base)
     }
 
     /// The address of a byte of the file, in the file's own numbering.
@@ -118,11 +110,7 @@ impl Image {
     /// The function at an address: exactly there, or one that reaches over it.
     pub fn function_at(&self, address: u64) -> Option<&Function> {
         let exact = self.functions.iter().find(|f| f.address == address);
-        exact.or_else(|| {
-            self.functions
-                .iter()
-                .find(|f| f.address <= address && address - f.address < f.size)
-        })
+        exact.or_else(|| self.functions.iter().find(|f| f.address <= address && address - f.address < f.size))
     }
 
     /// The function of this symbol; one that is exported before others.
@@ -151,10 +139,7 @@ fn all_functions<'data, F: Object<'data>>(file: &F) -> Vec<Function> {
     all
 }
 
-fn functions<'data>(
-    symbols: impl Iterator<Item = impl ObjectSymbol<'data>>,
-    exported: bool,
-) -> Vec<Function> {
+fn functions<'data>(symbols: impl Iterator<Item = impl ObjectSymbol<'data>>, exported: bool) -> Vec<Function> {
     symbols
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition())
         .filter_map(|symbol| {
@@ -207,9 +192,7 @@ fn probes_in(mut notes: &[u8], endianness: Endianness, wide: usize) -> Vec<Probe
         // Name and description are padded to 4 bytes each; the last one may lack its padding.
         let size = usize::try_from(size).ok()?;
         let taken = notes.get(..size)?;
-        notes = notes
-            .get(size.checked_next_multiple_of(4)?..)
-            .unwrap_or_default();
+        notes = notes.get(size.checked_next_multiple_of(4)?..).unwrap_or_default();
         Some(taken)
     };
     let mut next = || {
@@ -225,11 +208,7 @@ fn probes_in(mut notes: &[u8], endianness: Endianness, wide: usize) -> Vec<Probe
 fn probe(description: &[u8], number: impl Fn(&[u8]) -> u64, wide: usize) -> Option<Probe> {
     let mut texts = description.get(3 * wide..)?.split(|&byte| byte == 0);
     let mut text = || Some(String::from_utf8_lossy(texts.next()?).into_owned());
-    Some(Probe {
-        provider: text()?,
-        name: text()?,
-        address: number(&description[..wide]),
-    })
+    Some(Probe { provider: text()?, name: text()?, address: number(&description[..wide]) })
 }
 
 #[cfg(test)]

@@ -8,23 +8,11 @@ use super::*;
 impl Image {
     /// One made by hand, for the tests of those who read images.
     pub fn sample(shifted: bool, providers: &[&str]) -> Self {
-        let probe = |&provider: &&str| Probe {
-            provider: provider.to_owned(),
-            name: "scale__entry".into(),
-            address: 0,
-        };
-        let segment = |address, executable| Segment {
-            address,
-            offset: address & 0xffff,
-            length: 0x100,
-            executable,
-        };
+        let probe = |&provider: &&str| Probe { provider: provider.to_owned(), name: "scale__entry".into(), address: 0 };
+        let segment = |address, executable| Segment { address, offset: address & 0xffff, length: 0x100, executable };
         Self {
             has_symtab: true,
-            segments: vec![
-                segment(0, false),
-                segment(if shifted { 0x11000 } else { 0x1000 }, true),
-            ],
+            segments: vec![segment(0, false), segment(if shifted { 0x11000 } else { 0x1000 }, true)],
             probes: providers.iter().map(probe).collect(),
             ..Self::default()
         }
@@ -94,14 +82,8 @@ fn gnu_ld_lays_code_out_as_it_lies_in_memory_with_and_without_pages_of_its_own()
             return;
         };
         let image = Image::read(&library).unwrap();
-        assert!(
-            !image.is_shifted() && image.has_symtab,
-            "{flags}: {image:?}"
-        );
-        assert!(
-            image.has_usdt("raptors") && !image.has_usdt("raptor"),
-            "{image:?}"
-        );
+        assert!(!image.is_shifted() && image.has_symtab, "{flags}: {image:?}");
+        assert!(image.has_usdt("raptors") && !image.has_usdt("raptor"), "{image:?}");
     }
 }
 
@@ -135,9 +117,7 @@ fn a_stripped_library_keeps_its_notes_and_has_no_symtab() {
 /// The site of the probe is the first instruction but one: [`SOURCE`] puts it behind what the compiler begins with.
 #[test]
 fn functions_and_probes_are_found_where_the_file_says() {
-    let Some((_dir, library)) =
-        library(&["-Wl,--section-start=.text=0x7000", "-Wl,-soname,libx.1"])
-    else {
+    let Some((_dir, library)) = library(&["-Wl,--section-start=.text=0x7000", "-Wl,-soname,libx.1"]) else {
         return;
     };
     let image = Image::read(&library).unwrap();
@@ -156,20 +136,10 @@ fn functions_and_probes_are_found_where_the_file_says() {
 #[test]
 fn what_is_no_elf_file_is_refused_and_damage_is_no_panic() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(
-        Image::read(&dir.path().join("nothing"))
-            .unwrap_err()
-            .to_string()
-            .contains("cannot be opened")
-    );
+    assert!(Image::read(&dir.path().join("nothing")).unwrap_err().to_string().contains("cannot be opened"));
     let text = dir.path().join("text");
     std::fs::write(&text, "no library").unwrap();
-    assert!(
-        Image::read(&text)
-            .unwrap_err()
-            .to_string()
-            .contains("is no object file")
-    );
+    assert!(Image::read(&text).unwrap_err().to_string().contains("is no object file"));
     let Some((_dir, library)) = library(&[]) else {
         return;
     };

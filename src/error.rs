@@ -34,13 +34,7 @@ pub enum Exit {
 impl Error {
     /// A failure with exit code 1. `sentence` is for the user: no capital, no full stop, no code names.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            detail: None,
-            mend: None,
-            exit: Exit::Failed,
-            source: None,
-        }
+        Self { sentence: sentence.into(), detail: None, mend: None, exit: Exit::Failed, source: None }
     }
 
     /// The same failure with the command or change that mends it.
@@ -137,11 +131,8 @@ mod tests {
 
     #[test]
     fn report_has_sentence_causes_and_mend_in_this_order() {
-        let cause =
-            Error::new("cannot open `x\u{1b}[2J`").caused_by(std::io::Error::other("disk on fire"));
-        let error = Error::new("the run cannot be shown")
-            .caused_by(cause)
-            .mend("run compare again");
+        let cause = Error::new("cannot open `x\u{1b}[2J`").caused_by(std::io::Error::other("disk on fire"));
+        let error = Error::new("the run cannot be shown").caused_by(cause).mend("run compare again");
         let expected = "error: the run cannot be shown\n  because: cannot open `x\\x1b[2J`\n  because: disk on fire\n  mend: run compare again\n";
         assert_eq!(error.report(), expected);
     }

@@ -52,10 +52,7 @@ pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome
         time: Some(time.mul_f64(COMPARED)),
         operation_only: true,
         // As for a comparison: each operation is sampled as long as it is timed.
-        sampling: asked.sampling.map(|sampling| Sampling {
-            time: time.mul_f64(COMPARED),
-            ..sampling
-        }),
+        sampling: asked.sampling.map(|sampling| Sampling { time: time.mul_f64(COMPARED), ..sampling }),
         ..CompareOptions::clone(asked)
     };
     let mut outcome = run::compare(&compare, progress)?;
@@ -82,12 +79,7 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
             .mend("experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that run")
             .exit(Exit::NothingObserved));
     }
-    Ok(Outcome {
-        comparison,
-        timings,
-        samples,
-        failure: None,
-    })
+    Ok(Outcome { comparison, timings, samples, failure: None })
 }
 
 /// Inquires into every case; what was found until something went wrong, and what that was.
@@ -97,10 +89,7 @@ fn inquire(
     comparison: &Comparison,
     progress: &mut dyn Progress,
 ) -> (Found, Result<(), Error>) {
-    let mut found = Found {
-        complete: true,
-        ..Found::default()
-    };
+    let mut found = Found { complete: true, ..Found::default() };
     let interrupt = Interrupt::watch();
     let interpreter = match run::interpreter(compare, &interrupt, progress) {
         Ok(interpreter) => interpreter,
@@ -111,12 +100,7 @@ fn inquire(
         let Some(spec) = specs.iter().find(|spec| spec.label() == case.label()) else {
             continue;
         };
-        let setting = Setting {
-            interpreter: &interpreter,
-            options: compare,
-            case: spec,
-            interrupt: &interrupt,
-        };
+        let setting = Setting { interpreter: &interpreter, options: compare, case: spec, interrupt: &interrupt };
         let mut inquiry = Inquiry::new(case, &setting, time.mul_f64(1.0 - 2.0 * COMPARED));
         let ended = inquiry.run(comparison, progress);
         let (explained, findings) = inquiry.conclude(compare.subject.is_main_job());
@@ -128,11 +112,7 @@ fn inquire(
             "the experiments ended early, with {}: {error}; what was not tried until then is said",
             case.label()
         ));
-        let error = if interrupt.asked() {
-            Error::new("interrupted")
-        } else {
-            error
-        };
+        let error = if interrupt.asked() { Error::new("interrupted") } else { error };
         return (found, Err(error));
     }
     (found, Ok(()))

@@ -78,20 +78,14 @@ fn chosen(samples: &[CaseSamples], asked: Option<u64>) -> Result<&CaseSamples, E
         format!("choose one: --case {}", numbers.join(", "))
     };
     match asked {
-        Some(case) => samples
-            .iter()
-            .find(|one| one.number == case)
-            .ok_or_else(|| {
-                Error::new(format!("case {case} of this run has no samples"))
-                    .mend(choices())
-                    .exit(Exit::NothingObserved)
-            }),
+        Some(case) => samples.iter().find(|one| one.number == case).ok_or_else(|| {
+            Error::new(format!("case {case} of this run has no samples")).mend(choices()).exit(Exit::NothingObserved)
+        }),
         None => match samples {
             [one] => Ok(one),
             several => {
                 let count = several.len();
-                let sentence =
-                    format!("this run has samples of {count} cases, and a file holds one");
+                let sentence = format!("this run has samples of {count} cases, and a file holds one");
                 Err(Error::new(sentence).mend(choices()).exit(Exit::Usage))
             }
         },
@@ -122,15 +116,10 @@ fn records(options: &Options, sink: &mut dyn Sink) -> Result<Vec<String>, Error>
         return Ok(warnings);
     }
     if calls == 0 {
-        let which = options.case.map_or_else(
-            || "this run".to_owned(),
-            |case| format!("case {case} of this run"),
-        );
-        return Err(
-            Error::new(format!("there are no recorded calls in {which}"))
-                .mend("record them: raptors-trace compare --save FILE.rtrace")
-                .exit(Exit::NothingObserved),
-        );
+        let which = options.case.map_or_else(|| "this run".to_owned(), |case| format!("case {case} of this run"));
+        return Err(Error::new(format!("there are no recorded calls in {which}"))
+            .mend("record them: raptors-trace compare --save FILE.rtrace")
+            .exit(Exit::NothingObserved));
     }
     match sink.end() {
         Ok(left_out) => warnings.extend(left_out),
@@ -258,9 +247,7 @@ impl Sink for Csv<'_> {
             self.any = true;
         }
         let row = row(seen);
-        self.out
-            .write_record(COLUMNS.map(|column| cell(&row[column])))
-            .map_err(system)
+        self.out.write_record(COLUMNS.map(|column| cell(&row[column]))).map_err(system)
     }
 
     fn end(&mut self) -> std::io::Result<Option<String>> {
@@ -297,27 +284,15 @@ struct Chrome<'a> {
 
 impl<'a> Chrome<'a> {
     fn new(out: &'a mut dyn Write) -> Self {
-        Self {
-            out,
-            events: 0,
-            left_out: 0,
-            processes: BTreeSet::new(),
-            threads: BTreeSet::new(),
-        }
+        Self { out, events: 0, left_out: 0, processes: BTreeSet::new(), threads: BTreeSet::new() }
     }
 
     fn name(&mut self, what: &str, pid: usize, tid: u32, name: &str) -> std::io::Result<()> {
-        self.event(
-            &json!({"name": what, "ph": "M", "pid": pid, "tid": tid, "args": {"name": name}}),
-        )
+        self.event(&json!({"name": what, "ph": "M", "pid": pid, "tid": tid, "args": {"name": name}}))
     }
 
     fn event(&mut self, event: &Value) -> std::io::Result<()> {
-        let begin: &[u8] = if self.events == 0 {
-            b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
-        } else {
-            b",\n"
-        };
+        let begin: &[u8] = if self.events == 0 { b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n" } else { b",\n" };
         self.out.write_all(begin)?;
         self.events += 1;
         Ok(serde_json::to_writer(&mut *self.out, event)?)
@@ -355,10 +330,7 @@ impl Sink for Chrome<'_> {
         let data = json!({"events_left_out": self.left_out});
         write!(self.out, "\n],\"otherData\":{data}}}\n")?;
         Ok((self.left_out > 0).then(|| {
-            format!(
-                "{} events are left out: a time line holds {EVENTS}; choose a case with --case",
-                self.left_out
-            )
+            format!("{} events are left out: a time line holds {EVENTS}; choose a case with --case", self.left_out)
         }))
     }
 }

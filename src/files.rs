@@ -18,9 +18,7 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 /// The directory that a file is in.
 pub fn directory_of(path: &Path) -> &Path {
     let parent = path.parent();
-    parent
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    parent.filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a file.
@@ -40,8 +38,7 @@ pub fn write_with<T>(
     write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<T>,
 ) -> Result<T, Error> {
     // A device or a named pipe is no file to be replaced: as root, its name would be gone.
-    let special =
-        std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
     if special {
         let straight = std::fs::OpenOptions::new().write(true).open(path);
         let written = straight.and_then(|file| {
@@ -54,40 +51,28 @@ pub fn write_with<T>(
     }
     // The umask takes from these what it takes from any new file's.
     let rights = std::fs::Permissions::from_mode(0o666);
-    let written = tempfile::Builder::new()
-        .permissions(rights)
-        .tempfile_in(directory_of(path))
-        .and_then(|mut file| {
-            let mut buffer = std::io::BufWriter::new(file.as_file_mut());
-            let given = write(&mut buffer)?;
-            buffer.flush()?;
-            drop(buffer);
-            hand_over(file.path(), invoker())?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(given)
-        });
+    let written = tempfile::Builder::new().permissions(rights).tempfile_in(directory_of(path)).and_then(|mut file| {
+        let mut buffer = std::io::BufWriter::new(file.as_file_mut());
+        let given = write(&mut buffer)?;
+        buffer.flush()?;
+        drop(buffer);
+        hand_over(file.path(), invoker())?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(given)
+    });
     written.map_err(|error| unwritten(path, error))
 }
 
 fn unwritten(path: &Path, error: std::io::Error) -> Error {
-    let full = matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    );
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
-    if full {
-        error.mend("free some space, or write to another file system")
-    } else {
-        error
-    }
+    if full { error.mend("free some space, or write to another file system") } else { error }
 }
 
 /// Who has root run this command, by sudo; `None` where nobody has.
 pub fn invoker() -> Option<(u32, u32)> {
     let number = |name| number(std::env::var_os(name).as_deref());
-    platform::is_root()
-        .then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?)))
-        .flatten()
+    platform::is_root().then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?))).flatten()
 }
 
 fn number(text: Option<&OsStr>) -> Option<u32> {

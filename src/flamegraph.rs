@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::{
-    Facts, Format, NARROWEST, Named, Page, Phase, Picture, Profile, Role as StackRole, Roles,
-    Scale, Side as Stacks, Tag, Tree, View, draw_tree, export,
+    Facts, Format, NARROWEST, Named, Page, Phase, Picture, Profile, Role as StackRole, Roles, Scale, Side as Stacks,
+    Tag, Tree, View, draw_tree, export,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -126,12 +126,7 @@ pub fn draw(
         let picture = CasePicture::new(comparison, one, &mut warnings)?;
         cases.push(picture.write(&directory, formats)?);
     }
-    Ok(Drawn {
-        schema: SCHEMA,
-        directory: directory.to_owned(),
-        cases,
-        warnings,
-    })
+    Ok(Drawn { schema: SCHEMA, directory: directory.to_owned(), cases, warnings })
 }
 
 /// `float32-2048x2048`: what tells the cases of a run apart.
@@ -171,11 +166,7 @@ pub struct Pictures {
 ///
 /// # Errors
 /// A side without samples.
-pub fn pictures(
-    comparison: &Comparison,
-    samples: &CaseSamples,
-    narrowest: f64,
-) -> Result<Pictures, Error> {
+pub fn pictures(comparison: &Comparison, samples: &CaseSamples, narrowest: f64) -> Result<Pictures, Error> {
     let mut warnings = Vec::new();
     let picture = CasePicture::new(comparison, samples, &mut warnings)?;
     Ok(Pictures {
@@ -195,11 +186,7 @@ struct CasePicture<'a> {
 }
 
 impl<'a> CasePicture<'a> {
-    fn new(
-        comparison: &'a Comparison,
-        samples: &'a CaseSamples,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, Error> {
+    fn new(comparison: &'a Comparison, samples: &'a CaseSamples, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let label = samples.case.label();
         let why = samples.why_no_python.as_ref();
         warnings.extend(why.filter(|why| !warnings.contains(why)).cloned());
@@ -215,8 +202,9 @@ impl<'a> CasePicture<'a> {
             };
             let name = samples.name(tag);
             if side.samples == 0 {
-                return Err(Error::new(format!("{name} has no samples in {label}"))
-                    .mend("give more time: --sample-time 30"));
+                return Err(
+                    Error::new(format!("{name} has no samples in {label}")).mend("give more time: --sample-time 30")
+                );
             }
             profile.weigh(tag, &scale).map_err(not_drawn)?;
             warnings.extend(too_few(side, wall_ns).map(|why| format!("{label}, {name}: {why}")));
@@ -227,17 +215,10 @@ impl<'a> CasePicture<'a> {
         {
             for (tag, side) in TAGS.into_iter().zip([&case.sides.a, &case.sides.b]) {
                 let faults = page_faults(&side.phases_ns, Stacks::new(&profile, tag), &roles);
-                profile
-                    .split_page_faults(tag, faults, &roles)
-                    .map_err(not_drawn)?;
+                profile.split_page_faults(tag, faults, &roles).map_err(not_drawn)?;
             }
         }
-        Ok(Self {
-            comparison,
-            samples,
-            profile,
-            roles,
-        })
+        Ok(Self { comparison, samples, profile, roles })
     }
 
     fn stacks(&self) -> [Stacks<'_>; 2] {
@@ -258,33 +239,14 @@ impl<'a> CasePicture<'a> {
         let title = format!("{title}, {}: time by role", self.samples.subject());
         // The line is cut where the picture ends, and two sides share it.
         let facts = TAGS.map(|tag| {
-            let facts = Facts {
-                n: None,
-                operations: None,
-                ..self.facts(tag)
-            };
+            let facts = Facts { n: None, operations: None, ..self.facts(tag) };
             format!("{}: {facts}", self.samples.name(tag))
         });
-        Ok([
-            one(a, Tag::A)?,
-            one(b, Tag::B)?,
-            self.picture(&both, &title, &facts.join("; "), narrowest)?,
-        ])
+        Ok([one(a, Tag::A)?, one(b, Tag::B)?, self.picture(&both, &title, &facts.join("; "), narrowest)?])
     }
 
-    fn picture(
-        &self,
-        tree: &Tree,
-        title: &str,
-        subtitle: &str,
-        narrowest: f64,
-    ) -> Result<String, Error> {
-        let picture = Picture {
-            title,
-            subtitle,
-            narrowest,
-            ..Picture::default()
-        };
+    fn picture(&self, tree: &Tree, title: &str, subtitle: &str, narrowest: f64) -> Result<String, Error> {
+        let picture = Picture { title, subtitle, narrowest, ..Picture::default() };
         draw_tree(tree, &picture).map_err(not_drawn)
     }
 
@@ -316,14 +278,8 @@ impl<'a> CasePicture<'a> {
         let page = page.html().map_err(not_drawn)?;
         let folded = |tag| self.profile.folded(tag).map_err(not_drawn);
         let mut made = vec![
-            (
-                "a.folded".to_owned(),
-                folded(Tag::A)?.to_string().into_bytes(),
-            ),
-            (
-                "b.folded".to_owned(),
-                folded(Tag::B)?.to_string().into_bytes(),
-            ),
+            ("a.folded".to_owned(), folded(Tag::A)?.to_string().into_bytes()),
+            ("b.folded".to_owned(), folded(Tag::B)?.to_string().into_bytes()),
             ("a.svg".to_owned(), a.into_bytes()),
             ("b.svg".to_owned(), b.into_bytes()),
             ("diff.svg".to_owned(), difference.into_bytes()),
@@ -347,11 +303,7 @@ impl<'a> CasePicture<'a> {
             sides: TAGS.map(|tag| self.side(tag)),
             roles: phases
                 .into_iter()
-                .map(|phase| Role {
-                    name: phase.name,
-                    a_ns: phase.a.unwrap_or(0.0),
-                    b_ns: phase.b.unwrap_or(0.0),
-                })
+                .map(|phase| Role { name: phase.name, a_ns: phase.a.unwrap_or(0.0), b_ns: phase.b.unwrap_or(0.0) })
                 .collect(),
             frames_named: self.named(),
             files: written,
@@ -407,11 +359,7 @@ impl<'a> CasePicture<'a> {
         for tag in TAGS {
             let name = self.samples.name(tag);
             let side = &self.samples.sides[usize::from(tag.0)];
-            let mut note = format!(
-                "{name}: {} · {}",
-                self.samples.statement(tag),
-                self.facts(tag)
-            );
+            let mut note = format!("{name}: {} · {}", self.samples.statement(tag), self.facts(tag));
             if let Some((ratio, interval)) = side.cost {
                 let cost = units::cost(ratio, interval);
                 note.push_str(&format!(" · sampling costs {cost}"));
@@ -426,11 +374,7 @@ impl<'a> CasePicture<'a> {
 
 impl CaseSamples {
     fn side(&self, tag: Tag) -> &crate::analysis::SideSpec {
-        if tag == Tag::A {
-            &self.case.a
-        } else {
-            &self.case.b
-        }
+        if tag == Tag::A { &self.case.a } else { &self.case.b }
     }
 
     fn name(&self, tag: Tag) -> &str {
@@ -445,19 +389,11 @@ impl CaseSamples {
     /// beside the button of the search.
     fn subject(&self) -> String {
         let label = self.case.label();
-        label
-            .strip_prefix("operation ")
-            .unwrap_or(&label)
-            .to_owned()
+        label.strip_prefix("operation ").unwrap_or(&label).to_owned()
     }
 
     fn title(&self, tag: Tag) -> String {
-        format!(
-            "{}: {}, {}",
-            self.name(tag),
-            self.statement(tag),
-            self.subject()
-        )
+        format!("{}: {}, {}", self.name(tag), self.statement(tag), self.subject())
     }
 }
 
@@ -509,9 +445,7 @@ fn not_drawn(error: raptors_flamegraphs::Error) -> Error {
 /// A sentence, where they cannot.
 pub fn check(directory: &Path) -> Result<(), Error> {
     make_directory(directory)?;
-    tempfile::tempfile_in(directory)
-        .map(drop)
-        .map_err(|error| unwritable(directory, error))
+    tempfile::tempfile_in(directory).map(drop).map_err(|error| unwritable(directory, error))
 }
 
 fn make_directory(directory: &Path) -> Result<(), Error> {
@@ -530,9 +464,7 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
         }
         _ => "choose another directory with -o",
     };
-    Error::new(format!("`{}` cannot be written", path.display()))
-        .caused_by(error)
-        .mend(mend)
+    Error::new(format!("`{}` cannot be written", path.display())).caused_by(error).mend(mend)
 }
 
 #[cfg(test)]
@@ -546,11 +478,7 @@ mod tests {
         let text = "FLOAT_multiply 60\nFLOAT_multiply;asm_exc_page_fault_[k] 20\nmalloc 20\n";
         let profile = Profile::from(&Folded::parse(text).unwrap());
         let share = |page_fault, kernel| {
-            let phases = Phases {
-                page_fault,
-                kernel,
-                ..Phases::default()
-            };
+            let phases = Phases { page_fault, kernel, ..Phases::default() };
             page_faults(&phases, Stacks::new(&profile, Tag::A), &Roles::default())
         };
         // A quarter of what is kernel or page fault, 80 of 100; the phases' own size does not matter.

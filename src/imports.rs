@@ -18,8 +18,7 @@ use std::path::PathBuf;
 
 pub use classify::is_doubtful;
 pub use model::{
-    Binding, Counts, Family, File, FileKind, Format, Import, Imports, Library, SCHEMA, Subject,
-    SubjectKind, Unread,
+    Binding, Counts, Family, File, FileKind, Format, Import, Imports, Library, SCHEMA, Subject, SubjectKind, Unread,
 };
 pub use native::Unreadable;
 
@@ -44,15 +43,8 @@ pub struct Options {
 /// # Errors
 /// When a subject is not there, cannot be read, or holds no ELF and no Mach-O file.
 pub fn read(options: &Options) -> Result<Imports, Error> {
-    let subjects = options
-        .subjects
-        .iter()
-        .map(|name| subject::read(name, options))
-        .collect::<Result<_, _>>()?;
-    Ok(Imports {
-        schema: SCHEMA.to_owned(),
-        subjects,
-    })
+    let subjects = options.subjects.iter().map(|name| subject::read(name, options)).collect::<Result<_, _>>()?;
+    Ok(Imports { schema: SCHEMA.to_owned(), subjects })
 }
 
 /// Reads the bytes of one file as if it lay at `path`: a file for each architecture in it.
@@ -61,10 +53,5 @@ pub fn read(options: &Options) -> Result<Imports, Error> {
 /// When it is neither ELF nor Mach-O, or damaged.
 pub fn read_bytes(path: &str, bytes: &[u8]) -> Result<Vec<File>, Unreadable> {
     let images = native::read(bytes)?;
-    Ok(link::files(
-        images
-            .into_iter()
-            .map(|image| (path.to_owned(), image))
-            .collect(),
-    ))
+    Ok(link::files(images.into_iter().map(|image| (path.to_owned(), image)).collect()))
 }

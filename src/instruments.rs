@@ -93,16 +93,15 @@ struct Placed {
 /// A file that cannot be read or is another table; no samples, no rounds, or no sample in any timed round.
 pub fn read(options: &Options) -> Result<Sides, Error> {
     let text = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| {
-            Error::new(format!("{} cannot be read", path.display())).caused_by(error)
-        })
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::new(format!("{} cannot be read", path.display())).caused_by(error))
     };
     let (samples, signposts) = (text(&options.samples)?, text(&options.signposts)?);
     let profile = profile(&samples, &options.samples)?;
     let intervals = intervals(&signposts, &options.signposts)?;
     let stem = options.output.as_ref().unwrap_or(&options.samples);
-    let mut shared = Shared::new(&profile, &intervals)
-        .ok_or_else(|| no_rounds(&options.signposts.display().to_string()))?;
+    let mut shared =
+        Shared::new(&profile, &intervals).ok_or_else(|| no_rounds(&options.signposts.display().to_string()))?;
     shared.write(&profile, stem)?;
     Ok(shared.sides)
 }
@@ -126,18 +125,12 @@ pub fn profile(export: &str, place: &Path) -> Result<TimeProfile, Error> {
 /// # Errors
 /// What [`Interval::from_xctrace`] says.
 pub fn intervals(export: &str, place: &Path) -> Result<Vec<Interval>, Error> {
-    Interval::from_xctrace(export)
-        .map_err(|error| not_in(place, "signposts", "os-signpost-interval", error))
+    Interval::from_xctrace(export).map_err(|error| not_in(place, "signposts", "os-signpost-interval", error))
 }
 
 fn not_in(place: &Path, what: &str, table: &str, error: raptors_flamegraphs::Error) -> Error {
-    let mend = format!(
-        "xcrun xctrace export --input RECORDING.trace --xpath '{}' --output FILE.xml",
-        xpath(table)
-    );
-    Error::new(format!("{} holds no {what} to read", place.display()))
-        .caused_by(error)
-        .mend(mend)
+    let mend = format!("xcrun xctrace export --input RECORDING.trace --xpath '{}' --output FILE.xml", xpath(table));
+    Error::new(format!("{} holds no {what} to read", place.display())).caused_by(error).mend(mend)
 }
 
 /// Where a table of a recording is, for `xctrace export`.
@@ -149,9 +142,7 @@ pub fn xpath(table: &str) -> String {
 pub fn no_rounds(place: &str) -> Error {
     let mend = "record a driver that was started with signposts on: RAPTORS_SIGNPOSTS=1 raptors-trace compare --wait, then \
                 raptors-trace attach PID --with instruments";
-    Error::new(format!("there are no rounds of a driver in {place}"))
-        .mend(mend)
-        .exit(Exit::NothingObserved)
+    Error::new(format!("there are no rounds of a driver in {place}")).mend(mend).exit(Exit::NothingObserved)
 }
 
 /// Samples shared out among rounds.
@@ -213,10 +204,7 @@ impl Shared {
     /// No sample in any timed round; a file that cannot be written.
     pub fn write(&mut self, profile: &TimeProfile, stem: &Path) -> Result<(), Error> {
         if self.taken.is_empty() {
-            let sentence = format!(
-                "none of the {} samples falls in a timed round",
-                self.sides.samples
-            );
+            let sentence = format!("none of the {} samples falls in a timed round", self.sides.samples);
             return Err(Error::new(sentence)
                 .mend("record for longer, while the driver measures")
                 .exit(Exit::NothingObserved));
@@ -240,9 +228,7 @@ impl Shared {
             let root = (cases.len() > 1).then_some(cases[case].name.as_str());
             (root, &profile.samples[index])
         });
-        profile
-            .fold(samples)
-            .map_err(|error| Error::new("the samples cannot be folded").caused_by(error))
+        profile.fold(samples).map_err(|error| Error::new("the samples cannot be folded").caused_by(error))
     }
 }
 
@@ -292,19 +278,12 @@ fn add(interval: &Interval, side: Side, round: Option<Round<'_>>, cases: &mut Ve
     let name = round.map_or("", |round| round.case);
     let found = cases.iter().position(|case| case.name == name);
     let index = found.unwrap_or_else(|| {
-        cases.push(Case {
-            name: name.to_owned(),
-            a: Counted::default(),
-            b: Counted::default(),
-            ratio: None,
-        });
+        cases.push(Case { name: name.to_owned(), a: Counted::default(), b: Counted::default(), ratio: None });
         cases.len() - 1
     });
     let counted = cases[index].side(side);
     counted.rounds += 1;
-    counted.wall_ns = counted
-        .wall_ns
-        .saturating_add(interval.end - interval.start);
+    counted.wall_ns = counted.wall_ns.saturating_add(interval.end - interval.start);
     if let Some(round) = round {
         counted.name = round.name.to_owned();
         let before = counted.operations.unwrap_or(0);
@@ -315,13 +294,10 @@ fn add(interval: &Interval, side: Side, round: Option<Round<'_>>, cases: &mut Ve
 
 /// The round of the sample's process that runs at its time. Where one side of the two does not know the process, the
 /// time alone decides.
-fn round_of<'a>(
-    sample: &Sample,
-    rounds: &'a HashMap<Option<u64>, Vec<Placed>>,
-) -> Option<&'a Placed> {
-    let known = rounds.iter().filter(|(process, _)| {
-        process.is_none() || sample.process.is_none() || **process == sample.process
-    });
+fn round_of<'a>(sample: &Sample, rounds: &'a HashMap<Option<u64>, Vec<Placed>>) -> Option<&'a Placed> {
+    let known = rounds
+        .iter()
+        .filter(|(process, _)| process.is_none() || sample.process.is_none() || **process == sample.process);
     let at = |of_process: &'a Vec<Placed>| {
         let after = of_process.partition_point(|round| round.start <= sample.time);
         let round = of_process[..after].last()?;

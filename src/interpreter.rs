@@ -111,20 +111,14 @@ pub struct Surroundings {
 impl Surroundings {
     /// Reads the environment of this process.
     pub fn collect(asked: Option<PathBuf>, host: Option<PathBuf>) -> Self {
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
+        let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         Self {
             asked,
             variable: variable(ENVIRONMENT_VARIABLE),
             virtual_env: variable("VIRTUAL_ENV"),
             host,
             current_dir: std::env::current_dir().unwrap_or_default(),
-            path: std::env::var_os("PATH")
-                .map(|p| std::env::split_paths(&p).collect())
-                .unwrap_or_default(),
+            path: std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default(),
         }
     }
 }
@@ -134,9 +128,7 @@ impl Surroundings {
 #[non_exhaustive]
 pub enum InterpreterError {
     /// None was found.
-    #[error(
-        "no Python was found: no virtual environment is active, there is no .venv here and no python3 on PATH"
-    )]
+    #[error("no Python was found: no virtual environment is active, there is no .venv here and no python3 on PATH")]
     None,
     /// The one asked for is not there.
     #[error("there is no Python at {} ({origin})", .path.display())]
@@ -220,18 +212,11 @@ impl InterpreterError {
         match self {
             Self::Interrupted => String::new(),
             Self::None => "install Python 3.11 or newer, or name one with --python PATH".into(),
-            Self::Missing {
-                origin: Origin::Variable,
-                ..
-            } => {
+            Self::Missing { origin: Origin::Variable, .. } => {
                 format!("set {ENVIRONMENT_VARIABLE} to an interpreter that exists, or unset it")
             }
-            Self::Missing {
-                origin: Origin::VirtualEnvironment,
-                ..
-            } => {
-                "run `deactivate` (or unset VIRTUAL_ENV), or name an interpreter with --python PATH"
-                    .into()
+            Self::Missing { origin: Origin::VirtualEnvironment, .. } => {
+                "run `deactivate` (or unset VIRTUAL_ENV), or name an interpreter with --python PATH".into()
             }
             Self::Missing { .. } | Self::NotRunning { .. } => {
                 "give the path of a Python interpreter to --python".into()
@@ -245,10 +230,7 @@ impl InterpreterError {
                 format!("{} -m pip install --upgrade 'numpy>=2'", quoted(path))
             }
             Self::NoRaptorsTrace { path, .. } => {
-                format!(
-                    "{} -m pip install . in a clone of raptors-trace, or {OTHER}",
-                    quoted(path)
-                )
+                format!("{} -m pip install . in a clone of raptors-trace, or {OTHER}", quoted(path))
             }
         }
     }
@@ -306,35 +288,14 @@ pub fn choose(
     surroundings: &Surroundings,
     is_file: impl Fn(&Path) -> bool,
 ) -> Result<(PathBuf, Origin), InterpreterError> {
-    let on_path = |name: &Path| {
-        surroundings
-            .path
-            .iter()
-            .map(|dir| dir.join(name))
-            .find(|p| is_file(p))
-    };
-    let environment = |dir: &Path| {
-        ["bin/python", "bin/python3"]
-            .iter()
-            .map(|name| dir.join(name))
-            .find(|python| is_file(python))
-    };
+    let on_path = |name: &Path| surroundings.path.iter().map(|dir| dir.join(name)).find(|p| is_file(p));
+    let environment =
+        |dir: &Path| ["bin/python", "bin/python3"].iter().map(|name| dir.join(name)).find(|python| is_file(python));
     let named = |name: &PathBuf, origin| {
         let bare = name.components().count() == 1 && !name.has_root();
-        let found = if bare {
-            on_path(name).or(is_file(name).then(|| name.clone()))
-        } else {
-            None
-        };
-        let found = found
-            .or_else(|| is_file(name).then(|| name.clone()))
-            .or_else(|| environment(name));
-        found
-            .map(|path| (path, origin))
-            .ok_or(InterpreterError::Missing {
-                path: name.clone(),
-                origin,
-            })
+        let found = if bare { on_path(name).or(is_file(name).then(|| name.clone())) } else { None };
+        let found = found.or_else(|| is_file(name).then(|| name.clone())).or_else(|| environment(name));
+        found.map(|path| (path, origin)).ok_or(InterpreterError::Missing { path: name.clone(), origin })
     };
     if let Some(name) = &surroundings.asked {
         return named(name, Origin::Asked);
@@ -343,13 +304,8 @@ pub fn choose(
         return named(name, Origin::Variable);
     }
     if let Some(dir) = &surroundings.virtual_env {
-        let missing = InterpreterError::Missing {
-            path: dir.join("bin/python"),
-            origin: Origin::VirtualEnvironment,
-        };
-        return environment(dir)
-            .map(|path| (path, Origin::VirtualEnvironment))
-            .ok_or(missing);
+        let missing = InterpreterError::Missing { path: dir.join("bin/python"), origin: Origin::VirtualEnvironment };
+        return environment(dir).map(|path| (path, Origin::VirtualEnvironment)).ok_or(missing);
     }
     if let Some(path) = surroundings.host.as_ref().filter(|path| is_file(path)) {
         return Ok((path.clone(), Origin::Host));
@@ -357,9 +313,7 @@ pub fn choose(
     if let Some(path) = environment(&surroundings.current_dir.join(".venv")) {
         return Ok((path, Origin::DotVenv));
     }
-    on_path(Path::new("python3"))
-        .map(|path| (path, Origin::Path))
-        .ok_or(InterpreterError::None)
+    on_path(Path::new("python3")).map(|path| (path, Origin::Path)).ok_or(InterpreterError::None)
 }
 
 /// What the probe printed.
@@ -376,21 +330,11 @@ struct Answer {
 
 /// Starts the interpreter with the probe and reads its answer.
 fn ask(path: &Path, origin: Origin, waiting: Waiting<'_>) -> Result<Answer, InterpreterError> {
-    let not_running = |why: String| InterpreterError::NotRunning {
-        path: path.to_owned(),
-        origin,
-        why,
-    };
+    let not_running = |why: String| InterpreterError::NotRunning { path: path.to_owned(), origin, why };
     let mut command = Command::new(path);
-    command
-        .args(["-c", PROBE])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(["-c", PROBE]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     platform::end_with_us(&mut command);
-    let mut child = command
-        .spawn()
-        .map_err(|error| not_running(error.to_string()))?;
+    let mut child = command.spawn().map_err(|error| not_running(error.to_string()))?;
     let output = drain(child.stdout.take());
     let errors = drain(child.stderr.take());
     let status = match wait(&mut child, path, waiting) {
@@ -399,19 +343,12 @@ fn ask(path: &Path, origin: Origin, waiting: Waiting<'_>) -> Result<Answer, Inte
         Err(why) => return Err(not_running(why)),
     };
     let output = output.join().unwrap_or_default();
-    let answer = output
-        .lines()
-        .find_map(|line| line.strip_prefix("raptors-trace-probe "));
+    let answer = output.lines().find_map(|line| line.strip_prefix("raptors-trace-probe "));
     if let Some(answer) = answer {
-        return serde_json::from_str(answer)
-            .map_err(|error| not_running(format!("its answer was odd: {error}")));
+        return serde_json::from_str(answer).map_err(|error| not_running(format!("its answer was odd: {error}")));
     }
     let errors = errors.join().unwrap_or_default();
-    let said = errors
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("it said nothing");
+    let said = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
     Err(not_running(format!("{status}; {said}")))
 }
 
@@ -428,11 +365,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<St
 }
 
 /// Waits for the end of the probe; nothing where the user has had enough of it.
-fn wait(
-    child: &mut Child,
-    path: &Path,
-    waiting: Waiting<'_>,
-) -> Result<Option<ExitStatus>, String> {
+fn wait(child: &mut Child, path: &Path, waiting: Waiting<'_>) -> Result<Option<ExitStatus>, String> {
     let started = Instant::now();
     let mut told = false;
     loop {
@@ -469,62 +402,31 @@ fn end(child: &mut Child) {
 }
 
 /// Judges an answer.
-fn check(
-    path: PathBuf,
-    origin: Origin,
-    answer: Answer,
-    ours: &str,
-) -> Result<Interpreter, InterpreterError> {
-    let version = answer
-        .version
-        .iter()
-        .map(u32::to_string)
-        .collect::<Vec<_>>()
-        .join(".");
+fn check(path: PathBuf, origin: Origin, answer: Answer, ours: &str) -> Result<Interpreter, InterpreterError> {
+    let version = answer.version.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
     let number = |i: usize| answer.version.get(i).copied().unwrap_or(0);
     if answer.implementation != "CPython" {
-        return Err(InterpreterError::NotCPython {
-            path,
-            implementation: answer.implementation,
-        });
+        return Err(InterpreterError::NotCPython { path, implementation: answer.implementation });
     }
     if (number(0), number(1)) < OLDEST_PYTHON {
         return Err(InterpreterError::OldPython { path, version });
     }
     let arch = architecture(&answer.machine, answer.bits);
     if arch != ours {
-        return Err(InterpreterError::OtherArchitecture {
-            path,
-            theirs: arch,
-            ours: ours.to_owned(),
-        });
+        return Err(InterpreterError::OtherArchitecture { path, theirs: arch, ours: ours.to_owned() });
     }
     let Some(numpy) = answer.numpy else {
-        let why = answer
-            .numpy_error
-            .unwrap_or_else(|| "no reason given".into());
+        let why = answer.numpy_error.unwrap_or_else(|| "no reason given".into());
         return Err(InterpreterError::NoNumpy { path, why });
     };
-    let major = numpy
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
+    let major = numpy.split('.').next().and_then(|major| major.parse::<u32>().ok());
     if major.is_none_or(|major| major < OLDEST_NUMPY) {
-        return Err(InterpreterError::OldNumpy {
-            path,
-            version: numpy,
-        });
+        return Err(InterpreterError::OldNumpy { path, version: numpy });
     }
     if let Some(why) = answer.raptors_trace_error {
         return Err(InterpreterError::NoRaptorsTrace { path, origin, why });
     }
-    Ok(Interpreter {
-        path,
-        origin,
-        version,
-        numpy,
-        arch,
-    })
+    Ok(Interpreter { path, origin, version, numpy, arch })
 }
 
 /// Python's word for an architecture in Rust's words; a 32-bit interpreter on a 64-bit system is told apart.
@@ -534,11 +436,7 @@ fn architecture(machine: &str, bits: u32) -> String {
         "AMD64" | "x86_64" | "amd64" => "x86_64",
         other => other,
     };
-    if bits == 64 {
-        name.to_owned()
-    } else {
-        format!("{name} ({bits}-bit)")
-    }
+    if bits == 64 { name.to_owned() } else { format!("{name} ({bits}-bit)") }
 }
 
 #[cfg(test)]

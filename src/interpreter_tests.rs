@@ -15,13 +15,7 @@ fn good() -> Answer {
 }
 
 fn refusal(answer: Answer) -> InterpreterError {
-    check(
-        "/opt/my python/bin/python".into(),
-        Origin::Asked,
-        answer,
-        ARCH,
-    )
-    .unwrap_err()
+    check("/opt/my python/bin/python".into(), Origin::Asked, answer, ARCH).unwrap_err()
 }
 
 fn everything() -> Surroundings {
@@ -80,60 +74,33 @@ fn one_asked_for_that_is_not_there_is_an_error_and_nothing_else_is_tried() {
     let mut s = everything();
     s.asked = Some("/wrong/python".into());
     let error = choose(&s, existing).unwrap_err();
-    assert_eq!(
-        error,
-        InterpreterError::Missing {
-            path: "/wrong/python".into(),
-            origin: Origin::Asked
-        }
-    );
+    assert_eq!(error, InterpreterError::Missing { path: "/wrong/python".into(), origin: Origin::Asked });
 }
 
 #[test]
 fn a_bare_name_is_looked_up_on_path_and_a_directory_is_an_environment() {
     let mut s = everything();
     s.asked = Some("python3.12".into());
-    assert_eq!(
-        choose(&s, existing),
-        Ok(("/usr/bin/python3.12".into(), Origin::Asked))
-    );
+    assert_eq!(choose(&s, existing), Ok(("/usr/bin/python3.12".into(), Origin::Asked)));
     s.asked = Some("/active".into());
-    assert_eq!(
-        choose(&s, existing),
-        Ok(("/active/bin/python".into(), Origin::Asked))
-    );
+    assert_eq!(choose(&s, existing), Ok(("/active/bin/python".into(), Origin::Asked)));
 }
 
 #[test]
 fn a_good_answer_passes() {
     let found = check("/p".into(), Origin::Path, good(), ARCH).unwrap();
-    assert_eq!(
-        (found.version.as_str(), found.numpy.as_str()),
-        ("3.12.1", "2.4.6")
-    );
+    assert_eq!((found.version.as_str(), found.numpy.as_str()), ("3.12.1", "2.4.6"));
 }
 
 #[test]
 fn python_3_10_is_refused() {
-    let error = refusal(Answer {
-        version: vec![3, 10, 14],
-        ..good()
-    });
-    assert_eq!(
-        error.to_string(),
-        "/opt/my python/bin/python is Python 3.10.14; raptors-trace needs 3.11 or newer"
-    );
+    let error = refusal(Answer { version: vec![3, 10, 14], ..good() });
+    assert_eq!(error.to_string(), "/opt/my python/bin/python is Python 3.10.14; raptors-trace needs 3.11 or newer");
 }
 
 #[test]
 fn pypy_is_refused() {
-    assert!(matches!(
-        refusal(Answer {
-            implementation: "PyPy".into(),
-            ..good()
-        }),
-        InterpreterError::NotCPython { .. }
-    ));
+    assert!(matches!(refusal(Answer { implementation: "PyPy".into(), ..good() }), InterpreterError::NotCPython { .. }));
 }
 
 #[test]
@@ -143,66 +110,34 @@ fn no_numpy_names_the_command_that_mends_it() {
         numpy_error: Some("ModuleNotFoundError: No module named 'numpy'".into()),
         ..good()
     });
-    assert!(
-        error
-            .to_string()
-            .ends_with("cannot import NumPy: ModuleNotFoundError: No module named 'numpy'")
-    );
-    assert_eq!(
-        error.mend(),
-        "'/opt/my python/bin/python' -m pip install numpy"
-    );
+    assert!(error.to_string().ends_with("cannot import NumPy: ModuleNotFoundError: No module named 'numpy'"));
+    assert_eq!(error.mend(), "'/opt/my python/bin/python' -m pip install numpy");
 }
 
 #[test]
 fn numpy_1_26_is_refused() {
-    let error = refusal(Answer {
-        numpy: Some("1.26.4".into()),
-        ..good()
-    });
-    assert!(
-        error
-            .to_string()
-            .contains("has NumPy 1.26.4; raptors-trace needs 2.0 or newer")
-    );
-    assert!(
-        error
-            .mend()
-            .ends_with("-m pip install --upgrade 'numpy>=2'")
-    );
+    let error = refusal(Answer { numpy: Some("1.26.4".into()), ..good() });
+    assert!(error.to_string().contains("has NumPy 1.26.4; raptors-trace needs 2.0 or newer"));
+    assert!(error.mend().ends_with("-m pip install --upgrade 'numpy>=2'"));
 }
 
 #[test]
 fn another_architecture_is_refused_also_32_bit() {
-    let error = refusal(Answer {
-        machine: "arm64".into(),
-        ..good()
-    });
-    assert!(
-        error
-            .to_string()
-            .contains("runs as aarch64, this program as x86_64"),
-        "{error}"
-    );
+    let error = refusal(Answer { machine: "arm64".into(), ..good() });
+    assert!(error.to_string().contains("runs as aarch64, this program as x86_64"), "{error}");
     let error = refusal(Answer { bits: 32, ..good() });
     assert!(error.to_string().contains("x86_64 (32-bit)"), "{error}");
 }
 
 #[test]
 fn a_python_without_raptors_trace_is_refused() {
-    let error = refusal(Answer {
-        raptors_trace_error: Some("ModuleNotFoundError".into()),
-        ..good()
-    });
+    let error = refusal(Answer { raptors_trace_error: Some("ModuleNotFoundError".into()), ..good() });
     assert!(matches!(error, InterpreterError::NoRaptorsTrace { .. }));
     assert!(error.mend().contains("pip install ."));
 }
 
 fn asked(path: &str, interrupted: bool, told: &mut Vec<String>) -> InterpreterError {
-    let waiting = Waiting {
-        interrupted: &|| interrupted,
-        tell: &mut |text| told.push(text.to_owned()),
-    };
+    let waiting = Waiting { interrupted: &|| interrupted, tell: &mut |text| told.push(text.to_owned()) };
     ask(Path::new(path), Origin::Asked, waiting).unwrap_err()
 }
 
@@ -223,10 +158,7 @@ fn a_program_that_is_no_python_is_said_to_be_none() {
         "/bin/false (from --python) could not be run as Python: exit status: 1; it said nothing"
     );
     let error = asked("/etc/hosts", false, &mut Vec::new());
-    assert!(
-        matches!(error, InterpreterError::NotRunning { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, InterpreterError::NotRunning { .. }), "{error}");
 }
 
 #[test]
@@ -235,10 +167,7 @@ fn a_long_wait_is_told_once_and_can_be_interrupted() {
     let slow = program(dir.path(), "sleep 3; exit 1");
     let mut told = Vec::new();
     let error = asked(&slow, false, &mut told);
-    assert!(
-        matches!(error, InterpreterError::NotRunning { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, InterpreterError::NotRunning { .. }), "{error}");
     let [told] = &told[..] else {
         panic!("{told:?}");
     };
@@ -252,20 +181,14 @@ fn a_long_wait_is_told_once_and_can_be_interrupted() {
 
 #[test]
 fn every_origin_fits_the_sentences_it_stands_in() {
-    let told: Vec<String> = [
-        Origin::Asked,
-        Origin::Variable,
-        Origin::VirtualEnvironment,
-        Origin::Host,
-        Origin::DotVenv,
-        Origin::Path,
-    ]
-    .map(|origin| {
-        let path = "/p".into();
-        let why = "x".into();
-        InterpreterError::NoRaptorsTrace { path, origin, why }.to_string()
-    })
-    .to_vec();
+    let told: Vec<String> =
+        [Origin::Asked, Origin::Variable, Origin::VirtualEnvironment, Origin::Host, Origin::DotVenv, Origin::Path]
+            .map(|origin| {
+                let path = "/p".into();
+                let why = "x".into();
+                InterpreterError::NoRaptorsTrace { path, origin, why }.to_string()
+            })
+            .to_vec();
     let expected = [
         "/p (from --python) cannot import raptors_trace: x",
         "/p (from RAPTORS_TRACE_PYTHON) cannot import raptors_trace: x",

@@ -22,10 +22,7 @@ impl Interrupt {
     pub fn watch() -> Self {
         ASKED.store(false, Ordering::SeqCst);
         Self {
-            before: [SIGINT, SIGTERM, SIGHUP]
-                .into_iter()
-                .filter_map(|signal| Some((signal, note(signal)?)))
-                .collect(),
+            before: [SIGINT, SIGTERM, SIGHUP].into_iter().filter_map(|signal| Some((signal, note(signal)?))).collect(),
         }
     }
 

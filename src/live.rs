@@ -90,37 +90,19 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
     // Before anything that takes time, and before the rights: who has no tracer needs that first.
     let tool = tools::find(tracer).map_err(|error| error.exit(Exit::NothingObserved))?;
     if !platform::is_root() {
-        let sentence = format!(
-            "{} needs root to watch process {}",
-            tracer.as_str(),
-            options.pid
-        );
-        let mend = ourselves_as_root(&format!(
-            "calls --pid {} --engine {}",
-            options.pid,
-            tracer.as_str()
-        ));
+        let sentence = format!("{} needs root to watch process {}", tracer.as_str(), options.pid);
+        let mend = ourselves_as_root(&format!("calls --pid {} --engine {}", options.pid, tracer.as_str()));
         return Err(Error::new(sentence).mend(mend).exit(Exit::NothingObserved));
     }
     progress.update(0.0, "looking for routines and loops in the process");
     let routines = scripts::default_routines();
     let filled = scripts::processes(&[options.pid], &routines)?;
-    let left_out: Vec<String> = filled
-        .left_out
-        .iter()
-        .map(|left| format!("{}: {}", left.what, left.why))
-        .collect();
-    let request = Request {
-        target: Target::Filled(Box::new(filled)),
-        routines,
-        ufuncs: Vec::new(),
-    };
+    let left_out: Vec<String> = filled.left_out.iter().map(|left| format!("{}: {}", left.what, left.why)).collect();
+    let request = Request { target: Target::Filled(Box::new(filled)), routines, ufuncs: Vec::new() };
     let points = points(&request);
     let plan = Plan {
         pid: options.pid,
-        extension: request
-            .filled()
-            .and_then(|filled| filled.extensions.first().cloned()),
+        extension: request.filled().and_then(|filled| filled.extensions.first().cloned()),
         in_rounds: false,
         points,
     };
@@ -128,13 +110,8 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         return Err(nothing_to_watch(options.pid, &left_out));
     }
     progress.update(0.1, "starting a tracer");
-    let mut session = engines::start(&tool, &plan, &|| interrupt.asked()).map_err(|error| {
-        if interrupt.asked() {
-            too_early()
-        } else {
-            error.exit(Exit::NothingObserved)
-        }
-    })?;
+    let mut session = engines::start(&tool, &plan, &|| interrupt.asked())
+        .map_err(|error| if interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) })?;
     let asked = || interrupt.asked();
     let watching = format!("watching process {}; Ctrl-C ends it early", options.pid);
     progress.update(0.2, &watching);
@@ -159,10 +136,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         probes: traced.probes,
         seconds: time.as_secs_f64(),
         ended,
-        left_out: left_out
-            .into_iter()
-            .chain(traced.left_out.clone())
-            .collect(),
+        left_out: left_out.into_iter().chain(traced.left_out.clone()).collect(),
         calls: calls(&plan.points, &traced),
     };
     if live.calls.is_empty() {
@@ -173,13 +147,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
 
 /// macOS has no bpftrace; elsewhere it is the quicker one.
 fn chosen(asked: Option<Tracer>) -> Tracer {
-    asked.unwrap_or({
-        if platform::SYSTEM == platform::System::MacOs {
-            Tracer::Dtrace
-        } else {
-            Tracer::Bpftrace
-        }
-    })
+    asked.unwrap_or({ if platform::SYSTEM == platform::System::MacOs { Tracer::Dtrace } else { Tracer::Bpftrace } })
 }
 
 fn nothing_to_watch(pid: u32, left_out: &[String]) -> Error {
@@ -209,19 +177,14 @@ fn nothing_called(live: &Live) -> Error {
 
 /// The places to watch, numbered.
 fn points(request: &Request) -> Vec<Point> {
-    let routines = request
-        .filled()
-        .into_iter()
-        .flat_map(|filled: &Filled| &filled.libraries);
+    let routines = request.filled().into_iter().flat_map(|filled: &Filled| &filled.libraries);
     let routines = routines.flat_map(|library| {
         let all = library.routines.iter();
         all.map(move |exported| routine(library, exported))
     });
     // Loops first: where a tracer cannot take all, they are what every statement needs.
     let all = request.loops().map(inner_loop).chain(routines);
-    all.zip(1..)
-        .map(|(point, site)| Point { site, ..point })
-        .collect()
+    all.zip(1..).map(|(point, site)| Point { site, ..point }).collect()
 }
 
 fn routine(library: &Library, exported: &Exported) -> Point {
@@ -247,11 +210,7 @@ fn inner_loop(point: &LoopPoint) -> Point {
         symbol: point.symbol.clone(),
         module: point.path.clone(),
         address: Some(point.address),
-        operands: if generalised {
-            point.core_dimensions as u32
-        } else {
-            point.operands as u32
-        },
+        operands: if generalised { point.core_dimensions as u32 } else { point.operands as u32 },
         generalised,
         width: 64,
     }
@@ -272,13 +231,7 @@ fn calls(points: &[Point], traced: &Traced) -> Vec<LiveCall> {
         }
         let spent = traced.spent.iter().find(|spent| spent.called == *called);
         let (kind, name, symbol, module, sizes) = match called {
-            Called::Backend(backend) => (
-                CallKind::Backend,
-                "raptors scale".to_owned(),
-                Some(backend.clone()),
-                None,
-                0,
-            ),
+            Called::Backend(backend) => (CallKind::Backend, "raptors scale".to_owned(), Some(backend.clone()), None, 0),
             Called::Site(number) => {
                 let Some(point) = points.iter().find(|point| point.site == *number) else {
                     continue;
@@ -289,13 +242,7 @@ fn calls(points: &[Point], traced: &Traced) -> Vec<LiveCall> {
                 };
                 let module: PathBuf = point.module.clone();
                 let module = Some(module.display().to_string());
-                (
-                    point.kind,
-                    point.name.clone(),
-                    point.symbol.clone(),
-                    module,
-                    sizes,
-                )
+                (point.kind, point.name.clone(), point.symbol.clone(), module, sizes)
             }
         };
         calls.push(LiveCall {

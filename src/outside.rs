@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use raptors_flamegraphs::names::Names;
 use raptors_flamegraphs::{
-    Facts, Format, Frame, Kind, Page, PerfScript, Phase, Picture, Profile, Roles, Scale, Side, Tag,
-    Tree, View, draw_tree, export,
+    Facts, Format, Frame, Kind, Page, PerfScript, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View,
+    draw_tree, export,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -154,9 +154,7 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
             sampling::check()?;
             let tags = [Tag::A, Tag::B];
             let all = commands.iter().zip(tags);
-            let run = |(words, tag): (&Vec<OsString>, _)| {
-                command::run(words, tag, frequency, options.aside)
-            };
+            let run = |(words, tag): (&Vec<OsString>, _)| command::run(words, tag, frequency, options.aside);
             ("perf", all.map(run).collect::<Result<_, _>>()?)
         }
         Subject::File(path) => ("file", vec![stacks::read(path)?]),
@@ -188,14 +186,7 @@ impl Taken {
     fn new(name: String, profile: Profile, tag: Tag) -> Self {
         let samples = profile.tags().get(&tag).map_or(0, |(count, _)| *count);
         Self {
-            side: DrawnSide {
-                name,
-                samples,
-                idle_samples: 0,
-                cpu_ns: None,
-                seconds: None,
-                status: None,
-            },
+            side: DrawnSide { name, samples, idle_samples: 0, cpu_ns: None, seconds: None, status: None },
             profile,
             warnings: Vec::new(),
         }
@@ -233,9 +224,7 @@ impl Taken {
             return None;
         }
         let name = &self.side.name;
-        let few = format!(
-            "{name}: {samples} samples are few: frames of a hundredth of the time are left to chance"
-        );
+        let few = format!("{name}: {samples} samples are few: frames of a hundredth of the time are left to chance");
         Some(match (self.side.seconds, &self.side.status) {
             (Some(seconds), None) => {
                 let enough = (1.1 * seconds * ENOUGH as f64 / samples as f64).ceil();
@@ -250,15 +239,8 @@ impl Taken {
     }
 
     fn facts(&self) -> String {
-        let rate = self
-            .side
-            .cpu_ns
-            .map(|ns| self.side.samples as f64 / (ns as f64 / 1e9));
-        let facts = Facts {
-            samples: self.side.samples,
-            rate,
-            ..Facts::default()
-        };
+        let rate = self.side.cpu_ns.map(|ns| self.side.samples as f64 / (ns as f64 / 1e9));
+        let facts = Facts { samples: self.side.samples, rate, ..Facts::default() };
         match self.side.cpu_ns {
             Some(ns) => format!("{facts} · {:.2} s of CPU time", ns as f64 / 1e9),
             None => facts.to_string(),
@@ -267,19 +249,14 @@ impl Taken {
 }
 
 /// Samples a process that runs.
-fn process(
-    pid: u32,
-    time: Duration,
-    frequency: u32,
-    progress: &mut dyn Progress,
-) -> Result<Taken, Error> {
+fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Progress) -> Result<Taken, Error> {
     let interrupt = Interrupt::watch();
     attach::check(pid)?;
     sampling::check()?;
     let name = name_of(pid);
     progress.update(0.0, "starting perf");
-    let session = Session::start(pid, frequency, &|| interrupt.asked())
-        .map_err(|error| not_started(error, &interrupt))?;
+    let session =
+        Session::start(pid, frequency, &|| interrupt.asked()).map_err(|error| not_started(error, &interrupt))?;
     let mut map = Map::new(pid);
     let (seconds, warnings) = watch(pid, time, &interrupt, progress, &mut || {
         map.look();
@@ -296,11 +273,7 @@ fn process(
 
 /// Why a sampler does not run: the user ended it before it did, or it could not.
 fn not_started(error: Error, interrupt: &Interrupt) -> Error {
-    if interrupt.asked() {
-        too_early()
-    } else {
-        error.exit(Exit::NothingObserved)
-    }
+    if interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) }
 }
 
 /// What is said of a process while it is sampled.
@@ -326,10 +299,7 @@ fn watch(
     let mut warnings = Vec::new();
     while begun.elapsed() < time && !interrupt.asked() {
         if look() || platform::reach(pid) == platform::Reach::Gone {
-            warnings.push(format!(
-                "process {pid} ended after {:.1} s",
-                begun.elapsed().as_secs_f64()
-            ));
+            warnings.push(format!("process {pid} ended after {:.1} s", begun.elapsed().as_secs_f64()));
             break;
         }
         let share = begun.elapsed().as_secs_f64() / time.as_secs_f64();
@@ -342,18 +312,13 @@ fn watch(
 
 fn idle(who: &str, seconds: f64) -> Error {
     Error::new(format!("{who} took no CPU time in {seconds:.1} s that could be sampled"))
-        .mend("sample it while it works, or for longer with --sample-time; a server's workers have numbers of their own")
+        .mend(
+            "sample it while it works, or for longer with --sample-time; a server's workers have numbers of their own",
+        )
         .exit(Exit::NothingObserved)
 }
 
-fn taken(
-    name: String,
-    script: PerfScript,
-    words: &str,
-    tag: Tag,
-    seconds: f64,
-    mut warnings: Vec<String>,
-) -> Taken {
+fn taken(name: String, script: PerfScript, words: &str, tag: Tag, seconds: f64, mut warnings: Vec<String>) -> Taken {
     warnings.extend(sampling::troubles(&script, words));
     let mut taken = Taken::new(name, Names::default().name(&script.profile), tag);
     taken.side.cpu_ns = script.periods.get(&tag).copied();
@@ -372,12 +337,7 @@ struct Map {
 
 impl Map {
     fn new(pid: u32) -> Self {
-        Self {
-            pid,
-            last: Vec::new(),
-            looked: None,
-            empty: false,
-        }
+        Self { pid, last: Vec::new(), looked: None, empty: false }
     }
 
     fn look(&mut self) {
@@ -445,10 +405,7 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
         pictures[index] = picture(&tree, &one.side.name, &one.facts())?;
         let folded = one.profile.folded(one.tag()).map_err(not_drawn)?;
         made.push((format!("{letter}.folded"), folded.to_string().into_bytes()));
-        made.push((
-            format!("{letter}.svg"),
-            pictures[index].clone().into_bytes(),
-        ));
+        made.push((format!("{letter}.svg"), pictures[index].clone().into_bytes()));
         for format in &options.formats {
             let name = format!("{letter}.{}", format.extension());
             // Folded text has been written above.
@@ -460,10 +417,7 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
         let mut profile = one.profile.clone();
         if let Some(ns) = one.side.cpu_ns {
             // The operation is the whole run.
-            let scale = Scale {
-                seconds_per_sample: ns as f64 / 1e9 / one.side.samples as f64,
-                operations: 1.0,
-            };
+            let scale = Scale { seconds_per_sample: ns as f64 / 1e9 / one.side.samples as f64, operations: 1.0 };
             profile.weigh(one.tag(), &scale).map_err(not_drawn)?;
             weighed.push(profile);
         }
@@ -473,18 +427,12 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
         let (a, b) = (Side::new(a, Tag::A), Side::new(b, Tag::B));
         let both = Tree::compare(a, b, View::Roles, &roles).map_err(not_drawn)?;
         let facts = format!("A: {}; B: {}", taken[0].facts(), taken[1].facts());
-        let title = format!(
-            "{} against {}: CPU time of the run by role",
-            names[0], names[1]
-        );
+        let title = format!("{} against {}: CPU time of the run by role", names[0], names[1]);
         pictures[2] = picture(&both, &title, &facts)?;
         made.push(("diff.svg".to_owned(), pictures[2].clone().into_bytes()));
     }
-    let sides: Vec<Side<'_>> = weighed
-        .iter()
-        .zip([Tag::A, Tag::B])
-        .map(|(profile, tag)| Side::new(profile, tag))
-        .collect();
+    let sides: Vec<Side<'_>> =
+        weighed.iter().zip([Tag::A, Tag::B]).map(|(profile, tag)| Side::new(profile, tag)).collect();
     let phases = match sides[..] {
         [a] => Phase::of_roles(a, Side::new(&weighed[0], Tag::B), &roles),
         [a, b] => Phase::of_roles(a, b, &roles),
@@ -509,19 +457,11 @@ fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Er
 }
 
 fn role(phase: Phase) -> Role {
-    Role {
-        name: phase.name,
-        a_ns: phase.a.unwrap_or(0.0),
-        b_ns: phase.b.unwrap_or(0.0),
-    }
+    Role { name: phase.name, a_ns: phase.a.unwrap_or(0.0), b_ns: phase.b.unwrap_or(0.0) }
 }
 
 fn picture(tree: &Tree, title: &str, subtitle: &str) -> Result<String, Error> {
-    let picture = Picture {
-        title,
-        subtitle,
-        ..Picture::default()
-    };
+    let picture = Picture { title, subtitle, ..Picture::default() };
     draw_tree(tree, &picture).map_err(not_drawn)
 }
 
@@ -565,9 +505,6 @@ mod tests {
         let (rest, idle) = without_idle(&profile);
         assert_eq!(idle, 7);
         let kept = rest.folded(Tag::A).unwrap().to_string();
-        assert_eq!(
-            kept,
-            "clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n"
-        );
+        assert_eq!(kept, "clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n");
     }
 }

@@ -183,11 +183,7 @@ pub fn make(options: &Options) -> Result<Made, Error> {
     } else {
         Target::Filled(Box::new(processes(&options.processes, &routines)?))
     };
-    let request = Request {
-        target,
-        routines,
-        ufuncs: options.ufuncs.clone(),
-    };
+    let request = Request { target, routines, ufuncs: options.ufuncs.clone() };
     something_to_watch(options.name.script, &request)?;
     Ok(generate(options.name.script, tool, &request))
 }
@@ -195,27 +191,15 @@ pub fn make(options: &Options) -> Result<Made, Error> {
 /// Makes a script for a request.
 pub fn generate(script: Script, tool: Tool, request: &Request) -> Made {
     let written = write::write(script, tool, request);
-    Made {
-        name: script.file_name(tool),
-        text: written.text,
-        left_out: written.left_out,
-    }
+    Made { name: script.file_name(tool), text: written.text, left_out: written.left_out }
 }
 
 /// The scripts as they are committed under `dtrace/`: file names and texts.
 pub fn committed() -> Vec<(String, String)> {
-    let request = Request {
-        target: Target::Generic,
-        routines: default_routines(),
-        ufuncs: Vec::new(),
-    };
+    let request = Request { target: Target::Generic, routines: default_routines(), ufuncs: Vec::new() };
     let tools = [Tool::Dtrace, Tool::Bpftrace];
-    let all = Script::ALL
-        .into_iter()
-        .flat_map(|script| tools.map(|tool| (script, tool)));
-    all.map(|(script, tool)| generate(script, tool, &request))
-        .map(|made| (made.name, made.text))
-        .collect()
+    let all = Script::ALL.into_iter().flat_map(|script| tools.map(|tool| (script, tool)));
+    all.map(|(script, tool)| generate(script, tool, &request)).map(|made| (made.name, made.text)).collect()
 }
 
 fn python(options: &Options) -> Result<PathBuf, Error> {
@@ -226,11 +210,7 @@ fn python(options: &Options) -> Result<PathBuf, Error> {
 
 /// macOS has no bpftrace.
 fn default_tool() -> Tool {
-    if std::env::consts::OS == "macos" {
-        Tool::Dtrace
-    } else {
-        Tool::Bpftrace
-    }
+    if std::env::consts::OS == "macos" { Tool::Dtrace } else { Tool::Bpftrace }
 }
 
 /// A script that could see nothing is refused.
@@ -239,10 +219,8 @@ fn something_to_watch(script: Script, request: &Request) -> Result<(), Error> {
         return Ok(());
     };
     let wants_raptors = script == Script::ScalePhases && filled.extensions.is_empty();
-    let wants_calls = matches!(
-        script,
-        Script::TraceAccelerateCalls | Script::CompareCallPatterns
-    ) && filled.libraries.is_empty()
+    let wants_calls = matches!(script, Script::TraceAccelerateCalls | Script::CompareCallPatterns)
+        && filled.libraries.is_empty()
         && filled.loops.is_empty()
         && filled.extensions.is_empty();
     if !(wants_raptors || wants_calls) {
@@ -253,7 +231,5 @@ fn something_to_watch(script: Script, request: &Request) -> Result<(), Error> {
     } else {
         "no math library, no NumPy and no Raptors is loaded there"
     };
-    Err(Error::new(what)
-        .mend("let the process import what it is to use, then ask again")
-        .exit(Exit::NothingObserved))
+    Err(Error::new(what).mend("let the process import what it is to use, then ask again").exit(Exit::NothingObserved))
 }

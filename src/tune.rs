@@ -134,10 +134,7 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
     let mut cases = Vec::with_capacity(plan.len());
     for (done, (dtype, place, threads, bytes)) in plan.iter().copied().enumerate() {
         let (type_name, place_name) = (dtype.name(), place.name());
-        let text = format!(
-            "{type_name} {place_name}, {threads} threads, {} KiB",
-            bytes >> 10
-        );
+        let text = format!("{type_name} {place_name}, {threads} threads, {} KiB", bytes >> 10);
         progress.update(done as f64 / plan.len() as f64, &text);
         let usual = shipped.row(dtype, place, threads, bytes);
         let ways = candidates((usual.backend, usual.stores), place, threads);
@@ -170,8 +167,7 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
 
 fn show() -> Result<Tuned, Error> {
     let used = raptors_kernel::used().map_err(|error| {
-        Error::new(error.to_string())
-            .mend("unset RAPTORS_TABLE, or set it to a file that `raptors-trace tune` wrote")
+        Error::new(error.to_string()).mend("unset RAPTORS_TABLE, or set it to a file that `raptors-trace tune` wrote")
     })?;
     let (file, shipped_because) = match &used.origin {
         raptors_kernel::Origin::Shipped(why) => (None, Some(why.clone())),
@@ -194,9 +190,8 @@ fn keep(table: &Table) -> Result<PathBuf, Error> {
             .mend("set HOME or XDG_CACHE_HOME, or take --dry-run and name a file of the table with RAPTORS_TABLE")
     })?;
     let directory = files::directory_of(&path);
-    std::fs::create_dir_all(directory).map_err(|error| {
-        Error::new(format!("{} cannot be made", directory.display())).caused_by(error)
-    })?;
+    std::fs::create_dir_all(directory)
+        .map_err(|error| Error::new(format!("{} cannot be made", directory.display())).caused_by(error))?;
     files::write_whole(&path, table.to_string())?;
     Ok(path)
 }
@@ -251,17 +246,12 @@ fn candidates(usual: (Backend, Stores), place: Place, threads: usize) -> Vec<(Ba
             Leaf::Simd(None) => true,
             // `simd` is the widest of them already.
             Leaf::Simd(Some(_)) => spelled && !widest(leaf),
-            Leaf::Accelerate(routine) => {
-                routine.is_some() && !shared || routine.is_none() && shared
-            }
+            Leaf::Accelerate(routine) => routine.is_some() && !shared || routine.is_none() && shared,
             _ => false,
         };
         if plain && !(shared && backend == Backend::Parallel(Some(Leaf::Simd(None)))) {
             ways.push((backend, Stores::Plain));
-            if place == Place::Out
-                && matches!(leaf, Leaf::Simd(_))
-                && !matches!(backend, Backend::Chunked(_))
-            {
+            if place == Place::Out && matches!(leaf, Leaf::Simd(_)) && !matches!(backend, Backend::Chunked(_)) {
                 ways.push((backend, Stores::Stream));
             }
         }
@@ -276,10 +266,7 @@ fn candidates(usual: (Backend, Stores), place: Place, threads: usize) -> Vec<(Ba
 }
 
 fn widest(leaf: raptors_kernel::Leaf) -> bool {
-    let request = raptors_kernel::Request {
-        backend: Some(Backend::SIMD),
-        ..Default::default()
-    };
+    let request = raptors_kernel::Request { backend: Some(Backend::SIMD), ..Default::default() };
     raptors_kernel::scaled(&[1.0f32], 1.0, &request).is_ok_and(|(_, choice)| choice.leaf == leaf)
 }
 
@@ -293,12 +280,7 @@ fn judge(
     let placements = vec![0; rounds];
     let mut candidates: Vec<Candidate> = Vec::with_capacity(ways.len());
     for (way, of) in ways.iter().zip(&measured) {
-        let ratios: Vec<f64> = measured[0]
-            .ns
-            .iter()
-            .zip(&of.ns)
-            .map(|(usual, own)| usual / own)
-            .collect();
+        let ratios: Vec<f64> = measured[0].ns.iter().zip(&of.ns).map(|(usual, own)| usual / own).collect();
         candidates.push(Candidate {
             backend: way.0.name(),
             stores: way.1.name(),
@@ -326,14 +308,7 @@ fn judge(
         }
     }
     let chosen = choose(&candidates);
-    Case {
-        dtype: dtype.name(),
-        place: place.name(),
-        threads,
-        bytes,
-        chosen,
-        candidates,
-    }
+    Case { dtype: dtype.name(), place: place.name(), threads, bytes, chosen, candidates }
 }
 
 /// The fastest that is surely worth it, else the usual one; where that one is refused, the fastest of all.
@@ -353,19 +328,10 @@ fn rows(plan: &[(Dtype, Place, usize, usize)], cases: &[Case]) -> Vec<Row> {
     for ((dtype, place, threads, bytes), case) in plan.iter().copied().zip(cases) {
         let (backend, stores) = case.candidates[case.chosen].way;
         let first = bytes == SMALLEST;
-        let same = rows
-            .last()
-            .is_some_and(|row| (row.backend, row.stores) == (backend, stores));
+        let same = rows.last().is_some_and(|row| (row.backend, row.stores) == (backend, stores));
         if first || !same {
             let bytes = if first { 0 } else { bytes };
-            rows.push(Row {
-                dtype,
-                place,
-                threads,
-                bytes,
-                backend,
-                stores,
-            });
+            rows.push(Row { dtype, place, threads, bytes, backend, stores });
         }
     }
     rows
@@ -395,10 +361,7 @@ mod tests {
         assert_eq!(choose(&[usual(), candidate(80.0, 1.25, 1.2, None)]), 1);
         assert_eq!(choose(&[usual(), candidate(80.0, 1.25, 0.9, None)]), 0);
         assert_eq!(choose(&[usual(), candidate(99.0, 1.01, 1.005, None)]), 0);
-        assert_eq!(
-            choose(&[usual(), candidate(50.0, 2.0, 1.9, Some("inexact"))]),
-            0
-        );
+        assert_eq!(choose(&[usual(), candidate(50.0, 2.0, 1.9, Some("inexact"))]), 0);
         let refused = candidate(100.0, 1.0, 1.0, Some("slower"));
         assert_eq!(choose(&[refused, candidate(120.0, 0.8, 0.7, None)]), 1);
     }
@@ -424,10 +387,7 @@ mod tests {
         };
         let made = rows(&plan, &[case(0), case(0), case(1)]);
         let told: Vec<_> = made.iter().map(|row| (row.bytes, row.stores)).collect();
-        assert_eq!(
-            told,
-            [(0, Stores::Plain), (SMALLEST * STEP * STEP, Stores::Stream)]
-        );
+        assert_eq!(told, [(0, Stores::Plain), (SMALLEST * STEP * STEP, Stores::Stream)]);
     }
 
     #[test]
@@ -436,10 +396,7 @@ mod tests {
             let ways = candidates((Backend::SIMD, Stores::Plain), Place::Out, threads);
             assert_eq!(ways[0], (Backend::SIMD, Stores::Plain));
             assert!(ways.contains(&(Backend::SIMD, Stores::Stream)));
-            assert_eq!(
-                ways.iter().any(|way| way.0 == Backend::PARALLEL),
-                threads > 1
-            );
+            assert_eq!(ways.iter().any(|way| way.0 == Backend::PARALLEL), threads > 1);
             assert!(!ways.iter().any(|way| way.0.name().contains("openblas")));
         }
         let in_place = candidates((Backend::SIMD, Stores::Plain), Place::In, 1);

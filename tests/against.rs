@@ -14,9 +14,7 @@ use serde_json::{Value, json};
 
 /// Rounds around these times, with noise of its own for each side, so that intervals have a width.
 fn noisy(a: u64, b: u64) -> Vec<(u64, u64)> {
-    (0..40)
-        .map(|i| (a + i * 7 % 11 * a / 200, b + i * 5 % 13 * b / 200))
-        .collect()
+    (0..40).map(|i| (a + i * 7 % 11 * a / 200, b + i * 5 % 13 * b / 200)).collect()
 }
 
 /// A run of one case with these rounds.
@@ -60,12 +58,7 @@ fn the_change_is_of_the_ratio_and_the_machine_cancels() {
         ((2_000, 1_000), (2_000, 2_000), 0.5, ChangeVerdict::BLost),
         ((2_000, 2_000), (2_000, 1_000), 2.0, ChangeVerdict::BGained),
         // Both sides take three times as long.
-        (
-            (2_000, 1_000),
-            (6_000, 3_000),
-            1.0,
-            ChangeVerdict::NoChangeShown,
-        ),
+        ((2_000, 1_000), (6_000, 3_000), 1.0, ChangeVerdict::NoChangeShown),
     ] {
         let files = [timed(noisy(new.0, new.1)), timed(noisy(old.0, old.1))];
         let found = change(&files[0], &files[1]);
@@ -101,11 +94,7 @@ fn only_cases_of_the_same_kind_are_held_against_each_other() {
         case[key] = value;
         case
     };
-    let old = cases(&[
-        case("operation", 64),
-        case("operation", 32),
-        with("operation", 64, "results", json!("kept")),
-    ]);
+    let old = cases(&[case("operation", 64), case("operation", 32), with("operation", 64, "results", json!("kept"))]);
     let new = cases(&[
         with("operation", 64, "dtype", json!("float64")),
         with("operation", 64, "in_place", json!(true)),
@@ -117,29 +106,16 @@ fn only_cases_of_the_same_kind_are_held_against_each_other() {
     assert_eq!(changed, ["operation float32 64 × 64"]);
     assert_eq!(
         against.only_now,
-        [
-            "operation float64 64 × 64",
-            "operation float32 64 × 64",
-            "round trip float32 64 × 64"
-        ]
+        ["operation float64 64 × 64", "operation float32 64 × 64", "round trip float32 64 × 64"]
     );
-    assert_eq!(
-        against.only_then,
-        [
-            "operation float32 32 × 32",
-            "operation float32 64 × 64, results kept"
-        ]
-    );
+    assert_eq!(against.only_then, ["operation float32 32 × 32", "operation float32 64 × 64, results kept"]);
 }
 
 #[test]
 fn runs_without_a_common_case_are_no_passed_gate() {
     let files = [64, 32].map(|size| cases(&[case("operation", size)]));
     let comparison = held(&files[0], &files[1], Some(0.95));
-    assert_ne!(
-        comparison.gate.as_ref().unwrap().outcome,
-        GateOutcome::Passed
-    );
+    assert_ne!(comparison.gate.as_ref().unwrap().outcome, GateOutcome::Passed);
     let error = against::judge(&comparison).unwrap_err();
     assert_eq!(error.exit_code(), Exit::NothingObserved);
     assert!(error.to_string().contains("no case in common"));
@@ -154,10 +130,7 @@ fn what_is_not_the_same_is_said() {
     other["b"]["statement"] = json!("r.scale(3)");
     other["a"]["setup"] = json!("a = 1");
     let mut recording = Recording::of(&[other]);
-    recording.document(
-        "facts",
-        &json!({"python": "3.12.1", "numpy": "2.5.0", "raptors": "0.2.0"}),
-    );
+    recording.document("facts", &json!({"python": "3.12.1", "numpy": "2.5.0", "raptors": "0.2.0"}));
     recording.control(1);
     recording.settled(0, true);
     recording.timed(0, [(2_000, 1_000); 12]);
@@ -166,15 +139,9 @@ fn what_is_not_the_same_is_said() {
 
     let comparison = held(&new, &old, None);
     let against = comparison.against.as_ref().unwrap();
-    let found: Vec<(&str, Option<&str>, Option<&str>)> = against
-        .differences
-        .iter()
-        .map(|d| (&*d.what, d.then.as_deref(), d.now.as_deref()))
-        .collect();
-    let expected = [
-        ("NumPy", Some("2.4.6"), Some("2.5.0")),
-        ("Raptors", None, Some("0.2.0")),
-    ];
+    let found: Vec<(&str, Option<&str>, Option<&str>)> =
+        against.differences.iter().map(|d| (&*d.what, d.then.as_deref(), d.now.as_deref())).collect();
+    let expected = [("NumPy", Some("2.4.6"), Some("2.5.0")), ("Raptors", None, Some("0.2.0"))];
     assert_eq!(found, expected);
     let [surroundings, setup, statement] = &comparison.warnings[..] else {
         panic!("{:?}", comparison.warnings);
@@ -189,12 +156,7 @@ fn an_earlier_run_that_was_cut_short_is_told() {
     let new = timed([(2_000, 1_000); 12]);
     let old = timed([(2_000, 1_000); 12]).killed();
     let warnings = held(&new, &old, None).warnings;
-    assert!(
-        warnings
-            .iter()
-            .any(|w| w.contains("run.rtrace was cut short")),
-        "{warnings:?}"
-    );
+    assert!(warnings.iter().any(|w| w.contains("run.rtrace was cut short")), "{warnings:?}");
 }
 
 /// The outcome of a gate at `limit` on the change, and on the ratio of a run whose change is the same figure.
@@ -251,10 +213,7 @@ fn every_missed_case_is_named() {
     }
     let comparison = held(&recording.finish(), &old, Some(0.95));
     let error = against::judge(&comparison).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the gate of 0.95 was missed in 2 of 2 cases:"
-    );
+    assert_eq!(error.to_string(), "the gate of 0.95 was missed in 2 of 2 cases:");
     assert_eq!(
         error.detail_text().unwrap(),
         "operation float32 64 × 64: raptors changed by 0.25× [0.25, 0.25] against numpy\n\
@@ -287,15 +246,10 @@ fn a_missed_gate_is_4_and_everything_is_printed_all_the_same() {
     let output = command(&[&["show", new][..], &gate].concat());
     assert_eq!(output.status.code(), Some(4));
     let [shown, errors] = texts(&output);
-    for text in [
-        "what changed since run.rtrace",
-        "raptors lost",
-        "gate 0.95 on the change: missed in 1 of 1 cases",
-    ] {
+    for text in ["what changed since run.rtrace", "raptors lost", "gate 0.95 on the change: missed in 1 of 1 cases"] {
         assert!(shown.contains(text), "no {text:?} in:\n{shown}");
     }
-    let sentence =
-        "error: the gate of 0.95 was missed: operation float32 64 × 64: raptors changed by 0.5";
+    let sentence = "error: the gate of 0.95 was missed: operation float32 64 × 64: raptors changed by 0.5";
     assert!(errors.contains(sentence), "{errors}");
     assert!(errors.contains("  mend: "), "{errors}");
 
@@ -310,10 +264,7 @@ fn a_missed_gate_is_4_and_everything_is_printed_all_the_same() {
     jsonschema::validate(&schema, &json).unwrap();
 
     // The other way round, and against itself, it is passed.
-    for line in [
-        ["show", old, "--against", new],
-        ["show", new, "--against", new],
-    ] {
+    for line in [["show", old, "--against", new], ["show", new, "--against", new]] {
         let output = command(&[&line[..], &["--fail-below", "0.95"]].concat());
         assert_eq!(output.status.code(), Some(0), "{:?}", texts(&output));
         assert!(texts(&output)[0].contains("passed in 1 of 1 cases"));
@@ -335,10 +286,7 @@ fn a_gate_without_an_earlier_run_is_on_the_ratio() {
 fn an_earlier_run_that_cannot_be_read_is_told_before_anything_is_measured() {
     let file = timed([(2_000, 1_000); 12]);
     let whole = std::fs::read(&file.path).unwrap();
-    let (truncated, text) = (
-        file.path.with_extension("cut"),
-        file.path.with_extension("txt"),
-    );
+    let (truncated, text) = (file.path.with_extension("cut"), file.path.with_extension("txt"));
     std::fs::write(&truncated, &whole[..whole.len() - 1000]).unwrap();
     std::fs::write(&text, "no run").unwrap();
     for (old, why, mend) in [
@@ -349,10 +297,9 @@ fn an_earlier_run_that_cannot_be_read_is_told_before_anything_is_measured() {
         let old = old.to_str().unwrap();
         let new = file.path.to_str().unwrap();
         // No Python is needed to say so.
-        for line in [
-            &["show", new, "--against", old][..],
-            &["compare", "--python", "/no/such/python", "--against", old],
-        ] {
+        for line in
+            [&["show", new, "--against", old][..], &["compare", "--python", "/no/such/python", "--against", old]]
+        {
             let output = command(line);
             assert_eq!(output.status.code(), Some(1));
             let [shown, errors] = texts(&output);

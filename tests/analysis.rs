@@ -15,10 +15,7 @@ use serde_json::json;
 #[track_caller]
 fn close(found: f64, expected: f64) {
     let margin = 1e-9 * expected.abs().max(1.0);
-    assert!(
-        (found - expected).abs() <= margin,
-        "{found}, not {expected}"
-    );
+    assert!((found - expected).abs() <= margin, "{found}, not {expected}");
 }
 
 #[track_caller]
@@ -44,11 +41,7 @@ fn the_ratio_is_the_time_of_a_over_that_of_b() {
     ] {
         let comparison = timed(noisy(a, b));
         let case = &comparison.cases[0];
-        let Ratio {
-            median,
-            ci95: [low, high],
-            ..
-        } = case.ratio;
+        let Ratio { median, ci95: [low, high], .. } = case.ratio;
         assert!((median - ratio).abs() < 0.01, "{median} for {a} and {b}");
         assert!(low < high && low <= median && median <= high);
         assert_eq!(case.ratio.verdict, verdict);
@@ -112,10 +105,7 @@ fn a_round_that_was_cut_is_left_out() {
     let case = &comparison.cases[0];
     assert_eq!(case.ratio.median, 2.0);
     assert_eq!(case.sides.a.wall_ns.samples, 11);
-    assert_eq!(
-        case.sides.b.wall_ns.samples, 10,
-        "the one without its end is not there"
-    );
+    assert_eq!(case.sides.b.wall_ns.samples, 10, "the one without its end is not there");
     assert_eq!(case.rounds.count, 10);
     assert!(!comparison.complete);
 }
@@ -142,10 +132,7 @@ fn a_control_that_was_not_seen_refuses_every_figure() {
 fn the_control_counts_calls_of_a_gemm_only() {
     let with = |calls: &[Entry]| {
         let mut recording = Recording::of(&[case("operation", 64)]);
-        let control = Round {
-            ops: CONTROL_OPS,
-            ..round(1, A, CONTROL)
-        };
+        let control = Round { ops: CONTROL_OPS, ..round(1, A, CONTROL) };
         recording.round(control, calls);
         recording.timed(0, [(2_000, 1_000); 10]);
         recording.finish().read()
@@ -186,17 +173,8 @@ fn a_case_that_was_left_out_or_not_reached_is_no_case() {
     assert_eq!(comparison.cases.len(), 1);
     assert!(!comparison.complete);
     let not_run = "round trip float32 64 × 64 was not run";
-    assert!(
-        comparison.warnings.iter().any(|w| w == not_run),
-        "{:?}",
-        comparison.warnings
-    );
-    assert!(
-        !comparison
-            .warnings
-            .iter()
-            .any(|w| w.contains("operation float32"))
-    );
+    assert!(comparison.warnings.iter().any(|w| w == not_run), "{:?}", comparison.warnings);
+    assert!(!comparison.warnings.iter().any(|w| w.contains("operation float32")));
 }
 
 /// Every phase of both sides, in ticks, and a residual.
@@ -205,10 +183,7 @@ fn with_all_phases() -> RunFile {
     recording.timed(0, [(WALL, WALL); 10]);
     let at = |start, entry| Entry { start, ..entry };
     // NumPy gets its buffer inside the loop's call; an inner call ends, and is recorded, first.
-    let inner = Entry {
-        depth: 1,
-        ..call(Kind::Alloc, 0, 30)
-    };
+    let inner = Entry { depth: 1, ..call(Kind::Alloc, 0, 30) };
     let numpy = [
         call(Kind::Convert, 0, 70),
         at(100, call(Kind::Alloc, 0, 200)),
@@ -216,10 +191,7 @@ fn with_all_phases() -> RunFile {
         at(300, multiply(4096, 1_000)),
         at(2_000, call(Kind::Free, 0, 50)),
     ];
-    let chunk = |start, ticks| Entry {
-        depth: 1,
-        ..at(start, call(Kind::Chunk, 0, ticks))
-    };
+    let chunk = |start, ticks| Entry { depth: 1, ..at(start, call(Kind::Chunk, 0, ticks)) };
     let raptors = [chunk(110, 300), at(100, call(Kind::Backend, PARALLEL, 900))];
     let elsewhere = [chunk(150, 400), chunk(600, 100)];
     let unit = [multiply(1, 100)];
@@ -266,13 +238,7 @@ fn the_clocks_own_time_is_in_no_phase() {
     let mut recording = Recording::plain(64);
     recording.document("clock", &json!({"read_ns": 20.0}));
     recording.timed(0, [(WALL, WALL); 10]);
-    let calls = [
-        multiply(4096, 1_000),
-        Entry {
-            start: 2_000,
-            ..call(Kind::Free, 0, 0)
-        },
-    ];
+    let calls = [multiply(4096, 1_000), Entry { start: 2_000, ..call(Kind::Free, 0, 0) }];
     recording.round(round(0, A, OBSERVED), &calls);
     let file = recording.finish();
     let phases = file.comparison().cases.remove(0).sides.a.phases_ns;
@@ -291,13 +257,7 @@ fn what_was_not_observed_is_not_0() {
     assert_eq!(a.phases_ns.dispatch, None);
     assert!(a.phases_ns.kernel.is_some());
     assert_eq!(b.phases_ns, Phases::default());
-    let unknown = (
-        b.blas_calls_per_op,
-        b.bytes_per_op,
-        b.gb_s,
-        b.memory_level,
-        b.threads,
-    );
+    let unknown = (b.blas_calls_per_op, b.bytes_per_op, b.gb_s, b.memory_level, b.threads);
     assert_eq!(unknown, (None, None, None, None, None));
     assert_eq!(b.wall_ratio_observed_to_unobserved, None);
     assert!(comparison.warnings.iter().any(|w| w == "no size in it"));
@@ -306,25 +266,11 @@ fn what_was_not_observed_is_not_0() {
 /// 4 operations a round with 10 page faults each; `seen` of them where memory was touched ahead.
 fn faulting(seen: u64) -> RunFile {
     let mut recording = Recording::plain(1024);
-    let fault = |kind| Round {
-        faults: 10,
-        ..round(0, A, kind)
-    };
+    let fault = |kind| Round { faults: 10, ..round(0, A, kind) };
     // What touching took in all is time of the allocation's call and no allocating.
-    let touch = Entry {
-        depth: 1,
-        args: [4 << 20, 1024, seen, 700, 0],
-        ..call(Kind::Touch, 0, 600)
-    };
-    let later = |call| Entry {
-        start: 10_000,
-        ..call
-    };
-    let ahead = [
-        touch,
-        call(Kind::Alloc, 0, 800),
-        later(multiply(1 << 20, 2_000)),
-    ];
+    let touch = Entry { depth: 1, args: [4 << 20, 1024, seen, 700, 0], ..call(Kind::Touch, 0, 600) };
+    let later = |call| Entry { start: 10_000, ..call };
+    let ahead = [touch, call(Kind::Alloc, 0, 800), later(multiply(1 << 20, 2_000))];
     let cold = [call(Kind::Alloc, 0, 100), later(multiply(1 << 20, 5_000))];
     for _ in 0..10 {
         recording.round(fault(TIMED), &[]);
@@ -347,43 +293,23 @@ fn first_touch_is_the_time_that_touching_ahead_saves() {
     measured(a.phases_ns.page_fault, 3_000.0 * tick);
     close(a.phases_ns.sum(), WALL as f64);
     let of_faults = |w: &String| w.contains("page faults");
-    assert!(
-        !comparison.warnings.iter().any(of_faults),
-        "{:?}",
-        comparison.warnings
-    );
+    assert!(!comparison.warnings.iter().any(of_faults), "{:?}", comparison.warnings);
     let half = faulting(5).comparison();
     let told = half.warnings.iter().find(|w| of_faults(w)).unwrap();
-    assert!(
-        told.contains("side A: 5 of 10 page faults per operation"),
-        "{told}"
-    );
+    assert!(told.contains("side A: 5 of 10 page faults per operation"), "{told}");
 }
 
 #[test]
 fn a_sides_figures_are_per_operation() {
     let mut recording = Recording::plain(64);
     for i in 0..10 {
-        let a = Round {
-            cpu: WALL * 2,
-            faults: i,
-            ..round(0, A, TIMED)
-        };
+        let a = Round { cpu: WALL * 2, faults: i, ..round(0, A, TIMED) };
         recording.round(a, &[]);
         recording.round(round(0, B, TIMED), &[]);
         let calls = [multiply(4096, 500), gemm(8), gemm(8)];
         let threads = 3;
-        recording.round(
-            Round {
-                threads,
-                ..round(0, A, OBSERVED)
-            },
-            &calls,
-        );
-        let backend = Entry {
-            args: [4096, 64, 128, 0, 8],
-            ..call(Kind::Backend, SIMD, 500)
-        };
+        recording.round(Round { threads, ..round(0, A, OBSERVED) }, &calls);
+        let backend = Entry { args: [4096, 64, 128, 0, 8], ..call(Kind::Backend, SIMD, 500) };
         recording.round(round(0, B, OBSERVED).lasting(2 * WALL), &[backend]);
     }
     let file = recording.finish();
@@ -422,10 +348,7 @@ fn bytes_are_unknown_where_one_call_does_not_tell_them() {
 fn threads_are_those_that_made_calls_where_nobody_counted_them() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 10]);
-    let uncounted = Round {
-        threads: 0,
-        ..round(0, A, OBSERVED)
-    };
+    let uncounted = Round { threads: 0, ..round(0, A, OBSERVED) };
     let dot = [call(Kind::Routine, SDOT, 10)];
     recording.shared_round(uncounted, &dot, &dot);
     let side = recording.finish().comparison().cases.remove(0).sides.a;
@@ -448,11 +371,7 @@ fn a_kernel_that_ran_elsewhere_was_not_measured() {
     close(phases.sum(), WALL as f64);
     let elsewhere = "side A: 1.00 calls per operation ran on other threads";
     let is_told = |w: &String| w.contains(elsewhere);
-    assert!(
-        comparison.warnings.iter().any(is_told),
-        "{:?}",
-        comparison.warnings
-    );
+    assert!(comparison.warnings.iter().any(is_told), "{:?}", comparison.warnings);
     let both = run(&[multiply(4096, 300)]);
     let comparison = both.comparison();
     let kernel = comparison.cases[0].sides.a.phases_ns.kernel;
@@ -483,10 +402,7 @@ fn memory_that_is_read_and_written_in_place_is_held_once() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
     // The first output is the first input.
-    let in_place = |n| Entry {
-        args: [n, 4, 4, 1 << 32, 0],
-        ..multiply(n, 100)
-    };
+    let in_place = |n| Entry { args: [n, 4, 4, 1 << 32, 0], ..multiply(n, 100) };
     recording.round(round(0, A, OBSERVED), &[in_place(8 << 10)]);
     recording.round(round(0, B, OBSERVED), &[in_place((8 << 10) + 1)]);
     let Sides { a, b } = recording.finish().comparison().cases.remove(0).sides;
@@ -503,10 +419,7 @@ fn the_kernels_choice_is_told_with_its_reason() {
     recording.round(round(0, B, OBSERVED), &[chosen]);
     let Sides { a, b } = recording.finish().comparison().cases.remove(0).sides;
     assert_eq!(a.dispatch_reason, None);
-    assert_eq!(
-        b.dispatch_reason.as_deref(),
-        Some("parallel: enough elements to share")
-    );
+    assert_eq!(b.dispatch_reason.as_deref(), Some("parallel: enough elements to share"));
 }
 
 #[test]

@@ -24,13 +24,7 @@ fn for_everybody(directory: &tempfile::TempDir) -> Option<PathBuf> {
 }
 
 fn as_nobody(program: &PathBuf, arguments: &[&str]) -> Output {
-    Command::new(program)
-        .args(arguments)
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .current_dir("/")
-        .output()
-        .unwrap()
+    Command::new(program).args(arguments).uid(NOBODY).gid(NOBODY).current_dir("/").output().unwrap()
 }
 
 struct Sleeper(Child);
@@ -65,10 +59,7 @@ fn a_process_of_another_user_is_one_sentence_with_the_mend() {
         return;
     };
     let ours = Sleeper::of(0);
-    for line in [
-        vec!["attach", &ours.pid()],
-        vec!["calls", "--pid", &ours.pid()],
-    ] {
+    for line in [vec!["attach", &ours.pid()], vec!["calls", "--pid", &ours.pid()]] {
         let output = as_nobody(&command, &line);
         let told = told(&output);
         assert_eq!(output.status.code(), Some(1), "{told}");
@@ -92,11 +83,7 @@ fn a_process_of_ones_own_needs_a_tracer_with_rights() {
     assert_eq!(output.status.code(), Some(3), "{told}");
     let no_tool = told.starts_with("error: bpftrace is not installed");
     let no_right = told.starts_with("error: bpftrace needs root to watch process")
-        && told.contains(&format!(
-            "sudo {} calls --pid {}",
-            command.display(),
-            theirs.pid()
-        ));
+        && told.contains(&format!("sudo {} calls --pid {}", command.display(), theirs.pid()));
     assert!(no_tool || no_right, "{told}");
 }
 

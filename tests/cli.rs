@@ -12,17 +12,8 @@ use run::{A, OBSERVED, Recording, multiply, round};
 fn command(args: &[&str]) -> (tempfile::TempDir, Command) {
     let place = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_raptors-trace"));
-    command
-        .args(args)
-        .current_dir(place.path())
-        .env("XDG_CACHE_HOME", place.path());
-    for name in [
-        "RAPTORS_TRACE_PYTHON",
-        "RAPTORS_TRACE_HOST_PYTHON",
-        "VIRTUAL_ENV",
-        "COLUMNS",
-        "CLICOLOR_FORCE",
-    ] {
+    command.args(args).current_dir(place.path()).env("XDG_CACHE_HOME", place.path());
+    for name in ["RAPTORS_TRACE_PYTHON", "RAPTORS_TRACE_HOST_PYTHON", "VIRTUAL_ENV", "COLUMNS", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
     (place, command)
@@ -42,11 +33,7 @@ fn errors(output: &Output) -> String {
 fn refuses(output: &Output, code: i32, texts: &[&str]) {
     let errors = errors(output);
     assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(
-        output.stdout.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     for text in texts {
         assert!(errors.contains(text), "no {text:?} in:\n{errors}");
     }
@@ -56,19 +43,13 @@ fn refuses(output: &Output, code: i32, texts: &[&str]) {
 fn interpreter(dir: &Path, answer: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = dir.join("python");
-    std::fs::write(
-        &path,
-        format!("#!/bin/sh\necho 'raptors-trace-probe {answer}'\n"),
-    )
-    .unwrap();
+    std::fs::write(&path, format!("#!/bin/sh\necho 'raptors-trace-probe {answer}'\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path.display().to_string()
 }
 
 fn answer(version: &str, machine: &str, rest: &str) -> String {
-    format!(
-        r#"{{"version": [{version}], "implementation": "CPython", "machine": "{machine}", "bits": 64, {rest}}}"#
-    )
+    format!(r#"{{"version": [{version}], "implementation": "CPython", "machine": "{machine}", "bits": 64, {rest}}}"#)
 }
 
 #[test]
@@ -84,63 +65,26 @@ fn help_and_version_are_no_errors() {
 fn usage_errors_are_2_and_name_what_is_wrong() {
     refuses(&run(&[]), 2, &["Usage", "compare"]);
     refuses(&run(&["frobnicate"]), 2, &["frobnicate"]);
-    refuses(
-        &run(&["compare", "--size", "0"]),
-        2,
-        &["--size", "a size of 0 leaves nothing to measure"],
-    );
-    refuses(
-        &run(&["compare", "--dtype", "float16"]),
-        2,
-        &["float16", "float32"],
-    );
-    refuses(
-        &run(&["compare", "--setup", "x = 1", "--a", "x"]),
-        2,
-        &["--b"],
-    );
+    refuses(&run(&["compare", "--size", "0"]), 2, &["--size", "a size of 0 leaves nothing to measure"]);
+    refuses(&run(&["compare", "--dtype", "float16"]), 2, &["float16", "float32"]);
+    refuses(&run(&["compare", "--setup", "x = 1", "--a", "x"]), 2, &["--b"]);
     refuses(&run(&["show"]), 2, &["<FILE>"]);
 }
 
 #[test]
 fn an_interpreter_that_is_not_there_is_1_with_the_mend() {
     let output = run(&["compare", "--python", "/no/such/python"]);
-    refuses(
-        &output,
-        1,
-        &[
-            "error: there is no Python at /no/such/python (from --python)",
-            "mend: ",
-        ],
-    );
+    refuses(&output, 1, &["error: there is no Python at /no/such/python (from --python)", "mend: "]);
     let (_place, mut command) = command(&["compare"]);
-    let output = command
-        .env("RAPTORS_TRACE_PYTHON", "/no/such/python")
-        .output()
-        .unwrap();
-    refuses(
-        &output,
-        1,
-        &[
-            "(from RAPTORS_TRACE_PYTHON)",
-            "mend: set RAPTORS_TRACE_PYTHON",
-        ],
-    );
+    let output = command.env("RAPTORS_TRACE_PYTHON", "/no/such/python").output().unwrap();
+    refuses(&output, 1, &["(from RAPTORS_TRACE_PYTHON)", "mend: set RAPTORS_TRACE_PYTHON"]);
 }
 
 #[test]
 fn without_any_python_it_says_where_it_looked() {
     let (place, mut command) = command(&["compare"]);
     let output = command.env("PATH", place.path()).output().unwrap();
-    refuses(
-        &output,
-        1,
-        &[
-            "error: no Python was found",
-            "no .venv here",
-            "mend: install Python 3.11 or newer",
-        ],
-    );
+    refuses(&output, 1, &["error: no Python was found", "no .venv here", "mend: install Python 3.11 or newer"]);
 }
 
 #[test]
@@ -148,32 +92,16 @@ fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_mend() {
     let ours = std::env::consts::ARCH;
     let other = if ours == "x86_64" { "arm64" } else { "x86_64" };
     let cases = [
-        (
-            answer("3, 10, 1", ours, r#""numpy": "2.4.6""#),
-            "is Python 3.10.1",
-            "CPython 3.11 or newer",
-        ),
-        (
-            answer("3, 12, 1", other, r#""numpy": "2.4.6""#),
-            "another architecture",
-            "it must be built for",
-        ),
+        (answer("3, 10, 1", ours, r#""numpy": "2.4.6""#), "is Python 3.10.1", "CPython 3.11 or newer"),
+        (answer("3, 12, 1", other, r#""numpy": "2.4.6""#), "another architecture", "it must be built for"),
         (
             answer("3, 12, 1", ours, r#""numpy_error": "ModuleNotFoundError""#),
             "cannot import NumPy",
             "-m pip install numpy",
         ),
+        (answer("3, 12, 1", ours, r#""numpy": "1.26.4""#), "has NumPy 1.26.4", "pip install --upgrade"),
         (
-            answer("3, 12, 1", ours, r#""numpy": "1.26.4""#),
-            "has NumPy 1.26.4",
-            "pip install --upgrade",
-        ),
-        (
-            answer(
-                "3, 12, 1",
-                ours,
-                r#""numpy": "2.4.6", "raptors_trace_error": "ModuleNotFoundError""#,
-            ),
+            answer("3, 12, 1", ours, r#""numpy": "2.4.6", "raptors_trace_error": "ModuleNotFoundError""#),
             "cannot import raptors_trace",
             "pip install .",
         ),
@@ -181,30 +109,18 @@ fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_mend() {
     for (answer, sentence, mend) in cases {
         let dir = tempfile::tempdir().unwrap();
         let python = interpreter(dir.path(), &answer);
-        refuses(
-            &run(&["compare", "--python", &python]),
-            1,
-            &[sentence, "mend: ", mend],
-        );
+        refuses(&run(&["compare", "--python", &python]), 1, &[sentence, "mend: ", mend]);
     }
 }
 
 #[test]
 fn a_program_that_is_no_python_is_refused() {
-    refuses(
-        &run(&["compare", "--python", "/bin/false"]),
-        1,
-        &["could not be run as Python"],
-    );
+    refuses(&run(&["compare", "--python", "/bin/false"]), 1, &["could not be run as Python"]);
 }
 
 #[test]
 fn run_files_that_are_none_are_refused() {
-    refuses(
-        &run(&["show", "/no/such/run.rtrace"]),
-        1,
-        &["error: ", "/no/such/run.rtrace"],
-    );
+    refuses(&run(&["show", "/no/such/run.rtrace"]), 1, &["error: ", "/no/such/run.rtrace"]);
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in [
         ("empty", &b""[..]),
@@ -215,18 +131,10 @@ fn run_files_that_are_none_are_refused() {
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
         for command in ["show", "phases", "calls"] {
-            refuses(
-                &run(&[command, path.to_str().unwrap()]),
-                1,
-                &["error: ", name, "is not a run file"],
-            );
+            refuses(&run(&[command, path.to_str().unwrap()]), 1, &["error: ", name, "is not a run file"]);
         }
     }
-    refuses(
-        &run(&["show", dir.path().to_str().unwrap()]),
-        1,
-        &["error: "],
-    );
+    refuses(&run(&["show", dir.path().to_str().unwrap()]), 1, &["error: "]);
 }
 
 /// A whole, small run file.
@@ -269,10 +177,7 @@ fn a_truncated_run_file_is_refused_with_the_offset_and_shown_with_lossy() {
         let shown = String::from_utf8(output.stdout).unwrap();
         let shown = shown.replace("\n         ", " ");
         assert!(shown.contains(&offset), "the loss is told:\n{shown}");
-        assert!(
-            shown.contains("2.00×") || shown.contains("2.00x"),
-            "{shown}"
-        );
+        assert!(shown.contains("2.00×") || shown.contains("2.00x"), "{shown}");
     }
 }
 
@@ -302,11 +207,7 @@ fn a_run_file_of_a_newer_layout_names_the_update() {
     let sentence = "made by a newer raptors-trace (layout 2, this one reads up to 1)";
     for arguments in [&["show", path][..], &["show", "--lossy", path]] {
         let output = run(arguments);
-        refuses(
-            &output,
-            1,
-            &["error: ", sentence, "update raptors-trace to read it"],
-        );
+        refuses(&output, 1, &["error: ", sentence, "update raptors-trace to read it"]);
         assert!(!errors(&output).contains("CRC"), "{}", errors(&output));
     }
 }
@@ -356,22 +257,12 @@ fn calls_are_exported_as_rows_and_on_a_time_line() {
     let place = tempfile::tempdir().unwrap();
     let line = place.path().join("line.json");
     let to = line.to_str().unwrap();
-    assert!(
-        run(&["export", path, "--format", "chrome", "-o", to])
-            .status
-            .success()
-    );
+    assert!(run(&["export", path, "--format", "chrome", "-o", to]).status.success());
     let line: serde_json::Value = serde_json::from_slice(&std::fs::read(&line).unwrap()).unwrap();
     let events = line["traceEvents"].as_array().unwrap();
     let of = |category: &str| {
-        let found = events
-            .iter()
-            .rfind(|event| event["cat"] == category)
-            .unwrap();
-        let (begin, lasts) = (
-            found["ts"].as_f64().unwrap(),
-            found["dur"].as_f64().unwrap(),
-        );
+        let found = events.iter().rfind(|event| event["cat"] == category).unwrap();
+        let (begin, lasts) = (found["ts"].as_f64().unwrap(), found["dur"].as_f64().unwrap());
         (begin, begin + lasts)
     };
     let (round, call) = (of("mark"), of("loop"));
@@ -386,23 +277,11 @@ fn an_export_of_what_was_not_recorded_is_3_and_leaves_no_file() {
     let out = place.path().join("out");
     let to = ["-o", out.to_str().unwrap()];
     let folded = ["export", path, "--format", "folded"];
-    refuses(
-        &run(&[&folded[..], &to].concat()),
-        3,
-        &["no samples in this run", "raptors-trace flamegraph"],
-    );
+    refuses(&run(&[&folded[..], &to].concat()), 3, &["no samples in this run", "raptors-trace flamegraph"]);
     let csv = ["export", path, "--format", "csv", "--case", "9"];
-    refuses(
-        &run(&[&csv[..], &to].concat()),
-        3,
-        &["no recorded calls in case 9", "compare --save"],
-    );
+    refuses(&run(&[&csv[..], &to].concat()), 3, &["no recorded calls in case 9", "compare --save"]);
     assert!(!out.exists());
-    refuses(
-        &run(&["export", path, "--format", "parquet"]),
-        2,
-        &["parquet", "csv"],
-    );
+    refuses(&run(&["export", path, "--format", "parquet"]), 2, &["parquet", "csv"]);
 }
 
 #[test]
@@ -413,23 +292,13 @@ fn the_control_belongs_to_no_case_of_an_export() {
     let rows = |more: &[&str]| {
         let output = run(&[&["export", path, "--format", "json"], more].concat());
         let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-        rows.into_iter()
-            .map(|row| (row["purpose"].clone(), row["case"].clone()))
-            .collect::<Vec<_>>()
+        rows.into_iter().map(|row| (row["purpose"].clone(), row["case"].clone())).collect::<Vec<_>>()
     };
     let all = rows(&[]);
-    assert!(
-        all.contains(&("control".into(), serde_json::Value::Null)),
-        "{all:?}"
-    );
+    assert!(all.contains(&("control".into(), serde_json::Value::Null)), "{all:?}");
     let first = rows(&["--case", "1"]);
     assert!(!first.is_empty() && first.len() < all.len());
-    assert!(
-        first
-            .iter()
-            .all(|row| *row == ("observed".into(), 1.into())),
-        "{first:?}"
-    );
+    assert!(first.iter().all(|row| *row == ("observed".into(), 1.into())), "{first:?}");
     let second = ["export", path, "--format", "json", "--case", "2"];
     refuses(&run(&second), 3, &["no recorded calls in case 2"]);
 
@@ -437,10 +306,7 @@ fn the_control_belongs_to_no_case_of_an_export() {
     let line: serde_json::Value = serde_json::from_slice(&line.stdout).unwrap();
     let named = |what: &str| {
         let events = line["traceEvents"].as_array().unwrap().iter();
-        events
-            .filter(|event| event["name"] == what)
-            .map(|event| event["args"]["name"].clone())
-            .collect::<Vec<_>>()
+        events.filter(|event| event["name"] == what).map(|event| event["args"]["name"].clone()).collect::<Vec<_>>()
     };
     // The control's round is the first of side A, and does not know its name.
     assert_eq!(named("process_name"), ["numpy"]);
@@ -455,21 +321,8 @@ fn an_export_to_a_full_disk_fails_with_the_mend() {
     for format in ["csv", "json", "chrome"] {
         let (_place, mut command) = command(&["export", path, "--format", format]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-        let output = command
-            .stdout(full.unwrap())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-            .wait_with_output()
-            .unwrap();
-        refuses(
-            &output,
-            1,
-            &[
-                "error: the export cannot be written",
-                "mend: free some space",
-            ],
-        );
+        let output = command.stdout(full.unwrap()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        refuses(&output, 1, &["error: the export cannot be written", "mend: free some space"]);
     }
 }
 
@@ -493,11 +346,7 @@ fn a_file_name_cannot_move_the_cursor() {
 #[test]
 fn a_closed_pipe_is_quiet() {
     let (_place, mut command) = command(&["compare", "--help"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(errors(&output), "");

@@ -18,10 +18,7 @@ fn schema_file() -> PathBuf {
 /// The schema that the types make: every field is required, unknown ones are allowed, as fields may be added.
 fn generated() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<Report>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<Report>().to_value();
     schema["$id"] = json!("https://raptors-trace/doctor.schema.json");
     schema["title"] = json!("raptors-trace doctor --json");
     schema["properties"]["schema"]["const"] = json!(doctor::SCHEMA);
@@ -39,9 +36,7 @@ fn the_committed_schema_is_that_of_the_types() {
     assert!(
         now == expected,
         "fields may be added, never renamed; BLESS=1 writes the schema anew\n{}",
-        similar::TextDiff::from_lines(&expected, &now)
-            .unified_diff()
-            .context_radius(2)
+        similar::TextDiff::from_lines(&expected, &now).unified_diff().context_radius(2)
     );
 }
 
@@ -63,18 +58,8 @@ fn skip(reason: &str) {
 
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raptors-trace"));
-    command
-        .arg("doctor")
-        .args(args)
-        .current_dir(dir)
-        .env("XDG_CACHE_HOME", dir);
-    for name in [
-        "RAPTORS_TRACE_PYTHON",
-        "RAPTORS_TRACE_HOST_PYTHON",
-        "VIRTUAL_ENV",
-        "COLUMNS",
-        "CLICOLOR_FORCE",
-    ] {
+    command.arg("doctor").args(args).current_dir(dir).env("XDG_CACHE_HOME", dir);
+    for name in ["RAPTORS_TRACE_PYTHON", "RAPTORS_TRACE_HOST_PYTHON", "VIRTUAL_ENV", "COLUMNS", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
     command
@@ -85,19 +70,11 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 fn report(command: &mut Command) -> Report {
     let output = command.arg("--json").output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && errors.is_empty(),
-        "{:?}: {errors}",
-        output.status
-    );
+    assert!(output.status.success() && errors.is_empty(), "{:?}: {errors}", output.status);
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let schema: Value =
-        serde_json::from_str(&std::fs::read_to_string(schema_file()).unwrap()).unwrap();
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema_file()).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let wrong: Vec<String> = validator
-        .iter_errors(&value)
-        .map(|e| format!("{}: {e}", e.instance_path))
-        .collect();
+    let wrong: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     serde_json::from_value(value).unwrap()
 }
@@ -126,9 +103,7 @@ fn on_path(name: &str) -> bool {
 }
 
 fn dtrace() -> Option<&'static str> {
-    DTRACE_PLACES
-        .into_iter()
-        .find(|place| Path::new(place).is_file())
+    DTRACE_PLACES.into_iter().find(|place| Path::new(place).is_file())
 }
 
 #[test]
@@ -136,40 +111,22 @@ fn this_machine_is_examined_for_real() {
     let dir = tempfile::tempdir().unwrap();
     let report = report(&mut command(dir.path(), &[]));
     assert_eq!(report.os, std::env::consts::OS);
-    let mut names: Vec<&str> = report
-        .checks
-        .iter()
-        .map(|check| check.name.as_str())
-        .collect();
+    let mut names: Vec<&str> = report.checks.iter().map(|check| check.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), report.checks.len(), "names are unique");
-    assert!(
-        report.verdict.contains("observing in process"),
-        "{}",
-        report.verdict
-    );
+    assert!(report.verdict.contains("observing in process"), "{}", report.verdict);
     if !is_linux() || !is_root() {
         return skip("tracers are tried as root on Linux only");
     }
     says(&report, "uprobes", doctor::Outcome::Ok, "uprobe_events");
     if on_path("bpftrace") {
-        says(
-            &report,
-            "bpftrace",
-            doctor::Outcome::Ok,
-            "it attached a probe",
-        );
+        says(&report, "bpftrace", doctor::Outcome::Ok, "it attached a probe");
     } else {
         skip("bpftrace is not installed");
     }
     match dtrace() {
-        Some(place) => says(
-            &report,
-            "DTrace",
-            doctor::Outcome::Ok,
-            &format!("at {place}; it ran a probe"),
-        ),
+        Some(place) => says(&report, "DTrace", doctor::Outcome::Ok, &format!("at {place}; it ran a probe")),
         None => skip("DTrace is not installed; as root: scripts/install-dtrace"),
     }
 }
@@ -183,37 +140,11 @@ fn tools_that_are_not_there_are_missing_with_the_command_that_installs_them() {
     let report = report(command(dir.path(), &[]).env("PATH", dir.path()));
     says(&report, "bpftrace", doctor::Outcome::Missing, "not on PATH");
     says(&report, "perf", doctor::Outcome::Missing, "not on PATH");
-    says(
-        &report,
-        "Python",
-        doctor::Outcome::Missing,
-        "no Python was found",
-    );
-    let mend = |name: &str| {
-        report
-            .checks
-            .iter()
-            .find(|c| c.name == name)
-            .unwrap()
-            .mend
-            .clone()
-            .unwrap()
-    };
-    assert!(
-        mend("bpftrace").ends_with("apt-get install bpftrace"),
-        "{}",
-        mend("bpftrace")
-    );
-    assert!(
-        mend("perf").ends_with("apt-get install linux-perf"),
-        "{}",
-        mend("perf")
-    );
-    assert!(
-        report
-            .verdict
-            .starts_with("observing in process could not be examined; bpftrace is not here")
-    );
+    says(&report, "Python", doctor::Outcome::Missing, "no Python was found");
+    let mend = |name: &str| report.checks.iter().find(|c| c.name == name).unwrap().mend.clone().unwrap();
+    assert!(mend("bpftrace").ends_with("apt-get install bpftrace"), "{}", mend("bpftrace"));
+    assert!(mend("perf").ends_with("apt-get install linux-perf"), "{}", mend("perf"));
+    assert!(report.verdict.starts_with("observing in process could not be examined; bpftrace is not here"));
 }
 
 #[test]
@@ -222,56 +153,21 @@ fn old_odd_and_wrong_programs_are_told_apart() {
         return skip("bpftrace and perf are of Linux");
     }
     let dir = tempfile::tempdir().unwrap();
-    program(
-        dir.path(),
-        "bpftrace",
-        "#!/bin/sh\necho 'bpftrace v0.16.0'\n",
-    );
-    program(
-        dir.path(),
-        "perf",
-        "#!/bin/sh\nprintf 'garbage \\033[2J\\n'\n",
-    );
-    let systemtap = "#!/bin/sh\n# SystemTap's dtrace makes headers from lists of probes.\necho 'Usage dtrace [-h | -G]'; exit 1\n";
+    program(dir.path(), "bpftrace", "#!/bin/sh\necho 'bpftrace v0.16.0'\n");
+    program(dir.path(), "perf", "#!/bin/sh\nprintf 'garbage \\033[2J\\n'\n");
+    let systemtap =
+        "#!/bin/sh\n# SystemTap's dtrace makes headers from lists of probes.\necho 'Usage dtrace [-h | -G]'; exit 1\n";
     program(dir.path(), "dtrace", systemtap);
     program(dir.path(), "python3", "#!/bin/sh\necho 'Python 1.5'\n");
     let report = report(command(dir.path(), &[]).env("PATH", dir.path()));
-    says(
-        &report,
-        "bpftrace",
-        doctor::Outcome::Limited,
-        "0.17 or newer is needed",
-    );
-    says(
-        &report,
-        "perf",
-        doctor::Outcome::Unknown,
-        "does not tell its version: garbage \\x1b[2J",
-    );
-    says(
-        &report,
-        "Python",
-        doctor::Outcome::Unknown,
-        "does not answer as a Python: Python 1.5",
-    );
+    says(&report, "bpftrace", doctor::Outcome::Limited, "0.17 or newer is needed");
+    says(&report, "perf", doctor::Outcome::Unknown, "does not tell its version: garbage \\x1b[2J");
+    says(&report, "Python", doctor::Outcome::Unknown, "does not answer as a Python: Python 1.5");
     let own = dir.path().join("dtrace").display().to_string();
-    let check = report
-        .checks
-        .iter()
-        .find(|check| check.name == "DTrace")
-        .unwrap();
-    assert!(
-        check
-            .sentence
-            .contains("SystemTap's script of that name, which cannot trace"),
-        "{check:#?}"
-    );
+    let check = report.checks.iter().find(|check| check.name == "DTrace").unwrap();
+    assert!(check.sentence.contains("SystemTap's script of that name, which cannot trace"), "{check:#?}");
     assert_eq!(check.facts.get("systemtap"), Some(&json!(own)));
-    assert_ne!(
-        check.facts.get("path"),
-        Some(&json!(own)),
-        "it is taken for DTrace"
-    );
+    assert_ne!(check.facts.get("path"), Some(&json!(own)), "it is taken for DTrace");
     if dtrace().is_none() {
         assert_eq!(check.outcome, doctor::Outcome::Missing, "{check:#?}");
     }
@@ -286,40 +182,21 @@ fn a_tool_that_hangs_does_not_stop_the_doctor() {
     program(dir.path(), "bpftrace", "#!/bin/sh\n/bin/sleep 1000\n");
     program(dir.path(), "perf", "no program at all\n");
     let report = report(command(dir.path(), &[]).env("PATH", dir.path()));
-    says(
-        &report,
-        "bpftrace",
-        doctor::Outcome::Unknown,
-        "did not answer within",
-    );
-    says(
-        &report,
-        "perf",
-        doctor::Outcome::Missing,
-        "cannot be started",
-    );
+    says(&report, "bpftrace", doctor::Outcome::Unknown, "did not answer within");
+    says(&report, "perf", doctor::Outcome::Missing, "cannot be started");
 }
 
 #[test]
 fn the_table_fits_the_terminal_and_has_no_colour_in_a_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = command(dir.path(), &[]);
-    command
-        .env("PATH", dir.path())
-        .env("COLUMNS", "60")
-        .env("LC_ALL", "C");
+    command.env("PATH", dir.path()).env("COLUMNS", "60").env("LC_ALL", "C");
     let output = command.output().unwrap();
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{output:?}"
-    );
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text}");
     assert!(text.lines().all(|line| line.len() <= 60), "{text}");
-    assert!(
-        text.contains("mend: ") && text.contains("machine\n"),
-        "{text}"
-    );
+    assert!(text.contains("mend: ") && text.contains("machine\n"), "{text}");
     assert_eq!(text.lines().next(), Some("rights"));
 }
 
@@ -365,13 +242,8 @@ impl Drop for Dtrace {
 fn probes_of(number: u32) -> Vec<String> {
     let list = std::fs::read_to_string(UPROBE_EVENTS).unwrap();
     let of = format!("dt_{number}_");
-    let names = list
-        .lines()
-        .filter_map(|line| line.split_once(':')?.1.split(' ').next());
-    names
-        .filter(|name| name.starts_with(&of))
-        .map(str::to_owned)
-        .collect()
+    let names = list.lines().filter_map(|line| line.split_once(':')?.1.split(' ').next());
+    names.filter(|name| name.starts_with(&of)).map(str::to_owned).collect()
 }
 
 #[test]
@@ -386,48 +258,23 @@ fn what_a_killed_dtrace_left_is_removed_and_a_running_one_keeps_its_probes() {
     let (dead, living) = (killed.number(), running.number());
     killed.kill();
     let (left, used) = (probes_of(dead), probes_of(living));
-    assert!(
-        !left.is_empty() && !used.is_empty(),
-        "left {left:?}, used {used:?}"
-    );
+    assert!(!left.is_empty() && !used.is_empty(), "left {left:?}, used {used:?}");
 
     // The kernel's own guard, which the last of the rules for removal relies on.
-    let mut list = std::fs::OpenOptions::new()
-        .append(true)
-        .open(UPROBE_EVENTS)
-        .unwrap();
+    let mut list = std::fs::OpenOptions::new().append(true).open(UPROBE_EVENTS).unwrap();
     let refusal = std::io::Write::write_all(&mut list, format!("-:{}\n", used[0]).as_bytes());
     assert_eq!(refusal.unwrap_err().raw_os_error(), Some(libc::EBUSY));
 
     let dir = tempfile::tempdir().unwrap();
     let report = report(&mut command(dir.path(), &["--clean"]));
     let cleaned = report.cleaned.unwrap();
-    assert!(
-        left.iter().all(|probe| cleaned.removed.contains(probe)),
-        "{left:?} in {cleaned:#?}"
-    );
-    let kept = |probe: &String| {
-        cleaned
-            .kept
-            .iter()
-            .any(|kept| kept.probe == *probe && kept.why.contains("running"))
-    };
+    assert!(left.iter().all(|probe| cleaned.removed.contains(probe)), "{left:?} in {cleaned:#?}");
+    let kept = |probe: &String| cleaned.kept.iter().any(|kept| kept.probe == *probe && kept.why.contains("running"));
     assert!(used.iter().all(kept), "{used:?} in {cleaned:#?}");
-    assert_eq!(
-        (probes_of(dead), probes_of(living)),
-        (Vec::new(), used.clone())
-    );
+    assert_eq!((probes_of(dead), probes_of(living)), (Vec::new(), used.clone()));
 
     let own = leftovers::clean(Some(living)).unwrap();
-    assert_eq!(
-        (own.removed.len(), own.kept.len()),
-        (0, used.len()),
-        "{own:#?}"
-    );
+    assert_eq!((own.removed.len(), own.kept.len()), (0, used.len()), "{own:#?}");
     drop(running);
-    assert_eq!(
-        probes_of(living),
-        Vec::<String>::new(),
-        "DTrace removes its own at its end"
-    );
+    assert_eq!(probes_of(living), Vec::<String>::new(), "DTrace removes its own at its end");
 }

@@ -10,12 +10,7 @@ use raptors_trace::comparison::Comparison;
 use raptors_trace::report::{Part, TextOptions, text};
 use unicode_width::UnicodeWidthStr;
 
-const PLAIN: TextOptions = TextOptions {
-    width: 110,
-    color: false,
-    unicode: true,
-    part: Part::All,
-};
+const PLAIN: TextOptions = TextOptions { width: 110, color: false, unicode: true, part: Part::All };
 
 /// Compares with `tests/golden/NAME.txt` and shows what differs line by line.
 fn golden(name: &str, comparison: &Comparison, options: &TextOptions) {
@@ -26,26 +21,17 @@ fn golden(name: &str, comparison: &Comparison, options: &TextOptions) {
 
 /// Compares a text with the file `tests/golden/FILE` and shows what differs line by line.
 fn hold(file: &str, shown: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, shown).unwrap();
         return;
     }
-    let expected = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
+    let expected =
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
     if shown != expected {
         let difference = similar::TextDiff::from_lines(&expected[..], shown);
-        let difference = difference
-            .unified_diff()
-            .context_radius(2)
-            .header("golden", "now")
-            .to_string();
-        panic!(
-            "{} differs; if that is meant, BLESS=1 writes it anew\n{difference}",
-            path.display()
-        );
+        let difference = difference.unified_diff().context_radius(2).header("golden", "now").to_string();
+        panic!("{} differs; if that is meant, BLESS=1 writes it anew\n{difference}", path.display());
     }
 }
 
@@ -54,16 +40,8 @@ fn well_formed(shown: &str, options: &TextOptions) {
     assert!(shown.ends_with('\n'));
     for line in shown.lines() {
         let bare = anstream::adapter::strip_str(line).to_string();
-        assert!(
-            bare.width() <= options.width,
-            "{} columns of {}: {line:?}",
-            bare.width(),
-            options.width
-        );
-        assert!(
-            !bare.chars().any(char::is_control),
-            "control character in {line:?}"
-        );
+        assert!(bare.width() <= options.width, "{} columns of {}: {line:?}", bare.width(), options.width);
+        assert!(!bare.chars().any(char::is_control), "control character in {line:?}");
         assert!(options.color || bare == line, "colour in {line:?}");
         assert!(options.unicode || line.is_ascii(), "not ASCII: {line:?}");
         assert_eq!(bare.trim_end(), bare, "blanks at the end");
@@ -77,59 +55,29 @@ fn wide() {
 
 #[test]
 fn narrow() {
-    golden(
-        "narrow",
-        &fixtures::whole(),
-        &TextOptions { width: 60, ..PLAIN },
-    );
+    golden("narrow", &fixtures::whole(), &TextOptions { width: 60, ..PLAIN });
 }
 
 #[test]
 fn ascii() {
-    golden(
-        "ascii",
-        &fixtures::single(),
-        &TextOptions {
-            unicode: false,
-            ..PLAIN
-        },
-    );
+    golden("ascii", &fixtures::single(), &TextOptions { unicode: false, ..PLAIN });
 }
 
 #[test]
 fn color() {
-    golden(
-        "color",
-        &fixtures::single(),
-        &TextOptions {
-            color: true,
-            ..PLAIN
-        },
-    );
+    golden("color", &fixtures::single(), &TextOptions { color: true, ..PLAIN });
 }
 
 #[test]
 fn no_difference_failed_control_and_warnings() {
     golden("troubled", &fixtures::troubled(), &PLAIN);
-    golden(
-        "troubled_narrow",
-        &fixtures::troubled(),
-        &TextOptions { width: 60, ..PLAIN },
-    );
+    golden("troubled_narrow", &fixtures::troubled(), &TextOptions { width: 60, ..PLAIN });
 }
 
 #[test]
 fn names_and_statements_with_escapes() {
     golden("hostile", &fixtures::hostile(), &PLAIN);
-    golden(
-        "hostile_narrow",
-        &fixtures::hostile(),
-        &TextOptions {
-            width: 60,
-            unicode: false,
-            ..PLAIN
-        },
-    );
+    golden("hostile_narrow", &fixtures::hostile(), &TextOptions { width: 60, unicode: false, ..PLAIN });
 }
 
 #[test]
@@ -168,22 +116,8 @@ fn a_gap_that_was_explained() {
 
 #[test]
 fn parts() {
-    golden(
-        "phases",
-        &fixtures::single(),
-        &TextOptions {
-            part: Part::Phases,
-            ..PLAIN
-        },
-    );
-    golden(
-        "calls",
-        &fixtures::many_calls(),
-        &TextOptions {
-            part: Part::Calls,
-            ..PLAIN
-        },
-    );
+    golden("phases", &fixtures::single(), &TextOptions { part: Part::Phases, ..PLAIN });
+    golden("calls", &fixtures::many_calls(), &TextOptions { part: Part::Calls, ..PLAIN });
 }
 
 #[test]
@@ -199,11 +133,7 @@ fn every_width_fits() {
     for width in (40..140).step_by(3) {
         for comparison in &all {
             for part in [Part::All, Part::Phases, Part::Calls] {
-                let options = TextOptions {
-                    width,
-                    part,
-                    ..PLAIN
-                };
+                let options = TextOptions { width, part, ..PLAIN };
                 well_formed(&text(comparison, &options), &options);
             }
         }
@@ -214,10 +144,7 @@ fn every_width_fits() {
 fn golden_markdown(name: &str, comparison: &Comparison) -> String {
     let shown = raptors_trace::report::markdown::text(comparison);
     for line in shown.lines() {
-        assert!(
-            !line.chars().any(char::is_control),
-            "control character in {line:?}"
-        );
+        assert!(!line.chars().any(char::is_control), "control character in {line:?}");
     }
     hold(&format!("{name}.md"), &shown);
     shown
@@ -238,13 +165,6 @@ fn markdown_of_names_that_are_markup() {
     let cells = |line: &str| line.replace("\\|", "").matches('|').count();
     // Rows of one table have equally many cells, whatever the names are.
     assert_eq!(cells(rows[0]), cells(rows[2]), "{shown}");
-    let fences: Vec<&str> = shown
-        .lines()
-        .filter(|line| line.starts_with("```"))
-        .collect();
-    assert_eq!(
-        fences,
-        ["````sh", "````"],
-        "a fence is longer than what is in it"
-    );
+    let fences: Vec<&str> = shown.lines().filter(|line| line.starts_with("```")).collect();
+    assert_eq!(fences, ["````sh", "````"], "a fence is longer than what is in it");
 }

@@ -92,10 +92,7 @@ fn each_side_has_its_folded_stacks() {
     );
     let b = text("x.b.folded");
     assert!(b.contains("512 × 512;[unknown] 1\n"), "{b}");
-    assert!(
-        b.contains("raptors_kernel::scale;raptors_kernel::loops::scale<f32> 2\n"),
-        "{b}"
-    );
+    assert!(b.contains("raptors_kernel::scale;raptors_kernel::loops::scale<f32> 2\n"), "{b}");
     let shown = String::from_utf8(output.stdout).unwrap();
     for text in [
         "operation float32 512 × 512\n",
@@ -115,15 +112,9 @@ fn on_a_narrow_terminal_columns_are_left_out_and_not_cut() {
     let arguments = ["instruments", "samples.xml", "signposts.xml", "-o", "x"];
     let output = run_on(50, place.path(), &arguments);
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        shown.contains("a: numpy    1.00 ms        3        4.00 ms\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("a: numpy    1.00 ms        3        4.00 ms\n"), "{shown}");
     assert!(!shown.contains('…'), "{shown}");
-    assert!(
-        shown.lines().all(|line| line.chars().count() <= 50),
-        "{shown}"
-    );
+    assert!(shown.lines().all(|line| line.chars().count() <= 50), "{shown}");
 }
 
 #[test]
@@ -142,29 +133,20 @@ fn intervals_without_a_count_give_no_time_of_an_operation() {
     let silent = SIGNPOSTS.replace("ops=", "n=");
     let (_place, output) = compare(SAMPLES, &silent, &["--json"]);
     let case = json(&output)["cases"][0].clone();
-    assert_eq!(
-        (&case["name"], &case["a"]["operations"], &case["ratio"]),
-        (&"".into(), &().into(), &().into())
-    );
+    assert_eq!((&case["name"], &case["a"]["operations"], &case["ratio"]), (&"".into(), &().into(), &().into()));
     assert!(case["a"]["samples"].as_u64().unwrap() > 0);
 }
 
 #[test]
 fn a_thread_or_process_that_the_export_does_not_have_is_no_reason_to_lose_a_sample() {
     let column = |export: &str, name: &str| {
-        export.replace(
-            &format!("<mnemonic>{name}</mnemonic>"),
-            "<mnemonic>other</mnemonic>",
-        )
+        export.replace(&format!("<mnemonic>{name}</mnemonic>"), "<mnemonic>other</mnemonic>")
     };
     let bare = column(&column(SAMPLES, "thread"), "process");
     let (_place, output) = compare(&bare, SIGNPOSTS, &["--json"]);
     let sides = json(&output);
     // That of another process cannot be told from ours then.
-    assert_eq!(
-        (&sides["outside"], &sides["cases"][0]["a"]["samples"]),
-        (&2.into(), &6.into())
-    );
+    assert_eq!((&sides["outside"], &sides["cases"][0]["a"]["samples"]), (&2.into(), &6.into()));
     assert_eq!(sides["cases"][0]["a"]["of_other_threads"], 0);
 }
 
@@ -180,33 +162,17 @@ fn names_are_shown_and_not_obeyed() {
 #[test]
 fn what_is_wrong_with_an_export_is_said() {
     let cut = &SAMPLES[..SAMPLES.len() - 30];
-    refuses(
-        cut,
-        SIGNPOSTS,
-        1,
-        &["samples.xml holds no samples to read", "its end is missing"],
-    );
-    let swapped = [
-        "it holds the table \"os-signpost-interval\"",
-        "[@schema=\"time-profile\"]",
-    ];
+    refuses(cut, SIGNPOSTS, 1, &["samples.xml holds no samples to read", "its end is missing"]);
+    let swapped = ["it holds the table \"os-signpost-interval\"", "[@schema=\"time-profile\"]"];
     refuses(SIGNPOSTS, SAMPLES, 1, &swapped);
     let only_others = SIGNPOSTS.replace("\"raptors\"", "\"somebody\"");
-    let no_rounds = [
-        "there are no rounds of a driver in signposts.xml",
-        "RAPTORS_SIGNPOSTS=1",
-    ];
+    let no_rounds = ["there are no rounds of a driver in signposts.xml", "RAPTORS_SIGNPOSTS=1"];
     refuses(SAMPLES, &only_others, 3, &no_rounds);
     let empty = "<trace-query-result><node/></trace-query-result>";
     refuses(empty, SIGNPOSTS, 3, &["there are no samples"]);
     refuses(SAMPLES, empty, 3, &no_rounds);
     let warm = SIGNPOSTS.replace("kind=timed", "kind=warmup");
-    refuses(
-        SAMPLES,
-        &warm,
-        3,
-        &["none of the 16 samples falls in a timed round"],
-    );
+    refuses(SAMPLES, &warm, 3, &["none of the 16 samples falls in a timed round"]);
 }
 
 #[test]
@@ -221,10 +187,7 @@ fn a_file_that_is_not_there_is_named() {
 /// `--output` names, ends as xctrace does where the time limit ended it, and "exports" the samples made by hand.
 fn stand_in() -> (tempfile::TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
-    let exports = [
-        ("time-profile", SAMPLES),
-        ("os-signpost-interval", SIGNPOSTS),
-    ];
+    let exports = [("time-profile", SAMPLES), ("os-signpost-interval", SIGNPOSTS)];
     for (table, text) in exports {
         fs::write(place.path().join(format!("{table}.xml")), text).unwrap();
     }
@@ -264,31 +227,18 @@ fn attach(place: &Path, arguments: &[&str]) -> Output {
 fn what_a_stand_in_for_xcrun_is_asked_for_and_what_becomes_of_its_exports() {
     let (_guard, place) = stand_in();
     let own = std::process::id().to_string();
-    let output = attach(
-        &place,
-        &[&own, "--with", "instruments", "-o", "it's.trace", "--json"],
-    );
+    let output = attach(&place, &[&own, "--with", "instruments", "-o", "it's.trace", "--json"]);
     let recorded = json(&output);
     assert_eq!(recorded["schema"], "raptors-trace/recording/1");
-    assert_eq!(
-        (&recorded["tool"], &recorded["file"]),
-        (&"instruments".into(), &"it's.trace".into())
-    );
-    assert_eq!(
-        (&recorded["samples"], &recorded["folded"]),
-        (&16.into(), &"it's.trace.folded".into())
-    );
+    assert_eq!((&recorded["tool"], &recorded["file"]), (&"instruments".into(), &"it's.trace".into()));
+    assert_eq!((&recorded["samples"], &recorded["folded"]), (&16.into(), &"it's.trace.folded".into()));
     assert_eq!(recorded["sides"]["cases"][0]["ratio"], 2.5);
     let arguments = fs::read_to_string(place.join("arguments")).unwrap();
     let wanted = format!(
         "xctrace\nrecord\n--template\nTime Profiler\n--instrument\nos_signpost\n--output\nit's.trace\n--time-limit\n10s\n--attach\n{own}\n"
     );
     assert!(arguments.starts_with(&wanted), "{arguments}");
-    for name in [
-        "it's.trace.folded",
-        "it's.trace.a.folded",
-        "it's.trace.b.folded",
-    ] {
+    for name in ["it's.trace.folded", "it's.trace.a.folded", "it's.trace.b.folded"] {
         assert!(fs::metadata(place.join(name)).unwrap().len() > 0);
     }
     // A recording is never recorded over.
@@ -305,29 +255,17 @@ fn a_recording_without_rounds_still_has_its_stacks() {
     let output = attach(&place, &["--with", "instruments", "--", "python", "$(x)"]);
     assert!(output.status.success(), "{}", told(&output));
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        shown.contains("16 samples, recorded by Instruments: raptors.trace"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("there are no rounds of a driver in raptors.trace"),
-        "{shown}"
-    );
+    assert!(shown.contains("16 samples, recorded by Instruments: raptors.trace"), "{shown}");
+    assert!(shown.contains("there are no rounds of a driver in raptors.trace"), "{shown}");
     let arguments = fs::read_to_string(place.join("arguments")).unwrap();
-    assert!(
-        arguments.contains("\n--env\nRAPTORS_SIGNPOSTS=1\n--launch\n--\npython\n$(x)\n"),
-        "{arguments}"
-    );
+    assert!(arguments.contains("\n--env\nRAPTORS_SIGNPOSTS=1\n--launch\n--\npython\n$(x)\n"), "{arguments}");
 }
 
 #[test]
 fn cache_misses_are_left_to_instruments() {
     let (_guard, place) = stand_in();
     let own = std::process::id().to_string();
-    let output = attach(
-        &place,
-        &[&own, "--with", "instruments", "--template", "cpu counters"],
-    );
+    let output = attach(&place, &[&own, "--with", "instruments", "--template", "cpu counters"]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("open raptors.trace"), "{shown}");
     let arguments = fs::read_to_string(place.join("arguments")).unwrap();
@@ -339,31 +277,13 @@ fn attach_refuses_what_makes_no_sense_together() {
     let place = tempfile::tempdir().unwrap();
     for (line, sentence) in [
         (&[][..], "give the PID of a process, or a command to start"),
-        (
-            &["7", "--with", "perf", "--", "ls"],
-            "a PID and a command exclude each other",
-        ),
+        (&["7", "--with", "perf", "--", "ls"], "a PID and a command exclude each other"),
         (&["--", "ls"], "say --with perf or --with instruments"),
-        (
-            &["--with", "bpftrace", "--", "ls"],
-            "look into a process that runs: give its PID",
-        ),
-        (
-            &["7", "--with", "dtrace", "-o", "x"],
-            "bpftrace and dtrace record nothing",
-        ),
-        (
-            &["7", "--with", "perf", "--template", "CPU Counters"],
-            "--template is one of Instruments",
-        ),
-        (
-            &["7", "--with", "instruments", "--template", "Leaks"],
-            "CPU Counters",
-        ),
-        (
-            &["--with", "perf", "--duration", "1", "--", "ls"],
-            "records a command to its end",
-        ),
+        (&["--with", "bpftrace", "--", "ls"], "look into a process that runs: give its PID"),
+        (&["7", "--with", "dtrace", "-o", "x"], "bpftrace and dtrace record nothing"),
+        (&["7", "--with", "perf", "--template", "CPU Counters"], "--template is one of Instruments"),
+        (&["7", "--with", "instruments", "--template", "Leaks"], "CPU Counters"),
+        (&["--with", "perf", "--duration", "1", "--", "ls"], "records a command to its end"),
     ] {
         let output = run(place.path(), &[&["attach"], line].concat());
         let told = told(&output);

@@ -11,10 +11,7 @@ fn html(comparison: &Comparison) -> String {
     let html = page(comparison, &[]).unwrap();
     assert!(html.starts_with("<!DOCTYPE html>"), "{}", &html[..100]);
     assert!(html.ends_with("</html>") && html.len() < MOST_BYTES);
-    assert!(
-        !html.contains("NaN\"") && !html.contains("inf\""),
-        "a coordinate is no number"
-    );
+    assert!(!html.contains("NaN\"") && !html.contains("inf\""), "a coordinate is no number");
     html
 }
 
@@ -22,67 +19,37 @@ fn html(comparison: &Comparison) -> String {
 fn marks(html: &str, id: &str) -> usize {
     let section = html.split_once(&format!("<section id=\"{id}\"")).unwrap().1;
     let section = section.split_once("</section>").unwrap().0;
-    ["<circle", "<polygon"]
-        .iter()
-        .map(|mark| section.matches(mark).count())
-        .sum()
+    ["<circle", "<polygon"].iter().map(|mark| section.matches(mark).count()).sum()
 }
 
 #[test]
 fn every_section_is_on_the_page() {
     let html = html(&fixtures::whole());
-    for id in [
-        "ratios",
-        "phases",
-        "calls",
-        "roofline",
-        "flamegraphs",
-        "causes",
-        "machine",
-        "warnings",
-        "repeat",
-    ] {
+    for id in ["ratios", "phases", "calls", "roofline", "flamegraphs", "causes", "machine", "warnings", "repeat"] {
         assert!(html.contains(&format!("<section id=\"{id}\"")), "{id}");
     }
-    assert!(
-        html.contains("<h1>raptors is faster in 2 of 4 cases"),
-        "{html}"
-    );
+    assert!(html.contains("<h1>raptors is faster in 2 of 4 cases"), "{html}");
     // Wide and narrow: four ratios, and two sides of four cases on the roofline.
     assert_eq!(marks(&html, "ratios"), 2 * 4);
     assert_eq!(marks(&html, "roofline"), 2 * 8);
-    assert!(
-        html.contains("raptors-trace explain"),
-        "no causes: what finds them"
-    );
-    assert!(
-        html.contains("raptors-trace flamegraph"),
-        "no samples: what takes them"
-    );
+    assert!(html.contains("raptors-trace explain"), "no causes: what finds them");
+    assert!(html.contains("raptors-trace flamegraph"), "no samples: what takes them");
 }
 
 #[test]
 fn trouble_and_many_calls_make_a_page_too() {
     let html = html(&fixtures::troubled());
-    assert!(
-        html.contains("control a @ a FAILED"),
-        "a control that saw nothing"
-    );
+    assert!(html.contains("control a @ a FAILED"), "a control that saw nothing");
     assert!(html.contains("<li class=\"warning\">the run was cut short"));
     let html = self::html(&fixtures::many_calls());
-    assert!(
-        html.contains("└ <code>scipy_cblas_sgemm64_</code>"),
-        "a call inside of another"
-    );
+    assert!(html.contains("└ <code>scipy_cblas_sgemm64_</code>"), "a call inside of another");
 }
 
 #[test]
 fn one_case_is_enough() {
     let html = html(&fixtures::single());
     assert_eq!(marks(&html, "ratios"), 2);
-    assert!(html.contains(
-        "<h1>raptors is faster in operation float32 2048 × 2048: numpy ÷ raptors is 1.29×"
-    ));
+    assert!(html.contains("<h1>raptors is faster in operation float32 2048 × 2048: numpy ÷ raptors is 1.29×"));
 }
 
 #[test]
@@ -105,10 +72,7 @@ fn phases_that_were_not_measured_are_no_bars() {
     assert!(html.contains("numpy is not drawn: the time of its kernel was not measured"));
     comparison.cases[0].sides.a.phases_ns.kernel = Some(5e5);
     let html = self::html(&comparison);
-    assert!(
-        html.contains("not measured\n</text>"),
-        "B's bar says why it is not there"
-    );
+    assert!(html.contains("not measured\n</text>"), "B's bar says why it is not there");
 }
 
 #[test]
@@ -135,20 +99,14 @@ fn without_a_peak_only_the_memory_is_drawn_and_that_is_said() {
     let mut comparison = fixtures::single();
     comparison.machine.peak_gflop_s.clear();
     let html = html(&comparison);
-    assert!(
-        html.contains(
-            "compute peak was not measured in this run, so only the memory roofs are drawn"
-        )
-    );
+    assert!(html.contains("compute peak was not measured in this run, so only the memory roofs are drawn"));
     assert!(!html.contains("compute, float32"));
     comparison.machine.limit_gb_s.clear();
     comparison.cases[0].sides.a.calls[0].name = "np.exp[f->f]".into();
     comparison.cases[0].sides.b.calls.clear();
     let html = self::html(&comparison);
     assert!(html.contains("There is nothing to draw"));
-    assert!(
-        html.contains("floating-point operations a call of np.exp[f-&gt;f] makes is not known")
-    );
+    assert!(html.contains("floating-point operations a call of np.exp[f-&gt;f] makes is not known"));
     assert!(html.contains("raptors is not drawn: no call that computes was seen"));
 }
 
@@ -162,10 +120,7 @@ fn names_stay_text() {
     }
     let html = html(&fixtures::markup());
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert!(
-        html.contains("'it'\\''s'"),
-        "the command is quoted for a shell"
-    );
+    assert!(html.contains("'it'\\''s'"), "the command is quoted for a shell");
 }
 
 #[test]
@@ -202,11 +157,7 @@ fn smaller_sizes_are_drawn_with_the_caches_and_listed() {
     // What was not measured is not drawn.
     comparison.explained[0].sizes[1].a_ns = f64::NAN;
     comparison.explained[0].sizes[2].b_ns = 0.0;
-    assert_eq!(
-        marks(&html(&comparison), "causes"),
-        0,
-        "one size is no line"
-    );
+    assert_eq!(marks(&html(&comparison), "causes"), 0, "one size is no line");
     comparison.explained[0].sizes.clear();
     assert!(!html(&comparison).contains("Time per element by size"));
 }
@@ -215,21 +166,13 @@ fn smaller_sizes_are_drawn_with_the_caches_and_listed() {
 fn a_run_that_was_held_against_another_is_a_page() {
     let html = html(&fixtures::held());
     assert!(html.contains("2048 × 2048"));
-    assert!(
-        !html.chars().any(|c| c.is_control() && c != '\n'),
-        "its other file's name is shown as text"
-    );
+    assert!(!html.chars().any(|c| c.is_control() && c != '\n'), "its other file's name is shown as text");
 }
 
 #[test]
 fn a_gap_is_a_sum_on_the_page() {
     let html = html(&fixtures::found());
-    for text in [
-        "the gap as a sum",
-        "residual",
-        "neither setup makes a lock",
-        "H1",
-    ] {
+    for text in ["the gap as a sum", "residual", "neither setup makes a lock", "H1"] {
         assert!(html.contains(text), "{text}");
     }
 }

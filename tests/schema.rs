@@ -17,10 +17,7 @@ fn committed() -> Value {
 /// The schema that a type makes: every field is required, unknown ones are allowed, as fields may be added.
 fn generated<T: JsonSchema>(name: &str, title: &str, constant: &str) -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     schema["$id"] = json!(format!("https://raptors-trace/{name}.schema.json"));
     schema["title"] = json!(title);
     schema["properties"]["schema"]["const"] = json!(constant);
@@ -40,11 +37,7 @@ fn the_committed_schema_is_that_of_the_types() {
     let expected = std::fs::read_to_string(&path).unwrap();
     if now != expected {
         let difference = similar::TextDiff::from_lines(&expected, &now);
-        let difference = difference
-            .unified_diff()
-            .context_radius(2)
-            .header("committed", "types")
-            .to_string();
+        let difference = difference.unified_diff().context_radius(2).header("committed", "types").to_string();
         panic!("fields may be added, never renamed; BLESS=1 writes the schema anew\n{difference}");
     }
 }
@@ -58,11 +51,7 @@ fn hold<T: JsonSchema>(name: &str, title: &str, constant: &str) {
         std::fs::write(&path, &now).unwrap();
         return;
     }
-    assert_eq!(
-        now,
-        std::fs::read_to_string(&path).unwrap(),
-        "BLESS=1 writes it anew"
-    );
+    assert_eq!(now, std::fs::read_to_string(&path).unwrap(), "BLESS=1 writes it anew");
 }
 
 /// What `raptors-trace tune --json` prints.
@@ -94,15 +83,9 @@ fn every_fixture_validates_and_comes_back_as_it_was() {
     ];
     for comparison in all {
         let json = serde_json::to_value(&comparison).unwrap();
-        let errors: Vec<String> = validator
-            .iter_errors(&json)
-            .map(|e| format!("{}: {e}", e.instance_path))
-            .collect();
+        let errors: Vec<String> = validator.iter_errors(&json).map(|e| format!("{}: {e}", e.instance_path)).collect();
         assert!(errors.is_empty(), "{errors:#?}");
-        assert_eq!(
-            serde_json::from_value::<Comparison>(json).unwrap(),
-            comparison
-        );
+        assert_eq!(serde_json::from_value::<Comparison>(json).unwrap(), comparison);
     }
 }
 
@@ -139,10 +122,7 @@ fn the_promised_names_are_there() {
     for pointer in promised {
         assert!(json.pointer(pointer).is_some(), "{pointer} is gone");
     }
-    assert_eq!(
-        json.pointer("/cases/0/ratio/verdict"),
-        Some(&json!("b faster"))
-    );
+    assert_eq!(json.pointer("/cases/0/ratio/verdict"), Some(&json!("b faster")));
     assert_eq!(json.pointer("/cases/3/name"), Some(&json!("round trip")));
     assert_eq!(json.pointer("/cases/2/results"), Some(&json!("kept")));
 }
@@ -170,17 +150,10 @@ fn a_renamed_field_or_a_text_for_a_number_fails() {
         ("/cases/0/sides/b", "dispatch_reason"),
     ] {
         let mut renamed = whole.clone();
-        let object = renamed
-            .pointer_mut(parent)
-            .unwrap()
-            .as_object_mut()
-            .unwrap();
+        let object = renamed.pointer_mut(parent).unwrap().as_object_mut().unwrap();
         let value = object.remove(field).unwrap();
         object.insert(format!("{field}_renamed"), value);
-        assert!(
-            !validator.is_valid(&renamed),
-            "{parent}/{field} was renamed and nobody noticed"
-        );
+        assert!(!validator.is_valid(&renamed), "{parent}/{field} was renamed and nobody noticed");
     }
     let mut text = whole;
     text["cases"][0]["sides"]["a"]["wall_ns"]["median"] = json!("548 µs");
@@ -191,20 +164,12 @@ fn a_renamed_field_or_a_text_for_a_number_fails() {
 #[test]
 fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
     let title = "raptors-trace flamegraph --json";
-    hold::<raptors_trace::flamegraph::Drawn>(
-        "flamegraph",
-        title,
-        raptors_trace::flamegraph::SCHEMA,
-    );
+    hold::<raptors_trace::flamegraph::Drawn>("flamegraph", title, raptors_trace::flamegraph::SCHEMA);
 }
 
 /// What `raptors-trace flamegraph --json` prints of a process, of commands and of stacks from elsewhere.
 #[test]
 fn the_committed_schema_of_flamegraphs_from_outside_is_that_of_its_types() {
     let title = "raptors-trace flamegraph --pid --json, and of commands and other tools' stacks";
-    hold::<raptors_trace::outside::Drawn>(
-        "flamegraph-outside",
-        title,
-        raptors_trace::outside::SCHEMA,
-    );
+    hold::<raptors_trace::outside::Drawn>("flamegraph-outside", title, raptors_trace::outside::SCHEMA);
 }

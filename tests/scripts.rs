@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use raptors_routines::{Width, find};
 use raptors_trace::scripts::{
-    Exported, Filled, Library, LoopPoint, Module, Request, Script, Target, Tool, committed,
-    default_routines, generate,
+    Exported, Filled, Library, LoopPoint, Module, Request, Script, Target, Tool, committed, default_routines, generate,
 };
 
 fn directory() -> PathBuf {
@@ -30,10 +29,7 @@ fn the_committed_scripts_are_what_the_generator_makes() {
         if found != *text {
             let difference = similar::TextDiff::from_lines(&found, text);
             let difference = difference.unified_diff().context_radius(1).to_string();
-            panic!(
-                "{} has drifted; `cargo xtask scripts` writes it anew\n{difference}",
-                path.display()
-            );
+            panic!("{} has drifted; `cargo xtask scripts` writes it anew\n{difference}", path.display());
         }
     }
     let mut there: Vec<String> = std::fs::read_dir(directory())
@@ -43,63 +39,35 @@ fn the_committed_scripts_are_what_the_generator_makes() {
     let mut names: Vec<String> = made.into_iter().map(|(name, _)| name).collect();
     there.sort();
     names.sort();
-    assert_eq!(
-        there, names,
-        "dtrace/ holds what the generator makes and nothing else"
-    );
+    assert_eq!(there, names, "dtrace/ holds what the generator makes and nothing else");
 }
 
 #[test]
 fn every_script_is_its_own_manual() {
     for (name, text) in committed() {
-        let tool = if name.ends_with(".d") {
-            "dtrace -s"
-        } else {
-            "bpftrace"
-        };
+        let tool = if name.ends_with(".d") { "dtrace -s" } else { "bpftrace" };
         let lines: Vec<&str> = text.lines().collect();
-        assert!(
-            lines[0].starts_with("#!/usr/") && lines[1] == "/*",
-            "{name}"
-        );
-        assert!(
-            lines[2].starts_with(&format!(" * {name}: ")),
-            "{name}: {}",
-            lines[2]
-        );
+        assert!(lines[0].starts_with("#!/usr/") && lines[1] == "/*", "{name}");
+        assert!(lines[2].starts_with(&format!(" * {name}: ")), "{name}: {}", lines[2]);
         let command = format!(" *   sudo {tool} ");
         let first = lines.iter().position(|line| line.starts_with(&command));
-        assert!(
-            first.is_some_and(|at| at <= 5),
-            "{name} begins with the command that works"
-        );
+        assert!(first.is_some_and(|at| at <= 5), "{name} begins with the command that works");
         assert!(lines[first.unwrap()].contains("-p PID"), "{name}");
         for section in [" * WHAT IS ARMED", " * SAMPLE", " * HOW TO READ IT"] {
             assert!(lines.contains(&section), "{name} has no{section}");
         }
-        let long = lines
-            .iter()
-            .find(|line| line.starts_with(" *") && line.chars().count() > 122);
+        let long = lines.iter().find(|line| line.starts_with(" *") && line.chars().count() > 122);
         assert!(long.is_none(), "{name}: {long:?}");
         assert!(!text.contains("(sample)"), "{name} shows real output");
-        assert!(
-            text.is_ascii() || name.starts_with("profile"),
-            "{name}: a terminal of any locale shows it"
-        );
+        assert!(text.is_ascii() || name.starts_with("profile"), "{name}: a terminal of any locale shows it");
     }
 }
 
 /// The probes of provider.d by their SystemTap names.
 fn probes() -> Vec<String> {
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/provider.d"))
-            .unwrap();
-    let declared = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("probe "));
-    declared
-        .map(|line| line.split('(').next().unwrap().to_owned())
-        .collect()
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/provider.d")).unwrap();
+    let declared = text.lines().filter_map(|line| line.trim().strip_prefix("probe "));
+    declared.map(|line| line.split('(').next().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -122,15 +90,9 @@ fn the_scripts_name_probes_that_are_in_provider_d() {
     }
     let phases = std::fs::read_to_string(directory().join("scale_phases.d")).unwrap();
     // Rounds are for the engines.
-    for name in known
-        .into_iter()
-        .filter(|name| !name.starts_with("round__"))
-    {
+    for name in known.into_iter().filter(|name| !name.starts_with("round__")) {
         let probe = format!("raptors$target:::{}\n", name.replace("__", "-"));
-        assert!(
-            phases.contains(&probe),
-            "scale_phases.d shows every probe, and {name} too"
-        );
+        assert!(phases.contains(&probe), "scale_phases.d shows every probe, and {name} too");
     }
 }
 
@@ -149,11 +111,7 @@ const NASTY: [&str; 9] = [
 
 fn nasty_request() -> Request {
     let gemm = find("cblas_sgemm").unwrap();
-    let exported = |symbol: &str| Exported {
-        symbol: symbol.to_owned(),
-        routine: gemm,
-        width: Width::Lp64,
-    };
+    let exported = |symbol: &str| Exported { symbol: symbol.to_owned(), routine: gemm, width: Width::Lp64 };
     let point = |path: &str| LoopPoint {
         ufunc: "multiply\"; system(\"x\") */".into(),
         types: "ff->f\n".into(),
@@ -182,14 +140,7 @@ fn nasty_request() -> Request {
             loops: NASTY.iter().map(|path| point(path)).collect(),
             extensions: NASTY.iter().map(PathBuf::from).collect(),
             libc: Some(NASTY[2].into()),
-            modules: NASTY
-                .iter()
-                .map(|path| Module {
-                    name: path[3..].into(),
-                    start: 0,
-                    end: 9,
-                })
-                .collect(),
+            modules: NASTY.iter().map(|path| Module { name: path[3..].into(), start: 0, end: 9 }).collect(),
             left_out: Vec::new(),
         })),
         routines: default_routines(),
@@ -203,17 +154,9 @@ fn no_name_and_no_path_leaves_its_place() {
         for tool in [Tool::Dtrace, Tool::Bpftrace] {
             let made = generate(script, tool, &nasty_request());
             let (manual, code) = made.text.split_once("\n */\n").unwrap();
-            assert!(
-                !manual[4..].contains("*/"),
-                "the manual of {} ends where it should",
-                made.name
-            );
+            assert!(!manual[4..].contains("*/"), "the manual of {} ends where it should", made.name);
             for line in manual.lines().skip(2) {
-                assert!(
-                    line.starts_with(" *"),
-                    "{}: a name broke the line: {line}",
-                    made.name
-                );
+                assert!(line.starts_with(" *"), "{}: a name broke the line: {line}", made.name);
             }
             for line in code.lines() {
                 in_place(&made.name, line, tool);
@@ -247,17 +190,8 @@ fn in_place(name: &str, line: &str, tool: Tool) {
 
 #[test]
 fn what_bpftrace_cannot_name_is_left_out_with_the_reason() {
-    let made = generate(
-        Script::TraceAccelerateCalls,
-        Tool::Bpftrace,
-        &nasty_request(),
-    );
-    let refused = [
-        "/a/new\nline.so",
-        "/a/com*/ment.so",
-        "/a/colon:x.so",
-        "/a/back\\slash.so",
-    ];
+    let made = generate(Script::TraceAccelerateCalls, Tool::Bpftrace, &nasty_request());
+    let refused = ["/a/new\nline.so", "/a/com*/ment.so", "/a/colon:x.so", "/a/back\\slash.so"];
     for path in NASTY {
         let why = made.left_out.iter().find(|left| left.what == path);
         assert_eq!(why.is_some(), refused.contains(&path), "{path:?}");
@@ -266,10 +200,7 @@ fn what_bpftrace_cannot_name_is_left_out_with_the_reason() {
         }
     }
     assert!(made.text.contains("uprobe:\"/a/quo\\\"te.so\":cblas_sgemm"));
-    assert!(
-        made.text
-            .contains("uprobe:\"/a/$(touch broken).so\":cblas_sgemm")
-    );
+    assert!(made.text.contains("uprobe:\"/a/$(touch broken).so\":cblas_sgemm"));
 }
 
 #[test]
@@ -286,12 +217,7 @@ fn dtrace_leaves_out_libraries_whose_addresses_are_not_their_offsets() {
     assert!(made.text.contains(" * LEFT OUT\n"));
     assert!(!made.text.contains(":cblas_sgemm:entry"));
     let faults = generate(Script::PageFaults, Tool::Dtrace, &request);
-    assert!(
-        faults
-            .left_out
-            .iter()
-            .any(|left| left.what.starts_with("np.multiply"))
-    );
+    assert!(faults.left_out.iter().any(|left| left.what.starts_with("np.multiply")));
     let twin = generate(Script::TraceAccelerateCalls, Tool::Bpftrace, &request);
     assert!(twin.text.contains(":cblas_sgemm\n"));
 }

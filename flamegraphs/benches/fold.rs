@@ -12,14 +12,9 @@ use raptors_flamegraphs::{PerfScript, Tag};
 const ROUNDS: usize = 15;
 
 fn main() {
-    let file = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'));
+    let file = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let script = file.map_or_else(made, |path| std::fs::read_to_string(path).unwrap());
-    println!(
-        "{:.1} MB, {ROUNDS} rounds in turns",
-        script.len() as f64 / 1e6
-    );
+    println!("{:.1} MB, {ROUNDS} rounds in turns", script.len() as f64 / 1e6);
     let (mut ours, mut infernos) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(timed(|| {
@@ -29,16 +24,11 @@ fn main() {
         }));
         infernos.push(timed(|| {
             let mut folded = Vec::new();
-            Folder::default()
-                .collapse(script.as_bytes(), &mut folded)
-                .unwrap();
+            Folder::default().collapse(script.as_bytes(), &mut folded).unwrap();
             folded.len()
         }));
     }
-    let ratios = ours
-        .iter()
-        .zip(&infernos)
-        .map(|(ours, theirs)| theirs.as_secs_f64() / ours.as_secs_f64());
+    let ratios = ours.iter().zip(&infernos).map(|(ours, theirs)| theirs.as_secs_f64() / ours.as_secs_f64());
     let mut ratios: Vec<f64> = ratios.collect();
     ratios.sort_by(f64::total_cmp);
     let (ours, infernos) = (median(ours), median(infernos));
@@ -68,25 +58,12 @@ fn made() -> String {
     let mut script = String::new();
     for sample in 0..100_000_u64 {
         let time = sample as f64 / 1e3;
-        writeln!(
-            script,
-            "python3 71/71 [001] {time:.6}:     250000 cpu-clock:pppH: "
-        )
-        .unwrap();
+        writeln!(script, "python3 71/71 [001] {time:.6}:     250000 cpu-clock:pppH: ").unwrap();
         for depth in (0..25_u64).rev() {
-            let varied = if depth > 20 {
-                sample * 7919 % 97
-            } else {
-                sample % 3
-            };
+            let varied = if depth > 20 { sample * 7919 % 97 } else { sample % 3 };
             let address = 0x7f00_0000_0000 + depth * 4096 + varied * 16;
             let name = format!("function_{depth}_{}", varied / 4);
-            writeln!(
-                script,
-                "\t{address:16x} {name}+{:#x} (/usr/lib/lib{depth}.so)",
-                varied * 16 + 4
-            )
-            .unwrap();
+            writeln!(script, "\t{address:16x} {name}+{:#x} (/usr/lib/lib{depth}.so)", varied * 16 + 4).unwrap();
         }
         script.push('\n');
     }

@@ -9,23 +9,14 @@ use std::time::Instant;
 
 use object::{Object, ObjectSymbol};
 use raptors_flamegraphs::names::Names;
-use raptors_flamegraphs::{
-    Frame, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw_tree,
-};
+use raptors_flamegraphs::{Frame, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw_tree};
 
 const SAMPLES: u64 = 1_000_000;
 const DEPTH: u64 = 30;
 
 fn main() {
-    let files: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let places = if files.is_empty() {
-        places(&own())
-    } else {
-        places(&files)
-    };
+    let files: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let places = if files.is_empty() { places(&own()) } else { places(&files) };
     let all = Instant::now();
     let mut step = Instant::now();
     let mut done = |what: &str| {
@@ -36,10 +27,7 @@ fn main() {
     done("fold");
     profile = Names::default().name(&profile);
     done("name");
-    let scale = Scale {
-        seconds_per_sample: 0.004,
-        operations: 1e6,
-    };
+    let scale = Scale { seconds_per_sample: 0.004, operations: 1e6 };
     for tag in [Tag::A, Tag::B] {
         profile.weigh(tag, &scale).unwrap();
     }
@@ -51,17 +39,9 @@ fn main() {
         Tree::compare(a, b, View::Roles, &roles).unwrap(),
     ];
     done("compare");
-    let drawn: usize = trees
-        .iter()
-        .map(|tree| draw_tree(tree, &Picture::default()).unwrap().len())
-        .sum();
+    let drawn: usize = trees.iter().map(|tree| draw_tree(tree, &Picture::default()).unwrap().len()).sum();
     done("draw");
-    println!(
-        "{:8} {:7.1} ms for {} samples",
-        "all",
-        all.elapsed().as_secs_f64() * 1e3,
-        SAMPLES
-    );
+    println!("{:8} {:7.1} ms for {} samples", "all", all.elapsed().as_secs_f64() * 1e3, SAMPLES);
     println!(
         "{} different frames, {} stacks, {drawn} bytes of pictures",
         profile.frames().len(),
@@ -76,9 +56,7 @@ fn own() -> Vec<String> {
     let own = std::env::current_exe().unwrap().display().to_string();
     let libraries = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let libc = libraries.lines().find_map(|line| {
-        line.split_once('/')
-            .filter(|(_, path)| path.contains("/libc.so"))
-            .map(|(_, path)| format!("/{path}"))
+        line.split_once('/').filter(|(_, path)| path.contains("/libc.so")).map(|(_, path)| format!("/{path}"))
     });
     std::iter::once(own).chain(libc).collect()
 }
@@ -90,9 +68,7 @@ fn places(files: &[String]) -> Vec<(Arc<str>, u64)> {
         let data = fs::read(path).unwrap();
         let file = object::File::parse(&*data).unwrap();
         let module = Arc::<str>::from(path.as_str());
-        let functions = file
-            .symbols()
-            .filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.size() > 8);
+        let functions = file.symbols().filter(|symbol| symbol.kind() == object::SymbolKind::Text && symbol.size() > 8);
         let mut offsets: Vec<u64> = functions.map(|symbol| symbol.address() + 4).collect();
         if offsets.is_empty() {
             offsets = (0x28000..0x128000).step_by(256).collect();
@@ -105,15 +81,11 @@ fn places(files: &[String]) -> Vec<(Arc<str>, u64)> {
 fn folded(places: &[(Arc<str>, u64)]) -> Profile {
     let mut profile = Profile::default();
     let thread = profile.thread_id("MainThread");
-    let frames: Vec<_> = places
-        .iter()
-        .map(|(module, offset)| profile.intern(Frame::unnamed(module.clone(), *offset)))
-        .collect();
+    let frames: Vec<_> =
+        places.iter().map(|(module, offset)| profile.intern(Frame::unnamed(module.clone(), *offset))).collect();
     let mut random = 1_u64;
     for _ in 0..SAMPLES {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let stack = (random >> 33) % 16_384;
         let tag = Tag((random >> 60) as u8 % 2);
         // The outer frames are the same for many stacks.
@@ -129,8 +101,6 @@ fn folded(places: &[(Arc<str>, u64)]) -> Profile {
 /// The most memory that this process had, where the system tells.
 fn peak() -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().to_owned())
 }

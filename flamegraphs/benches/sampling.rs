@@ -20,10 +20,7 @@ fn main() {
         sampler.switch(Some(Tag::A)).unwrap();
         sampler.switch(None).unwrap();
     }
-    println!(
-        "switch  {:8.0} ns",
-        start.elapsed().as_secs_f64() * 1e9 / 2000.0
-    );
+    println!("switch  {:8.0} ns", start.elapsed().as_secs_f64() * 1e9 / 2000.0);
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
         let mut times = [0.0; 2];
@@ -36,16 +33,8 @@ fn main() {
     }
     ratios.sort_by(f64::total_cmp);
     let sampled = sampler.finish().unwrap().sampled[&Tag::A];
-    println!(
-        "{} samples, {:.0} a second of CPU time, {} dropped",
-        sampled.samples,
-        sampled.rate(),
-        sampled.dropped
-    );
-    println!(
-        "sampled ÷ not sampled: median {:.4} of {ROUNDS}",
-        ratios[ROUNDS / 2]
-    );
+    println!("{} samples, {:.0} a second of CPU time, {} dropped", sampled.samples, sampled.rate(), sampled.dropped);
+    println!("sampled ÷ not sampled: median {:.4} of {ROUNDS}", ratios[ROUNDS / 2]);
 }
 
 /// CPU seconds of a block.
@@ -64,10 +53,7 @@ fn deep(depth: u32) -> u64 {
 }
 
 fn cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to `time` only.
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     assert_eq!(failed, 0);

@@ -13,8 +13,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use raptors_flamegraphs::{
-    Facts, Page, PerfScript, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View,
-    draw_tree,
+    Facts, Page, PerfScript, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw_tree,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,39 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let phases = Phase::of_roles(side_a, side_b, &roles);
     for phase in &phases {
         let ns = |ns: Option<f64>| ns.unwrap_or(0.0);
-        println!(
-            "{:12} {:12.0} ns {:12.0} ns",
-            phase.name,
-            ns(phase.a),
-            ns(phase.b)
-        );
+        println!("{:12} {:12.0} ns {:12.0} ns", phase.name, ns(phase.a), ns(phase.b));
     }
-    let draw = |tree: &Tree, title: &str, subtitle: &str| {
-        draw_tree(
-            tree,
-            &Picture {
-                title,
-                subtitle,
-                ..Picture::default()
-            },
-        )
-    };
+    let draw =
+        |tree: &Tree, title: &str, subtitle: &str| draw_tree(tree, &Picture { title, subtitle, ..Picture::default() });
     let pictures = [
-        draw(
-            &Tree::new(side_a, View::Stacks, &roles)?,
-            a,
-            &facts_a.to_string(),
-        )?,
-        draw(
-            &Tree::new(side_b, View::Stacks, &roles)?,
-            b,
-            &facts_b.to_string(),
-        )?,
-        draw(
-            &Tree::compare(side_a, side_b, View::Roles, &roles)?,
-            &format!("{a} against {b}"),
-            "",
-        )?,
+        draw(&Tree::new(side_a, View::Stacks, &roles)?, a, &facts_a.to_string())?,
+        draw(&Tree::new(side_b, View::Stacks, &roles)?, b, &facts_b.to_string())?,
+        draw(&Tree::compare(side_a, side_b, View::Roles, &roles)?, &format!("{a} against {b}"), "")?,
     ];
     let html = Page {
         title: &format!("{a} against {b}"),
@@ -79,16 +53,10 @@ fn read(path: &str, operations: u64) -> Result<(Profile, Facts), Box<dyn Error>>
     let script = PerfScript::read(BufReader::new(File::open(path)?))?;
     let mut profile = script.profile;
     let samples = profile.tags()[&Tag::A].0;
-    let scale = Scale {
-        seconds_per_sample: script.period as f64 * 1e-9 / samples as f64,
-        operations: operations as f64,
-    };
+    let scale =
+        Scale { seconds_per_sample: script.period as f64 * 1e-9 / samples as f64, operations: operations as f64 };
     profile.weigh(Tag::A, &scale)?;
-    let facts = Facts {
-        samples,
-        rate: Some(1.0 / scale.seconds_per_sample),
-        operations: Some(operations),
-        ..Facts::default()
-    };
+    let facts =
+        Facts { samples, rate: Some(1.0 / scale.seconds_per_sample), operations: Some(operations), ..Facts::default() };
     Ok((profile, facts))
 }

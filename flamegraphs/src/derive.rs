@@ -16,12 +16,7 @@ impl Profile {
     ///
     /// # Errors
     /// [`Error::Unweighed`] where the samples are not weighed as time per operation.
-    pub fn split_page_faults(
-        &mut self,
-        tag: Tag,
-        ns_per_operation: f64,
-        roles: &Roles,
-    ) -> Result<f64, Error> {
+    pub fn split_page_faults(&mut self, tag: Tag, ns_per_operation: f64, roles: &Roles) -> Result<f64, Error> {
         if self.unit() != Unit::NanosecondsPerOperation {
             return Err(Error::Unweighed);
         }
@@ -44,10 +39,7 @@ impl Profile {
             return Ok(wanted);
         }
         let share = moved / kernel_ns;
-        let faults = self.intern(Frame {
-            kind: Kind::Derived,
-            ..Frame::native(PAGE_FAULTS)
-        });
+        let faults = self.intern(Frame { kind: Kind::Derived, ..Frame::native(PAGE_FAULTS) });
         for index in kernel {
             let sample = &mut self.samples_mut()[index];
             let part = sample.weight * share;
@@ -66,13 +58,9 @@ mod tests {
     use crate::{Folded, Scale, Side};
 
     fn profile() -> Profile {
-        let text =
-            "array_multiply;FLOAT_multiply 60\narray_multiply;FLOAT_multiply;x 20\nmalloc 20\n";
+        let text = "array_multiply;FLOAT_multiply 60\narray_multiply;FLOAT_multiply;x 20\nmalloc 20\n";
         let mut profile = Profile::from(&Folded::parse(text).unwrap());
-        let scale = Scale {
-            seconds_per_sample: 1e-9,
-            operations: 1.0,
-        };
+        let scale = Scale { seconds_per_sample: 1e-9, operations: 1.0 };
         profile.weigh(Tag::A, &scale).unwrap();
         profile
     }
@@ -93,9 +81,7 @@ mod tests {
     #[test]
     fn no_more_than_the_kernel_has_is_split_off() {
         let mut profile = profile();
-        let left = profile
-            .split_page_faults(Tag::A, 100.0, &Roles::default())
-            .unwrap();
+        let left = profile.split_page_faults(Tag::A, 100.0, &Roles::default()).unwrap();
         assert!((left - 20.0).abs() < 1e-9, "{left}");
         assert!((profile.tags()[&Tag::A].1 - 100.0).abs() < 1e-9);
     }
@@ -104,16 +90,10 @@ mod tests {
     fn faults_that_were_sampled_are_not_counted_twice() {
         let text = "FLOAT_multiply 60\nFLOAT_multiply;asm_exc_page_fault_[k] 30\n";
         let mut profile = Profile::from(&Folded::parse(text).unwrap());
-        let scale = Scale {
-            seconds_per_sample: 1e-9,
-            operations: 1.0,
-        };
+        let scale = Scale { seconds_per_sample: 1e-9, operations: 1.0 };
         profile.weigh(Tag::A, &scale).unwrap();
         let roles = Roles::default();
-        assert_eq!(
-            profile.split_page_faults(Tag::A, 35.0, &roles).unwrap(),
-            0.0
-        );
+        assert_eq!(profile.split_page_faults(Tag::A, 35.0, &roles).unwrap(), 0.0);
         let by_role = Side::new(&profile, Tag::A).by_role(&roles);
         assert!((by_role[&Some(Role::PageFault)] - 35.0).abs() < 1e-9);
     }

@@ -52,10 +52,7 @@ impl DtraceStacks {
     /// [`Error::Dtrace`] with the number of the first line that does not fit or [`Error::DtraceCutOff`] where the end is
     /// missing, [`Error::NoSamples`] where there are none, [`Error::TooManySamples`], [`Error::Read`].
     pub fn read(text: impl BufRead) -> Result<DtraceStacks, Error> {
-        let loaded = Loaded {
-            place_of: &|_| Place::Unknown,
-            path_of: &|_| None,
-        };
+        let loaded = Loaded { place_of: &|_| Place::Unknown, path_of: &|_| None };
         Self::read_in(text, &loaded)
     }
 
@@ -65,13 +62,7 @@ impl DtraceStacks {
     /// # Errors
     /// Those of [`DtraceStacks::read`].
     pub fn read_in(mut text: impl BufRead, loaded: &Loaded<'_>) -> Result<DtraceStacks, Error> {
-        let mut reader = Reader {
-            loaded,
-            stacks: DtraceStacks::default(),
-            stack: Vec::new(),
-            ended: false,
-            total: 0,
-        };
+        let mut reader = Reader { loaded, stacks: DtraceStacks::default(), stack: Vec::new(), ended: false, total: 0 };
         let mut line = Vec::new();
         let mut number = 0;
         loop {
@@ -89,11 +80,7 @@ impl DtraceStacks {
                 return Err(Error::NoSamples);
             }
             reader.line(text).map_err(|wrong| match wrong {
-                Wrong::Line(why) => Error::Dtrace {
-                    line: number,
-                    why,
-                    text: shown(text),
-                },
+                Wrong::Line(why) => Error::Dtrace { line: number, why, text: shown(text) },
                 Wrong::TooMany => Error::TooManySamples,
             })?;
         }
@@ -133,9 +120,7 @@ impl Reader<'_> {
         if line.bytes().all(|byte| byte.is_ascii_digit()) {
             return self.count(line);
         }
-        let frame = self
-            .frame(line)
-            .ok_or(Wrong::Line("this is no frame of a stack"))?;
+        let frame = self.frame(line).ok_or(Wrong::Line("this is no frame of a stack"))?;
         match frame {
             _ if self.ended => {}
             Some(frame) => {
@@ -182,10 +167,7 @@ impl Reader<'_> {
             _ => name,
         };
         let path = (self.loaded.path_of)(module).unwrap_or_else(|| module.into());
-        Some(Some(Frame {
-            module: path,
-            ..Frame::native(&demangle(name))
-        }))
+        Some(Some(Frame { module: path, ..Frame::native(&demangle(name)) }))
     }
 
     fn address(&self, module: &str, address: u64) -> Option<Frame> {
@@ -196,10 +178,7 @@ impl Reader<'_> {
             Place::File(path, offset) => Some(Frame::unnamed(path, offset)),
             Place::NoCode if is_caller => None,
             _ if module.is_empty() => Some(Frame::native(&format!("{address:#x}"))),
-            _ => Some(Frame {
-                module: module.into(),
-                ..Frame::native(&format!("[{module}]"))
-            }),
+            _ => Some(Frame { module: module.into(), ..Frame::native(&format!("[{module}]")) }),
         }
     }
 }
@@ -273,10 +252,7 @@ mod tests {
 
     #[test]
     fn the_innermost_frame_is_kept_wherever_it_is() {
-        let loaded = Loaded {
-            place_of: &|_| Place::NoCode,
-            path_of: &|_| None,
-        };
+        let loaded = Loaded { place_of: &|_| Place::NoCode, path_of: &|_| None };
         let stacks = DtraceStacks::read_in(&b"\n 0x10\n 0x20\n 3\n"[..], &loaded).unwrap();
         let folded = stacks.profile.folded(Tag::A).unwrap().to_string();
         assert_eq!((&*folded, stacks.cut), ("0x10 3\n", 3));
@@ -294,10 +270,7 @@ mod tests {
         assert!(matches!(read(""), Err(Error::NoSamples)));
         let many = format!("\n  a`b\n  {0}\n\n  a`c\n  {0}\n", u64::MAX);
         assert!(matches!(read(&many), Err(Error::TooManySamples)));
-        assert!(matches!(
-            read("\n a`b\n 99999999999999999999999\n"),
-            Err(Error::TooManySamples)
-        ));
+        assert!(matches!(read("\n a`b\n 99999999999999999999999\n"), Err(Error::TooManySamples)));
     }
 
     #[test]
@@ -305,10 +278,7 @@ mod tests {
         for length in 0..STACKS.len() {
             match read(&STACKS[..length]) {
                 Ok(_) => assert!(STACKS[..length].ends_with('\n'), "cut at {length}"),
-                Err(error) => assert!(
-                    matches!(error, Error::DtraceCutOff | Error::NoSamples),
-                    "{length}: {error}"
-                ),
+                Err(error) => assert!(matches!(error, Error::DtraceCutOff | Error::NoSamples), "{length}: {error}"),
             }
         }
     }

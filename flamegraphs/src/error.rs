@@ -48,9 +48,7 @@ pub enum Error {
         text: String,
     },
     /// perf ends every sample with an empty line.
-    #[error(
-        "the output of perf script is cut off inside a sample; let perf finish and read it again"
-    )]
+    #[error("the output of perf script is cut off inside a sample; let perf finish and read it again")]
     CutOff,
     /// A line is not what DTrace prints of stacks.
     #[error("line {line} of the stacks of DTrace cannot be read: {why}: {text:?}")]

@@ -31,11 +31,7 @@ impl Folded {
             if line.is_empty() {
                 continue;
             }
-            let (stack, count) = split(line).map_err(|why| Error::Line {
-                line: index + 1,
-                why,
-                text: shown(line),
-            })?;
+            let (stack, count) = split(line).map_err(|why| Error::Line { line: index + 1, why, text: shown(line) })?;
             folded.add(stack.split(';'), count)?;
         }
         Ok(folded)
@@ -48,11 +44,7 @@ impl Folded {
     ///
     /// # Errors
     /// [`Error::TooManySamples`]; nothing is added then.
-    pub fn add<'a>(
-        &mut self,
-        frames: impl IntoIterator<Item = &'a str>,
-        count: u64,
-    ) -> Result<(), Error> {
+    pub fn add<'a>(&mut self, frames: impl IntoIterator<Item = &'a str>, count: u64) -> Result<(), Error> {
         let stack = frames.into_iter().map(clean).collect::<Vec<_>>().join(";");
         if count == 0 || stack.is_empty() {
             return Ok(());
@@ -69,9 +61,7 @@ impl Folded {
 
     /// Every stack as its joined frames, and the number of its samples.
     pub fn stacks(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.stacks
-            .iter()
-            .map(|(stack, count)| (stack.as_str(), *count))
+        self.stacks.iter().map(|(stack, count)| (stack.as_str(), *count))
     }
 
     /// Samples by role. The frame nearest to the leaf that has a role decides for its stack; `None`
@@ -79,9 +69,7 @@ impl Folded {
     pub fn by_role(&self, role_of: impl Fn(&str) -> Option<Role>) -> BTreeMap<Option<Role>, u64> {
         let mut roles = BTreeMap::new();
         for (stack, count) in self.stacks() {
-            *roles
-                .entry(stack.rsplit(';').find_map(&role_of))
-                .or_default() += count;
+            *roles.entry(stack.rsplit(';').find_map(&role_of)).or_default() += count;
         }
         roles
     }
@@ -89,12 +77,8 @@ impl Folded {
 
 /// The stack and the count of a line.
 fn split(line: &str) -> Result<(&str, u64), &'static str> {
-    let (stack, count) = line
-        .rsplit_once(' ')
-        .ok_or("there is no count at the end")?;
-    let count = count
-        .parse()
-        .map_err(|_| "the count is not a whole number")?;
+    let (stack, count) = line.rsplit_once(' ').ok_or("there is no count at the end")?;
+    let count = count.parse().map_err(|_| "the count is not a whole number")?;
     let stack = stack.trim_end();
     if stack.is_empty() {
         return Err("there is no frame");
@@ -122,8 +106,7 @@ fn clean(frame: &str) -> String {
 
 impl fmt::Display for Folded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stacks()
-            .try_for_each(|(stack, count)| writeln!(f, "{stack} {count}"))
+        self.stacks().try_for_each(|(stack, count)| writeln!(f, "{stack} {count}"))
     }
 }
 
@@ -146,10 +129,7 @@ mod tests {
     #[test]
     fn a_frame_may_hold_spaces_and_numbers() {
         let folded = Folded::parse("operator new(int) 12 7\n").unwrap();
-        assert_eq!(
-            folded.stacks().collect::<Vec<_>>(),
-            [("operator new(int) 12", 7)]
-        );
+        assert_eq!(folded.stacks().collect::<Vec<_>>(), [("operator new(int) 12", 7)]);
     }
 
     #[test]
@@ -173,13 +153,8 @@ mod tests {
     #[test]
     fn a_name_cannot_break_the_text() {
         let mut folded = Folded::default();
-        folded
-            .add(["<[u8; 4]>::scale", "", "two\nlines"], 3)
-            .unwrap();
-        assert_eq!(
-            folded.to_string(),
-            "<[u8: 4]>::scale;[unknown];two lines 3\n"
-        );
+        folded.add(["<[u8; 4]>::scale", "", "two\nlines"], 3).unwrap();
+        assert_eq!(folded.to_string(), "<[u8: 4]>::scale;[unknown];two lines 3\n");
         assert_eq!(Folded::parse(&folded.to_string()).unwrap(), folded);
     }
 

@@ -99,11 +99,7 @@ impl Page<'_> {
         }
         let [name_a, name_b] = self.sides;
         let sum = |column: fn(&Phase) -> Option<f64>| self.phases.iter().map(column).sum();
-        let all = Phase {
-            name: "sum".to_owned(),
-            a: sum(|phase| phase.a),
-            b: sum(|phase| phase.b),
-        };
+        let all = Phase { name: "sum".to_owned(), a: sum(|phase| phase.a), b: sum(|phase| phase.b) };
         html! {
             table {
                 thead { tr { th { "per operation" } th { "A: " (printable(name_a)) } th { "B: " (printable(name_b)) } th { "B − A" } } }

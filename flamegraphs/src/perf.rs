@@ -49,10 +49,7 @@ impl PerfScript {
     /// [`Error::Perf`] with the number of the first line that does not fit, [`Error::CutOff`] where
     /// the end is missing, [`Error::NoSamples`] where there are none, [`Error::Read`].
     pub fn read(script: impl BufRead) -> Result<PerfScript, Error> {
-        let context = Context {
-            tag_of: &|_| Some(Tag::A),
-            offset_of: &|_, _| None,
-        };
+        let context = Context { tag_of: &|_| Some(Tag::A), offset_of: &|_, _| None };
         Self::read_in(script, &context)
     }
 
@@ -75,11 +72,7 @@ impl PerfScript {
                 return Err(Error::CutOff);
             }
             let text = String::from_utf8_lossy(&line);
-            reader.line(text.trim_end()).map_err(|why| Error::Perf {
-                line: number,
-                why,
-                text: shown(text.trim()),
-            })?;
+            reader.line(text.trim_end()).map_err(|why| Error::Perf { line: number, why, text: shown(text.trim()) })?;
         }
         if reader.sample.is_some() {
             return Err(Error::CutOff);
@@ -156,18 +149,13 @@ impl<'a> Reader<'a> {
     }
 
     fn frame(&mut self, line: &str) -> Result<(), &'static str> {
-        let (address, rest) = line
-            .trim_start()
-            .split_once(' ')
-            .ok_or("this is no frame of a stack")?;
-        let address = u64::from_str_radix(address, 16)
-            .map_err(|_| "the frame does not begin with an address")?;
+        let (address, rest) = line.trim_start().split_once(' ').ok_or("this is no frame of a stack")?;
+        let address = u64::from_str_radix(address, 16).map_err(|_| "the frame does not begin with an address")?;
         if let Some(&id) = self.known.get(line) {
             self.stack.push(id);
             return Ok(());
         }
-        let (name, module) =
-            split(rest).ok_or("the frame does not end with a module in parentheses")?;
+        let (name, module) = split(rest).ok_or("the frame does not end with a module in parentheses")?;
         let frame = match (self.context.offset_of)(module, address) {
             Some(offset) => Frame::unnamed(self.module(module), offset),
             None => self.parse(name, module),
@@ -182,36 +170,19 @@ impl<'a> Reader<'a> {
         let inlined = module == "inlined";
         let name = name.rsplit_once("+0x").map_or(name, |(name, _)| name);
         let name = without_hash(name);
-        if let Some((name, file)) = name
-            .strip_prefix("py::")
-            .and_then(|name| name.split_once(':'))
-        {
-            return Frame {
-                line: None,
-                ..Frame::python(name, file, 0)
-            };
+        if let Some((name, file)) = name.strip_prefix("py::").and_then(|name| name.split_once(':')) {
+            return Frame { line: None, ..Frame::python(name, file, 0) };
         }
-        let path = if inlined || module == "[unknown]" {
-            ""
-        } else {
-            module
-        };
+        let path = if inlined || module == "[unknown]" { "" } else { module };
         let frame = Frame {
             module: self.module(path),
             inlined,
-            kind: if is_kernel(path) {
-                Kind::Kernel
-            } else {
-                Kind::Native
-            },
+            kind: if is_kernel(path) { Kind::Kernel } else { Kind::Native },
             ..Frame::native(name)
         };
         match (name, frame.module_name()) {
             ("[unknown]", "") => frame,
-            ("[unknown]", file) => Frame {
-                name: format!("[{}]", file.trim_matches(['[', ']'])).into(),
-                ..frame
-            },
+            ("[unknown]", file) => Frame { name: format!("[{}]", file.trim_matches(['[', ']'])).into(), ..frame },
             _ => frame,
         }
     }
@@ -247,10 +218,8 @@ impl<'a> Header<'a> {
     fn parse(line: &'a str) -> Option<Header<'a>> {
         // A command's name may hold spaces; the first word of digits after it is the thread.
         let is_number = |word: &str| {
-            let digits =
-                |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-            word.split_once('/')
-                .map_or(digits(word), |(pid, tid)| digits(pid) && digits(tid))
+            let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            word.split_once('/').map_or(digits(word), |(pid, tid)| digits(pid) && digits(tid))
         };
         let mut at = 0;
         let mut words = line.split_inclusive(' ').map(|word| {
@@ -267,13 +236,7 @@ impl<'a> Header<'a> {
             return None;
         }
         let (period, event, rest) = event(rest.trim_start())?;
-        Some(Header {
-            command,
-            time_ns,
-            period,
-            event,
-            rest,
-        })
+        Some(Header { command, time_ns, period, event, rest })
     }
 }
 
@@ -286,11 +249,7 @@ fn nanoseconds(seconds: &str) -> Option<u64> {
     }
     let scale = 10_u64.pow(9 - u32::try_from(part.len()).ok()?);
     let part = part.parse::<u64>().ok()? * scale;
-    whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1_000_000_000)?
-        .checked_add(part)
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(part)
 }
 
 /// The period, the event and what follows it. An event may hold colons (`cpu-clock:pppH`,
@@ -317,30 +276,16 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 /// Whether a module is the kernel or a part of it.
 fn is_kernel(module: &str) -> bool {
-    let users = [
-        "[vdso]",
-        "[vsyscall]",
-        "[heap]",
-        "[stack]",
-        "[uprobes]",
-        "[anon]",
-    ];
+    let users = ["[vdso]", "[vsyscall]", "[heap]", "[stack]", "[uprobes]", "[anon]"];
     let in_brackets = module.starts_with('[') && module.ends_with(']') && !users.contains(&module);
-    let module = module
-        .trim_end_matches(".xz")
-        .trim_end_matches(".gz")
-        .trim_end_matches(".zst");
+    let module = module.trim_end_matches(".xz").trim_end_matches(".gz").trim_end_matches(".zst");
     in_brackets || module.ends_with("vmlinux") || module.ends_with(".ko")
 }
 
 /// Rust's older mangling ends in a hash, which perf leaves there.
 fn without_hash(name: &str) -> &str {
     match name.rsplit_once("::h") {
-        Some((before, hash))
-            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-        {
-            before
-        }
+        Some((before, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => before,
         _ => name,
     }
 }
@@ -381,28 +326,18 @@ python3 1234/1235 [001] 100.000300: 7 page-faults:
              [python3.11];<module>;raptors::run;core::iter::next;FLOAT_multiply_X86_V3;\
              asm_exc_page_fault;clear_page_erms 1\n"
         );
-        assert_eq!(
-            (&*script.event, script.period, script.others),
-            ("cpu-clock:pppH", 500_000, 1)
-        );
+        assert_eq!((&*script.event, script.period, script.others), ("cpu-clock:pppH", 500_000, 1));
         let frame = |name: &str| {
             let frames = script.profile.frames().iter();
             frames.clone().find(|frame| &*frame.name == name).unwrap()
         };
         assert_eq!(frame("clear_page_erms").kind, Kind::Kernel);
-        assert_eq!(
-            &*frame("FLOAT_multiply_X86_V3").module,
-            "/opt/np lib/_multiarray_umath.so"
-        );
+        assert_eq!(&*frame("FLOAT_multiply_X86_V3").module, "/opt/np lib/_multiarray_umath.so");
         assert!(frame("core::iter::next").inlined);
         assert_eq!(frame("<module>").kind, Kind::Python);
         assert_eq!(frame("<module>").file.as_deref(), Some("/tmp/a;b.py"));
-        let threads: Vec<&str> = script
-            .profile
-            .samples()
-            .iter()
-            .map(|sample| script.profile.thread(sample.thread))
-            .collect();
+        let threads: Vec<&str> =
+            script.profile.samples().iter().map(|sample| script.profile.thread(sample.thread)).collect();
         assert_eq!(threads, ["python3", "tokio worker"]);
     }
 
@@ -414,9 +349,7 @@ python3 1234/1235 [001] 100.000300: 7 page-faults:
                 100_000_200_000 => None,
                 other => panic!("{other}"),
             },
-            offset_of: &|module, address| {
-                (module == "/opt/_native.so").then(|| address - 0x7f00_0000_0000)
-            },
+            offset_of: &|module, address| (module == "/opt/_native.so").then(|| address - 0x7f00_0000_0000),
         };
         let script = PerfScript::read_in(SCRIPT.as_bytes(), &context).unwrap();
         assert_eq!((script.outside, script.others), (1, 1));
@@ -440,29 +373,16 @@ python3 1234/1235 [001] 100.000300: 7 page-faults:
 
     #[test]
     fn a_frame_may_be_on_the_samples_line() {
-        let script =
-            read("a 1 2.5: 1 cycles:  ffff main+0x1 (/bin/a)\n\na 1 2.5: cycles: \n\t1 f (/a)\n\n")
-                .unwrap();
-        assert_eq!(
-            script.profile.folded(Tag::A).unwrap().to_string(),
-            "f 1\nmain 1\n"
-        );
+        let script = read("a 1 2.5: 1 cycles:  ffff main+0x1 (/bin/a)\n\na 1 2.5: cycles: \n\t1 f (/a)\n\n").unwrap();
+        assert_eq!(script.profile.folded(Tag::A).unwrap().to_string(), "f 1\nmain 1\n");
     }
 
     #[test]
     fn a_line_that_does_not_fit_is_named_by_its_number() {
         for (bad, number, why) in [
             ("what is this\n", 1, "begins a sample"),
-            (
-                "a 1 2.5: 1 cycles: \n\tffff main+0x1\n",
-                2,
-                "module in parentheses",
-            ),
-            (
-                "a 1 2.5: 1 cycles: \n\txyz main+0x1 (/bin/a)\n",
-                2,
-                "address",
-            ),
+            ("a 1 2.5: 1 cycles: \n\tffff main+0x1\n", 2, "module in parentheses"),
+            ("a 1 2.5: 1 cycles: \n\txyz main+0x1 (/bin/a)\n", 2, "address"),
             ("a 1 2.5: 1 cycles\n", 1, "begins a sample"),
         ] {
             let error = read(bad).unwrap_err().to_string();

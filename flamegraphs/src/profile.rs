@@ -83,33 +83,18 @@ pub struct Frame {
 impl Frame {
     /// A frame of native code that has a name already.
     pub fn native(name: &str) -> Frame {
-        Frame {
-            name: name.into(),
-            ..Frame::default()
-        }
+        Frame { name: name.into(), ..Frame::default() }
     }
 
     /// A Python function.
     pub fn python(name: &str, file: &str, line: u32) -> Frame {
-        Frame {
-            name: name.into(),
-            file: Some(file.into()),
-            line: Some(line),
-            kind: Kind::Python,
-            ..Frame::default()
-        }
+        Frame { name: name.into(), file: Some(file.into()), line: Some(line), kind: Kind::Python, ..Frame::default() }
     }
 
     /// A frame of which only the place is known: `offset` bytes after where `module` was loaded.
     pub fn unnamed(module: Arc<str>, offset: u64) -> Frame {
         let name = format!("{}+{offset:#x}", file_name(&module)).into();
-        Frame {
-            name,
-            module,
-            offset: Some(offset),
-            named: Named::Not,
-            ..Frame::default()
-        }
+        Frame { name, module, offset: Some(offset), named: Named::Not, ..Frame::default() }
     }
 
     /// The module's file name; empty where the module is not known.
@@ -198,14 +183,7 @@ pub struct Profile {
 impl Profile {
     /// The number of this frame, which is kept once however often it is asked for.
     pub fn intern(&mut self, frame: Frame) -> FrameId {
-        let frame = if frame.name.trim().is_empty() {
-            Frame {
-                name: UNKNOWN.into(),
-                ..frame
-            }
-        } else {
-            frame
-        };
+        let frame = if frame.name.trim().is_empty() { Frame { name: UNKNOWN.into(), ..frame } } else { frame };
         let next = self.frames.len() as u32;
         let id = *self.frame_ids.entry(frame).or_insert_with_key(|frame| {
             self.frames.push(frame.clone());
@@ -226,13 +204,7 @@ impl Profile {
     }
 
     /// Adds `count` samples of a stack, outermost frame first. None, or no frames, add nothing.
-    pub fn add(
-        &mut self,
-        frames: impl IntoIterator<Item = FrameId>,
-        thread: u32,
-        tag: Tag,
-        count: u64,
-    ) {
+    pub fn add(&mut self, frames: impl IntoIterator<Item = FrameId>, thread: u32, tag: Tag, count: u64) {
         if count > 0
             && let Some(stack) = self.stack(frames)
         {
@@ -265,27 +237,11 @@ impl Profile {
         }))
     }
 
-    pub(crate) fn add_weighed(
-        &mut self,
-        stack: StackId,
-        thread: u32,
-        tag: Tag,
-        count: u64,
-        weight: f64,
-    ) {
+    pub(crate) fn add_weighed(&mut self, stack: StackId, thread: u32, tag: Tag, count: u64, weight: f64) {
         let next = self.samples.len() as u32;
-        let id = *self
-            .sample_ids
-            .entry((stack.0, thread, tag))
-            .or_insert(next);
+        let id = *self.sample_ids.entry((stack.0, thread, tag)).or_insert(next);
         if id == next {
-            self.samples.push(Sample {
-                stack,
-                thread,
-                tag,
-                count: 0,
-                weight: 0.0,
-            });
+            self.samples.push(Sample { stack, thread, tag, count: 0, weight: 0.0 });
         }
         let sample = &mut self.samples[id as usize];
         sample.count = sample.count.saturating_add(count);
@@ -353,8 +309,7 @@ impl Profile {
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> {
         let at = |index: u32| self.stacks.get(index as usize);
-        std::iter::successors(at(stack.0), move |stack| at(stack.parent))
-            .map(|stack| FrameId(stack.frame))
+        std::iter::successors(at(stack.0), move |stack| at(stack.parent)).map(|stack| FrameId(stack.frame))
     }
 
     /// Every stack after its parent: the number of the parent, and its own innermost frame.
@@ -383,10 +338,7 @@ impl Profile {
     pub fn folded(&self, tag: Tag) -> Result<Folded, Error> {
         let mut folded = Folded::default();
         for sample in self.samples.iter().filter(|sample| sample.tag == tag) {
-            let mut names: Vec<&str> = self
-                .frames_of(sample.stack)
-                .map(|id| &*self.frame(id).name)
-                .collect();
+            let mut names: Vec<&str> = self.frames_of(sample.stack).map(|id| &*self.frame(id).name).collect();
             names.reverse();
             folded.add(names, sample.count)?;
         }
@@ -406,10 +358,7 @@ impl From<&Folded> for Profile {
                 .map(|name| {
                     let kernel = name.strip_suffix("_[k]");
                     let kind = kernel.map_or(Kind::Native, |_| Kind::Kernel);
-                    profile.intern(Frame {
-                        kind,
-                        ..Frame::native(kernel.unwrap_or(name))
-                    })
+                    profile.intern(Frame { kind, ..Frame::native(kernel.unwrap_or(name)) })
                 })
                 .collect();
             profile.add(frames, thread, Tag::A, count);
@@ -430,10 +379,7 @@ mod tests {
     fn stacks_share_their_beginnings_and_frames_are_kept_once() {
         let profile = profile();
         assert_eq!((profile.frames.len(), profile.stacks.len()), (4, 4));
-        assert_eq!(
-            profile.folded(Tag::A).unwrap().to_string(),
-            "a;b 3\na;b;c 4\nd 1\n"
-        );
+        assert_eq!(profile.folded(Tag::A).unwrap().to_string(), "a;b 3\na;b;c 4\nd 1\n");
     }
 
     #[test]
@@ -450,10 +396,7 @@ mod tests {
     #[test]
     fn weights_are_time_per_operation() {
         let mut profile = profile();
-        let scale = Scale {
-            seconds_per_sample: 0.004,
-            operations: 1000.0,
-        };
+        let scale = Scale { seconds_per_sample: 0.004, operations: 1000.0 };
         profile.weigh(Tag::A, &scale).unwrap();
         assert_eq!(profile.unit(), Unit::NanosecondsPerOperation);
         let (count, ns) = profile.tags()[&Tag::A];
@@ -464,10 +407,7 @@ mod tests {
     #[test]
     fn a_scale_that_is_none_is_refused() {
         for (seconds_per_sample, operations) in [(0.004, 0.0), (0.0, 3.0), (f64::NAN, 1.0)] {
-            let scale = Scale {
-                seconds_per_sample,
-                operations,
-            };
+            let scale = Scale { seconds_per_sample, operations };
             assert!(profile().weigh(Tag::A, &scale).is_err(), "{scale:?}");
         }
     }

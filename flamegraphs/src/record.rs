@@ -81,11 +81,7 @@ impl Record {
     /// [`Error::Record`] where a number in it leads nowhere, as in a damaged document.
     pub fn profile(&self) -> Result<Profile, Error> {
         let mut profile = Profile::default();
-        let modules: Vec<Arc<str>> = self
-            .modules
-            .iter()
-            .map(|path| path.as_str().into())
-            .collect();
+        let modules: Vec<Arc<str>> = self.modules.iter().map(|path| path.as_str().into()).collect();
         let mut frames: Vec<FrameId> = Vec::new();
         for place in &self.frames {
             let frame = match place {
@@ -95,10 +91,7 @@ impl Record {
                 }
                 Place::Native(name) => Frame::native(name),
                 Place::Python(name, file, line) => Frame::python(name, file, *line),
-                Place::Kernel(name) => Frame {
-                    kind: Kind::Kernel,
-                    ..Frame::native(name)
-                },
+                Place::Kernel(name) => Frame { kind: Kind::Kernel, ..Frame::native(name) },
             };
             frames.push(profile.intern(frame));
         }
@@ -112,16 +105,10 @@ impl Record {
             let frame = frames.get(*frame as usize).ok_or(Error::Record("frame"))?;
             stacks.push(profile.child(parent, *frame));
         }
-        let threads: Vec<u32> = self
-            .threads
-            .iter()
-            .map(|name| profile.thread_id(name))
-            .collect();
+        let threads: Vec<u32> = self.threads.iter().map(|name| profile.thread_id(name)).collect();
         for &(stack, thread, tag, count) in &self.samples {
             let stack = stacks.get(stack as usize).ok_or(Error::Record("stack"))?;
-            let thread = threads
-                .get(thread as usize)
-                .ok_or(Error::Record("thread"))?;
+            let thread = threads.get(thread as usize).ok_or(Error::Record("thread"))?;
             profile.add_weighed(*stack, *thread, Tag(tag), count, count as f64);
         }
         Ok(profile)
@@ -136,10 +123,7 @@ mod tests {
         let mut profile = Profile::default();
         let main = profile.intern(Frame::python("main <1>", "a.py", 7));
         let code = profile.intern(Frame::unnamed("/lib/libx.so".into(), 0x40));
-        let fault = profile.intern(Frame {
-            kind: Kind::Kernel,
-            ..Frame::native("asm_exc_page_fault")
-        });
+        let fault = profile.intern(Frame { kind: Kind::Kernel, ..Frame::native("asm_exc_page_fault") });
         let (one, two) = (profile.thread_id("python"), profile.thread_id("worker"));
         profile.add([main, code], one, Tag::A, 3);
         profile.add([main, code, fault], one, Tag::B, 2);
@@ -151,10 +135,7 @@ mod tests {
     fn what_was_recorded_comes_back() {
         let profile = profile();
         let json = serde_json::to_string(&profile.record()).unwrap();
-        let again = serde_json::from_str::<Record>(&json)
-            .unwrap()
-            .profile()
-            .unwrap();
+        let again = serde_json::from_str::<Record>(&json).unwrap().profile().unwrap();
         assert_eq!(again.samples(), profile.samples());
         assert_eq!(again.frames(), profile.frames());
         assert_eq!(again.record(), profile.record());

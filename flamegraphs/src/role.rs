@@ -70,10 +70,7 @@ mod tests {
 
     #[test]
     fn all_is_all_in_order_with_a_name_each() {
-        assert!(
-            Role::ALL.is_sorted(),
-            "the order of the list is the order of the variants"
-        );
+        assert!(Role::ALL.is_sorted(), "the order of the list is the order of the variants");
         let mut names = Role::ALL.map(Role::name).to_vec();
         names.sort_unstable();
         names.dedup();

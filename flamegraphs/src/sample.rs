@@ -43,11 +43,7 @@ pub fn read_sample(text: &str) -> Result<Profile, Error> {
         if line.trim().is_empty() {
             continue;
         }
-        reader.line(line).map_err(|why| Error::Sample {
-            line: number,
-            why,
-            text: shown(line.trim()),
-        })?;
+        reader.line(line).map_err(|why| Error::Sample { line: number, why, text: shown(line.trim()) })?;
     }
     Err(Error::SampleCutOff)
 }
@@ -71,39 +67,23 @@ struct Open {
 
 impl Reader {
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
-        let column = line
-            .find(|c: char| !" +!:|".contains(c))
-            .ok_or("there is no number of samples")?;
-        let (count, rest) = line[column..]
-            .split_once(' ')
-            .ok_or("there is no name after the number")?;
-        let count: u64 = count
-            .parse()
-            .map_err(|_| "the number of samples is missing")?;
+        let column = line.find(|c: char| !" +!:|".contains(c)).ok_or("there is no number of samples")?;
+        let (count, rest) = line[column..].split_once(' ').ok_or("there is no name after the number")?;
+        let count: u64 = count.parse().map_err(|_| "the number of samples is missing")?;
         self.leave(column);
         let frame = match self.open.last_mut() {
             Some(caller) => {
-                caller.own = caller
-                    .own
-                    .checked_sub(count)
-                    .ok_or("it has more samples than what calls it")?;
+                caller.own = caller.own.checked_sub(count).ok_or("it has more samples than what calls it")?;
                 Some(self.profile.intern(frame(rest.trim())))
             }
             None => {
-                self.total = self
-                    .total
-                    .checked_add(count)
-                    .ok_or("the numbers of samples are too large")?;
+                self.total = self.total.checked_add(count).ok_or("the numbers of samples are too large")?;
                 let name = rest.trim().split("  ").next().unwrap_or_default();
                 self.thread = self.profile.thread_id(name);
                 None
             }
         };
-        self.open.push(Open {
-            column,
-            frame,
-            own: count,
-        });
+        self.open.push(Open { column, frame, own: count });
         Ok(())
     }
 
@@ -134,10 +114,7 @@ fn frame(text: &str) -> Frame {
         "???" => format!("[{module}]"),
         name => demangle(name),
     };
-    Frame {
-        module,
-        ..Frame::native(&name)
-    }
+    Frame { module, ..Frame::native(&name) }
 }
 
 #[cfg(test)]
@@ -148,11 +125,7 @@ mod tests {
     const HAND_MADE: &str = include_str!("../tests/hand_made_sample.txt");
 
     fn folded(text: &str) -> String {
-        read_sample(text)
-            .unwrap()
-            .folded(Tag::A)
-            .unwrap()
-            .to_string()
+        read_sample(text).unwrap().folded(Tag::A).unwrap().to_string()
     }
 
     #[test]
@@ -167,11 +140,7 @@ mod tests {
              thread_start;_pthread_start;raptors_kernel::split::run;__psynch_cvwait 2795\n"
         );
         let profile = read_sample(HAND_MADE).unwrap();
-        let threads: Vec<&str> = profile
-            .samples()
-            .iter()
-            .map(|sample| profile.thread(sample.thread))
-            .collect();
+        let threads: Vec<&str> = profile.samples().iter().map(|sample| profile.thread(sample.thread)).collect();
         assert!(threads.contains(&"Thread_5002: raptors-1"), "{threads:?}");
         let frame = |name: &str| {
             let mut frames = profile.frames().iter();

@@ -23,10 +23,7 @@ impl<'a> Side<'a> {
 
     pub(crate) fn samples(&self) -> impl Iterator<Item = &'a Sample> {
         let tag = self.tag;
-        self.profile
-            .samples()
-            .iter()
-            .filter(move |sample| sample.tag == tag)
+        self.profile.samples().iter().filter(move |sample| sample.tag == tag)
     }
 
     /// Weight by role, in the profile's unit. `None` holds the stacks in which no frame has one.
@@ -99,11 +96,7 @@ impl Tree {
         let mut builder = Builder::new(view);
         builder.add(0, side, roles);
         let tree = builder.finish(false, side.profile.unit());
-        if tree.nodes[0].total[0] > 0.0 {
-            Ok(tree)
-        } else {
-            Err(Error::NoSamples)
-        }
+        if tree.nodes[0].total[0] > 0.0 { Ok(tree) } else { Err(Error::NoSamples) }
     }
 
     /// The stacks of two sides, equal ones as one node.
@@ -112,21 +105,14 @@ impl Tree {
     /// [`Error::NoSamples`] where a side has none; [`Error::Unweighed`] where samples are not
     /// weighed as time per operation: counts of two runs say nothing about each other.
     pub fn compare(a: Side<'_>, b: Side<'_>, view: View, roles: &Roles) -> Result<Tree, Error> {
-        if [a, b]
-            .iter()
-            .any(|side| side.profile.unit() != Unit::NanosecondsPerOperation)
-        {
+        if [a, b].iter().any(|side| side.profile.unit() != Unit::NanosecondsPerOperation) {
             return Err(Error::Unweighed);
         }
         let mut builder = Builder::new(view);
         builder.add(0, a, roles);
         builder.add(1, b, roles);
         let tree = builder.finish(true, Unit::NanosecondsPerOperation);
-        if tree.nodes[0].total.iter().all(|total| *total > 0.0) {
-            Ok(tree)
-        } else {
-            Err(Error::NoSamples)
-        }
+        if tree.nodes[0].total.iter().all(|total| *total > 0.0) { Ok(tree) } else { Err(Error::NoSamples) }
     }
 
     /// The root first, and every node after its parent.
@@ -179,11 +165,7 @@ impl Builder {
             own: [0.0; 2],
             total: [0.0; 2],
         };
-        Builder {
-            view,
-            nodes: vec![root],
-            known: FxHashMap::default(),
-        }
+        Builder { view, nodes: vec![root], known: FxHashMap::default() }
     }
 
     fn add(&mut self, column: usize, side: Side<'_>, roles: &Roles) {
@@ -233,9 +215,7 @@ impl Builder {
             }
         }
         frames.iter().rev().fold(start, |node, id| {
-            *below
-                .entry((node, *id))
-                .or_insert_with(|| self.child(node, profile.frame(*id), role(id)))
+            *below.entry((node, *id)).or_insert_with(|| self.child(node, profile.frame(*id), role(id)))
         })
     }
 
@@ -271,11 +251,7 @@ impl Builder {
                 *above = [above[0] + total[0], above[1] + total[1]];
             }
         }
-        Tree {
-            nodes: self.nodes,
-            compared,
-            unit,
-        }
+        Tree { nodes: self.nodes, compared, unit }
     }
 }
 
@@ -291,27 +267,18 @@ mod tests {
 
     fn profile(text: &str, ns: f64) -> Profile {
         let mut profile = Profile::from(&Folded::parse(text).unwrap());
-        let scale = Scale {
-            seconds_per_sample: ns * 1e-9,
-            operations: 1.0,
-        };
+        let scale = Scale { seconds_per_sample: ns * 1e-9, operations: 1.0 };
         profile.weigh(Tag::A, &scale).unwrap();
         profile
     }
 
     fn find<'a>(tree: &'a Tree, name: &str) -> &'a Node {
-        tree.nodes()
-            .iter()
-            .find(|node| &*node.name == name)
-            .unwrap()
+        tree.nodes().iter().find(|node| &*node.name == name).unwrap()
     }
 
     #[test]
     fn a_parent_whose_children_changed_has_a_difference() {
-        let (a, b) = (
-            profile("p;x 10\np;y 10\n", 1.0),
-            profile("p;x 10\np;y 5\n", 2.0),
-        );
+        let (a, b) = (profile("p;x 10\np;y 10\n", 1.0), profile("p;x 10\np;y 5\n", 2.0));
         let (a, b) = (Side::new(&a, Tag::A), Side::new(&b, Tag::A));
         let tree = Tree::compare(a, b, View::Stacks, &Roles::default()).unwrap();
         let delta = |name| find(&tree, name).delta();
@@ -336,14 +303,8 @@ mod tests {
             }
             names.join(" < ")
         };
-        assert_eq!(
-            path("FLOAT_multiply"),
-            "FLOAT_multiply < object_vacall < array_multiply < kernel < all"
-        );
-        assert_eq!(
-            path("PyLong_FromLong"),
-            "PyLong_FromLong < _PyEval_EvalFrameDefault < interpreter < all"
-        );
+        assert_eq!(path("FLOAT_multiply"), "FLOAT_multiply < object_vacall < array_multiply < kernel < all");
+        assert_eq!(path("PyLong_FromLong"), "PyLong_FromLong < _PyEval_EvalFrameDefault < interpreter < all");
     }
 
     #[test]

@@ -59,13 +59,7 @@ impl TimeProfile {
                 profile.stacks.push(table.frames(stack));
                 profile.stacks.len() - 1
             });
-            profile.samples.push(Sample {
-                time,
-                thread,
-                process,
-                weight,
-                stack,
-            });
+            profile.samples.push(Sample { time, thread, process, weight, stack });
         }
         if profile.samples.is_empty() {
             return Err(Error::NoSamples);
@@ -77,10 +71,7 @@ impl TimeProfile {
     ///
     /// # Errors
     /// [`Error::TooManySamples`].
-    pub fn fold<'a>(
-        &self,
-        samples: impl IntoIterator<Item = (Option<&'a str>, &'a Sample)>,
-    ) -> Result<Folded, Error> {
+    pub fn fold<'a>(&self, samples: impl IntoIterator<Item = (Option<&'a str>, &'a Sample)>) -> Result<Folded, Error> {
         let mut folded = Folded::default();
         for (root, sample) in samples {
             let frames = self.stacks[sample.stack].iter().map(String::as_str);
@@ -172,19 +163,10 @@ impl<'a, 'input> Table<'a, 'input> {
             .collect();
         if let Some(other) = schemas.first().filter(|_| !schemas.contains(&schema)) {
             let other: String = other.chars().take(80).collect();
-            return Err(unreadable(format!(
-                "it holds the table {other:?}; export the table \"{schema}\""
-            )));
+            return Err(unreadable(format!("it holds the table {other:?}; export the table \"{schema}\"")));
         }
-        let ids = document
-            .descendants()
-            .filter_map(|node| Some((node.attribute("id")?, node)))
-            .collect();
-        Ok(Self {
-            document,
-            schema,
-            ids,
-        })
+        let ids = document.descendants().filter_map(|node| Some((node.attribute("id")?, node))).collect();
+        Ok(Self { document, schema, ids })
     }
 
     fn rows(&self) -> Result<Vec<Row<'_, 'a, 'input>>, Error> {
@@ -197,8 +179,7 @@ impl<'a, 'input> Table<'a, 'input> {
             }
             let columns = schema.map_or_else(Vec::new, columns);
             for row in node.children().filter(|node| node.has_tag_name("row")) {
-                let cells: Vec<Node<'a, 'input>> =
-                    row.children().filter(Node::is_element).collect();
+                let cells: Vec<Node<'a, 'input>> = row.children().filter(Node::is_element).collect();
                 let number = rows.len() + 1;
                 if cells.len() != columns.len() {
                     return Err(unreadable(format!(
@@ -209,11 +190,7 @@ impl<'a, 'input> Table<'a, 'input> {
                 }
                 let cells = columns.iter().copied().zip(cells).collect();
                 let table = self;
-                rows.push(Row {
-                    table,
-                    number,
-                    cells,
-                });
+                rows.push(Row { table, number, cells });
             }
         }
         Ok(rows)
@@ -237,14 +214,12 @@ impl<'a, 'input> Table<'a, 'input> {
     fn frames(&self, stack: Option<Node<'a, 'input>>) -> Vec<String> {
         let inner = stack.and_then(|node| self.child(node, "backtrace"));
         let frames = inner.or(stack).into_iter().flat_map(|node| node.children());
-        let names = frames
-            .filter(|frame| frame.has_tag_name("frame"))
-            .map(|frame| {
-                let frame = self.resolve(frame);
-                let named = |key| frame.and_then(|frame| frame.attribute(key));
-                let name = named("name").or(named("addr")).unwrap_or(UNKNOWN);
-                name.to_owned()
-            });
+        let names = frames.filter(|frame| frame.has_tag_name("frame")).map(|frame| {
+            let frame = self.resolve(frame);
+            let named = |key| frame.and_then(|frame| frame.attribute(key));
+            let name = named("name").or(named("addr")).unwrap_or(UNKNOWN);
+            name.to_owned()
+        });
         let mut names: Vec<String> = names.collect();
         names.reverse();
         if names.is_empty() {
@@ -260,9 +235,7 @@ fn columns<'a>(schema: Node<'a, '_>) -> Vec<&'a str> {
         let mut names = column.children();
         names.find(|node| node.has_tag_name("mnemonic"))?.text()
     };
-    columns
-        .map(|column| mnemonic(column).unwrap_or_default())
-        .collect()
+    columns.map(|column| mnemonic(column).unwrap_or_default()).collect()
 }
 
 struct Row<'t, 'a, 'input> {
@@ -287,9 +260,7 @@ impl<'a, 'input> Row<'_, 'a, 'input> {
             let id = node.attribute("ref").unwrap_or_default();
             let id: String = id.chars().take(80).collect();
             let number = self.number;
-            unreadable(format!(
-                "row {number} refers to {id:?}, which it does not have"
-            ))
+            unreadable(format!("row {number} refers to {id:?}, which it does not have"))
         };
         self.table.resolve(*node).map(Some).ok_or_else(missing)
     }
@@ -300,9 +271,7 @@ impl<'a, 'input> Row<'_, 'a, 'input> {
         };
         number_in(node).map(Some).ok_or_else(|| {
             let number = self.number;
-            unreadable(format!(
-                "the {column} of row {number} is not a whole number"
-            ))
+            unreadable(format!("the {column} of row {number} is not a whole number"))
         })
     }
 

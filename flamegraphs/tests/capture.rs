@@ -88,11 +88,7 @@ fn each_side_has_the_samples_of_its_blocks_and_no_others() {
         let sampled = capture.sampled[&tag];
         assert_eq!(folded.total(), sampled.samples);
         assert!(sampled.samples > 3, "{sampled:?}");
-        let inside: u64 = folded
-            .stacks()
-            .filter(|(stack, _)| stack.contains(own))
-            .map(|(_, count)| count)
-            .sum();
+        let inside: u64 = folded.stacks().filter(|(stack, _)| stack.contains(own)).map(|(_, count)| count).sum();
         // A sample at the border may still be in `switch`.
         assert!(inside + 2 >= folded.total(), "{own} is not in\n{folded}");
         assert!(!folded.to_string().contains("on_signal"), "{folded}");
@@ -110,14 +106,8 @@ fn frames_are_named_from_this_programs_own_symbols_with_what_is_inlined() {
     burn_for_a(BURN);
     let profile = named(&sampler.finish().unwrap());
     let folded = profile.folded(Tag::A).unwrap().to_string();
-    assert!(
-        folded.contains("capture::burn_for_a;capture::burn"),
-        "{folded}"
-    );
-    let burn = profile
-        .frames()
-        .iter()
-        .find(|frame| &*frame.name == "capture::burn");
+    assert!(folded.contains("capture::burn_for_a;capture::burn"), "{folded}");
+    let burn = profile.frames().iter().find(|frame| &*frame.name == "capture::burn");
     let file = burn.unwrap().file.as_deref().unwrap();
     assert!(file.ends_with("tests/capture.rs"), "{file}");
 }
@@ -133,10 +123,7 @@ fn the_signal_path_allocates_nothing() {
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
     let sampled = sampler.finish().unwrap().sampled[&Tag::A];
     assert!(sampled.samples > 10, "{sampled:?}");
-    assert!(
-        allocations < sampled.samples / 2,
-        "{allocations} allocations in {sampled:?}"
-    );
+    assert!(allocations < sampled.samples / 2, "{allocations} allocations in {sampled:?}");
 }
 
 /// A thread state of a stand-in for CPython 3.11: `OUTER` calls `INNER`, which runs native code. The real one is sampled in
@@ -158,15 +145,8 @@ fn hand_made_calls() -> [Call; 2] {
     let (outer, inner) = (code(), code());
     let current = frame(inner, frame(outer, 0, 1), 0);
     let cframe = words(&[0, current]);
-    HAND_MADE.store(
-        words(&[0, 0, 0, 0, 0, 0, 0, cframe]) as u64,
-        Ordering::Relaxed,
-    );
-    let call = |code, is_entry| Call {
-        code,
-        instruction: 6,
-        is_entry,
-    };
+    HAND_MADE.store(words(&[0, 0, 0, 0, 0, 0, 0, cframe]) as u64, Ordering::Relaxed);
+    let call = |code, is_entry| Call { code, instruction: 6, is_entry };
     [call(inner, false), call(outer, true)]
 }
 
@@ -186,23 +166,14 @@ fn python_functions_come_with_their_sample_and_cost_no_allocation() {
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
     sampler.switch(None).unwrap();
     sampler.name_python(|call| {
-        let name = if call.code == inner.code {
-            "inner"
-        } else {
-            "outer"
-        };
+        let name = if call.code == inner.code { "inner" } else { "outer" };
         Frame::python(name, "hand_made.py", 3)
     });
     let capture = sampler.finish().unwrap();
     let samples = capture.sampled[&Tag::A].samples;
-    assert!(
-        samples > 10 && allocations < samples / 2,
-        "{allocations} in {samples}"
-    );
+    assert!(samples > 10 && allocations < samples / 2, "{allocations} in {samples}");
     let folded = named(&capture).folded(Tag::A).unwrap();
-    let with_both = folded
-        .stacks()
-        .filter(|(stack, _)| stack.starts_with("outer;inner;"));
+    let with_both = folded.stacks().filter(|(stack, _)| stack.starts_with("outer;inner;"));
     let with_both: u64 = with_both.map(|(_, count)| count).sum();
     // A sample at the border may be taken before the interpreter is watched.
     assert!(with_both + 1 >= samples, "{folded}");
@@ -219,11 +190,7 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 let burner = std::thread::Builder::new().name("burner".into());
-                burner
-                    .spawn(|| burn(Duration::from_millis(10)))
-                    .unwrap()
-                    .join()
-                    .unwrap();
+                burner.spawn(|| burn(Duration::from_millis(10))).unwrap().join().unwrap();
             }
         });
         while start.elapsed() < BURN {
@@ -238,24 +205,16 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
             // SAFETY: `status` is an int of our own.
             let waited = unsafe { libc::waitpid(child, &mut status, 0) };
             assert_eq!(waited, child);
-            assert!(
-                libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7,
-                "{status:#x}"
-            );
+            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
         }
         stop.store(true, Ordering::Relaxed);
     });
     let capture = sampler.finish().unwrap();
     let threads = |name: &str| {
         let samples = capture.profile.samples().iter();
-        samples
-            .filter(|sample| capture.profile.thread(sample.thread).starts_with(name))
-            .count()
+        samples.filter(|sample| capture.profile.thread(sample.thread).starts_with(name)).count()
     };
-    assert!(
-        threads("burner") > 0,
-        "no sample of the threads that came and went"
-    );
+    assert!(threads("burner") > 0, "no sample of the threads that came and went");
 }
 
 /// What SIGPROF does in this process.
@@ -278,9 +237,6 @@ fn a_second_sampler_is_refused_and_the_signal_is_given_back() {
     drop(sampler);
     assert_eq!(sigprof(), before);
     let mut again = Sampler::start(100).unwrap();
-    assert!(matches!(
-        again.switch(Some(Tag(8))),
-        Err(Error::Tag(Tag(8)))
-    ));
+    assert!(matches!(again.switch(Some(Tag(8))), Err(Error::Tag(Tag(8)))));
     assert!(matches!(again.finish(), Err(Error::NoSamples)));
 }

@@ -26,14 +26,10 @@ fn numbers(list: &Value) -> Vec<f64> {
 
 #[test]
 fn speedscope_has_what_its_schema_asks_for() {
-    let schema: Value =
-        serde_json::from_str(include_str!("schemas/speedscope-1.25.0.json")).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("schemas/speedscope-1.25.0.json")).unwrap();
     let file = made(Format::Speedscope);
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(&file)
-        .map(|error| error.to_string())
-        .collect();
+    let errors: Vec<String> = validator.iter_errors(&file).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     let profiles = file["profiles"].as_array().unwrap();
     assert_eq!(profiles.len(), 3, "two threads of B and one of A");
@@ -43,12 +39,7 @@ fn speedscope_has_what_its_schema_asks_for() {
         let samples = profile["samples"].as_array().unwrap();
         let weights = numbers(&profile["weights"]);
         assert_eq!(samples.len(), weights.len());
-        assert!(
-            samples
-                .iter()
-                .flat_map(numbers)
-                .all(|index| (index as usize) < frames)
-        );
+        assert!(samples.iter().flat_map(numbers).all(|index| (index as usize) < frames));
         sum += weights.iter().sum::<f64>();
     }
     assert!((sum / 1e3 - weight()).abs() < 1e-6);
@@ -62,10 +53,7 @@ fn trace_events_lie_inside_each_other() {
     // The ends of the functions that are open, by process and thread.
     let mut open = std::collections::HashMap::<(u64, u64), Vec<f64>>::new();
     for event in events.iter().filter(|event| event["ph"] == "X") {
-        let thread = (
-            event["pid"].as_u64().unwrap(),
-            event["tid"].as_u64().unwrap(),
-        );
+        let thread = (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap());
         let start = event["ts"].as_f64().unwrap();
         let end = start + event["dur"].as_f64().unwrap();
         let ends = open.entry(thread).or_default();
@@ -80,11 +68,8 @@ fn trace_events_lie_inside_each_other() {
         ends.push(end);
     }
     assert!((sum - weight()).abs() < 1e-6);
-    let names: Vec<&Value> = events
-        .iter()
-        .filter(|event| event["ph"] == "M")
-        .map(|event| &event["args"]["name"])
-        .collect();
+    let names: Vec<&Value> =
+        events.iter().filter(|event| event["ph"] == "M").map(|event| &event["args"]["name"]).collect();
     assert!(names.contains(&&Value::from("raptors-1")), "{names:?}");
 }
 
@@ -94,12 +79,7 @@ fn the_firefox_profilers_tables_point_at_each_other() {
     for thread in file["threads"].as_array().unwrap() {
         let length = |table: &str| thread[table]["length"].as_u64().unwrap() as f64;
         let inside = |list: &Value, table: &str| {
-            let list = list
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter_map(Value::as_f64)
-                .collect::<Vec<_>>();
+            let list = list.as_array().unwrap().iter().filter_map(Value::as_f64).collect::<Vec<_>>();
             list.iter().all(|index| *index < length(table))
         };
         assert!(inside(&thread["samples"]["stack"], "stackTable"));
@@ -107,23 +87,11 @@ fn the_firefox_profilers_tables_point_at_each_other() {
         assert!(inside(&thread["stackTable"]["frame"], "frameTable"));
         assert!(inside(&thread["frameTable"]["func"], "funcTable"));
         let strings = thread["stringArray"].as_array().unwrap();
-        assert!(
-            numbers(&thread["funcTable"]["name"])
-                .iter()
-                .all(|index| (*index as usize) < strings.len())
-        );
+        assert!(numbers(&thread["funcTable"]["name"]).iter().all(|index| (*index as usize) < strings.len()));
     }
     let weights = |thread: &Value| numbers(&thread["samples"]["weight"]).iter().sum::<f64>();
-    let sum: f64 = file["threads"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(weights)
-        .sum();
-    assert!(
-        (19_990.0..=20_010.0).contains(&sum),
-        "each side is ten thousand parts: {sum}"
-    );
+    let sum: f64 = file["threads"].as_array().unwrap().iter().map(weights).sum();
+    assert!((19_990.0..=20_010.0).contains(&sum), "each side is ten thousand parts: {sum}");
 }
 
 #[test]
@@ -134,30 +102,16 @@ fn go_reads_the_pprof_file() {
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sample.pb.gz");
-    std::fs::write(
-        &path,
-        export(&common::profile(), Format::Pprof, "hand made").unwrap(),
-    )
-    .unwrap();
+    std::fs::write(&path, export(&common::profile(), Format::Pprof, "hand made").unwrap()).unwrap();
     let pprof = |arguments: &[&str]| {
         let mut command = Command::new("go");
         command.args(["tool", "pprof"]).args(arguments).arg(&path);
-        let told = command
-            .env("PPROF_TMPDIR", directory.path())
-            .output()
-            .unwrap();
-        assert!(
-            told.status.success(),
-            "{}",
-            String::from_utf8_lossy(&told.stderr)
-        );
+        let told = command.env("PPROF_TMPDIR", directory.path()).output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
         String::from_utf8_lossy(&told.stdout).into_owned()
     };
     let top = pprof(&["-top", "-unit=us", "-nodefraction=0"]);
-    let loops = top
-        .lines()
-        .find(|line| line.ends_with(" FLOAT_multiply_X86_V3"))
-        .unwrap();
+    let loops = top.lines().find(|line| line.ends_with(" FLOAT_multiply_X86_V3")).unwrap();
     assert!(loops.trim_start().starts_with("450us"), "{top}");
     let traces = pprof(&["-raw"]);
     assert!(traces.contains("role:[page_fault] side:[B]"), "{traces}");
@@ -167,13 +121,8 @@ fn go_reads_the_pprof_file() {
 fn folded_text_keeps_the_sides_apart() {
     let text = export(&common::profile(), Format::Folded, "").unwrap();
     let folded = Folded::parse(std::str::from_utf8(&text).unwrap()).unwrap();
-    let side = |root: &str| -> u64 {
-        folded
-            .stacks()
-            .filter(|(stack, _)| stack.starts_with(root))
-            .map(|stack| stack.1)
-            .sum()
-    };
+    let side =
+        |root: &str| -> u64 { folded.stacks().filter(|(stack, _)| stack.starts_with(root)).map(|stack| stack.1).sum() };
     let tags = common::profile().tags();
     assert_eq!([side("A;"), side("B;")], [tags[&Tag::A].0, tags[&Tag::B].0]);
 }
@@ -186,8 +135,5 @@ fn there_is_no_empty_file_and_no_unknown_format() {
         assert_eq!(format.name().parse::<Format>().unwrap(), format);
     }
     let error = "svg".parse::<Format>().unwrap_err().to_string();
-    assert!(
-        error.starts_with("\"svg\" is no format; there are folded, "),
-        "{error}"
-    );
+    assert!(error.starts_with("\"svg\" is no format; there are folded, "), "{error}");
 }

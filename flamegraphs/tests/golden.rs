@@ -12,23 +12,15 @@ fn hold(name: &str, made: &[u8]) {
         std::fs::write(&path, made).unwrap();
         return;
     }
-    let golden = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{name}: {error}; write it with BLESS=1"));
+    let golden = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}; write it with BLESS=1"));
     if golden == made {
         return;
     }
-    let (old, new) = (
-        String::from_utf8_lossy(&golden),
-        String::from_utf8_lossy(made),
-    );
+    let (old, new) = (String::from_utf8_lossy(&golden), String::from_utf8_lossy(made));
     // A picture is one line.
     let (old, new) = (old.replace("><", ">\n<"), new.replace("><", ">\n<"));
     let diff = TextDiff::from_lines(&old, &new);
-    let diff = diff
-        .unified_diff()
-        .context_radius(1)
-        .header("golden", "made")
-        .to_string();
+    let diff = diff.unified_diff().context_radius(1).header("golden", "made").to_string();
     let shown: String = diff.chars().take(4000).collect();
     panic!("{name} is not what it was; if that is meant, run with BLESS=1\n{shown}");
 }
@@ -49,9 +41,6 @@ fn files_for_other_tools_are_as_they_were() {
     for format in Format::ALL {
         let made = export(&profile, format, "a * 2.5 against r.scale(2.5)").unwrap();
         hold(&format!("sample.{}", format.extension()), &made);
-        assert_eq!(
-            made,
-            export(&profile, format, "a * 2.5 against r.scale(2.5)").unwrap()
-        );
+        assert_eq!(made, export(&profile, format, "a * 2.5 against r.scale(2.5)").unwrap());
     }
 }

@@ -33,11 +33,7 @@ impl Library {
     fn build() -> Option<Library> {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("lib.c"), SOURCE).unwrap();
-        let library = Library {
-            directory,
-            hidden: 0,
-            visible: 0,
-        };
+        let library = Library { directory, hidden: 0, visible: 0 };
         let compiler = "gcc -g -O1 -shared -fPIC -Wl,--build-id lib.c -o full.so";
         if !cfg!(target_os = "linux") || Command::new("gcc").arg("--version").output().is_err() {
             common::skip("an ELF library is built with gcc and binutils, and they are not here");
@@ -46,33 +42,18 @@ impl Library {
         library.run(compiler);
         let symbols = library.run("nm full.so");
         let address = |name: &str| {
-            let line = symbols
-                .lines()
-                .find(|line| line.ends_with(&format!(" {name}")))
-                .unwrap();
+            let line = symbols.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap();
             u64::from_str_radix(&line[..16], 16).unwrap()
         };
         let (hidden, visible) = (address("hidden"), address("visible"));
-        Some(Library {
-            hidden,
-            visible,
-            ..library
-        })
+        Some(Library { hidden, visible, ..library })
     }
 
     fn run(&self, line: &str) -> String {
         let mut words = line.split(' ');
         let mut command = Command::new(words.next().unwrap());
-        let told = command
-            .args(words)
-            .current_dir(self.directory.path())
-            .output()
-            .unwrap();
-        assert!(
-            told.status.success(),
-            "{line}: {}",
-            String::from_utf8_lossy(&told.stderr)
-        );
+        let told = command.args(words).current_dir(self.directory.path()).output().unwrap();
+        assert!(told.status.success(), "{line}: {}", String::from_utf8_lossy(&told.stderr));
         String::from_utf8_lossy(&told.stdout).into_owned()
     }
 
@@ -89,10 +70,7 @@ fn named(names: &mut Names, path: &Path, offset: u64) -> (Vec<String>, Named) {
     let named = names.name(&profile);
     let folded = named.folded(Tag::A).unwrap().to_string();
     let stack = folded.trim_end().strip_suffix(" 1").unwrap();
-    (
-        stack.split(';').map(str::to_owned).collect(),
-        named.frames()[0].named,
-    )
+    (stack.split(';').map(str::to_owned).collect(), named.frames()[0].named)
 }
 
 fn nowhere() -> Names {
@@ -108,13 +86,8 @@ fn the_modules_own_symbols_come_first_and_inlined_functions_are_shown() {
     let (names, from) = named(&mut nowhere(), &full, library.visible);
     assert_eq!((names, from), (vec!["visible".to_owned()], Named::Symbols));
     // Somewhere in it is the loop of `inner`.
-    let inlined =
-        (library.hidden..library.hidden + 24).map(|offset| named(&mut nowhere(), &full, offset).0);
-    assert!(
-        inlined
-            .into_iter()
-            .any(|names| names == ["hidden", "inner"])
-    );
+    let inlined = (library.hidden..library.hidden + 24).map(|offset| named(&mut nowhere(), &full, offset).0);
+    assert!(inlined.into_iter().any(|names| names == ["hidden", "inner"]));
 }
 
 #[test]
@@ -137,13 +110,7 @@ fn a_stripped_library_is_named_from_the_debug_information_that_belongs_to_it() {
     library.run("gcc -g -O1 -shared -fPIC -Wl,--build-id lib.c -o other.so");
     library.run("objcopy --only-keep-debug other.so bare.debug");
     let (names, from) = named(&mut nowhere(), &bare, library.hidden);
-    assert_eq!(
-        (names, from),
-        (
-            vec![format!("bare.so+{:#x}", library.hidden)],
-            Named::Offset
-        )
-    );
+    assert_eq!((names, from), (vec![format!("bare.so+{:#x}", library.hidden)], Named::Offset));
 }
 
 #[test]
@@ -153,20 +120,11 @@ fn debug_information_is_found_by_its_build_id() {
     };
     library.run("strip -o bare.so full.so");
     let notes = library.run("readelf -n full.so");
-    let id = notes
-        .split("Build ID: ")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap();
+    let id = notes.split("Build ID: ").nth(1).unwrap().split_whitespace().next().unwrap();
     let directory = library.path("root/.build-id").join(&id[..2]);
     std::fs::create_dir_all(&directory).unwrap();
     let debug = directory.join(format!("{}.debug", &id[2..]));
-    library.run(&format!(
-        "objcopy --only-keep-debug full.so {}",
-        debug.display()
-    ));
+    library.run(&format!("objcopy --only-keep-debug full.so {}", debug.display()));
     let mut names = Names::default().debug_root(library.path("root"));
     let (found, from) = named(&mut names, &library.path("bare.so"), library.hidden);
     assert_eq!((found[0].as_str(), from), ("hidden", Named::DebugInfo));
@@ -181,41 +139,22 @@ fn a_table_names_the_whole_function_and_the_rest_is_named_by_its_place() {
     let bare = library.path("bare.so");
     let inside = library.hidden + 3;
     let mut table = Table::default();
-    for name in [
-        "np.multiply[ff->f]",
-        "np.square[f->f]",
-        "np.multiply[ff->f]",
-    ] {
+    for name in ["np.multiply[ff->f]", "np.square[f->f]", "np.multiply[ff->f]"] {
         table.insert(bare.to_str().unwrap(), library.hidden, name);
     }
     let mut names = Names::with_table(table).debug_root("/nonexistent");
     let (found, from) = named(&mut names, &bare, inside);
-    assert_eq!(
-        (found, from),
-        (
-            vec!["np.multiply[ff->f] or np.square[f->f]".to_owned()],
-            Named::Table
-        )
-    );
+    assert_eq!((found, from), (vec!["np.multiply[ff->f] or np.square[f->f]".to_owned()], Named::Table));
     // Without the table: where the function begins, so that its samples stay together.
     let (found, from) = named(&mut nowhere(), &bare, inside);
-    assert_eq!(
-        (found, from),
-        (
-            vec![format!("bare.so+{:#x}", library.hidden)],
-            Named::Offset
-        )
-    );
+    assert_eq!((found, from), (vec![format!("bare.so+{:#x}", library.hidden)], Named::Offset));
 }
 
 #[test]
 fn a_module_that_is_not_there_or_none_still_has_its_frames() {
     let missing = Path::new("/nonexistent/lib.so");
     let (found, from) = named(&mut nowhere(), missing, 0x1234);
-    assert_eq!(
-        (found, from),
-        (vec!["lib.so+0x1234".to_owned()], Named::Offset)
-    );
+    assert_eq!((found, from), (vec!["lib.so+0x1234".to_owned()], Named::Offset));
     let broken = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(broken.path(), b"\x7fELF and nothing after it").unwrap();
     let (found, from) = named(&mut nowhere(), broken.path(), 1);

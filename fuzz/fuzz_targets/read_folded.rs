@@ -14,14 +14,7 @@ fuzz_target!(|input: &[u8]| {
     if folded.total() == 0 {
         return;
     }
-    let svg = draw(
-        &folded,
-        &Picture {
-            title: &text,
-            ..Picture::default()
-        },
-    )
-    .unwrap();
+    let svg = draw(&folded, &Picture { title: &text, ..Picture::default() }).unwrap();
     assert_eq!(svg.matches("<script").count(), 1);
     let profile = Profile::from(&folded);
     for format in Format::ALL {

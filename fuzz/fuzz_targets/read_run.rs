@@ -15,11 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((how, rest)) = input.split_first() else {
         return;
     };
-    let file = if how & 1 == 0 {
-        rest.to_vec()
-    } else {
-        unpack(rest)
-    };
+    let file = if how & 1 == 0 { rest.to_vec() } else { unpack(rest) };
     let file = if how & 2 == 0 { file } else { mend(file) };
     for lossy in [false, true] {
         if let Ok(reader) = Reader::from_bytes(file.clone(), lossy) {

@@ -37,17 +37,11 @@ mod linux {
     /// Calls between two pauses: four segments of the run file.
     const BATCH: u64 = 4 * 1023;
 
-    const BLAS: &str =
-        "void cblas_sscal(int n, float a, float *x, int inc) { __asm__ volatile(\"\"); }";
+    const BLAS: &str = "void cblas_sscal(int n, float a, float *x, int inc) { __asm__ volatile(\"\"); }";
     const CALLER: &str = "void cblas_sscal(int, float, float *, int);\n\
         void call(long times, float *x) { for (long i = 0; i < times; i++) cblas_sscal(4096, 2.5f, x, 1); }";
 
-    unsafe extern "C" fn nothing(
-        args: *mut *mut c_char,
-        _: *const isize,
-        _: *const isize,
-        _: *mut c_void,
-    ) {
+    unsafe extern "C" fn nothing(args: *mut *mut c_char, _: *const isize, _: *const isize, _: *mut c_void) {
         black_box(args);
     }
 
@@ -56,14 +50,10 @@ mod linux {
         let calls: u64 = wanted.unwrap_or(10_000_000);
         let dir = tempfile::tempdir().expect("a directory for the libraries and the run file");
         let call = routine(dir.path());
-        let multiply =
-            std::ptr::from_mut(ufunc("multiply", 2, &[&[11, 11, 11]], &[nothing as LoopFn]));
+        let multiply = std::ptr::from_mut(ufunc("multiply", 2, &[&[11, 11, 11]], &[nothing as LoopFn]));
         let api = loops::UfuncApi { replace };
         let run_loops = |n| loop_calls(multiply, n);
-        let plain = [
-            per_call(calls, false, run_loops),
-            per_call(calls, false, &call),
-        ];
+        let plain = [per_call(calls, false, run_loops), per_call(calls, false, &call)];
 
         for (pace, paced) in [("paced", true), ("back to back", false)] {
             let writer = start(dir.path(), "loops", calls);
@@ -104,10 +94,7 @@ mod linux {
     }
 
     fn thread_time() -> Duration {
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the call stores into the structure handed in.
         unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -122,21 +109,13 @@ mod linux {
             // SAFETY: the ufunc lives for ever; its loop takes three operands and touches none.
             unsafe {
                 let function = (*black_box(ufunc)).functions.read_volatile();
-                function(
-                    args.as_mut_ptr(),
-                    dimensions.as_ptr(),
-                    steps.as_ptr(),
-                    std::ptr::null_mut(),
-                );
+                function(args.as_mut_ptr(), dimensions.as_ptr(), steps.as_ptr(), std::ptr::null_mut());
             }
         }
     }
 
     fn start(dir: &Path, name: &str, records: u64) -> &'static Writer {
-        let options = Options {
-            limit_bytes: 64 * records * 11 / 10 + (64 << 20),
-            ..Options::default()
-        };
+        let options = Options { limit_bytes: 64 * records * 11 / 10 + (64 << 20), ..Options::default() };
         let path = dir.join(format!("{name}.rtrace"));
         let writer = Writer::create(&path, options).expect("a fresh directory");
         raptors_hooks::record_into(writer).expect("a fresh file");
@@ -147,23 +126,16 @@ mod linux {
         let lost = writer.lost();
         writer.finish().expect("a disk with room");
         let more = hooked - plain;
-        println!(
-            "{what}: unhooked {plain:.2} ns, hooked {hooked:.2} ns: {more:.1} ns a call, {lost} lost"
-        );
+        println!("{what}: unhooked {plain:.2} ns, hooked {hooked:.2} ns: {more:.1} ns a call, {lost} lost");
         std::fs::remove_file(writer.path()).expect("just written");
     }
 
     /// Builds both libraries; how to call the routine so many times.
     fn routine(dir: &Path) -> impl Fn(u64) {
         compile(dir, "tinyblas", BLAS, &[]);
-        let link = [
-            format!("-L{}", dir.display()),
-            "-ltinyblas".into(),
-            format!("-Wl,-rpath,{}", dir.display()),
-        ];
+        let link = [format!("-L{}", dir.display()), "-ltinyblas".into(), format!("-Wl,-rpath,{}", dir.display())];
         compile(dir, "tinycaller", CALLER, &link);
-        let path =
-            CString::new(dir.join("libtinycaller.so").to_str().expect("UTF-8")).expect("no NUL");
+        let path = CString::new(dir.join("libtinycaller.so").to_str().expect("UTF-8")).expect("no NUL");
         // SAFETY: a string; the library has no code that runs when loaded.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY) };
         assert!(!handle.is_null(), "{path:?} does not load");
@@ -179,8 +151,7 @@ mod linux {
         let source = dir.join(format!("{name}.c"));
         std::fs::write(&source, text).expect("a fresh directory");
         let mut gcc = Command::new("gcc");
-        gcc.args(["-O2", "-shared", "-fPIC", "-o"])
-            .arg(dir.join(format!("lib{name}.so")));
+        gcc.args(["-O2", "-shared", "-fPIC", "-o"]).arg(dir.join(format!("lib{name}.so")));
         let status = gcc.arg(source).args(link).status().expect("gcc is there");
         assert!(status.success(), "gcc: {status}");
     }

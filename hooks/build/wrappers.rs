@@ -9,25 +9,13 @@ const COPIES_PER_WIDTH: usize = 3;
 
 /// `packed`: whether the widths need wrappers of their own.
 pub fn all(packed: bool) -> String {
-    let widths: &[Option<Width>] = if packed {
-        &[Some(Width::Lp64), Some(Width::Ilp64)]
-    } else {
-        &[None]
-    };
+    let widths: &[Option<Width>] = if packed { &[Some(Width::Lp64), Some(Width::Ilp64)] } else { &[None] };
     let copies = if packed { COPIES_PER_WIDTH } else { COPIES };
     let rows = CATALOGUE.len() * widths.len();
     let mut text = String::new();
     let mut table = String::new();
-    for (row, (routine, width)) in CATALOGUE
-        .iter()
-        .flat_map(|r| widths.iter().map(move |w| (r, *w)))
-        .enumerate()
-    {
-        let wrapper = Wrapper {
-            routine,
-            width,
-            row,
-        };
+    for (row, (routine, width)) in CATALOGUE.iter().flat_map(|r| widths.iter().map(move |w| (r, *w))).enumerate() {
+        let wrapper = Wrapper { routine, width, row };
         text += &wrapper.function();
         let name = wrapper.name();
         let copy = |c| format!("Wrapper({name}::<{c}> as *const ())");
@@ -58,25 +46,14 @@ struct Wrapper<'a> {
 
 impl Wrapper<'_> {
     fn name(&self) -> String {
-        let width = self
-            .width
-            .map_or(String::new(), |w| format!("_{}", w.bits()));
+        let width = self.width.map_or(String::new(), |w| format!("_{}", w.bits()));
         format!("raptors_{}{width}", self.routine.name)
     }
 
     fn function(&self) -> String {
-        let types: Vec<&str> = self
-            .routine
-            .args
-            .iter()
-            .map(|a| self.argument(a.ty))
-            .collect();
+        let types: Vec<&str> = self.routine.args.iter().map(|a| self.argument(a.ty)).collect();
         let names: Vec<String> = (0..types.len()).map(|i| format!("a{i}")).collect();
-        let declared: Vec<String> = names
-            .iter()
-            .zip(&types)
-            .map(|(n, t)| format!("{n}: {t}"))
-            .collect();
+        let declared: Vec<String> = names.iter().zip(&types).map(|(n, t)| format!("{n}: {t}")).collect();
         let returns = match self.result() {
             "" => String::new(),
             result => format!(" -> {result}"),
@@ -133,11 +110,7 @@ impl Wrapper<'_> {
         let shape = self.routine.shape();
         let size = |at: Option<u8>| at.map_or("0".into(), |i| self.integer(i));
         let scalar = shape.scalar.and_then(|i| self.scalar(i));
-        let flags = if scalar.is_some() {
-            "raptors_recording::flags::SCALAR"
-        } else {
-            "0"
-        };
+        let flags = if scalar.is_some() { "raptors_recording::flags::SCALAR" } else { "0" };
         let words = vec![
             format!("{}.max(0_isize) as u64", size(shape.m)),
             format!("counts({}, {})", size(shape.n), size(shape.k)),
@@ -177,25 +150,13 @@ impl Wrapper<'_> {
 
     fn alignments(&self) -> String {
         let one = |(k, i): (usize, u8)| format!("alignment(a{i} as usize) << {}", 4 * k);
-        let all: Vec<String> = self
-            .pointers(|_| true)
-            .take(8)
-            .enumerate()
-            .map(one)
-            .collect();
-        if all.is_empty() {
-            "0".into()
-        } else {
-            format!("({})", all.join(" | "))
-        }
+        let all: Vec<String> = self.pointers(|_| true).take(8).enumerate().map(one).collect();
+        if all.is_empty() { "0".into() } else { format!("({})", all.join(" | ")) }
     }
 
     /// How each array that is only read lies to the first one that is written.
     fn aliases(&self) -> String {
-        let Some(output) = self
-            .pointers(|r| matches!(r, Role::Output | Role::InOut))
-            .next()
-        else {
+        let Some(output) = self.pointers(|r| matches!(r, Role::Output | Role::InOut)).next() else {
             return "0".into();
         };
         let one = |(k, i): (usize, u8)| match (self.vector(output), self.vector(i)) {
@@ -205,11 +166,7 @@ impl Wrapper<'_> {
         };
         let inputs = self.pointers(|r| r == Role::Input).take(16).enumerate();
         let all: Vec<String> = inputs.map(one).collect();
-        if all.is_empty() {
-            "0".into()
-        } else {
-            all.join(" | ")
-        }
+        if all.is_empty() { "0".into() } else { all.join(" | ") }
     }
 
     /// The data arrays whose role is wanted, as indices of arguments.
@@ -224,11 +181,7 @@ impl Wrapper<'_> {
     /// The memory of array `i` where it is a vector of known length and stride.
     fn vector(&self, i: u8) -> Option<String> {
         let args = self.routine.args;
-        let size = args[usize::from(i)]
-            .ty
-            .elem()
-            .expect("a data array is a pointer")
-            .size(Width::Ilp64);
+        let size = args[usize::from(i)].ty.elem().expect("a data array is a pointer").size(Width::Ilp64);
         let place = |role| args.iter().position(|a| a.role == role).map(|at| at as u8);
         let n = self.integer(place(Role::Count)?);
         let stride = match (place(Role::Increment { of: i }), self.routine.family) {

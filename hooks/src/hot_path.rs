@@ -38,20 +38,9 @@ type Scal = unsafe extern "C" fn(isize, f32, *const c_void, isize);
 
 unsafe extern "C" fn scal(_: isize, _: f32, _: *const c_void, _: isize) {}
 
-unsafe extern "C" fn inner_loop(
-    _: *mut *mut c_char,
-    _: *const isize,
-    _: *const isize,
-    _: *mut c_void,
-) {
-}
+unsafe extern "C" fn inner_loop(_: *mut *mut c_char, _: *const isize, _: *const isize, _: *mut c_void) {}
 
-unsafe extern "C" fn replace(
-    ufunc: *mut c_void,
-    new: *mut c_void,
-    _: *const c_int,
-    old: *mut *mut c_void,
-) -> c_int {
+unsafe extern "C" fn replace(ufunc: *mut c_void, new: *mut c_void, _: *const c_int, old: *mut *mut c_void) -> c_int {
     // SAFETY: the test's ufunc has one loop, whose place is the fifth word.
     unsafe { *old = ufunc.cast::<*mut *mut c_void>().add(4).read().replace(new) };
     0
@@ -97,12 +86,8 @@ impl Calls {
         for _ in 0..times {
             // SAFETY: the loop and the routine touch nothing.
             unsafe {
-                let function: unsafe extern "C" fn(
-                    *mut *mut c_char,
-                    *const isize,
-                    *const isize,
-                    *mut c_void,
-                ) = std::mem::transmute(*self.table);
+                let function: unsafe extern "C" fn(*mut *mut c_char, *const isize, *const isize, *mut c_void) =
+                    std::mem::transmute(*self.table);
                 function(args.as_mut_ptr(), &4, [4; 3].as_ptr(), std::ptr::null_mut());
                 (self.routine)(4, 2.5, p.cast(), 1);
             }
@@ -133,12 +118,7 @@ fn observed_calls_neither_allocate_nor_lock() {
     let (sender, receiver) = mpsc::channel();
     let worker = {
         // Every lock of this crate is held while the calls are made.
-        let _held = (
-            sites::test_lock(),
-            loops::test_lock(),
-            routines::test_lock(),
-            memory::test_lock(),
-        );
+        let _held = (sites::test_lock(), loops::test_lock(), routines::test_lock(), memory::test_lock());
         let worker = std::thread::spawn(move || {
             let calls = calls;
             let before = ALLOCATIONS.get();
@@ -146,11 +126,7 @@ fn observed_calls_neither_allocate_nor_lock() {
             sender.send(ALLOCATIONS.get() - before).unwrap();
         });
         let allocations = receiver.recv_timeout(Duration::from_secs(60));
-        assert_eq!(
-            allocations,
-            Ok(0),
-            "an allocation; or, on a timeout, a lock was waited for"
-        );
+        assert_eq!(allocations, Ok(0), "an allocation; or, on a timeout, a lock was waited for");
         worker
     };
     worker.join().unwrap();
@@ -161,9 +137,6 @@ fn observed_calls_neither_allocate_nor_lock() {
     let lost = writer.lost();
     writer.finish().unwrap();
     let mut seen = 0;
-    Reader::open(&path)
-        .unwrap()
-        .for_each(|_, r| seen += usize::from(r.start < ticks()))
-        .unwrap();
+    Reader::open(&path).unwrap().for_each(|_, r| seen += usize::from(r.start < ticks())).unwrap();
     assert_eq!(seen + lost as usize, 20_001 * RECORDS_PER_ROUND);
 }

@@ -26,12 +26,7 @@ struct Frame {
 }
 
 impl Frame {
-    const EMPTY: Frame = Frame {
-        kind: Kind::Scale,
-        open: Open::NONE,
-        site: 0,
-        args: [0; 5],
-    };
+    const EMPTY: Frame = Frame { kind: Kind::Scale, open: Open::NONE, site: 0, args: [0; 5] };
 }
 
 struct Stack {
@@ -55,21 +50,14 @@ impl Stack {
         let len = self.len.get();
         self.len.set(len + 1);
         if let Some(frame) = self.frames.get(len) {
-            frame.set(Frame {
-                kind,
-                open: Open::begin(),
-                site,
-                args,
-            });
+            frame.set(Frame { kind, open: Open::begin(), site, args });
         }
     }
 
     /// Scale operations do not nest: a frame of one that is still there was left by a panic.
     fn forget_unwound(&self) {
         let len = self.len.get().min(FRAMES);
-        let stale = self.frames[..len]
-            .iter()
-            .position(|f| f.get().kind == Kind::Scale);
+        let stale = self.frames[..len].iter().position(|f| f.get().kind == Kind::Scale);
         if let Some(frame) = stale {
             self.len.set(frame);
             self.frames[frame].get().open.abandon();
@@ -84,9 +72,7 @@ impl Stack {
             self.len.set(len - 1);
             return None;
         }
-        let at = self.frames[..len]
-            .iter()
-            .rposition(|f| f.get().kind == kind)?;
+        let at = self.frames[..len].iter().rposition(|f| f.get().kind == kind)?;
         self.len.set(at);
         Some(self.frames[at].get())
     }
@@ -108,11 +94,7 @@ static NAMES: Names = Names::new();
 
 static OBSERVER: Observer = Observer {
     scale_entry: |n, item_size, factor_bits, variant| {
-        enter(
-            Kind::Scale,
-            0,
-            [n, item_size.into(), factor_bits, variant.into(), 0],
-        );
+        enter(Kind::Scale, 0, [n, item_size.into(), factor_bits, variant.into(), 0]);
     },
     scale_return: |_, ok| leave(Kind::Scale, |args| args[4] = ok.into()),
     dispatch,
@@ -121,11 +103,7 @@ static OBSERVER: Observer = Observer {
     free_entry: |data, bytes| enter(Kind::Free, 0, [bytes, data as u64, 0, 0, 0]),
     free_return: |_, _| leave(Kind::Free, |_| ()),
     convert_entry: |direction, n, item_size| {
-        enter(
-            Kind::Convert,
-            NAMES.site("convert", direction, None),
-            [n, 0, item_size.into(), 0, 0],
-        );
+        enter(Kind::Convert, NAMES.site("convert", direction, None), [n, 0, item_size.into(), 0, 0]);
     },
     convert_return: |_, _, copied| leave(Kind::Convert, |args| args[1] = copied.into()),
     backend_entry: |backend, n, src, dst, factor_bits, item_size| {
@@ -142,21 +120,11 @@ static OBSERVER: Observer = Observer {
 fn dispatch(backend: Text, reason: Text, threads: u32, n: u64) {
     let site = NAMES.site("dispatch", backend, Some(reason));
     let now = record::ticks();
-    record::push(
-        Kind::Dispatch,
-        record::depth(),
-        0,
-        site,
-        now,
-        now,
-        [n, threads.into(), 0, 0, 0],
-    );
+    record::push(Kind::Dispatch, record::depth(), 0, site, now, now, [n, threads.into(), 0, 0, 0]);
 }
 
 fn alloc_return(data: usize, bytes: u64, recycled: u32) {
-    leave(Kind::Alloc, |args| {
-        *args = [bytes, data as u64, recycled.into(), 0, 0]
-    });
+    leave(Kind::Alloc, |args| *args = [bytes, data as u64, recycled.into(), 0, 0]);
     // SAFETY: the kernel fires this when it has the memory and before it stores anything there.
     unsafe { touch::fresh(data, bytes) };
 }
@@ -177,8 +145,5 @@ pub fn arm() -> Report {
 /// Stops recording them. An operation under way is not recorded.
 pub fn disarm() -> Report {
     set_observer(None);
-    Report {
-        restored: raptors_probes::PROBES.len(),
-        ..Report::new("kernel")
-    }
+    Report { restored: raptors_probes::PROBES.len(), ..Report::new("kernel") }
 }

@@ -141,10 +141,7 @@ impl Layout {
                 }
                 macho::LC_DYSYMTAB => {
                     let (table, _) = take::<macho::DysymtabCommand<LE>>(body, &what)?;
-                    self.indirect = (
-                        table.indirectsymoff.get(LE).into(),
-                        table.nindirectsyms.get(LE).into(),
-                    );
+                    self.indirect = (table.indirectsymoff.get(LE).into(), table.nindirectsyms.get(LE).into());
                 }
                 _ => {}
             }
@@ -194,25 +191,15 @@ impl Layout {
         at: impl Fn(u64, u64) -> Option<&'a [u8]>,
     ) -> Result<Vec<SymbolPointer>, Malformed> {
         let table = |(offset, count): (u64, u64), size: usize, what: &str| {
-            at(offset, count.saturating_mul(size as u64))
-                .ok_or_else(|| Malformed(format!("its {what} lies outside")))
+            at(offset, count.saturating_mul(size as u64)).ok_or_else(|| Malformed(format!("its {what} lies outside")))
         };
-        let symbols = plain::<Nlist64<LE>>(table(
-            self.symbols,
-            size_of::<Nlist64<LE>>(),
-            "symbol table",
-        )?);
-        let indirect =
-            plain::<U32<LE, IndirectSymbol>>(table(self.indirect, 4, "table of indirect symbols")?);
+        let symbols = plain::<Nlist64<LE>>(table(self.symbols, size_of::<Nlist64<LE>>(), "symbol table")?);
+        let indirect = plain::<U32<LE, IndirectSymbol>>(table(self.indirect, 4, "table of indirect symbols")?);
         let strings = table(self.strings, 1, "string table")?;
         let mut found = Vec::new();
         for section in &self.sections {
-            let entries = range(section.first, section.count, indirect.len()).ok_or_else(|| {
-                Malformed(format!(
-                    "section {} has more pointers than symbols",
-                    section.name
-                ))
-            })?;
+            let entries = range(section.first, section.count, indirect.len())
+                .ok_or_else(|| Malformed(format!("section {} has more pointers than symbols", section.name)))?;
             for (place, entry) in indirect[entries].iter().enumerate() {
                 let Some(symbol) = imported(symbols, entry.get(LE))? else {
                     continue;
@@ -236,28 +223,19 @@ fn plain<T: Pod>(bytes: &[u8]) -> &[T] {
 }
 
 fn range(first: u64, count: u64, len: usize) -> Option<Range<usize>> {
-    let (first, end) = (
-        usize::try_from(first).ok()?,
-        usize::try_from(first.checked_add(count)?).ok()?,
-    );
+    let (first, end) = (usize::try_from(first).ok()?, usize::try_from(first.checked_add(count)?).ok()?);
     (end <= len).then_some(first..end)
 }
 
 /// The symbol behind an entry of the indirect table, if another image has to provide it.
-fn imported(
-    symbols: &[Nlist64<LE>],
-    entry: IndirectSymbol,
-) -> Result<Option<&Nlist64<LE>>, Malformed> {
+fn imported(symbols: &[Nlist64<LE>], entry: IndirectSymbol) -> Result<Option<&Nlist64<LE>>, Malformed> {
     // Local and absolute ones have no index.
     let Some(index) = entry.index() else {
         return Ok(None);
     };
-    let symbol = symbols.get(index as usize).ok_or_else(|| {
-        Malformed(format!(
-            "a pointer is of symbol {index} of {}",
-            symbols.len()
-        ))
-    })?;
+    let symbol = symbols
+        .get(index as usize)
+        .ok_or_else(|| Malformed(format!("a pointer is of symbol {index} of {}", symbols.len())))?;
     let kind = symbol.n_type;
     let undefined = !kind.is_stab() && kind.is_ext() && kind.typ() == macho::N_UNDF;
     Ok(undefined.then_some(symbol))
@@ -268,12 +246,7 @@ fn name(strings: &[u8], symbol: &Nlist64<LE>) -> Result<String, Malformed> {
     let bytes = strings
         .get(start..)
         .and_then(|rest| rest.split(|b| *b == 0).next())
-        .ok_or_else(|| {
-            Malformed(format!(
-                "a symbol's name is at {start} of {}",
-                strings.len()
-            ))
-        })?;
+        .ok_or_else(|| Malformed(format!("a symbol's name is at {start} of {}", strings.len())))?;
     let name = String::from_utf8_lossy(bytes);
     Ok(raptors_routines::strip_mach_o_underscore(&name).to_owned())
 }

@@ -104,20 +104,12 @@ pub fn disarm() -> Report {
     // SAFETY: what `arm` stored is null or a handler that lives for ever.
     if let Some(handler) = unsafe { armed.as_ref() } {
         let names = ["malloc", "calloc", "realloc", "free"];
-        let slots = handler
-            .functions()
-            .into_iter()
-            .zip(&ORIGINALS)
-            .zip(ours())
-            .zip(names);
+        let slots = handler.functions().into_iter().zip(&ORIGINALS).zip(ours()).zip(names);
         for (((slot, original), ours), name) in slots {
             let original = original.load(Ordering::Relaxed);
             match slot.compare_exchange(ours, original, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => report.restored += 1,
-                Err(_) => report.refuse(
-                    name,
-                    "somebody else replaced it meanwhile; it was left as it is",
-                ),
+                Err(_) => report.refuse(name, "somebody else replaced it meanwhile; it was left as it is"),
             }
         }
     }
@@ -140,29 +132,17 @@ unsafe fn checked(pointer: *mut c_void) -> Result<&'static Handler, Error> {
     let handler = unsafe { &*pointer.cast::<Handler>() };
     if !handler.name.starts_with(NAME) {
         let name = handler.name.split(|b| *b == 0).next().unwrap_or_default();
-        return Err(refuse(format!(
-            "its name is {:?}",
-            String::from_utf8_lossy(name)
-        )));
+        return Err(refuse(format!("its name is {:?}", String::from_utf8_lossy(name))));
     }
     if handler.version != 1 {
         return Err(refuse(format!("its version is {}", handler.version)));
     }
-    if handler
-        .functions()
-        .iter()
-        .any(|f| f.load(Ordering::Relaxed) == 0)
-    {
+    if handler.functions().iter().any(|f| f.load(Ordering::Relaxed) == 0) {
         return Err(refuse("one of its functions is null".into()));
     }
-    let ends = [
-        pointer as usize,
-        pointer as usize + size_of::<Handler>() - 1,
-    ];
+    let ends = [pointer as usize, pointer as usize + size_of::<Handler>() - 1];
     if !ends.into_iter().all(platform::is_writable) {
-        return Err(Error::ReadOnly {
-            what: "NumPy's memory handler",
-        });
+        return Err(Error::ReadOnly { what: "NumPy's memory handler" });
     }
     Ok(handler)
 }
@@ -268,11 +248,5 @@ pub(crate) fn test_handler() {
 #[cfg(test)]
 pub(crate) fn test_round_trip() {
     // SAFETY: `test_handler` has set originals that take anything.
-    unsafe {
-        free(
-            std::ptr::null_mut(),
-            malloc(std::ptr::null_mut(), 1 << 20),
-            1 << 20,
-        )
-    };
+    unsafe { free(std::ptr::null_mut(), malloc(std::ptr::null_mut(), 1 << 20), 1 << 20) };
 }

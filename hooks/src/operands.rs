@@ -33,10 +33,7 @@ pub(crate) fn alignment(pointer: usize) -> u64 {
 fn extent(pointer: usize, stride: isize, n: isize, size: usize) -> (usize, usize) {
     let reach = stride.wrapping_mul((n - 1).max(0));
     let (low, high) = if reach < 0 { (reach, 0) } else { (0, reach) };
-    (
-        pointer.wrapping_add_signed(low),
-        pointer.wrapping_add_signed(high).wrapping_add(size),
-    )
+    (pointer.wrapping_add_signed(low), pointer.wrapping_add_signed(high).wrapping_add(size))
 }
 
 /// One operand as its memory: start, byte stride, items, bytes per item.
@@ -56,11 +53,7 @@ pub(crate) fn aliasing(a: Memory, b: Memory) -> u64 {
     }
     let (a_low, a_high) = extent(a.pointer, a.stride, a.n, a.size);
     let (b_low, b_high) = extent(b.pointer, b.stride, b.n, b.size);
-    if a_low < b_high && b_low < a_high {
-        2
-    } else {
-        0
-    }
+    if a_low < b_high && b_low < a_high { 2 } else { 0 }
 }
 
 #[cfg(test)]
@@ -68,12 +61,7 @@ mod tests {
     use super::*;
 
     fn at(pointer: usize, stride: isize, n: isize) -> Memory {
-        Memory {
-            pointer,
-            stride,
-            n,
-            size: 4,
-        }
+        Memory { pointer, stride, n, size: 4 }
     }
 
     #[test]
@@ -96,21 +84,9 @@ mod tests {
     fn aliasing_tells_same_pointer_from_overlap() {
         assert_eq!(aliasing(at(64, 4, 8), at(64, 4, 8)), 1);
         assert_eq!(aliasing(at(64, 4, 8), at(68, 4, 8)), 2);
-        assert_eq!(
-            aliasing(at(64, 4, 8), at(96, 4, 8)),
-            0,
-            "the next array is not an overlap"
-        );
-        assert_eq!(
-            aliasing(at(92, -4, 8), at(64, 4, 8)),
-            2,
-            "backwards over the same memory"
-        );
+        assert_eq!(aliasing(at(64, 4, 8), at(96, 4, 8)), 0, "the next array is not an overlap");
+        assert_eq!(aliasing(at(92, -4, 8), at(64, 4, 8)), 2, "backwards over the same memory");
         assert_eq!(aliasing(at(60, -4, 8), at(64, 4, 8)), 0);
-        assert_eq!(
-            aliasing(at(64, 4, 0), at(68, 4, 0)),
-            0,
-            "an empty operand has one item at most"
-        );
+        assert_eq!(aliasing(at(64, 4, 0), at(68, 4, 0)), 0, "an empty operand has one item at most");
     }
 }

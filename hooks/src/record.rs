@@ -37,10 +37,7 @@ impl Open {
     pub(crate) fn begin() -> Self {
         let depth = DEPTH.get();
         DEPTH.set(depth + 1);
-        Open {
-            start: ticks(),
-            depth,
-        }
+        Open { start: ticks(), depth }
     }
 
     /// The call was left by a panic: no record, only the nesting goes back.
@@ -54,14 +51,6 @@ impl Open {
     pub(crate) fn end(self, kind: Kind, flags: u16, site: u32, args: [u64; 5]) {
         let end = ticks();
         DEPTH.set(self.depth);
-        push(
-            kind,
-            saturated(self.depth),
-            flags,
-            site,
-            self.start,
-            end,
-            args,
-        );
+        push(kind, saturated(self.depth), flags, site, self.start, end, args);
     }
 }

@@ -44,17 +44,11 @@ pub struct NotArmed {
 
 impl Report {
     pub(crate) fn new(hook: &'static str) -> Self {
-        Report {
-            hook,
-            ..Report::default()
-        }
+        Report { hook, ..Report::default() }
     }
 
     pub(crate) fn refuse(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.not_armed.push(NotArmed {
-            what: what.into(),
-            why: why.into(),
-        });
+        self.not_armed.push(NotArmed { what: what.into(), why: why.into() });
     }
 }
 

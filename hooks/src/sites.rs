@@ -13,11 +13,7 @@ struct Registry {
     written: usize,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
-    documents: Vec::new(),
-    writer: None,
-    written: 0,
-});
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { documents: Vec::new(), writer: None, written: 0 });
 
 fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
@@ -30,10 +26,7 @@ fn registry() -> MutexGuard<'static, Registry> {
 /// The run file does not take a document.
 pub fn record_into(writer: &'static Writer) -> Result<(), Error> {
     let mut registry = registry();
-    if !registry
-        .writer
-        .is_some_and(|known| std::ptr::eq(known, writer))
-    {
+    if !registry.writer.is_some_and(|known| std::ptr::eq(known, writer)) {
         registry.writer = Some(writer);
         registry.written = 0;
     }

@@ -26,11 +26,7 @@ pub(crate) fn locate(addresses: &[usize]) -> Vec<Place> {
             continue;
         };
         wanted.entry(module.path.clone()).or_default().push(index);
-        places.push(Place {
-            module: module.path,
-            offset: address - module.base,
-            symbol: module.symbol,
-        });
+        places.push(Place { module: module.path, offset: address - module.base, symbol: module.symbol });
     }
     for (path, indices) in wanted {
         let offsets: Vec<usize> = indices.iter().map(|&i| places[i].offset).collect();
@@ -60,10 +56,7 @@ fn read_names(path: &str, offsets: &[usize]) -> Option<Vec<Option<String>>> {
     let mut names = vec![None; offsets.len()];
     for symbol in object.symbols().chain(object.dynamic_symbols()) {
         let function = matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown);
-        let Some(indices) = at
-            .get(&symbol.address())
-            .filter(|_| function && symbol.is_definition())
-        else {
+        let Some(indices) = at.get(&symbol.address()).filter(|_| function && symbol.is_definition()) else {
             continue;
         };
         let Ok(name) = symbol.name() else { continue };
@@ -77,10 +70,7 @@ fn read_names(path: &str, offsets: &[usize]) -> Option<Vec<Option<String>>> {
 /// The address that the file gives to its own first byte. In a Mach-O program `__PAGEZERO` comes before it.
 fn image_base(object: &object::File) -> Option<u64> {
     match object.format() {
-        object::BinaryFormat::MachO => object
-            .segments()
-            .find(|s| s.name() == Ok(Some("__TEXT")))
-            .map(|s| s.address()),
+        object::BinaryFormat::MachO => object.segments().find(|s| s.name() == Ok(Some("__TEXT"))).map(|s| s.address()),
         _ => object.segments().map(|s| s.address()).min(),
     }
 }
@@ -106,13 +96,7 @@ mod tests {
     fn a_local_function_is_named_from_the_symbol_table() {
         let address = named_by_the_symbol_table as *const () as usize;
         let place = locate(&[address]).remove(0);
-        assert!(
-            place
-                .symbol
-                .as_deref()
-                .is_some_and(|s| s.contains("named_by_the_symbol_table")),
-            "{place:?}"
-        );
+        assert!(place.symbol.as_deref().is_some_and(|s| s.contains("named_by_the_symbol_table")), "{place:?}");
         assert!(place.module.contains("raptors_hooks"), "{place:?}");
     }
 

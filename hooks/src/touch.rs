@@ -45,15 +45,7 @@ unsafe fn both_passes(data: usize, bytes: u64) {
     let end = record::ticks();
     let faults = platform::minor_faults().saturating_sub(before);
     let cost = (middle - start).saturating_sub(end - middle);
-    record::push(
-        Kind::Touch,
-        record::depth(),
-        0,
-        0,
-        start,
-        start + cost,
-        [bytes, pages, faults, end - start, 0],
-    );
+    record::push(Kind::Touch, record::depth(), 0, 0, start, start + cost, [bytes, pages, faults, end - start, 0]);
     platform::set_errno(errno);
 }
 

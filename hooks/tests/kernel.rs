@@ -33,11 +33,7 @@ fn an_operation_with_all_its_steps() {
     let _ = kernel::disarm();
     operation();
     let recorded = recording.finish();
-    let seen: Vec<_> = recorded
-        .records
-        .iter()
-        .map(|r| (r.kind, r.depth, r.args))
-        .collect();
+    let seen: Vec<_> = recorded.records.iter().map(|r| (r.kind, r.depth, r.args)).collect();
     let expected = [
         (Kind::Convert, 0, [100, 1, 4, 0, 0]),
         (Kind::Alloc, 0, [400, 4096, 1, 0, 0]),
@@ -51,10 +47,7 @@ fn an_operation_with_all_its_steps() {
     assert_eq!(recorded.name(&recorded.records[0]), "from_numpy");
     assert_eq!(recorded.name(&recorded.records[3]), "simd");
     let dispatch = &recorded.sites[&recorded.records[2].site];
-    assert_eq!(
-        (&dispatch["kind"], &dispatch["name"]),
-        (&"dispatch".into(), &"simd".into())
-    );
+    assert_eq!((&dispatch["kind"], &dispatch["name"]), (&"dispatch".into(), &"simd".into()));
     assert_eq!(dispatch["reason"], "small enough for one thread");
     let [backend, scale] = [recorded.records[3], recorded.records[4]];
     assert!(scale.start <= backend.start && backend.end() <= scale.end());
@@ -73,12 +66,8 @@ fn a_name_has_one_site_whoever_asks_first() {
     let _ = kernel::disarm();
     let recorded = recording.finish();
     assert_eq!(recorded.records.len(), 4 * 100 * 3);
-    let sites: std::collections::HashSet<_> = recorded
-        .records
-        .iter()
-        .filter(|r| r.kind == Kind::Backend && r.site != 0)
-        .map(|r| r.site)
-        .collect();
+    let sites: std::collections::HashSet<_> =
+        recorded.records.iter().filter(|r| r.kind == Kind::Backend && r.site != 0).map(|r| r.site).collect();
     assert_eq!(sites.len(), 1);
 }
 
@@ -95,10 +84,7 @@ fn a_panic_inside_an_operation_leaves_no_depth_behind() {
     let _ = kernel::disarm();
     let recorded = recording.finish();
     let seen: Vec<_> = recorded.records.iter().map(|r| (r.kind, r.depth)).collect();
-    assert_eq!(
-        seen,
-        [(Kind::Dispatch, 1), (Kind::Backend, 1), (Kind::Scale, 0)]
-    );
+    assert_eq!(seen, [(Kind::Dispatch, 1), (Kind::Backend, 1), (Kind::Scale, 0)]);
 }
 
 #[test]
@@ -119,19 +105,8 @@ fn more_frames_than_the_stack_holds_are_not_mixed_up() {
     operation();
     let _ = kernel::disarm();
     let recorded = recording.finish();
-    assert!(
-        recorded.records.iter().all(|r| r.end() >= dropped),
-        "the return of a dropped frame closed another one"
-    );
-    let lengths: Vec<_> = recorded
-        .records
-        .iter()
-        .take(16)
-        .map(|r| (r.args[0], u64::from(r.depth)))
-        .collect();
+    assert!(recorded.records.iter().all(|r| r.end() >= dropped), "the return of a dropped frame closed another one");
+    let lengths: Vec<_> = recorded.records.iter().take(16).map(|r| (r.args[0], u64::from(r.depth))).collect();
     assert_eq!(lengths, (0..16).rev().map(|n| (n, n)).collect::<Vec<_>>());
-    assert_eq!(
-        recorded.records.last().map(|r| (r.kind, r.depth)),
-        Some((Kind::Scale, 0))
-    );
+    assert_eq!(recorded.records.last().map(|r| (r.kind, r.depth)), Some((Kind::Scale, 0)));
 }

@@ -15,12 +15,7 @@ const FLOAT: u8 = 11;
 const DOUBLE: u8 = 12;
 const OBJECT: u8 = 17;
 
-unsafe extern "C" fn multiply(
-    args: *mut *mut c_char,
-    n: *const isize,
-    steps: *const isize,
-    _: *mut c_void,
-) {
+unsafe extern "C" fn multiply(args: *mut *mut c_char, n: *const isize, steps: *const isize, _: *mut c_void) {
     // SAFETY: the tests hand in three operands of *n floats each.
     unsafe {
         for i in 0..*n {
@@ -33,23 +28,13 @@ unsafe extern "C" fn multiply(
 unsafe extern "C" fn other(_: *mut *mut c_char, _: *const isize, _: *const isize, _: *mut c_void) {}
 
 /// Advances what it was handed, as numpy.linalg's loops do.
-unsafe extern "C" fn advancing(
-    args: *mut *mut c_char,
-    _: *const isize,
-    _: *const isize,
-    _: *mut c_void,
-) {
+unsafe extern "C" fn advancing(args: *mut *mut c_char, _: *const isize, _: *const isize, _: *mut c_void) {
     // SAFETY: three operands.
     unsafe { (0..3).for_each(|k| *args.add(k) = null_mut()) };
 }
 
 /// Calls the loop whose address lies in `data`.
-unsafe extern "C" fn nesting(
-    args: *mut *mut c_char,
-    n: *const isize,
-    steps: *const isize,
-    data: *mut c_void,
-) {
+unsafe extern "C" fn nesting(args: *mut *mut c_char, n: *const isize, steps: *const isize, data: *mut c_void) {
     // SAFETY: the test hands in a ufunc of the same operands.
     unsafe { (*(*data.cast::<Ufunc>()).functions)(args, n, steps, null_mut()) };
 }
@@ -103,10 +88,7 @@ fn an_array_times_a_scalar() {
     let p = a.0.as_mut_ptr();
     let record = observed([p, &mut factor, out.as_mut_ptr()], 64, [4, 0, 4]);
     assert_eq!(out[3], 7.5);
-    assert_eq!(
-        (record.kind, record.flags, record.depth),
-        (Kind::Loop, flags::SCALAR, 0)
-    );
+    assert_eq!((record.kind, record.flags, record.depth), (Kind::Loop, flags::SCALAR, 0));
     assert_eq!(record.args[..3], [64, 4, 4]);
     assert!(record.args[3] & 15 >= 6, "64-byte alignment");
     assert_eq!(record.args[3] >> 32, 0, "nothing aliases");
@@ -123,11 +105,7 @@ fn in_place_overlap_and_negative_strides() {
     assert_eq!(same.flags, 0);
     let overlap = observed([p.wrapping_add(1), p.wrapping_add(32), p], 16, [4, 4, 4]);
     assert_eq!(overlap.args[3] >> 32, 2);
-    let backwards = observed(
-        [p.wrapping_add(15), p.wrapping_add(63), p.wrapping_add(16)],
-        16,
-        [-4, -4, 4],
-    );
+    let backwards = observed([p.wrapping_add(15), p.wrapping_add(63), p.wrapping_add(16)], 16, [-4, -4, 4]);
     assert_eq!(backwards.args[1], 0xffff_fffc_ffff_fffc);
     assert_eq!(backwards.args[3] >> 32, 0, "two arrays side by side");
 }
@@ -162,11 +140,7 @@ fn operands_are_read_before_a_loop_advances_them() {
     call(ufunc, [p; 3], 4, [4; 3]);
     let _ = disarm();
     let placement = recording.finish().records[0].args[3];
-    assert_eq!(
-        placement,
-        0b0101 << 32 | 0x222,
-        "4-byte alignment, not a null pointer's"
-    );
+    assert_eq!(placement, 0b0101 << 32 | 0x222, "4-byte alignment, not a null pointer's");
 }
 
 #[test]
@@ -183,16 +157,8 @@ fn a_loop_inside_a_loop_is_an_inner_call() {
     call(inner, [p; 3], 4, [4; 3]);
     let _ = disarm();
     let recorded = recording.finish();
-    let seen: Vec<_> = recorded
-        .records
-        .iter()
-        .map(|r| (recorded.name(r), r.depth))
-        .collect();
-    let expected = [
-        ("inner[ff->f]", 1),
-        ("outer[ff->f]", 0),
-        ("inner[ff->f]", 0),
-    ];
+    let seen: Vec<_> = recorded.records.iter().map(|r| (recorded.name(r), r.depth)).collect();
+    let expected = [("inner[ff->f]", 1), ("outer[ff->f]", 0), ("inner[ff->f]", 0)];
     assert_eq!(seen, expected.map(|(name, depth)| (name.to_owned(), depth)));
     assert!(recorded.records[0].duration <= recorded.records[1].duration);
 }
@@ -216,14 +182,8 @@ fn sites_describe_loops_and_stay_the_same() {
     let sites: Vec<u32> = recorded.records.iter().map(|r| r.site).collect();
     assert_eq!(sites, [sites[0]; 3]);
     let site = &recorded.sites[&sites[0]];
-    assert!(
-        site["symbol"].as_str().unwrap().contains("multiply"),
-        "{site}"
-    );
-    assert!(
-        site["module"].as_str().unwrap().contains("loops-"),
-        "{site}"
-    );
+    assert!(site["symbol"].as_str().unwrap().contains("multiply"), "{site}");
+    assert!(site["module"].as_str().unwrap().contains("loops-"), "{site}");
     assert_eq!(site["item_sizes"], serde_json::json!([4, 4, 4]));
     assert_eq!((&site["nin"], &site["nout"]), (&2.into(), &1.into()));
     // A second run file in the same process has the description, too.
@@ -244,14 +204,9 @@ fn equal_signatures_are_wrapped_once_and_objects_have_no_scalar() {
     assert_eq!((report.armed, report.not_armed.len()), (2, 0), "{report:?}");
     // SAFETY: the table has three entries.
     let table = unsafe { std::slice::from_raw_parts((*twice).functions, 3) };
-    assert_eq!(
-        table[1] as usize, multiply as *const () as usize,
-        "NumPy never calls the second one"
-    );
+    assert_eq!(table[1] as usize, multiply as *const () as usize, "NumPy never calls the second one");
     let mut objects = [16_usize; 3];
-    let mut args = objects
-        .each_mut()
-        .map(|o| std::ptr::from_mut(o).cast::<c_char>());
+    let mut args = objects.each_mut().map(|o| std::ptr::from_mut(o).cast::<c_char>());
     // SAFETY: `other` touches nothing.
     unsafe { table[2](args.as_mut_ptr(), &1, [0, 0, 8].as_ptr(), null_mut()) };
     assert_eq!(disarm().restored, 2);
@@ -267,11 +222,7 @@ fn a_loop_that_somebody_else_replaced_is_left_alone() {
     // SAFETY: the table has one entry.
     let trampoline = unsafe { (*ufunc).functions.replace(other) };
     let report = disarm();
-    assert_eq!(
-        (report.restored, report.not_armed.len()),
-        (0, 1),
-        "{report:?}"
-    );
+    assert_eq!((report.restored, report.not_armed.len()), (0, 1), "{report:?}");
     // SAFETY: as above.
     let held = unsafe { *(*ufunc).functions };
     assert_eq!(held as usize, other as *const () as usize);
@@ -299,27 +250,13 @@ fn a_generalised_loop_tells_its_core() {
     let mut args = [a.as_mut_ptr().cast::<c_char>(); 3];
     let dimensions = [2_isize, 5, 6, 7, 999];
     // SAFETY: `other` touches nothing.
-    unsafe {
-        (*(*pointer).functions)(
-            args.as_mut_ptr(),
-            dimensions.as_ptr(),
-            [0; 9].as_ptr(),
-            null_mut(),
-        )
-    };
+    unsafe { (*(*pointer).functions)(args.as_mut_ptr(), dimensions.as_ptr(), [0; 9].as_ptr(), null_mut()) };
     let _ = disarm();
     let recorded = recording.finish();
     let record = recorded.one("matmul[dd->d]");
     assert_eq!(record.flags, flags::GUFUNC);
-    assert_eq!(
-        record.args[..3],
-        [2, 5 | 6 << 32, 7],
-        "and nothing beyond the core"
-    );
-    assert_eq!(
-        recorded.sites[&record.site]["core_signature"],
-        "(n?,k),(k,m?)->(n?,m?)"
-    );
+    assert_eq!(record.args[..3], [2, 5 | 6 << 32, 7], "and nothing beyond the core");
+    assert_eq!(recorded.sites[&record.site]["core_signature"], "(n?,k),(k,m?)->(n?,m?)");
 }
 
 #[test]
@@ -341,10 +278,7 @@ fn what_is_no_ufunc_is_refused() {
     assert!(refuse(nameless.cast()).contains("name"));
     let empty = std::ptr::from_mut(ufunc("empty", 1, &[], &[]));
     let report = arm(&[empty]);
-    assert!(
-        report.not_armed.iter().any(|n| n.what == "empty"),
-        "{report:?}"
-    );
+    assert!(report.not_armed.iter().any(|n| n.what == "empty"), "{report:?}");
     let _ = disarm();
 }
 
@@ -357,10 +291,7 @@ fn a_constant_table_of_loops_is_left_alone() {
     unsafe { (*ufunc).functions = TABLE.as_ptr().cast_mut() };
     let report = arm(&[ufunc]);
     let refused = report.not_armed.iter().find(|n| n.what == "constant");
-    assert!(
-        refused.is_some_and(|n| n.why.contains("read-only")),
-        "{report:?}"
-    );
+    assert!(refused.is_some_and(|n| n.why.contains("read-only")), "{report:?}");
     let _ = disarm();
 }
 
@@ -414,10 +345,5 @@ fn threads_call_while_loops_come_and_go() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let recorded = recording.finish();
-    assert!(
-        recorded
-            .records
-            .iter()
-            .all(|r| r.args[0] == 64 && r.depth == 0)
-    );
+    assert!(recorded.records.iter().all(|r| r.args[0] == 64 && r.depth == 0));
 }

@@ -17,23 +17,13 @@ fn extensions() -> Option<Vec<(String, Vec<u8>)>> {
                   [z.extract(n, sys.argv[2]) for n in z.namelist() if n.endswith('.so')]";
     // A directory of this process: the tests run in several at once, and what one unpacks another may be reading.
     let out = wheel.with_extension(std::process::id().to_string());
-    let status = Command::new("python3")
-        .args(["-c", script])
-        .args([&wheel, &out])
-        .status();
+    let status = Command::new("python3").args(["-c", script]).args([&wheel, &out]).status();
     assert!(status.expect("it downloaded the wheel").success());
-    let names = [
-        "_core/_multiarray_umath",
-        "linalg/_umath_linalg",
-        "linalg/lapack_lite",
-    ];
+    let names = ["_core/_multiarray_umath", "linalg/_umath_linalg", "linalg/lapack_lite"];
     let read = |name: &str| {
         let path = out.join(format!("numpy/{name}.cpython-311-darwin.so"));
         let mut bytes = Vec::new();
-        std::fs::File::open(&path)
-            .unwrap()
-            .read_to_end(&mut bytes)
-            .unwrap();
+        std::fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
         (name.to_owned(), bytes)
     };
     let read = names.map(read).into();
@@ -47,26 +37,12 @@ fn wheel() -> Option<PathBuf> {
     let own = dir.with_extension(std::process::id().to_string());
     let find = || {
         let files = std::fs::read_dir(&dir).ok()?;
-        files
-            .map(|f| f.unwrap().path())
-            .find(|p| p.extension().is_some_and(|e| e == "whl"))
+        files.map(|f| f.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "whl"))
     };
     if find().is_none() {
         let mut pip = Command::new("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--only-binary=:all:",
-        ]);
-        pip.args([
-            "--platform",
-            "macosx_14_0_arm64",
-            "--python-version",
-            "3.11",
-        ]);
+        pip.args(["-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]);
+        pip.args(["--platform", "macosx_14_0_arm64", "--python-version", "3.11"]);
         pip.arg("-d").arg(&own).arg(format!("numpy=={NUMPY}"));
         let done = pip.status().is_ok_and(|s| s.success());
         if !done {
@@ -83,10 +59,7 @@ fn wheel() -> Option<PathBuf> {
 
 fn pointers_of(name: &str) -> Option<(Vec<SymbolPointer>, Layout)> {
     let (_, bytes) = extensions()?.into_iter().find(|(n, _)| n == name).unwrap();
-    Some((
-        symbol_pointers(&bytes).unwrap(),
-        Layout::parse(&bytes).unwrap(),
-    ))
+    Some((symbol_pointers(&bytes).unwrap(), Layout::parse(&bytes).unwrap()))
 }
 
 #[test]
@@ -94,32 +67,18 @@ fn numpys_accelerate_routines_are_found_as_slots() {
     let Some((pointers, layout)) = pointers_of("_core/_multiarray_umath") else {
         return;
     };
-    let routines: Vec<&SymbolPointer> = pointers
-        .iter()
-        .filter(|p| parse_symbol(&p.symbol).is_some())
-        .collect();
-    let gemm = routines
-        .iter()
-        .find(|p| p.symbol == "cblas_sgemm$NEWLAPACK$ILP64");
+    let routines: Vec<&SymbolPointer> = pointers.iter().filter(|p| parse_symbol(&p.symbol).is_some()).collect();
+    let gemm = routines.iter().find(|p| p.symbol == "cblas_sgemm$NEWLAPACK$ILP64");
     let gemm = gemm.unwrap_or_else(|| panic!("no sgemm among {routines:?}"));
     let (routine, width, _) = parse_symbol(&gemm.symbol).unwrap();
     assert_eq!((routine.name, width), ("cblas_sgemm", Width::Ilp64));
     let names: std::collections::BTreeSet<_> = routines.iter().map(|p| &p.symbol).collect();
     assert_eq!(names.len(), 22, "{names:?}");
-    assert!(
-        names.iter().all(|n| n.starts_with("cblas_")),
-        "no vDSP and no vForce: {names:?}"
-    );
+    assert!(names.iter().all(|n| n.starts_with("cblas_")), "no vDSP and no vForce: {names:?}");
     for pointer in &pointers {
         assert_eq!(pointer.address % 8, 0, "{pointer:?}");
-        let home = layout
-            .segments
-            .iter()
-            .find(|s| s.addresses.contains(&pointer.address));
-        assert!(
-            home.is_some_and(|s| s.name.starts_with("__DATA")),
-            "{pointer:?}"
-        );
+        let home = layout.segments.iter().find(|s| s.addresses.contains(&pointer.address));
+        assert!(home.is_some_and(|s| s.name.starts_with("__DATA")), "{pointer:?}");
         assert!(!pointer.authenticated);
     }
     let places: std::collections::HashSet<_> = pointers.iter().map(|p| p.address).collect();
@@ -128,31 +87,21 @@ fn numpys_accelerate_routines_are_found_as_slots() {
 
 #[test]
 fn a_lazy_pointer_leads_into_its_own_image_until_the_first_call() {
-    let Some((_, bytes)) =
-        extensions().and_then(|all| all.into_iter().find(|(n, _)| n == "linalg/_umath_linalg"))
+    let Some((_, bytes)) = extensions().and_then(|all| all.into_iter().find(|(n, _)| n == "linalg/_umath_linalg"))
     else {
         return;
     };
     let layout = Layout::parse(&bytes).unwrap();
     let found = symbol_pointers(&bytes).unwrap();
-    let solve = found
-        .iter()
-        .find(|p| parse_symbol(&p.symbol).is_some_and(|r| r.0.name == "dgesv"));
+    let solve = found.iter().find(|p| parse_symbol(&p.symbol).is_some_and(|r| r.0.name == "dgesv"));
     let solve = solve.unwrap_or_else(|| panic!("no dgesv in {found:?}"));
     assert!(solve.lazy, "{solve:?}");
     // What the file holds in the place is the address of the image's own stub, which asks dyld.
-    let segment = layout
-        .segments
-        .iter()
-        .find(|s| s.addresses.contains(&solve.address))
-        .unwrap();
+    let segment = layout.segments.iter().find(|s| s.addresses.contains(&solve.address)).unwrap();
     let offset = (segment.file_offset + solve.address - segment.addresses.start) as usize;
     let held = u64::from_le_bytes(bytes[offset..offset + 8].try_into().unwrap());
     let code = &layout.segment("__TEXT").unwrap().addresses;
-    assert!(
-        code.contains(&held),
-        "{held:#x} of {solve:?} is not in {code:x?}"
-    );
+    assert!(code.contains(&held), "{held:#x} of {solve:?} is not in {code:x?}");
     assert!(!layout.program && !layout.in_shared_cache);
 }
 
@@ -168,9 +117,7 @@ fn damaged_images_are_refused_and_never_a_panic() {
     for _ in 0..2000 {
         let mut damaged = bytes.clone();
         for _ in 0..8 {
-            seed = seed
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             damaged[(seed >> 33) as usize % 4096] = (seed >> 24) as u8;
         }
         let _ = symbol_pointers(&damaged);

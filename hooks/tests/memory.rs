@@ -89,12 +89,7 @@ fn allocations_and_releases_are_recorded() {
     let report = memory::disarm();
     assert_eq!((report.restored, report.not_armed.len()), (4, 0));
     free(handler, malloc(handler, 5), 5);
-    let seen: Vec<_> = recording
-        .finish()
-        .records
-        .iter()
-        .map(|r| (r.kind, r.args[0], r.args[1]))
-        .collect();
+    let seen: Vec<_> = recording.finish().records.iter().map(|r| (r.kind, r.args[0], r.args[1])).collect();
     let at = |p: *mut c_void| p as u64;
     let mut expected = vec![
         (Kind::Alloc, 100, at(data)),
@@ -129,24 +124,12 @@ fn a_handler_in_read_only_memory_is_refused() {
     let page = unsafe {
         let anywhere = std::ptr::null_mut();
         let how = libc::MAP_PRIVATE | libc::MAP_ANON;
-        let page = libc::mmap(
-            anywhere,
-            16384,
-            libc::PROT_READ | libc::PROT_WRITE,
-            how,
-            -1,
-            0,
-        );
+        let page = libc::mmap(anywhere, 16384, libc::PROT_READ | libc::PROT_WRITE, how, -1, 0);
         original.copy_to(page.cast(), 1);
         assert_eq!(libc::mprotect(page, 16384, libc::PROT_READ), 0);
         page.cast()
     };
-    assert!(
-        arm(page)
-            .unwrap_err()
-            .to_string()
-            .contains("cannot be written")
-    );
+    assert!(arm(page).unwrap_err().to_string().contains("cannot be written"));
 }
 
 #[test]
@@ -157,10 +140,7 @@ fn a_function_that_somebody_else_changed_is_left_alone() {
     // SAFETY: nobody else uses this handler.
     let ours = unsafe { std::mem::replace(&mut (*handler).calloc, own_calloc) };
     let report = memory::disarm();
-    assert_eq!(
-        (report.restored, report.not_armed[0].what.as_str()),
-        (3, "calloc")
-    );
+    assert_eq!((report.restored, report.not_armed[0].what.as_str()), (3, "calloc"));
     // SAFETY: as above; ours still forwards.
     let data = unsafe { ours(CONTEXT, 3, 5) };
     assert!(!data.is_null());
@@ -184,11 +164,7 @@ fn fresh_memory_is_touched_when_asked_for() {
     }
     let _ = memory::disarm();
     let recorded = recording.finish();
-    let touches: Vec<_> = recorded
-        .records
-        .iter()
-        .filter(|r| r.kind == Kind::Touch)
-        .collect();
+    let touches: Vec<_> = recorded.records.iter().filter(|r| r.kind == Kind::Touch).collect();
     assert_eq!(touches.len(), 1);
     // SAFETY: sysconf has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
@@ -196,9 +172,6 @@ fn fresh_memory_is_touched_when_asked_for() {
     let whole = bytes as u64 / page;
     assert!((whole..=whole + 1).contains(&pages), "{:?}", touches[0]);
     let faults = touches[0].args[2];
-    assert!(
-        faults > 0 && faults <= pages + 8,
-        "fresh memory of {pages} pages took {faults} faults"
-    );
+    assert!(faults > 0 && faults <= pages + 8, "fresh memory of {pages} pages took {faults} faults");
     assert!(touches[0].duration > 0);
 }

@@ -29,10 +29,7 @@ const CALLED: [&str; 14] = [
 ];
 
 fn each(times: usize) -> BTreeMap<String, usize> {
-    CALLED
-        .iter()
-        .map(|name| ((*name).to_owned(), times))
-        .collect()
+    CALLED.iter().map(|name| ((*name).to_owned(), times)).collect()
 }
 
 /// Runs hooked and unhooked: the same bytes, and each routine recorded once.
@@ -55,10 +52,7 @@ fn compiled(name: &str, flags: &[&str]) -> Option<(tempfile::TempDir, Library)> 
     let openblas = openblas()?;
     let dir = tempfile::tempdir().unwrap();
     let path = caller(dir.path(), name, &openblas, flags);
-    Some((
-        dir,
-        Library::open(&path, libc::RTLD_LAZY | libc::RTLD_LOCAL),
-    ))
+    Some((dir, Library::open(&path, libc::RTLD_LAZY | libc::RTLD_LOCAL)))
 }
 
 #[test]
@@ -106,9 +100,7 @@ fn relro_rights(file: &str) -> String {
         // SAFETY: the loader's own structure, and the pair handed in below.
         unsafe {
             let (file, start) = &mut *out.cast::<(&str, usize)>();
-            let name = std::ffi::CStr::from_ptr((*info).dlpi_name)
-                .to_str()
-                .unwrap();
+            let name = std::ffi::CStr::from_ptr((*info).dlpi_name).to_str().unwrap();
             let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum.into());
             let relro = headers.iter().find(|h| h.p_type == libc::PT_GNU_RELRO);
             if let Some(relro) = relro.filter(|_| name.ends_with(*file)) {
@@ -141,13 +133,7 @@ fn calls_inside_one_library_are_its_own_business() {
     let (source, out) = (dir.path().join("own.c"), dir.path().join("libown.so"));
     std::fs::write(&source, SELF_CALLER).unwrap();
     let mut gcc = std::process::Command::new("gcc");
-    gcc.args([
-        "-shared",
-        "-fPIC",
-        "-fno-inline",
-        "-fsemantic-interposition",
-        "-o",
-    ]);
+    gcc.args(["-shared", "-fPIC", "-fno-inline", "-fsemantic-interposition", "-o"]);
     assert!(gcc.arg(&out).arg(&source).status().unwrap().success());
     let library = Library::open(&out, libc::RTLD_NOW | libc::RTLD_LOCAL);
     // SAFETY: the function's type in SELF_CALLER.
@@ -157,13 +143,7 @@ fn calls_inside_one_library_are_its_own_business() {
     assert_eq!(twice(4.0), 8.0);
     let _ = routines::disarm();
     assert!(recording.finish().records.is_empty());
-    assert!(
-        report
-            .objects
-            .iter()
-            .all(|o| !o.object.ends_with("libown.so")),
-        "{report:?}"
-    );
+    assert!(report.objects.iter().all(|o| !o.object.ends_with("libown.so")), "{report:?}");
 }
 
 #[test]
@@ -180,13 +160,8 @@ fn pointers_in_data() {
 #[test]
 fn symbols_looked_up_by_handle() {
     let _alone = alone();
-    if let (Some((_dir, library)), Some(openblas)) =
-        (compiled("handle", &["-DVIA_DLSYM=1"]), openblas())
-    {
-        set_handle(
-            library,
-            Library::open(&openblas, libc::RTLD_LAZY | libc::RTLD_LOCAL).0,
-        );
+    if let (Some((_dir, library)), Some(openblas)) = (compiled("handle", &["-DVIA_DLSYM=1"]), openblas()) {
+        set_handle(library, Library::open(&openblas, libc::RTLD_LAZY | libc::RTLD_LOCAL).0);
         check(library, "dlsym(handle)");
     }
 }
@@ -200,12 +175,7 @@ fn symbols_looked_up_in_the_callers_scope() {
     let dir = tempfile::tempdir().unwrap();
     let link = openblas.display().to_string();
     let rpath = format!("-Wl,-rpath,{}", openblas.parent().unwrap().display());
-    let path = caller(
-        dir.path(),
-        "scope",
-        &openblas,
-        &[&flags[..], &[&link, &rpath]].concat(),
-    );
+    let path = caller(dir.path(), "scope", &openblas, &[&flags[..], &[&link, &rpath]].concat());
     let library = Library::open(&path, libc::RTLD_LAZY | libc::RTLD_LOCAL);
     set_handle(library, libc::RTLD_DEFAULT);
     check(library, "dlsym(RTLD_DEFAULT)");
@@ -214,8 +184,7 @@ fn symbols_looked_up_in_the_callers_scope() {
 fn set_handle(library: Library, handle: *mut c_void) {
     // SAFETY: the function's type in calls.c.
     unsafe {
-        let set: unsafe extern "C" fn(*mut c_void) =
-            std::mem::transmute(library.symbol("set_handle"));
+        let set: unsafe extern "C" fn(*mut c_void) = std::mem::transmute(library.symbol("set_handle"));
         set(handle);
     }
 }
@@ -230,8 +199,7 @@ fn other_look_ups_answer_as_without_the_hook() {
         let name = CString::new(name).unwrap();
         // SAFETY: the functions' type in calls.c.
         unsafe {
-            let ask: unsafe extern "C" fn(*const c_char) -> usize =
-                std::mem::transmute(library.symbol(which));
+            let ask: unsafe extern "C" fn(*const c_char) -> usize = std::mem::transmute(library.symbol(which));
             ask(name.as_ptr())
         }
     };
@@ -250,10 +218,7 @@ fn other_look_ups_answer_as_without_the_hook() {
     let hooked = answers();
     let _ = routines::disarm();
     assert_eq!(hooked, before);
-    assert_ne!(
-        before[1], 0,
-        "a local library's own scope has `small`: who asks does matter"
-    );
+    assert_ne!(before[1], 0, "a local library's own scope has `small`: who asks does matter");
 }
 
 #[test]
@@ -268,26 +233,14 @@ fn what_a_record_says() {
     assert_eq!(gemm.args[..3], [5, 7 | 6 << 32, 6 | 7 << 32]);
     assert_eq!(gemm.args[4], u64::from(1.5_f32.to_bits()));
     let site = &recorded.sites[&gemm.site];
-    assert_eq!(
-        (site["width"].as_u64(), &site["symbol"]),
-        (Some(64), &"scipy_cblas_sgemm64_".into())
-    );
-    assert!(
-        site["module"]
-            .as_str()
-            .unwrap()
-            .contains("libscipy_openblas64_"),
-        "{site}"
-    );
+    assert_eq!((site["width"].as_u64(), &site["symbol"]), (Some(64), &"scipy_cblas_sgemm64_".into()));
+    assert!(site["module"].as_str().unwrap().contains("libscipy_openblas64_"), "{site}");
     assert_eq!(site["args"][3]["role"], "m");
     let dot = recorded.one("cblas_ddot");
     assert_eq!(dot.args[0], 20);
     assert_eq!(dot.args[2], 0xffff_fffe_0000_0001, "increments 1 and -2");
     let scal = recorded.one("cblas_sscal");
-    assert_eq!(
-        (scal.args[0], scal.args[4]),
-        (40, u64::from(2.5_f32.to_bits()))
-    );
+    assert_eq!((scal.args[0], scal.args[4]), (40, u64::from(2.5_f32.to_bits())));
     let solve = recorded.one("dgesv");
     assert_eq!(solve.args[..2], [6, 2 << 32], "n and the right-hand sides");
     let zdot = recorded.one("zdotu");
@@ -314,16 +267,10 @@ fn two_copies_of_one_library_keep_their_own_functions() {
     let recorded = recording.finish();
     assert_eq!(hooked, plain);
     assert_eq!(recorded.counts(), each(2));
-    let modules: std::collections::BTreeSet<_> = recorded
-        .records
-        .iter()
-        .map(|r| recorded.sites[&r.site]["module"].to_string())
-        .collect();
+    let modules: std::collections::BTreeSet<_> =
+        recorded.records.iter().map(|r| recorded.sites[&r.site]["module"].to_string()).collect();
     assert_eq!(modules.len(), 2, "{modules:?}");
-    let ours = report
-        .objects
-        .iter()
-        .filter(|o| o.object.starts_with(dir.path().to_str().unwrap()));
+    let ours = report.objects.iter().filter(|o| o.object.starts_with(dir.path().to_str().unwrap()));
     let libraries: std::collections::BTreeSet<_> = ours.map(|o| &o.library).collect();
     assert_eq!(libraries.len(), 2, "{report:?}");
 }
@@ -331,14 +278,7 @@ fn two_copies_of_one_library_keep_their_own_functions() {
 /// The loader knows a library by the name inside it, so a copy needs another one.
 fn copy_with_another_name(openblas: &Path, dir: &Path) -> std::path::PathBuf {
     let name = openblas.file_name().unwrap().to_str().unwrap();
-    let other: String = name
-        .chars()
-        .rev()
-        .skip(3)
-        .collect::<String>()
-        .chars()
-        .rev()
-        .collect();
+    let other: String = name.chars().rev().skip(3).collect::<String>().chars().rev().collect();
     let other = format!("{}_b.so", &other[..other.len() - 2]);
     assert_eq!(other.len(), name.len());
     let mut bytes = std::fs::read(openblas).unwrap();
@@ -359,14 +299,8 @@ fn copy_with_another_name(openblas: &Path, dir: &Path) -> std::path::PathBuf {
 }
 
 fn memmem(haystack: &[u8], needle: &[u8]) -> Vec<usize> {
-    let starts = haystack
-        .iter()
-        .enumerate()
-        .filter(|(_, b)| **b == needle[0])
-        .map(|(i, _)| i);
-    starts
-        .filter(|&i| haystack[i..].starts_with(needle))
-        .collect()
+    let starts = haystack.iter().enumerate().filter(|(_, b)| **b == needle[0]).map(|(i, _)| i);
+    starts.filter(|&i| haystack[i..].starts_with(needle)).collect()
 }
 
 #[test]
@@ -385,11 +319,7 @@ fn objects_loaded_later_are_seen_after_a_rescan() {
     let _ = routines::disarm();
     assert_eq!(rescanned.armed, before.armed + CALLED.len());
     assert_eq!(recording.finish().counts(), each(1));
-    assert_eq!(
-        routines::rescan().unwrap().armed,
-        0,
-        "nothing is armed by a rescan"
-    );
+    assert_eq!(routines::rescan().unwrap().armed, 0, "nothing is armed by a rescan");
 }
 
 #[test]
@@ -404,10 +334,7 @@ fn a_slot_that_somebody_else_changed_is_left_alone() {
     let wrapper = unsafe { slot.replace(4711) };
     let report = routines::disarm();
     assert_eq!(report.not_armed.len(), 1, "{report:?}");
-    assert!(
-        report.not_armed[0].what.contains("scipy_cblas_sgemm64_"),
-        "{report:?}"
-    );
+    assert!(report.not_armed[0].what.contains("scipy_cblas_sgemm64_"), "{report:?}");
     // SAFETY: as above.
     let held = unsafe { slot.replace(wrapper) };
     assert_eq!(held, 4711);
@@ -441,10 +368,7 @@ fn threads_call_while_slots_come_and_go() {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
         for cycle in 0..1000 {
             let report = routines::arm().unwrap();
-            assert!(
-                report.symbols.contains_key("scipy_cblas_ddot64_"),
-                "cycle {cycle}: {report:?}"
-            );
+            assert!(report.symbols.contains_key("scipy_cblas_ddot64_"), "cycle {cycle}: {report:?}");
             let report = routines::disarm();
             assert!(report.not_armed.is_empty(), "cycle {cycle}: {report:?}");
         }
@@ -453,14 +377,6 @@ fn threads_call_while_slots_come_and_go() {
     });
     let recorded = recording.finish();
     let seen = recorded.records.len() + recorded.lost as usize;
-    assert!(
-        seen > 0 && seen <= calls,
-        "{seen} of {calls} calls were seen"
-    );
-    assert!(
-        recorded
-            .records
-            .iter()
-            .all(|r| r.args[0] == 4 && r.depth == 0)
-    );
+    assert!(seen > 0 && seen <= calls, "{seen} of {calls} calls were seen");
+    assert!(recorded.records.iter().all(|r| r.args[0] == 4 && r.depth == 0));
 }

@@ -152,11 +152,7 @@ fn check(recorded: &Recorded, library: &str, blas_width: u64) {
             let record = record(recorded, said.symbol);
             assert_eq!(record.kind, Kind::Routine);
             assert_eq!(record.args, said.words(), "{}", said.symbol);
-            let flag = if said.scalar.is_some() {
-                flags::SCALAR
-            } else {
-                0
-            };
+            let flag = if said.scalar.is_some() { flags::SCALAR } else { 0 };
             assert_eq!(record.flags, flag, "{}", said.symbol);
             let site = &recorded.sites[&record.site];
             assert_eq!(site["name"], said.symbol.trim_end_matches('_'));
@@ -175,13 +171,9 @@ fn check(recorded: &Recorded, library: &str, blas_width: u64) {
 fn each_wrapper_records_its_arguments_and_changes_no_bit() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let (results, report, recorded) =
-        observed(standin(dir.path(), "standin_accelerate", Int::Bits32));
+    let (results, report, recorded) = observed(standin(dir.path(), "standin_accelerate", Int::Bits32));
     check(&recorded, "libstandin_accelerate.so", 32);
-    let ours = report
-        .objects
-        .iter()
-        .filter(|o| Path::new(&o.object).starts_with(dir.path()));
+    let ours = report.objects.iter().filter(|o| Path::new(&o.object).starts_with(dir.path()));
     assert_eq!(ours.map(|o| o.slots).sum::<usize>(), CALLED.len());
     // The stand-in computes at all: the first results are those of vDSP_vsmul, backwards from the 49th.
     let first = |i: usize| f32::from_le_bytes(results[4 * i..4 * i + 4].try_into().unwrap());
@@ -210,8 +202,7 @@ fn names_that_may_be_of_another_kind_are_left_alone_and_said() {
         ("saxpy in ", "may be a function of the program's own"),
         ("zdotu_ in ", "return through a hidden first pointer"),
     ] {
-        let of =
-            |r: &&raptors_hooks::NotArmed| r.what.starts_with(symbol) && r.what.ends_with(caller);
+        let of = |r: &&raptors_hooks::NotArmed| r.what.starts_with(symbol) && r.what.ends_with(caller);
         let refused = report.not_armed.iter().find(of);
         let refused = refused.unwrap_or_else(|| panic!("{symbol}: {report:?}"));
         assert!(refused.why.contains(why), "{refused:?}");

@@ -30,21 +30,10 @@ const BACKENDS: &[&str] = &[
 
 fn requests() -> impl Iterator<Item = (&'static str, Request)> {
     let here = available();
-    let named = BACKENDS
-        .iter()
-        .map(|name| (*name, name.parse::<Backend>().expect("a listed name")));
+    let named = BACKENDS.iter().map(|name| (*name, name.parse::<Backend>().expect("a listed name")));
     named
         .filter(move |(_, backend)| here.contains(backend))
-        .map(|(name, backend)| {
-            (
-                name,
-                Request {
-                    backend: Some(backend),
-                    threads: None,
-                    ..Request::default()
-                },
-            )
-        })
+        .map(|(name, backend)| (name, Request { backend: Some(backend), threads: None, ..Request::default() }))
 }
 
 fn bench(c: &mut Criterion) {
@@ -60,11 +49,7 @@ fn bench(c: &mut Criterion) {
                     b.iter(|| match kind {
                         0 => drop(scale(black_box(&src), 2.5, &mut dst, &request)),
                         1 => drop(black_box(scaled(black_box(&src), 2.5, &request))),
-                        _ => drop(scale_in_place(
-                            &mut dst,
-                            factors.next().unwrap_or(1.0),
-                            &request,
-                        )),
+                        _ => drop(scale_in_place(&mut dst, factors.next().unwrap_or(1.0), &request)),
                     });
                 });
             }

@@ -24,11 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>> {
-    let request = Request {
-        backend: Some(backend),
-        threads: Some(1),
-        ..Request::default()
-    };
+    let request = Request { backend: Some(backend), threads: Some(1), ..Request::default() };
     let (mut src, mut dst) = (vec![1.5f32; size + LINE], vec![0.0; size + LINE]);
     let (src, dst) = (aligned(&mut src, size), aligned(&mut dst, size));
     for _ in 0..calls {
@@ -51,10 +47,8 @@ fn aligned(memory: &mut [f32], size: usize) -> &mut [f32] {
 
 fn pieces(size: usize) -> Result<(), Box<dyn Error>> {
     static SEEN: AtomicUsize = AtomicUsize::new(0);
-    static COUNTER: Observer = Observer {
-        chunk_entry: |_, _, _| _ = SEEN.fetch_add(1, Ordering::Relaxed),
-        ..Observer::NOOP
-    };
+    static COUNTER: Observer =
+        Observer { chunk_entry: |_, _, _| _ = SEEN.fetch_add(1, Ordering::Relaxed), ..Observer::NOOP };
     set_observer(Some(&COUNTER));
     count(Backend::CHUNKED, size, 1)?;
     println!("{}", SEEN.load(Ordering::Relaxed));

@@ -289,19 +289,13 @@ mod tests {
     fn every_name_parses_back_to_its_backend() {
         for backend in Backend::all() {
             assert_eq!(backend.name().parse::<Backend>(), Ok(backend));
-            assert_eq!(
-                backend.name().to_uppercase().parse::<Backend>(),
-                Ok(backend)
-            );
+            assert_eq!(backend.name().to_uppercase().parse::<Backend>(), Ok(backend));
         }
     }
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = Backend::all()
-            .iter()
-            .map(|backend| backend.name())
-            .collect();
+        let mut names: Vec<_> = Backend::all().iter().map(|backend| backend.name()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();
@@ -311,9 +305,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_named_with_what_is_taken() {
         let said = "mkl".parse::<Backend>().unwrap_err().to_string();
-        assert!(
-            said.contains("\"mkl\"") && said.contains("parallel:accelerate"),
-            "{said}"
-        );
+        assert!(said.contains("\"mkl\"") && said.contains("parallel:accelerate"), "{said}");
     }
 }

@@ -56,19 +56,13 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
     /// a page is chosen by where the source's does. Null chooses nothing.
     pub fn uninit_for(len: usize, source: *const T) -> Result<Self, Error> {
         let plain = plain()?;
-        let too_large = || Error::OutOfMemory {
-            bytes: len.saturating_mul(size_of::<T>()),
-        };
+        let too_large = || Error::OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
         let bytes = len
             .checked_mul(size_of::<T>())
             .filter(|b| *b <= isize::MAX as usize - ALIGNMENT - ALIASING)
             .ok_or_else(too_large)?;
         let mut traced = trace::Alloc::new(bytes);
-        let source = if bytes < PLACED_FROM {
-            0
-        } else {
-            source as usize
-        };
+        let source = if bytes < PLACED_FROM { 0 } else { source as usize };
         let (start, capacity): (NonNull<u8>, usize) = if plain || bytes < LARGE {
             let slack = match (plain, source) {
                 (true, _) => 0,
@@ -89,20 +83,9 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         };
         // SAFETY: `offset` is at most what was added to the bytes above. A plain block has malloc's own alignment,
         // which is enough for any scalar type.
-        let data = unsafe {
-            start.byte_add(if plain {
-                0
-            } else {
-                offset(start.as_ptr() as usize, source)
-            })
-        };
+        let data = unsafe { start.byte_add(if plain { 0 } else { offset(start.as_ptr() as usize, source) }) };
         traced.data = data.as_ptr() as usize;
-        Ok(Buffer {
-            data: data.cast(),
-            len,
-            base: start,
-            capacity,
-        })
+        Ok(Buffer { data: data.cast(), len, base: start, capacity })
     }
 
     /// The same memory as elements.
@@ -111,12 +94,7 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
     /// Every element has been written.
     pub unsafe fn assume_init(self) -> Buffer<T> {
         let this = ManuallyDrop::new(self);
-        Buffer {
-            data: this.data.cast(),
-            len: this.len,
-            base: this.base,
-            capacity: this.capacity,
-        }
+        Buffer { data: this.data.cast(), len: this.len, base: this.base, capacity: this.capacity }
     }
 }
 

@@ -88,13 +88,7 @@ impl fmt::Display for Choice {
             Stores::Plain => "",
             Stores::Stream => ", streaming stores",
         };
-        write!(
-            f,
-            "{}{stores}, {} thread{plural}: {}",
-            self.variant(),
-            self.threads,
-            self.reason()
-        )
+        write!(f, "{}{stores}, {} thread{plural}: {}", self.variant(), self.threads, self.reason())
     }
 }
 
@@ -161,30 +155,16 @@ pub fn check_environment() -> [Result<(), Error>; 5] {
 }
 
 /// A variable's value; unset and empty are `None`.
-fn parse<V>(
-    variable: &'static str,
-    parse: impl FnOnce(&str) -> Result<V, Error>,
-) -> Result<Option<V>, Error> {
+fn parse<V>(variable: &'static str, parse: impl FnOnce(&str) -> Result<V, Error>) -> Result<Option<V>, Error> {
     let value = std::env::var_os(variable);
-    match value
-        .as_deref()
-        .map(OsStr::to_string_lossy)
-        .as_deref()
-        .map(str::trim)
-    {
+    match value.as_deref().map(OsStr::to_string_lossy).as_deref().map(str::trim) {
         None | Some("") => Ok(None),
-        Some(text) => parse(text).map(Some).map_err(|error| Error::Environment {
-            variable,
-            why: error.to_string(),
-        }),
+        Some(text) => parse(text).map(Some).map_err(|error| Error::Environment { variable, why: error.to_string() }),
     }
 }
 
 fn threads(text: &str) -> Result<usize, Error> {
-    let parsed = text
-        .parse()
-        .ok()
-        .filter(|threads| (1..=MAX_THREADS).contains(threads));
+    let parsed = text.parse().ok().filter(|threads| (1..=MAX_THREADS).contains(threads));
     parsed.ok_or_else(|| Error::Threads { given: text.into() })
 }
 
@@ -198,17 +178,10 @@ fn copied<V: Copy>(result: &Result<V, Error>) -> Result<V, Error> {
 /// Decides the backend, the loop and the threads of a call. Out of line, so that the loops' callers
 /// are compiled alike with and without probes.
 #[inline(never)]
-pub(crate) fn plan<T: Element>(
-    request: &Request,
-    place: Place,
-    n: usize,
-    factor: T,
-) -> Result<Plan<T>, Error> {
+pub(crate) fn plan<T: Element>(request: &Request, place: Place, n: usize, factor: T) -> Result<Plan<T>, Error> {
     let wanted = match request.threads {
         Some(given) if !(1..=MAX_THREADS).contains(&given) => {
-            return Err(Error::Threads {
-                given: given.to_string(),
-            });
+            return Err(Error::Threads { given: given.to_string() });
         }
         Some(given) => Some(given),
         None => copied(&environment().threads)?,
@@ -228,31 +201,13 @@ pub(crate) fn plan<T: Element>(
     if stores == Stores::Stream && !table::streams(backend) {
         return Err(Error::NoStreaming { backend });
     }
-    let find = |order| {
-        leaf::<T>(backend.leaf(), place, order, stores).map_err(|error| named(error, backend))
-    };
+    let find = |order| leaf::<T>(backend.leaf(), place, order, stores).map_err(|error| named(error, backend));
     let (leaf, element_first) = find(Order::ElementFirst)?;
     let split = nan::factor_first_from(n, factor);
-    let factor_first = if split < n {
-        find(Order::FactorFirst)?.1
-    } else {
-        element_first
-    };
-    let loops = Loops {
-        element_first,
-        factor_first,
-        split,
-    };
+    let factor_first = if split < n { find(Order::FactorFirst)?.1 } else { element_first };
+    let loops = Loops { element_first, factor_first, split };
     let mut plan = Plan {
-        choice: Choice {
-            backend,
-            leaf,
-            beside: None,
-            threads: 1,
-            stores,
-            name: backend.name_c(),
-            reason,
-        },
+        choice: Choice { backend, leaf, beside: None, threads: 1, stores, name: backend.name_c(), reason },
         loops,
         beside: None,
         pool: None,
@@ -270,23 +225,14 @@ pub(crate) fn plan<T: Element>(
 /// Adds what computes the odd pieces to a plan. Apart from [`plan`], so that no other backend pays for it.
 #[cold]
 #[inline(never)]
-fn hybrid<T: Element>(
-    mut plan: Plan<T>,
-    odd: Leaf,
-    place: Place,
-    wanted: Option<usize>,
-) -> Result<Plan<T>, Error> {
+fn hybrid<T: Element>(mut plan: Plan<T>, odd: Leaf, place: Place, wanted: Option<usize>) -> Result<Plan<T>, Error> {
     let asked = plan.choice.backend;
     let stores = Stores::Plain;
     let find = |order| leaf::<T>(odd, place, order, stores).map_err(|error| named(error, asked));
     let (odd, element_first) = find(Order::ElementFirst)?;
     let (_, factor_first) = find(Order::FactorFirst)?;
     plan.choice.beside = Some(odd);
-    plan.beside = Some(Loops {
-        element_first,
-        factor_first,
-        split: plan.loops.split,
-    });
+    plan.beside = Some(Loops { element_first, factor_first, split: plan.loops.split });
     share(&mut plan, wanted);
     Ok(plan)
 }
@@ -295,10 +241,7 @@ fn hybrid<T: Element>(
 #[cold]
 fn named(error: Error, asked: Backend) -> Error {
     match error {
-        Error::Unavailable { why, .. } => Error::Unavailable {
-            backend: asked,
-            why,
-        },
+        Error::Unavailable { why, .. } => Error::Unavailable { backend: asked, why },
         other => other,
     }
 }
@@ -314,9 +257,7 @@ fn automatic(
     let bytes = n * dtype.item_size() as usize;
     let row = used.table.row(dtype, place, threads.unwrap_or(1), bytes);
     let reason = match used.origin {
-        Origin::Measured(_) => {
-            c"automatic: the fastest of those that `raptors-trace tune` measured here"
-        }
+        Origin::Measured(_) => c"automatic: the fastest of those that `raptors-trace tune` measured here",
         Origin::Shipped(_) => shipped_reason(&row, threads),
     };
     Ok((row.backend, row.stores, reason))
@@ -329,16 +270,12 @@ fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
         (Backend::Parallel(_), Stores::Stream, _) => {
             c"automatic: more than one thread asked for, streaming past the last-level cache"
         }
-        (_, Stores::Stream, _) => {
-            c"automatic: the widest vectors of this CPU, streaming past the last-level cache"
-        }
+        (_, Stores::Stream, _) => c"automatic: the widest vectors of this CPU, streaming past the last-level cache",
         (Backend::Whole(Leaf::Simd(Some(_))), _, None | Some(1)) => {
             c"automatic: vectors of 32 bytes, in place past the first-level cache"
         }
         (_, Stores::Plain, None) => c"automatic: the widest vectors of this CPU, one thread",
-        (_, Stores::Plain, Some(1)) => {
-            c"automatic: the widest vectors of this CPU, one thread asked for"
-        }
+        (_, Stores::Plain, Some(1)) => c"automatic: the widest vectors of this CPU, one thread asked for",
         (_, Stores::Plain, Some(_)) => c"automatic: too few elements to share among threads",
     }
 }
@@ -356,31 +293,21 @@ fn share<T>(plan: &mut Plan<T>, wanted: Option<usize>) {
 }
 
 /// The loop of a leaf, with its variant spelled out.
-fn leaf<T: Element>(
-    leaf: Leaf,
-    place: Place,
-    order: Order,
-    stores: Stores,
-) -> Result<(Leaf, Loop<T>), Error> {
+fn leaf<T: Element>(leaf: Leaf, place: Place, order: Order, stores: Stores) -> Result<(Leaf, Loop<T>), Error> {
     match leaf {
         Leaf::Scalar => Ok((leaf, T::scalar(order))),
         Leaf::Simd(None) => Ok(match loops::detect().first() {
             Some(isa) => (Leaf::Simd(Some(*isa)), T::simd(*isa, order, stores)),
             None => (Leaf::Scalar, T::scalar(order)),
         }),
-        Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => {
-            Ok((leaf, T::simd(isa, order, stores)))
-        }
+        Leaf::Simd(Some(isa)) if loops::detect().contains(&isa) => Ok((leaf, T::simd(isa, order, stores))),
         Leaf::Simd(Some(isa)) => Err(no_isa(isa)),
         Leaf::Accelerate(routine) => accelerate(routine, place),
         Leaf::OpenBlas(routine) => openblas(routine, place),
     }
 }
 
-fn accelerate<T: Element>(
-    routine: Option<AccelerateRoutine>,
-    place: Place,
-) -> Result<(Leaf, Loop<T>), Error> {
+fn accelerate<T: Element>(routine: Option<AccelerateRoutine>, place: Place) -> Result<(Leaf, Loop<T>), Error> {
     let routine = routine.unwrap_or(match place {
         Place::Out => AccelerateRoutine::Vsmul,
         Place::In => AccelerateRoutine::Scal,
@@ -394,10 +321,7 @@ fn accelerate<T: Element>(
     Ok((leaf, run))
 }
 
-fn openblas<T: Element>(
-    routine: Option<OpenBlasRoutine>,
-    place: Place,
-) -> Result<(Leaf, Loop<T>), Error> {
+fn openblas<T: Element>(routine: Option<OpenBlasRoutine>, place: Place) -> Result<(Leaf, Loop<T>), Error> {
     let routine = routine.unwrap_or(match place {
         Place::Out => OpenBlasRoutine::Omatcopy,
         Place::In => OpenBlasRoutine::Scal,
@@ -418,10 +342,7 @@ fn no_isa(isa: Isa) -> Error {
         Isa::Sse2 => "SSE2 is of x86-64, and this is another architecture",
         Isa::Neon => "NEON is of aarch64, and this is another architecture",
     };
-    Error::Unavailable {
-        backend: Backend::Whole(Leaf::Simd(Some(isa))),
-        why: why.into(),
-    }
+    Error::Unavailable { backend: Backend::Whole(Leaf::Simd(Some(isa))), why: why.into() }
 }
 
 fn only(can: Place, asked: Place, leaf: Leaf) -> Result<(), Error> {
@@ -432,20 +353,14 @@ fn only(can: Place, asked: Place, leaf: Leaf) -> Result<(), Error> {
     if can == asked {
         return Ok(());
     }
-    Err(Error::WrongPlace {
-        routine: leaf.name(),
-        can: words(can),
-        asked: words(asked),
-    })
+    Err(Error::WrongPlace { routine: leaf.name(), can: words(can), asked: words(asked) })
 }
 
 /// The backends that can run on this machine, out of place, in place or both. May open OpenBLAS.
 pub fn available() -> Vec<Backend> {
     let runs = |backend: &Backend| {
         [Place::Out, Place::In].into_iter().any(|place| {
-            let mut leaves = [Some(backend.leaf()), backend.beside()]
-                .into_iter()
-                .flatten();
+            let mut leaves = [Some(backend.leaf()), backend.beside()].into_iter().flatten();
             leaves.all(|part| leaf::<f32>(part, place, Order::ElementFirst, Stores::Plain).is_ok())
         })
     };

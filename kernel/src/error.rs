@@ -59,9 +59,7 @@ pub enum Error {
         given: String,
     },
     /// Source and destination differ in length.
-    #[error(
-        "the source has {source_len} elements and the destination {destination_len}; they must be equal"
-    )]
+    #[error("the source has {source_len} elements and the destination {destination_len}; they must be equal")]
     Length {
         /// Elements of the source.
         source_len: usize,

@@ -37,38 +37,27 @@ pub fn factor_first(dtype: Dtype) -> Option<FactorFirst> {
     match RULES[dtype as usize].load(Ordering::Relaxed) {
         UNSET => default_of(dtype),
         NONE => None,
-        packed => Some(FactorFirst {
-            above: packed as u32,
-            block: (packed >> 32) as u32,
-        }),
+        packed => Some(FactorFirst { above: packed as u32, block: (packed >> 32) as u32 }),
     }
 }
 
 /// Sets what [`factor_first`] gives, process-wide: for a NumPy that was compiled otherwise. `None`: the
 /// element first everywhere.
 pub fn set_factor_first(dtype: Dtype, rule: Option<FactorFirst>) {
-    let packed = rule.map_or(NONE, |rule| {
-        u64::from(rule.block) << 32 | u64::from(rule.above)
-    });
+    let packed = rule.map_or(NONE, |rule| u64::from(rule.block) << 32 | u64::from(rule.above));
     RULES[dtype as usize].store(packed.min(NONE), Ordering::Relaxed);
 }
 
 #[cfg(target_arch = "x86_64")]
 fn default_of(dtype: Dtype) -> Option<FactorFirst> {
     let numpy_takes_v3 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    numpy_takes_v3.then(|| FactorFirst {
-        above: 2 * 32 / dtype.item_size(),
-        block: 0,
-    })
+    numpy_takes_v3.then(|| FactorFirst { above: 2 * 32 / dtype.item_size(), block: 0 })
 }
 
 #[cfg(target_arch = "aarch64")]
 fn default_of(dtype: Dtype) -> Option<FactorFirst> {
     let two_vectors = 2 * 16 / dtype.item_size();
-    Some(FactorFirst {
-        above: two_vectors,
-        block: two_vectors,
-    })
+    Some(FactorFirst { above: two_vectors, block: two_vectors })
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -83,9 +72,7 @@ pub(crate) fn factor_first_from<T: Element>(n: usize, factor: T) -> usize {
         return n;
     }
     match factor_first(T::DTYPE) {
-        Some(rule) if n > rule.above as usize => {
-            n - n.checked_rem(rule.block as usize).unwrap_or(n)
-        }
+        Some(rule) if n > rule.above as usize => n - n.checked_rem(rule.block as usize).unwrap_or(n),
         _ => n,
     }
 }
@@ -107,19 +94,9 @@ mod tests {
         assert_eq!([8, 9, 1000].map(|n| from(n, all)), [8, 0, 0]);
         assert_eq!(factor_first(Dtype::Float64), all);
         let rest = Some(FactorFirst { above: 8, block: 8 });
-        assert_eq!(
-            [7, 8, 9, 15, 16, 17].map(|n| from(n, rest)),
-            [7, 8, 8, 8, 16, 16]
-        );
-        assert_eq!(
-            factor_first_from(9, 1.0f64),
-            9,
-            "only where the factor is NaN"
-        );
-        let never = Some(FactorFirst {
-            above: u32::MAX,
-            block: 0,
-        });
+        assert_eq!([7, 8, 9, 15, 16, 17].map(|n| from(n, rest)), [7, 8, 8, 8, 16, 16]);
+        assert_eq!(factor_first_from(9, 1.0f64), 9, "only where the factor is NaN");
+        let never = Some(FactorFirst { above: u32::MAX, block: 0 });
         assert_eq!(from(1000, never), 1000);
     }
 }

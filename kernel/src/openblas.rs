@@ -14,12 +14,8 @@ use crate::loops::Loop;
 use crate::platform::{self, Library};
 
 /// How a build spells its CBLAS names, and whether its integers are 64 bits wide.
-const SPELLINGS: &[(&str, &str, bool)] = &[
-    ("scipy_", "64_", true),
-    ("scipy_", "", false),
-    ("", "64_", true),
-    ("", "", false),
-];
+const SPELLINGS: &[(&str, &str, bool)] =
+    &[("scipy_", "64_", true), ("scipy_", "", false), ("", "64_", true), ("", "", false)];
 
 const ROW_MAJOR: c_int = 101;
 const NO_TRANSPOSE: c_int = 111;
@@ -54,13 +50,7 @@ pub fn library() -> Result<&'static Path, Error> {
 
 fn found() -> Result<&'static OpenBlas, Error> {
     static FOUND: OnceLock<Result<OpenBlas, String>> = OnceLock::new();
-    FOUND
-        .get_or_init(find)
-        .as_ref()
-        .map_err(|why| Error::Unavailable {
-            backend: Backend::OPENBLAS,
-            why: why.clone(),
-        })
+    FOUND.get_or_init(find).as_ref().map_err(|why| Error::Unavailable { backend: Backend::OPENBLAS, why: why.clone() })
 }
 
 fn find() -> Result<OpenBlas, String> {
@@ -104,15 +94,12 @@ macro_rules! routines {
         mod $run {
             use super::*;
 
-            type Omatcopy<I> =
-                unsafe extern "C" fn(c_int, c_int, I, I, $t, *const $t, I, *mut $t, I);
+            type Omatcopy<I> = unsafe extern "C" fn(c_int, c_int, I, I, $t, *const $t, I, *mut $t, I);
             type Scal<I> = unsafe extern "C" fn(I, $t, *mut $t, I);
 
             // SAFETY: see `Loop`; src and dst do not overlap (out of place only).
             pub(super) unsafe fn omatcopy(src: *const $t, dst: *mut $t, n: usize, factor: $t) {
-                let Ok(found) = found() else {
-                    unreachable!("chosen only once found")
-                };
+                let Ok(found) = found() else { unreachable!("chosen only once found") };
                 let call = found.$omatcopy;
                 // A matrix of one row. Longer ones go in pieces, for libraries with 32-bit integers.
                 for start in (0..n).step_by(1 << 30) {
@@ -136,9 +123,7 @@ macro_rules! routines {
 
             // SAFETY: see `Loop`; src is dst (in place only).
             pub(super) unsafe fn scal(_: *const $t, dst: *mut $t, n: usize, factor: $t) {
-                let Ok(found) = found() else {
-                    unreachable!("chosen only once found")
-                };
+                let Ok(found) = found() else { unreachable!("chosen only once found") };
                 let call = found.$scal;
                 for start in (0..n).step_by(SCAL_ALONE) {
                     let count = (n - start).min(SCAL_ALONE);

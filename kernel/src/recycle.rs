@@ -64,11 +64,7 @@ impl Block {
     }
 
     fn map(capacity: usize) -> Option<Block> {
-        let alignment = if capacity < ADVISED_FROM {
-            PAGE
-        } else {
-            HUGE_PAGE
-        };
+        let alignment = if capacity < ADVISED_FROM { PAGE } else { HUGE_PAGE };
         let start = platform::map(capacity, alignment).or_else(|| {
             // What is idle may be what is missing.
             trim();
@@ -157,17 +153,12 @@ impl Slot {
     /// Takes a slot that is in state `from` into this thread's hands.
     fn claim(&self, from: u8) -> bool {
         self.state.load(Ordering::Relaxed) == from
-            && self
-                .state
-                .compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
+            && self.state.compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// The block of a slot that this thread has claimed.
     fn block(&self) -> Option<Block> {
-        let start = NonNull::new(std::ptr::with_exposed_provenance_mut(
-            self.start.load(Ordering::Relaxed),
-        ))?;
+        let start = NonNull::new(std::ptr::with_exposed_provenance_mut(self.start.load(Ordering::Relaxed)))?;
         let capacity = self.capacity.load(Ordering::Relaxed);
         Some(Block { start, capacity })
     }
@@ -223,8 +214,7 @@ impl Idle {
 
     /// The slot, which this thread has claimed and whose block it has, is free again.
     fn release(&self, slot: &Slot) {
-        self.held
-            .fetch_sub(slot.capacity.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.held.fetch_sub(slot.capacity.load(Ordering::Relaxed), Ordering::Relaxed);
         slot.state.store(EMPTY, Ordering::Release);
     }
 
@@ -252,8 +242,7 @@ impl Idle {
             unsafe { platform::free_lazily(block.start, block.capacity) };
         }
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        slot.start
-            .store(block.start.as_ptr().expose_provenance(), Ordering::Relaxed);
+        slot.start.store(block.start.as_ptr().expose_provenance(), Ordering::Relaxed);
         slot.capacity.store(block.capacity, Ordering::Relaxed);
         slot.turn.store(turn, Ordering::Relaxed);
         slot.since.store(now, Ordering::Relaxed);
@@ -273,12 +262,7 @@ impl Idle {
                 held = self.held.load(Ordering::Relaxed);
                 continue;
             }
-            match self.held.compare_exchange_weak(
-                held,
-                held + capacity,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
+            match self.held.compare_exchange_weak(held, held + capacity, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(changed) => held = changed,
             }
@@ -288,11 +272,7 @@ impl Idle {
     /// Gives the block back that was idle longest; false where none can be had.
     fn drop_oldest(&self) -> bool {
         let full = |slot: &&Slot| slot.state.load(Ordering::Relaxed) == FULL;
-        let oldest = self
-            .used()
-            .iter()
-            .filter(full)
-            .min_by_key(|slot| slot.turn.load(Ordering::Relaxed));
+        let oldest = self.used().iter().filter(full).min_by_key(|slot| slot.turn.load(Ordering::Relaxed));
         let Some(oldest) = oldest else { return false };
         if oldest.claim(FULL) {
             let block = oldest.block();
@@ -311,9 +291,7 @@ impl Idle {
             let next = self.used.load(Ordering::Relaxed);
             let slot = self.slots.get(next)?;
             let claimed = slot.claim(EMPTY);
-            _ = self
-                .used
-                .compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
+            _ = self.used.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
             if claimed {
                 return Some(slot);
             }
@@ -323,8 +301,7 @@ impl Idle {
     /// Offers to the system what has been idle for a while.
     fn offer_older(&self, now: u64) {
         let due = |slot: &Slot| {
-            !slot.offered.load(Ordering::Relaxed)
-                && now.saturating_sub(slot.since.load(Ordering::Relaxed)) >= IDLE_MS
+            !slot.offered.load(Ordering::Relaxed) && now.saturating_sub(slot.since.load(Ordering::Relaxed)) >= IDLE_MS
         };
         for slot in self.used() {
             if slot.state.load(Ordering::Relaxed) != FULL || !due(slot) || !slot.claim(FULL) {
@@ -390,13 +367,10 @@ fn parse(value: Option<&std::ffi::OsStr>) -> Result<usize, Error> {
         "G" | "GIB" => Some(30),
         _ => None,
     };
-    let bytes =
-        shift.and_then(|shift| digits.trim().parse::<usize>().ok()?.checked_mul(1 << shift));
+    let bytes = shift.and_then(|shift| digits.trim().parse::<usize>().ok()?.checked_mul(1 << shift));
     bytes.ok_or_else(|| Error::Environment {
         variable: "RAPTORS_BUFFER_CACHE",
-        why: format!(
-            "{given:?} is given; a number of bytes such as 256M or 1G is taken, and 0 keeps nothing"
-        ),
+        why: format!("{given:?} is given; a number of bytes such as 256M or 1G is taken, and 0 keeps nothing"),
     })
 }
 
@@ -506,10 +480,7 @@ mod tests {
         assert_eq!(parsed(""), parse(None));
         for bad in ["-1", "1T", "M", "many", "99999999999G"] {
             let said = parsed(bad).unwrap_err().to_string();
-            assert!(
-                said.contains("RAPTORS_BUFFER_CACHE") && said.contains("256M"),
-                "{said}"
-            );
+            assert!(said.contains("RAPTORS_BUFFER_CACHE") && said.contains("256M"), "{said}");
         }
     }
 }

@@ -12,11 +12,7 @@ use crate::{Error, split};
 ///
 /// Fails where the request cannot be met (an [`Error`] says which part), or with
 /// [`Error::OutOfMemory`].
-pub fn scaled<T: Element>(
-    src: &[T],
-    factor: T,
-    request: &Request,
-) -> Result<(Buffer<T>, Choice), Error> {
+pub fn scaled<T: Element>(src: &[T], factor: T, request: &Request) -> Result<(Buffer<T>, Choice), Error> {
     traced(src.len(), factor, Kind::Fresh, move || {
         let mut dst = Buffer::uninit_for(src.len(), src.as_ptr())?;
         let data = dst.as_mut_ptr().cast();
@@ -32,12 +28,7 @@ pub fn scaled<T: Element>(
 /// Fails with [`Error::Length`] where the two differ in length, or where the request cannot be met;
 /// dst is then untouched.
 #[inline(never)]
-pub fn scale<T: Element>(
-    src: &[T],
-    factor: T,
-    dst: &mut [T],
-    request: &Request,
-) -> Result<Choice, Error> {
+pub fn scale<T: Element>(src: &[T], factor: T, dst: &mut [T], request: &Request) -> Result<Choice, Error> {
     out(src, factor, dst.as_mut_ptr(), dst.len(), request, Kind::Out)
 }
 
@@ -50,24 +41,13 @@ pub fn scale_uninit<T: Element>(
     dst: &mut [MaybeUninit<T>],
     request: &Request,
 ) -> Result<Choice, Error> {
-    out(
-        src,
-        factor,
-        dst.as_mut_ptr().cast(),
-        dst.len(),
-        request,
-        Kind::Fresh,
-    )
+    out(src, factor, dst.as_mut_ptr().cast(), dst.len(), request, Kind::Fresh)
 }
 
 /// data\[i\] = data\[i\] × factor.
 ///
 /// Fails where the request cannot be met; data is then untouched.
-pub fn scale_in_place<T: Element>(
-    data: &mut [T],
-    factor: T,
-    request: &Request,
-) -> Result<Choice, Error> {
+pub fn scale_in_place<T: Element>(data: &mut [T], factor: T, request: &Request) -> Result<Choice, Error> {
     let (pointer, n) = (data.as_mut_ptr(), data.len());
     traced(n, factor, Kind::InPlace, move || {
         // SAFETY: source and destination are the same n elements of one slice.
@@ -77,12 +57,7 @@ pub fn scale_in_place<T: Element>(
 
 /// One operation on n elements, between its probes and in its span.
 #[inline]
-fn traced<T: Element, R>(
-    n: usize,
-    factor: T,
-    kind: Kind,
-    work: impl FnOnce() -> Result<R, Error>,
-) -> Result<R, Error> {
+fn traced<T: Element, R>(n: usize, factor: T, kind: Kind, work: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     trace::scale(n, T::DTYPE.item_size(), factor.bits(), kind, work)
 }
 
@@ -109,18 +84,8 @@ fn out<T: Element>(
 /// Apart from the operation, which then need not keep `destination_len` while its probes fire.
 #[cold]
 #[inline(never)]
-fn unequal<T: Element>(
-    source_len: usize,
-    destination_len: usize,
-    factor: T,
-    kind: Kind,
-) -> Result<Choice, Error> {
-    traced(source_len, factor, kind, move || {
-        Err(Error::Length {
-            source_len,
-            destination_len,
-        })
-    })
+fn unequal<T: Element>(source_len: usize, destination_len: usize, factor: T, kind: Kind) -> Result<Choice, Error> {
+    traced(source_len, factor, kind, move || Err(Error::Length { source_len, destination_len }))
 }
 
 /// Decides and runs. Safety: as for `Loop`.

@@ -28,13 +28,7 @@ const MOST_RANGES: usize = 16;
 
 /// Runs a plan. Safety: as for `Loop`.
 #[inline(always)]
-pub(crate) unsafe fn run<T: Element>(
-    plan: &Plan<T>,
-    src: *const T,
-    dst: *mut T,
-    n: usize,
-    factor: T,
-) {
+pub(crate) unsafe fn run<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     match plan.choice.backend {
         // SAFETY: passed on.
         Backend::Whole(_) => unsafe { plan.loops.run(src, dst, 0, n, factor) },
@@ -91,14 +85,7 @@ unsafe impl<T: Element, L: Sync> Sync for Pieces<T, L> {}
 impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
     fn new(loops: L, src: *const T, dst: *mut T, n: usize, factor: T, bytes: usize) -> Self {
         let piece = bytes.next_multiple_of(GRAIN) / size_of::<T>();
-        Pieces {
-            loops,
-            src,
-            dst,
-            n,
-            factor,
-            piece,
-        }
+        Pieces { loops, src, dst, n, factor, piece }
     }
 
     fn count(&self) -> usize {
@@ -154,11 +141,7 @@ impl Ranges {
     fn new(pieces: usize, threads: usize) -> Self {
         let count = threads.min(MOST_RANGES);
         let start = |range: usize| Line(AtomicUsize::new(pieces * range / count));
-        Ranges {
-            next: std::array::from_fn(start),
-            count,
-            pieces,
-        }
+        Ranges { next: std::array::from_fn(start), count, pieces }
     }
 
     /// A piece that no other call gets; none where all are taken.
@@ -169,8 +152,7 @@ impl Ranges {
             let next = &self.next[range].0;
             // Looked at before it is counted up, so that it cannot run over, however often.
             let left = next.load(Ordering::Relaxed) < end;
-            left.then(|| next.fetch_add(1, Ordering::Relaxed))
-                .filter(|index| *index < end)
+            left.then(|| next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < end)
         })
     }
 }

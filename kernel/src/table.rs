@@ -98,19 +98,14 @@ impl Table {
             }
             if !(1..=MAX_THREADS).contains(&row.threads) {
                 let threads = row.threads;
-                return Err(format!(
-                    "{threads} is not a number of threads; 1 to {MAX_THREADS} are taken"
-                ));
+                return Err(format!("{threads} is not a number of threads; 1 to {MAX_THREADS} are taken"));
             }
         }
         for (dtype, place) in cases() {
-            let first =
-                |row: &Row| (row.dtype, row.place, row.threads, row.bytes) == (dtype, place, 1, 0);
+            let first = |row: &Row| (row.dtype, row.place, row.threads, row.bytes) == (dtype, place, 1, 0);
             if !rows.iter().any(first) {
                 let (dtype, place) = (dtype.name(), place.name());
-                return Err(format!(
-                    "there is no row for {dtype}, {place}, 1 thread, 0 bytes"
-                ));
+                return Err(format!("there is no row for {dtype}, {place}, 1 thread, 0 bytes"));
             }
         }
         Ok(Table::sorted(machine, rows))
@@ -125,14 +120,7 @@ impl Table {
         let mut rows = Vec::new();
         for (dtype, place) in cases() {
             let mut add = |threads, bytes, backend, stores| {
-                rows.push(Row {
-                    dtype,
-                    place,
-                    threads,
-                    bytes,
-                    backend,
-                    stores,
-                });
+                rows.push(Row { dtype, place, threads, bytes, backend, stores });
             };
             add(1, 0, Backend::SIMD, Stores::Plain);
             add(2, 0, Backend::SIMD, Stores::Plain);
@@ -141,11 +129,7 @@ impl Table {
                 let narrow = loops::narrow_in_place(platform::l1d_bytes(), platform::l2_bytes());
                 for threads in [1, 2] {
                     // What is shared among threads is another row's.
-                    let most = if threads == 1 {
-                        usize::MAX
-                    } else {
-                        SHARED_FROM
-                    };
+                    let most = if threads == 1 { usize::MAX } else { SHARED_FROM };
                     if !narrow.is_empty() && narrow.start < most {
                         add(threads, narrow.start, NARROW, Stores::Plain);
                     }
@@ -169,11 +153,7 @@ impl Table {
         rows.sort_by_key(|row| (case(row), row.threads, row.bytes));
         let start = |wanted| rows.partition_point(|row| case(row) < wanted);
         let starts = std::array::from_fn(start);
-        Table {
-            machine,
-            rows,
-            starts,
-        }
+        Table { machine, rows, starts }
     }
 
     /// Its rows, by type, place, threads and bytes.
@@ -199,9 +179,7 @@ fn index(dtype: Dtype, place: Place) -> usize {
 /// Every type with every place.
 fn cases() -> impl Iterator<Item = (Dtype, Place)> {
     let places = |dtype| [(dtype, Place::Out), (dtype, Place::In)];
-    [Dtype::Float32, Dtype::Float64]
-        .into_iter()
-        .flat_map(places)
+    [Dtype::Float32, Dtype::Float64].into_iter().flat_map(places)
 }
 
 /// Whether its results are known to be NumPy's. Accelerate's are not known, so `tune`, which may find that they are,
@@ -220,25 +198,14 @@ pub(crate) fn streams(backend: Backend) -> bool {
 pub fn machine() -> String {
     let (cpus, cache) = (pool::usable_threads(), platform::llc_bytes());
     let plural = if cpus == 1 { "" } else { "s" };
-    format!(
-        "{}, {cpus} CPU{plural}, {cache} bytes of last-level cache",
-        platform::cpu_name()
-    )
+    format!("{}, {cpus} CPU{plural}, {cache} bytes of last-level cache", platform::cpu_name())
 }
 
 /// The user's directory for what can be made again: `raptors-trace` in `XDG_CACHE_HOME`, else in the system's place for
 /// caches below `HOME`; None where neither is an absolute path.
 pub fn cache_dir() -> Option<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let below_home = if cfg!(target_os = "macos") {
-        "Library/Caches"
-    } else {
-        ".cache"
-    };
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let below_home = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
     let dir = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(below_home)))?;
     Some(dir.join("raptors-trace"))
 }
@@ -259,10 +226,7 @@ pub fn used() -> Result<&'static Used, Error> {
 }
 
 fn shipped(why: impl Into<String>) -> Used {
-    Used {
-        table: Table::shipped(),
-        origin: Origin::Shipped(why.into()),
-    }
+    Used { table: Table::shipped(), origin: Origin::Shipped(why.into()) }
 }
 
 fn read() -> Result<Used, Error> {
@@ -271,19 +235,15 @@ fn read() -> Result<Used, Error> {
             return Ok(shipped("RAPTORS_TABLE asks for it"));
         }
         let path = PathBuf::from(given);
-        let wrong = |why: String| Error::Environment {
-            variable: "RAPTORS_TABLE",
-            why: format!("{}: {why}", path.display()),
-        };
+        let wrong =
+            |why: String| Error::Environment { variable: "RAPTORS_TABLE", why: format!("{}: {why}", path.display()) };
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
         let table = text.parse().map_err(wrong)?;
         let origin = Origin::Measured(path);
         return Ok(Used { table, origin });
     }
     let Some(path) = cache_file() else {
-        return Ok(shipped(
-            "there is no home directory to keep a measured one in",
-        ));
+        return Ok(shipped("there is no home directory to keep a measured one in"));
     };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -291,25 +251,16 @@ fn read() -> Result<Used, Error> {
             return Ok(shipped("`raptors-trace tune` has not measured one yet"));
         }
         Err(error) => {
-            return Ok(shipped(format!(
-                "{} cannot be read: {error}",
-                path.display()
-            )));
+            return Ok(shipped(format!("{} cannot be read: {error}", path.display())));
         }
     };
     Ok(match text.parse::<Table>() {
         Err(why) => shipped(format!("{} is no table: {why}", path.display())),
         Ok(table) if table.machine != machine() => {
             let there = table.machine;
-            shipped(format!(
-                "{} was measured on another machine ({there})",
-                path.display()
-            ))
+            shipped(format!("{} was measured on another machine ({there})", path.display()))
         }
-        Ok(table) => Used {
-            table,
-            origin: Origin::Measured(path),
-        },
+        Ok(table) => Used { table, origin: Origin::Measured(path) },
     })
 }
 
@@ -347,15 +298,9 @@ impl FromStr for Table {
             Some((line, _)) if line.trim_end() == HEADER => {}
             _ => return Err(format!("the first line is not {HEADER:?}")),
         }
-        let machine = lines
-            .next()
-            .and_then(|(line, _)| line.strip_prefix("machine "));
-        let machine = machine
-            .ok_or("the second line does not name the machine")?
-            .trim()
-            .to_owned();
-        let rows =
-            lines.map(|(line, number)| row(line).map_err(|why| format!("line {number}: {why}")));
+        let machine = lines.next().and_then(|(line, _)| line.strip_prefix("machine "));
+        let machine = machine.ok_or("the second line does not name the machine")?.trim().to_owned();
+        let rows = lines.map(|(line, number)| row(line).map_err(|why| format!("line {number}: {why}")));
         Table::new(machine, rows.collect::<Result<_, _>>()?)
     }
 }
@@ -365,10 +310,7 @@ fn row(line: &str) -> Result<Row, String> {
     let [dtype, place, threads, bytes, backend, stores] = words[..] else {
         return Err(format!("{} words where a row has 6", words.len()));
     };
-    let number = |text: &str| {
-        text.parse::<usize>()
-            .map_err(|_| format!("{text:?} is not a number"))
-    };
+    let number = |text: &str| text.parse::<usize>().map_err(|_| format!("{text:?} is not a number"));
     let one_of = |given: &str, taken: &str| format!("{given:?} is given where {taken} is taken");
     Ok(Row {
         dtype: [Dtype::Float32, Dtype::Float64]
@@ -406,20 +348,11 @@ mod tests {
             (row.backend, row.stores)
         };
         assert_eq!(row(Place::Out, 1, 0), (Backend::SIMD, Stores::Plain));
-        assert_eq!(
-            row(Place::Out, 1, cache - 1),
-            (Backend::SIMD, Stores::Plain)
-        );
+        assert_eq!(row(Place::Out, 1, cache - 1), (Backend::SIMD, Stores::Plain));
         assert_eq!(row(Place::Out, 1, cache), (Backend::SIMD, Stores::Stream));
         assert_eq!(row(Place::Out, 8, 64), (Backend::SIMD, Stores::Plain));
-        assert_eq!(
-            row(Place::Out, 8, SHARED_FROM),
-            (Backend::PARALLEL, Stores::Plain)
-        );
-        assert_eq!(
-            row(Place::Out, 2, 2 * cache),
-            (Backend::PARALLEL, Stores::Stream)
-        );
+        assert_eq!(row(Place::Out, 8, SHARED_FROM), (Backend::PARALLEL, Stores::Plain));
+        assert_eq!(row(Place::Out, 2, 2 * cache), (Backend::PARALLEL, Stores::Stream));
     }
 
     #[test]
@@ -433,27 +366,16 @@ mod tests {
         let (l1d, l2) = (platform::l1d_bytes(), platform::l2_bytes());
         let narrow = loops::narrow_in_place(l1d, l2);
         let expected = |bytes| {
-            if narrow.contains(&bytes) {
-                NARROW
-            } else {
-                Backend::SIMD
-            }
+            if narrow.contains(&bytes) { NARROW } else { Backend::SIMD }
         };
         for bytes in [0, l1d, l1d + 1, l2 - 1, l2, l2 + 1, usize::MAX - 1] {
             assert_eq!(row(1, bytes), expected(bytes), "{bytes} bytes");
             let shared = bytes >= SHARED_FROM;
-            let of_two = if shared {
-                Backend::PARALLEL
-            } else {
-                expected(bytes)
-            };
+            let of_two = if shared { Backend::PARALLEL } else { expected(bytes) };
             assert_eq!(row(2, bytes), of_two, "{bytes} bytes, 2 threads");
         }
         let long = loops::detect().contains(&Isa::Avx512);
-        assert_eq!(
-            (expected(l1d), expected(l1d + 1) == NARROW),
-            (Backend::SIMD, long)
-        );
+        assert_eq!((expected(l1d), expected(l1d + 1) == NARROW), (Backend::SIMD, long));
     }
 
     #[test]
@@ -467,10 +389,7 @@ mod tests {
         assert!(bad("simd ", "mkl ").contains("no backend"));
         assert!(bad("simd ", "openblas ").contains("other results than NumPy"));
         assert!(bad("simd      stream", "scalar stream").contains("no streaming stores"));
-        assert!(
-            bad("float32  out    1        0 ", "float32  out    1        9 ")
-                .contains("no row for float32, out")
-        );
+        assert!(bad("float32  out    1        0 ", "float32  out    1        9 ").contains("no row for float32, out"));
         assert!("".parse::<Table>().unwrap_err().contains("first line"));
     }
 }

@@ -246,12 +246,7 @@ impl Alloc {
         let bytes = bytes as u64;
         probes::alloc_entry(bytes);
         let _span = span!("alloc", bytes = bytes);
-        Alloc {
-            bytes,
-            data: 0,
-            recycled: false,
-            _span,
-        }
+        Alloc { bytes, data: 0, recycled: false, _span }
     }
 }
 
@@ -304,17 +299,8 @@ impl Convert {
     pub fn new(direction: &'static CStr, n: usize, item_size: u32) -> Self {
         let n = n as u64;
         probes::convert_entry(direction, n, item_size);
-        let _span = span!(
-            "convert",
-            direction = direction.to_str().unwrap_or("?"),
-            n = n
-        );
-        Convert {
-            direction,
-            n,
-            copied: false,
-            _span,
-        }
+        let _span = span!("convert", direction = direction.to_str().unwrap_or("?"), n = n);
+        Convert { direction, n, copied: false, _span }
     }
 }
 

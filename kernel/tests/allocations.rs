@@ -47,15 +47,11 @@ fn an_operation_of_our_own_loops_allocates_nothing() {
     let src = vec![1.5f32; 100_000];
     let mut dst = vec![0.0; src.len()];
     let own = own_backends().into_iter();
-    let alone: Vec<Backend> = own
-        .filter(|backend| !matches!(backend, Backend::Parallel(_) | Backend::Hybrid(_)))
-        .collect();
+    let alone: Vec<Backend> =
+        own.filter(|backend| !matches!(backend, Backend::Parallel(_) | Backend::Hybrid(_))).collect();
     assert!(alone.contains(&Backend::SIMD) && alone.contains(&Backend::CHUNKED));
-    let requests = alone.into_iter().map(|backend| Request {
-        backend: Some(backend),
-        threads: None,
-        ..Request::default()
-    });
+    let requests =
+        alone.into_iter().map(|backend| Request { backend: Some(backend), threads: None, ..Request::default() });
     for request in requests.chain([Request::default()]) {
         // The first call reads the environment and asks for the cache's size.
         scale(&src, 2.0, &mut dst, &request).unwrap();

@@ -8,11 +8,7 @@ use raptors_kernel::{Backend, Element, Request, Stores, scale, scale_in_place, s
 
 /// The reference: one multiplication after the other, in the order NumPy's loop has at this length.
 fn reference<T: Bits>(src: &[T], factor: T) -> Vec<u64> {
-    let request = Request {
-        backend: Some(Backend::SCALAR),
-        threads: None,
-        ..Request::default()
-    };
+    let request = Request { backend: Some(Backend::SCALAR), threads: None, ..Request::default() };
     let (result, _) = scaled(src, factor, &request).expect("scalar always runs");
     result.iter().map(|value| value.bits()).collect()
 }
@@ -25,48 +21,21 @@ fn bits<T: Bits>(values: &[T]) -> Vec<u64> {
 fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
     let src = &values[offset.min(values.len())..];
     let expected = reference(src, factor);
-    let plain = own_backends()
-        .into_iter()
-        .map(|backend| (backend, Stores::Plain));
-    let streaming = common::streaming_backends()
-        .into_iter()
-        .map(|backend| (backend, Stores::Stream));
+    let plain = own_backends().into_iter().map(|backend| (backend, Stores::Plain));
+    let streaming = common::streaming_backends().into_iter().map(|backend| (backend, Stores::Stream));
     for (backend, stores) in plain.chain(streaming) {
-        let request = Request {
-            backend: Some(backend),
-            threads: Some(3),
-            stores: Some(stores),
-        };
+        let request = Request { backend: Some(backend), threads: Some(3), stores: Some(stores) };
         let (fresh, choice) = scaled(src, factor, &request).unwrap();
         assert_eq!((choice.backend, choice.stores), (backend, stores));
-        assert_eq!(
-            bits(&fresh),
-            expected,
-            "{backend}, {stores:?}, fresh, n = {}",
-            src.len()
-        );
+        assert_eq!(bits(&fresh), expected, "{backend}, {stores:?}, fresh, n = {}", src.len());
         let mut out = vec![T::ONE; values.len()];
         let start = values.len() - src.len();
         scale(src, factor, &mut out[start..], &request).unwrap();
-        assert_eq!(
-            bits(&out[start..]),
-            expected,
-            "{backend}, {stores:?}, out, n = {}",
-            src.len()
-        );
+        assert_eq!(bits(&out[start..]), expected, "{backend}, {stores:?}, out, n = {}", src.len());
         let mut data = values.to_vec();
         scale_in_place(&mut data[start..], factor, &request).unwrap();
-        assert_eq!(
-            bits(&data[start..]),
-            expected,
-            "{backend}, {stores:?}, in place, n = {}",
-            src.len()
-        );
-        assert_eq!(
-            bits(&data[..start]),
-            bits(&values[..start]),
-            "{backend}, {stores:?} wrote before the slice"
-        );
+        assert_eq!(bits(&data[start..]), expected, "{backend}, {stores:?}, in place, n = {}", src.len());
+        assert_eq!(bits(&data[..start]), bits(&values[..start]), "{backend}, {stores:?} wrote before the slice");
     }
 }
 
@@ -74,9 +43,8 @@ fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
 fn every_length_to_130_every_special_factor_float32() {
     for n in 0..=130 {
         for (k, factor) in SPECIAL_F32.iter().enumerate() {
-            let values: Vec<f32> = (0..n + 3)
-                .map(|i| f32::from_bits(SPECIAL_F32[(i * 7 + k) % SPECIAL_F32.len()]))
-                .collect();
+            let values: Vec<f32> =
+                (0..n + 3).map(|i| f32::from_bits(SPECIAL_F32[(i * 7 + k) % SPECIAL_F32.len()])).collect();
             check(&values, k % 4, f32::from_bits(*factor));
         }
     }
@@ -86,9 +54,8 @@ fn every_length_to_130_every_special_factor_float32() {
 fn every_length_to_130_every_special_factor_float64() {
     for n in 0..=130 {
         for (k, factor) in SPECIAL_F64.iter().enumerate() {
-            let values: Vec<f64> = (0..n + 3)
-                .map(|i| f64::from_bits(SPECIAL_F64[(i * 7 + k) % SPECIAL_F64.len()]))
-                .collect();
+            let values: Vec<f64> =
+                (0..n + 3).map(|i| f64::from_bits(SPECIAL_F64[(i * 7 + k) % SPECIAL_F64.len()])).collect();
             check(&values, k % 4, f64::from_bits(*factor));
         }
     }
@@ -114,14 +81,8 @@ proptest! {
 fn pieces_join_without_a_seam() {
     // Longer than several pieces of `chunked` and `parallel`, and not a multiple of anything.
     let n = (5 << 20) / 4 + 13;
-    let values: Vec<f32> = (0..n)
-        .map(|i| f32::from_bits((i as u32).wrapping_mul(2_654_435_761)))
-        .collect();
-    for factor in [
-        2.5,
-        f32::from_bits(0x7fc0_0abc),
-        f32::from_bits(0xff80_0001),
-    ] {
+    let values: Vec<f32> = (0..n).map(|i| f32::from_bits((i as u32).wrapping_mul(2_654_435_761))).collect();
+    for factor in [2.5, f32::from_bits(0x7fc0_0abc), f32::from_bits(0xff80_0001)] {
         check(&values, 1, factor);
     }
 }
@@ -132,25 +93,19 @@ fn pieces_join_without_a_seam() {
 fn the_reference_keeps_the_payload_of_the_first_operand() {
     let quieted = |bits: u32| bits | 0x0040_0000;
     let (element, factor) = (0x7f80_0123, 0xffc0_0456);
-    let above = raptors_kernel::factor_first(raptors_kernel::Dtype::Float32)
-        .map_or(u32::MAX, |rule| rule.above) as usize;
+    let above =
+        raptors_kernel::factor_first(raptors_kernel::Dtype::Float32).map_or(u32::MAX, |rule| rule.above) as usize;
     for n in 1..=130 {
         let values = vec![f32::from_bits(element); n];
         let first = if n > above { factor } else { element };
         let expected = vec![u64::from(quieted(first)); n];
-        assert_eq!(
-            reference(&values, f32::from_bits(factor)),
-            expected,
-            "n = {n}"
-        );
+        assert_eq!(reference(&values, f32::from_bits(factor)), expected, "n = {n}");
     }
 }
 
 #[test]
 fn finite_results_are_those_of_the_language() {
-    let values: Vec<f64> = (0..1000)
-        .map(|i| (i as f64 - 500.0) * 1.000_000_1e-3)
-        .collect();
+    let values: Vec<f64> = (0..1000).map(|i| (i as f64 - 500.0) * 1.000_000_1e-3).collect();
     let expected: Vec<u64> = values.iter().map(|value| (value * 2.5).to_bits()).collect();
     assert_eq!(reference(&values, 2.5), expected);
 }

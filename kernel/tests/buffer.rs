@@ -27,12 +27,7 @@ fn contents_are_those_of_the_slice_on_another_thread_too() {
 fn no_memory_is_an_error_that_names_the_bytes() {
     for len in [usize::MAX, usize::MAX / 8, 1 << 60] {
         let error = Buffer::<MaybeUninit<f64>>::uninit(len).unwrap_err();
-        assert_eq!(
-            error,
-            Error::OutOfMemory {
-                bytes: len.saturating_mul(8)
-            }
-        );
+        assert_eq!(error, Error::OutOfMemory { bytes: len.saturating_mul(8) });
     }
 }
 
@@ -60,14 +55,9 @@ fn advised(address: usize) -> bool {
 #[ignore = "run by the tests below, in a process of its own"]
 fn show() {
     for len in [2 << 20, 1 << 18] {
-        let (result, _) =
-            raptors_kernel::scaled(&vec![1.0f32; len], 2.0, &Default::default()).unwrap();
+        let (result, _) = raptors_kernel::scaled(&vec![1.0f32; len], 2.0, &Default::default()).unwrap();
         let middle = result[len / 2..].as_ptr() as usize;
-        println!(
-            "{len}: advised {} offset {}",
-            advised(middle),
-            result.as_ptr() as usize % 64
-        );
+        println!("{len}: advised {} offset {}", advised(middle), result.as_ptr() as usize % 64);
     }
 }
 
@@ -91,32 +81,17 @@ fn large_results_are_advised_to_use_huge_pages_unless_plain() {
 #[ignore = "run by the tests below, in a process of its own"]
 fn show_reuse() {
     let source = vec![1.5f32; 1 << 20];
-    let scaled = |factor| {
-        raptors_kernel::scaled(&source, factor, &Default::default())
-            .unwrap()
-            .0
-    };
+    let scaled = |factor| raptors_kernel::scaled(&source, factor, &Default::default()).unwrap().0;
     let first = scaled(2.0);
     let address = first.as_ptr();
     drop(first);
     let idle = raptors_kernel::idle_bytes();
     let again = scaled(3.0);
-    println!(
-        "idle {idle} again {} value {}",
-        again.as_ptr() == address,
-        again[(1 << 20) - 1]
-    );
+    println!("idle {idle} again {} value {}", again.as_ptr() == address, again[(1 << 20) - 1]);
     let beside = scaled(4.0);
-    println!(
-        "apart {}",
-        beside.as_ptr() != again.as_ptr() && again[0] == 4.5 && beside[0] == 6.0
-    );
+    println!("apart {}", beside.as_ptr() != again.as_ptr() && again[0] == 4.5 && beside[0] == 6.0);
     drop((again, beside));
-    println!(
-        "trimmed {} left {}",
-        raptors_kernel::trim(),
-        raptors_kernel::idle_bytes()
-    );
+    println!("trimmed {} left {}", raptors_kernel::trim(), raptors_kernel::idle_bytes());
 }
 
 #[cfg(target_os = "linux")]
@@ -130,10 +105,7 @@ fn a_dropped_results_memory_is_the_next_ones() {
     assert!(said.contains("trimmed 4194304 left 0"), "{said}");
     for (variable, value) in [("RAPTORS_BUFFER_CACHE", "0"), ("RAPTORS_ALLOC", "plain")] {
         let said = common::in_new_process("show_reuse", &[(variable, value)]);
-        assert!(
-            said.contains("idle 0 ") && said.contains("value 4.5"),
-            "{said}"
-        );
+        assert!(said.contains("idle 0 ") && said.contains("value 4.5"), "{said}");
         assert!(said.contains("trimmed 0 left 0"), "{said}");
     }
 }
@@ -151,20 +123,14 @@ fn resident() -> usize {
 fn show_resident() {
     let source = vec![1.5f32; 4 << 20];
     let request = Default::default();
-    let scale = |times| {
-        (0..times).for_each(|_| drop(raptors_kernel::scaled(&source, 2.0, &request).unwrap()))
-    };
+    let scale = |times| (0..times).for_each(|_| drop(raptors_kernel::scaled(&source, 2.0, &request).unwrap()));
     scale(10);
     let tenth = resident();
     scale(300);
     let grown = resident().saturating_sub(tenth);
     let before = resident();
     let trimmed = raptors_kernel::trim();
-    println!(
-        "grown {} trimmed {}",
-        grown > 1 << 20,
-        before - resident() >= trimmed / 2
-    );
+    println!("grown {} trimmed {}", grown > 1 << 20, before - resident() >= trimmed / 2);
     println!("bytes {trimmed}");
 }
 
@@ -178,10 +144,7 @@ fn memory_does_not_grow_with_the_calls_and_goes_back_when_it_is_trimmed() {
 
 #[test]
 fn eight_threads_at_once_get_right_results() {
-    let request = raptors_kernel::Request {
-        threads: Some(2),
-        ..Default::default()
-    };
+    let request = raptors_kernel::Request { threads: Some(2), ..Default::default() };
     std::thread::scope(|scope| {
         for thread in 0..8 {
             scope.spawn(move || {
@@ -189,10 +152,7 @@ fn eight_threads_at_once_get_right_results() {
                 for factor in 1..40 {
                     let factor = f64::from(factor);
                     let (result, _) = raptors_kernel::scaled(&source, factor, &request).unwrap();
-                    let right = source
-                        .iter()
-                        .zip(result.iter())
-                        .all(|(a, b)| a * factor == *b);
+                    let right = source.iter().zip(result.iter()).all(|(a, b)| a * factor == *b);
                     assert!(right, "thread {thread}, factor {factor}");
                 }
             });

@@ -20,22 +20,11 @@ const A_PIECE: i64 = 60;
 fn build(name: &str, features: &[&str]) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--example",
-        "count",
-        "--manifest-path",
-    ]);
+    cargo.args(["build", "--quiet", "--release", "--example", "count", "--manifest-path"]);
     cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     cargo.arg("--target-dir").arg(&target).args(features);
     let output = cargo.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("release/examples/count")
 }
 
@@ -44,11 +33,7 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
 fn a_call(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
     let [fewer, more] = [calls, 2 * calls].map(|calls| total(program, backend, n, calls));
     let calls = calls as i64;
-    assert_eq!(
-        (more - fewer) % calls,
-        0,
-        "calls differ from each other: {fewer}, {more}"
-    );
+    assert_eq!((more - fewer) % calls, 0, "calls differ from each other: {fewer}, {more}");
     (more - fewer) / calls
 }
 
@@ -61,9 +46,7 @@ fn total(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let (_, count) = said
-        .split_once("Collected :")
-        .unwrap_or_else(|| panic!("no count: {said}"));
+    let (_, count) = said.split_once("Collected :").unwrap_or_else(|| panic!("no count: {said}"));
     count.lines().next().unwrap().trim().parse().unwrap()
 }
 
@@ -75,22 +58,15 @@ struct Programs {
 
 impl Programs {
     fn build() -> Self {
-        Programs {
-            with: build("cost-with", &[]),
-            without: build("cost-without", &["--no-default-features"]),
-        }
+        Programs { with: build("cost-with", &[]), without: build("cost-without", &["--no-default-features"]) }
     }
 
     /// Instructions that a call on `n` elements costs more, which a call on `other` has to cost too.
     fn cost(&self, backend: &str, n: usize, other: usize, calls: usize) -> i64 {
-        let [cost, others] = [n, other].map(|n| {
-            a_call(&self.with, backend, n, calls) - a_call(&self.without, backend, n, calls)
-        });
+        let [cost, others] =
+            [n, other].map(|n| a_call(&self.with, backend, n, calls) - a_call(&self.without, backend, n, calls));
         println!("{backend}: {cost} instructions a call at n = {n}, {others} at {other}");
-        assert_eq!(
-            cost, others,
-            "{backend}: the cost differs with the number of elements"
-        );
+        assert_eq!(cost, others, "{backend}: the cost differs with the number of elements");
         cost
     }
 }
@@ -115,22 +91,14 @@ fn callgrind_counts_what_disabled_probes_and_spans_cost() {
         return common::skip("valgrind is not installed (apt-get install valgrind)");
     }
     let programs = Programs::build();
-    assert_eq!(
-        pieces(&programs.with, 3000),
-        1,
-        "short arrays are one piece"
-    );
-    let [_, _, one_piece] =
-        ["simd", "scalar", "chunked"].map(|backend| a_short_call_costs_little(&programs, backend));
+    assert_eq!(pieces(&programs.with, 3000), 1, "short arrays are one piece");
+    let [_, _, one_piece] = ["simd", "scalar", "chunked"].map(|backend| a_short_call_costs_little(&programs, backend));
     further_pieces_cost_little(&programs, one_piece);
 }
 
 fn a_short_call_costs_little(programs: &Programs, backend: &str) -> i64 {
     let cost = programs.cost(backend, 1000, 3000, 1000);
-    assert!(
-        cost <= A_CALL,
-        "{backend}: {cost} instructions a call, {A_CALL} are allowed"
-    );
+    assert!(cost <= A_CALL, "{backend}: {cost} instructions a call, {A_CALL} are allowed");
     cost
 }
 
@@ -142,8 +110,5 @@ fn further_pieces_cost_little(programs: &Programs, one_piece: i64) {
     assert_eq!(pieces(several - 1000) as i64, further + 1, "as many pieces");
     let more = programs.cost("chunked", several, several - 1000, 10) - one_piece;
     println!("chunked: {more} instructions for {further} further pieces");
-    assert!(
-        more <= further * A_PIECE,
-        "{more} instructions for {further} further pieces, {A_PIECE} each are allowed"
-    );
+    assert!(more <= further * A_PIECE, "{more} instructions for {further} further pieces, {A_PIECE} each are allowed");
 }

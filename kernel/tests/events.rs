@@ -15,10 +15,7 @@ static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn add(event: String) {
-    EVENTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(event);
+    EVENTS.lock().unwrap_or_else(PoisonError::into_inner).push(event);
 }
 
 fn text(name: Text) -> &'static str {
@@ -29,11 +26,7 @@ static OBSERVER: Observer = Observer {
     scale_entry: |n, size, bits, kind| add(format!("scale-entry {n} {size} {bits:#x} {kind}")),
     scale_return: |n, ok| add(format!("scale-return {n} {ok}")),
     dispatch: |name, why, threads, n| {
-        add(format!(
-            "dispatch {} {} {threads} {n}",
-            text(name),
-            text(why)
-        ));
+        add(format!("dispatch {} {} {threads} {n}", text(name), text(why)));
     },
     alloc_entry: |bytes| add(format!("alloc-entry {bytes}")),
     alloc_return: |data, bytes, recycled| {
@@ -43,10 +36,7 @@ static OBSERVER: Observer = Observer {
     free_return: |data, bytes| add(format!("free-return {} {bytes}", data % 64)),
     backend_entry: |name, n, src, dst, bits, size| {
         let place = if src == dst { "in place" } else { "out" };
-        add(format!(
-            "backend-entry {} {n} {place} {bits:#x} {size}",
-            text(name)
-        ));
+        add(format!("backend-entry {} {n} {place} {bits:#x} {size}", text(name)));
     },
     backend_return: |name, n| add(format!("backend-return {} {n}", text(name))),
     chunk_entry: |thread, start, end| add(format!("chunk-entry {thread} {start}..{end}")),
@@ -57,10 +47,7 @@ static OBSERVER: Observer = Observer {
 /// The events of `work`.
 fn observed(work: impl FnOnce()) -> Vec<String> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    EVENTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
+    EVENTS.lock().unwrap_or_else(PoisonError::into_inner).clear();
     set_observer(Some(&OBSERVER));
     work();
     set_observer(None);
@@ -68,11 +55,7 @@ fn observed(work: impl FnOnce()) -> Vec<String> {
 }
 
 fn by(name: &str, threads: usize) -> Request {
-    Request {
-        backend: Some(name.parse().unwrap()),
-        threads: Some(threads),
-        ..Request::default()
-    }
+    Request { backend: Some(name.parse().unwrap()), threads: Some(threads), ..Request::default() }
 }
 
 #[test]
@@ -105,10 +88,7 @@ fn out_and_in_place() {
     assert_eq!(events[0], format!("scale-entry 3 8 {half} 1"));
     assert_eq!(events[2], format!("backend-entry scalar 3 out {half} 8"));
     assert_eq!(events[5], format!("scale-entry 3 8 {half} 2"));
-    assert_eq!(
-        events[7],
-        format!("backend-entry scalar 3 in place {half} 8")
-    );
+    assert_eq!(events[7], format!("backend-entry scalar 3 in place {half} 8"));
 }
 
 #[test]
@@ -126,14 +106,8 @@ fn pieces_cover_the_array_once_inside_the_backend() {
     let mut dst = vec![0.0f32; n];
     for (name, threads) in [("chunked", 1), ("parallel", 2)] {
         let events = observed(|| _ = scale(&src, 2.0, &mut dst, &by(name, threads)).unwrap());
-        assert_eq!(
-            events[2],
-            format!("backend-entry {name} {n} out 0x40000000 4")
-        );
-        assert_eq!(
-            events[events.len() - 2],
-            format!("backend-return {name} {n}")
-        );
+        assert_eq!(events[2], format!("backend-entry {name} {n} out 0x40000000 4"));
+        assert_eq!(events[events.len() - 2], format!("backend-return {name} {n}"));
         let mut ranges = Vec::new();
         let mut returns = 0;
         for event in &events[3..events.len() - 2] {
@@ -147,10 +121,7 @@ fn pieces_cover_the_array_once_inside_the_backend() {
             }
         }
         ranges.sort_unstable();
-        assert!(
-            ranges.len() > 1 && returns == ranges.len(),
-            "{name}: {events:?}"
-        );
+        assert!(ranges.len() > 1 && returns == ranges.len(), "{name}: {events:?}");
         let joined = ranges.iter().fold(0, |at, (start, end): &(usize, usize)| {
             assert_eq!(at, *start, "{name}: a gap or an overlap");
             *end
@@ -170,9 +141,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
-        let within = context
-            .event_span(event)
-            .map_or("nothing", |span| span.name());
+        let within = context.event_span(event).map_or("nothing", |span| span.name());
         add(format!("event in {within}"));
     }
 }
@@ -180,17 +149,10 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
 #[test]
 fn spans_are_at_the_same_places() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    EVENTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
+    EVENTS.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let subscriber = tracing_subscriber::registry().with(Spans);
     tracing::subscriber::with_default(subscriber, || {
-        let request = Request {
-            backend: Some(Backend::CHUNKED),
-            threads: None,
-            ..Request::default()
-        };
+        let request = Request { backend: Some(Backend::CHUNKED), threads: None, ..Request::default() };
         drop(scaled(&[1.0f32; 5], 2.5, &request).unwrap());
     });
     let events = std::mem::take(&mut *EVENTS.lock().unwrap());

@@ -45,22 +45,12 @@ fn check<T: Element>(lengths: impl Iterator<Item = usize>, element: T, factor: T
         let mut dst = vec![factor; n + 1];
         let mut data = vec![element; n + 1];
         for backend in own_backends() {
-            let request = Request {
-                backend: Some(backend),
-                threads: Some(2),
-                ..Request::default()
-            };
+            let request = Request { backend: Some(backend), threads: Some(2), ..Request::default() };
             let seen = raised(|| _ = scale(&src, factor, &mut dst[1..], &request).unwrap());
-            assert_eq!(
-                seen, expected,
-                "{backend}: {element:?} × {factor:?}, n = {n}"
-            );
+            assert_eq!(seen, expected, "{backend}: {element:?} × {factor:?}, n = {n}");
             data.fill(element);
             let seen = raised(|| _ = scale_in_place(&mut data[1..], factor, &request).unwrap());
-            assert_eq!(
-                seen, expected,
-                "{backend} in place: {element:?} × {factor:?}, n = {n}"
-            );
+            assert_eq!(seen, expected, "{backend} in place: {element:?} × {factor:?}, n = {n}");
         }
     }
 }
@@ -76,12 +66,7 @@ fn flags_of_float32_are_the_elements_own() {
         for factor in SPECIAL_F32 {
             let expected = one_f32(*element, *factor);
             let lengths = (1..=35).step_by(2);
-            check(
-                lengths,
-                f32::from_bits(*element),
-                f32::from_bits(*factor),
-                expected,
-            );
+            check(lengths, f32::from_bits(*element), f32::from_bits(*factor), expected);
         }
     }
 }
@@ -92,12 +77,7 @@ fn flags_of_float64_are_the_elements_own() {
         for factor in SPECIAL_F64 {
             let expected = one_f64(*element, *factor);
             let lengths = (1..=19).step_by(2);
-            check(
-                lengths,
-                f64::from_bits(*element),
-                f64::from_bits(*factor),
-                expected,
-            );
+            check(lengths, f64::from_bits(*element), f64::from_bits(*factor), expected);
         }
     }
 }
@@ -107,22 +87,13 @@ fn every_length_to_130_raises_the_same() {
     // A factor of ∞ makes a spurious "invalid" of every padded zero; one odd element in the tail
     // must be seen.
     check(1..=130, 1.0f32, f32::INFINITY, 0);
-    check(
-        1..=130,
-        0.0f32,
-        f32::INFINITY,
-        one_f32(0, f32::INFINITY.to_bits()),
-    );
+    check(1..=130, 0.0f32, f32::INFINITY, one_f32(0, f32::INFINITY.to_bits()));
     for n in 1..=130 {
         let mut src = vec![1.0f64; n];
         src[n - 1] = 0.0;
         let expected = one_f64(0, f64::INFINITY.to_bits());
         for backend in own_backends() {
-            let request = Request {
-                backend: Some(backend),
-                threads: Some(2),
-                ..Request::default()
-            };
+            let request = Request { backend: Some(backend), threads: Some(2), ..Request::default() };
             let mut dst = vec![0.0; n];
             let seen = raised(|| _ = scale(&src, f64::INFINITY, &mut dst, &request).unwrap());
             assert_eq!(seen, expected, "{backend}, n = {n}");
@@ -137,15 +108,8 @@ fn flags_raised_on_another_thread_reach_the_caller() {
     *src.last_mut().unwrap() = f32::MAX;
     let mut dst = vec![0.0; src.len()];
     let expected = one_f32(f32::MAX.to_bits(), 2f32.to_bits());
-    let request = Request {
-        backend: Some("parallel".parse().unwrap()),
-        threads: Some(2),
-        ..Request::default()
-    };
+    let request = Request { backend: Some("parallel".parse().unwrap()), threads: Some(2), ..Request::default() };
     for _ in 0..200 {
-        assert_eq!(
-            raised(|| _ = scale(&src, 2.0, &mut dst, &request).unwrap()),
-            expected
-        );
+        assert_eq!(raised(|| _ = scale(&src, 2.0, &mut dst, &request).unwrap()), expected);
     }
 }

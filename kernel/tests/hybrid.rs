@@ -6,9 +6,7 @@ mod common;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Bits, in_new_process, openblas_found};
-use raptors_kernel::{
-    Backend, Choice, Error, Leaf, Request, available, scale, scale_in_place, scaled,
-};
+use raptors_kernel::{Backend, Choice, Error, Leaf, Request, available, scale, scale_in_place, scaled};
 use raptors_probes::{Observer, set_observer};
 
 const OPENBLAS: Backend = Backend::Hybrid(Leaf::OpenBlas(None));
@@ -20,11 +18,7 @@ fn alone_with_openblas() -> Option<MutexGuard<'static, ()>> {
 }
 
 fn by(backend: Backend, threads: usize) -> Request {
-    Request {
-        backend: Some(backend),
-        threads: Some(threads),
-        ..Request::default()
-    }
+    Request { backend: Some(backend), threads: Some(threads), ..Request::default() }
 }
 
 fn run<T: Bits>(src: &[T], factor: T, in_place: bool, request: &Request) -> (Vec<u64>, Choice) {
@@ -75,11 +69,7 @@ fn each_piece_has_its_leaf<T: Bits>(signalling: T, quiet: u64) {
         for (index, (thread, start, end)) in pieces.into_iter().enumerate() {
             assert_eq!(at, start, "a gap or an overlap");
             assert!((thread as usize) < threads);
-            let leaf = if index % 2 == 0 {
-                quiet
-            } else {
-                signalling.bits()
-            };
+            let leaf = if index % 2 == 0 { quiet } else { signalling.bits() };
             let piece = &got[start as usize..end as usize];
             assert!(
                 piece.iter().all(|bits| *bits == leaf),
@@ -125,10 +115,7 @@ fn ordinary_values_are_bitwise_ours_at_every_length() {
         for (threads, in_place) in [(1, false), (1, true), (2, false), (3, true)] {
             let (got, choice) = run(&src, 2.5, in_place, &by(OPENBLAS, threads));
             assert_eq!(choice.backend, OPENBLAS);
-            assert!(
-                got == ours,
-                "n = {n}, {threads} threads, in place: {in_place}"
-            );
+            assert!(got == ours, "n = {n}, {threads} threads, in place: {in_place}");
         }
     }
 }
@@ -145,10 +132,7 @@ fn the_choice_names_both_leaves() {
         assert_eq!(choice.leaf, simd);
         let pair = format!("{simd}+openblas:{routine}");
         assert_eq!(choice.variant(), pair);
-        assert_eq!(
-            choice.to_string(),
-            format!("parallel:{pair}, 2 threads: asked for by the argument")
-        );
+        assert_eq!(choice.to_string(), format!("parallel:{pair}, 2 threads: asked for by the argument"));
     }
     assert!(available().contains(&OPENBLAS));
 }
@@ -190,10 +174,7 @@ fn show() {
 
 #[test]
 fn without_openblas_it_is_neither_listed_nor_run() {
-    let variables = [
-        ("RAPTORS_BACKEND", "parallel:simd+OpenBLAS"),
-        ("RAPTORS_OPENBLAS", "/nowhere/libopenblas.so"),
-    ];
+    let variables = [("RAPTORS_BACKEND", "parallel:simd+OpenBLAS"), ("RAPTORS_OPENBLAS", "/nowhere/libopenblas.so")];
     let said = in_new_process("show", &variables);
     assert!(said.contains("listed: false"), "{said}");
     let sentence = "error: the backend parallel:simd+openblas cannot run here: RAPTORS_OPENBLAS: ";

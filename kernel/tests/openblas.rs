@@ -11,11 +11,7 @@ use common::{Bits, SPECIAL_F32, SPECIAL_F64, openblas_found};
 use raptors_kernel::{Backend, Error, Leaf, Request, openblas_library, scale_in_place, scaled};
 
 fn by(backend: Backend) -> Request {
-    Request {
-        backend: Some(backend),
-        threads: None,
-        ..Request::default()
-    }
+    Request { backend: Some(backend), threads: None, ..Request::default() }
 }
 
 fn run<T: Bits>(src: &[T], factor: T, in_place: bool, backend: Backend) -> Vec<u64> {
@@ -76,19 +72,10 @@ fn every_deviation_is_a_listed_one() {
         return;
     }
     println!("{}", openblas_library().unwrap().display());
-    let singles: Vec<f32> = SPECIAL_F32
-        .iter()
-        .map(|bits| f32::from_bits(*bits))
-        .collect();
-    let doubles: Vec<f64> = SPECIAL_F64
-        .iter()
-        .map(|bits| f64::from_bits(*bits))
-        .collect();
+    let singles: Vec<f32> = SPECIAL_F32.iter().map(|bits| f32::from_bits(*bits)).collect();
+    let doubles: Vec<f64> = SPECIAL_F64.iter().map(|bits| f64::from_bits(*bits)).collect();
     for in_place in [false, true] {
-        let (single, double) = (
-            deviations(&singles, in_place),
-            deviations(&doubles, in_place),
-        );
+        let (single, double) = (deviations(&singles, in_place), deviations(&doubles, in_place));
         println!("in place: {in_place}; float32: {single:?}; float64: {double:?}");
         // Found in every OpenBLAS looked at; without one this comparison would prove nothing.
         let known = "a factor of one leaves a signalling NaN signalling";
@@ -135,16 +122,9 @@ fn the_automatic_choice_never_takes_it() {
     }
     for n in [0, 1, 1000, 1 << 20] {
         for threads in [1, 2] {
-            let request = Request {
-                backend: None,
-                threads: Some(threads),
-                ..Request::default()
-            };
+            let request = Request { backend: None, threads: Some(threads), ..Request::default() };
             let (_, choice) = scaled(&vec![1.0f32; n], 0.0, &request).unwrap();
-            assert!(
-                matches!(choice.leaf, Leaf::Simd(_) | Leaf::Scalar),
-                "{choice}"
-            );
+            assert!(matches!(choice.leaf, Leaf::Simd(_) | Leaf::Scalar), "{choice}");
             assert_eq!(choice.beside, None, "{choice}");
         }
     }

@@ -8,11 +8,7 @@ use raptors_kernel::{Backend, Request, scale_in_place};
 const N: usize = 1 << 18;
 
 fn parallel(threads: Option<usize>) -> Request {
-    Request {
-        backend: Some(Backend::PARALLEL),
-        threads,
-        ..Request::default()
-    }
+    Request { backend: Some(Backend::PARALLEL), threads, ..Request::default() }
 }
 
 fn doubles(request: &Request) -> bool {
@@ -37,10 +33,7 @@ fn a_forked_child_runs_on_a_pool_of_its_own() {
     let mut status = 0;
     // SAFETY: waits for the child made above.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert!(
-        libc::WIFEXITED(status),
-        "the child hung or died: status {status:#x}"
-    );
+    assert!(libc::WIFEXITED(status), "the child hung or died: status {status:#x}");
     assert_eq!(libc::WEXITSTATUS(status), 0);
     assert!(doubles(&parallel(Some(3))), "the parent's pool still works");
 }
@@ -75,10 +68,5 @@ fn as_many_threads_as_the_affinity_allows() {
     let choice = scale_in_place(&mut data, 2.0, &parallel(None)).unwrap();
     assert_eq!(choice.threads, 1);
     // Asked for by name, more are taken; they share the one CPU.
-    assert_eq!(
-        scale_in_place(&mut data, 2.0, &parallel(Some(2)))
-            .unwrap()
-            .threads,
-        2
-    );
+    assert_eq!(scale_in_place(&mut data, 2.0, &parallel(Some(2))).unwrap().threads, 2);
 }

@@ -36,11 +36,7 @@ pub fn usdt(provider: &Provider) -> String {
         .probes
         .iter()
         .map(|probe| {
-            let types: Vec<&str> = probe
-                .arguments
-                .iter()
-                .map(|argument| usdt_type(argument.c_type))
-                .collect();
+            let types: Vec<&str> = probe.arguments.iter().map(|argument| usdt_type(argument.c_type)).collect();
             format!("    probe {}({});\n", probe.name, types.join(", "))
         })
         .collect();

@@ -21,8 +21,7 @@ fn main() {
 }
 
 fn run() -> Result<(), String> {
-    let text =
-        fs::read_to_string("provider.d").map_err(|error| format!("probes/provider.d: {error}"))?;
+    let text = fs::read_to_string("provider.d").map_err(|error| format!("probes/provider.d: {error}"))?;
     let provider = provider::parse(&text).map_err(|error| format!("probes/provider.d: {error}"))?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     write(&out.join("probes.rs"), &generate::rust(&provider))?;
@@ -53,8 +52,6 @@ fn usdt_macros(out: &Path) -> Result<(), String> {
 /// Only macOS can make its probes: elsewhere the arguments are type-checked, and the build says what is missing.
 #[cfg(not(all(target_os = "macos", feature = "usdt-probes")))]
 fn usdt_macros(_: &Path) -> Result<(), String> {
-    println!(
-        "cargo:warning=built without USDT probes: a build for macOS has them only when made on macOS"
-    );
+    println!("cargo:warning=built without USDT probes: a build for macOS has them only when made on macOS");
     Ok(())
 }

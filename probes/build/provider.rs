@@ -44,11 +44,7 @@ enum Token {
 
 /// Parses the text of provider.d; an error is a sentence that begins with the line's number.
 pub fn parse(text: &str) -> Result<Provider, String> {
-    let mut tokens = Tokens {
-        left: tokenize(text)?,
-        next: 0,
-        end: text.lines().count(),
-    };
+    let mut tokens = Tokens { left: tokenize(text)?, next: 0, end: text.lines().count() };
     tokens.skip_comments();
     tokens.word("provider")?;
     let name = tokens.identifier("the provider's name")?;
@@ -62,10 +58,7 @@ pub fn parse(text: &str) -> Result<Provider, String> {
         let line = tokens.line();
         let probe = tokens.probe(comment)?;
         if probes.iter().any(|other| other.name == probe.name) {
-            return Err(format!(
-                "line {line}: probe {} is declared twice",
-                probe.name
-            ));
+            return Err(format!("line {line}: probe {} is declared twice", probe.name));
         }
         probes.push(probe);
     }
@@ -73,10 +66,7 @@ pub fn parse(text: &str) -> Result<Provider, String> {
     tokens.skip_comments();
     match tokens.peek() {
         Some(token) => Err(tokens.wrong("the end of the file", token)),
-        None if probes.is_empty() => Err(format!(
-            "line {}: provider {name} has no probes",
-            tokens.end
-        )),
+        None if probes.is_empty() => Err(format!("line {}: provider {name} has no probes", tokens.end)),
         None => Ok(Provider { name, probes }),
     }
 }
@@ -149,10 +139,7 @@ impl Tokens {
     fn missing(&self, expected: &str) -> String {
         match self.peek() {
             Some(found) => self.wrong(expected, found),
-            None => format!(
-                "line {}: expected {expected}, found the end of the file",
-                self.end
-            ),
+            None => format!("line {}: expected {expected}, found the end of the file", self.end),
         }
     }
 
@@ -163,11 +150,7 @@ impl Tokens {
     }
 
     fn mark(&mut self, mark: char) -> Result<(), String> {
-        if self.take_mark(mark) {
-            Ok(())
-        } else {
-            Err(self.missing(&format!("`{mark}`")))
-        }
+        if self.take_mark(mark) { Ok(()) } else { Err(self.missing(&format!("`{mark}`"))) }
     }
 
     fn word(&mut self, word: &str) -> Result<(), String> {
@@ -202,24 +185,17 @@ impl Tokens {
             let at = self.line();
             let argument = self.argument()?;
             if arguments.iter().any(|other| other.name == argument.name) {
-                return Err(format!(
-                    "line {at}: probe {name} has two arguments {}",
-                    argument.name
-                ));
+                return Err(format!("line {at}: probe {name} has two arguments {}", argument.name));
             }
             arguments.push(argument);
         }
         self.mark(';')?;
         match arguments.len() {
             0 => Err(format!("line {line}: probe {name} has no arguments")),
-            count if count > MOST_ARGUMENTS => Err(format!(
-                "line {line}: probe {name} has {count} arguments, more than {MOST_ARGUMENTS}"
-            )),
-            _ => Ok(Probe {
-                name,
-                comment,
-                arguments,
-            }),
+            count if count > MOST_ARGUMENTS => {
+                Err(format!("line {line}: probe {name} has {count} arguments, more than {MOST_ARGUMENTS}"))
+            }
+            _ => Ok(Probe { name, comment, arguments }),
         }
     }
 
@@ -239,9 +215,6 @@ impl Tokens {
         if c_type == CType::String {
             self.mark('*')?;
         }
-        Ok(Argument {
-            name: self.identifier("the argument's name")?,
-            c_type,
-        })
+        Ok(Argument { name: self.identifier("the argument's name")?, c_type })
     }
 }

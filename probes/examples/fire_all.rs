@@ -6,9 +6,7 @@ use raptors_probes as probes;
 use std::io::Write;
 
 fn main() {
-    let rounds = std::env::args()
-        .nth(1)
-        .map_or(Ok(5), |rounds| rounds.parse::<u64>());
+    let rounds = std::env::args().nth(1).map_or(Ok(5), |rounds| rounds.parse::<u64>());
     let Ok(rounds) = rounds else {
         eprintln!("usage: fire_all [ROUNDS]");
         std::process::exit(2);
@@ -16,9 +14,7 @@ fn main() {
     println!("ready {}", std::process::id());
     std::io::stdout().flush().expect("standard output is open");
     let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .expect("standard input is open");
+    std::io::stdin().read_line(&mut line).expect("standard input is open");
     for round in 0..rounds {
         fire_round(1000 + round);
     }

@@ -9,9 +9,7 @@ static OBSERVER: AtomicPtr<Observer> = AtomicPtr::new(ptr::null_mut());
 /// Sets what every probe of this process calls from now on, or takes it away with `None`. A thread that is in a
 /// probe meanwhile may still call the old one, which is why it has to live for ever.
 pub fn set_observer(observer: Option<&'static Observer>) {
-    let pointer = observer.map_or(ptr::null_mut(), |observer| {
-        ptr::from_ref(observer).cast_mut()
-    });
+    let pointer = observer.map_or(ptr::null_mut(), |observer| ptr::from_ref(observer).cast_mut());
     // Release: a thread that sees the pointer sees what it points to.
     OBSERVER.store(pointer, Ordering::Release);
 }

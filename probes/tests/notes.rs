@@ -40,11 +40,7 @@ fn release_build_with_whole_program_optimisation_and_folding() {
         "--config=profile.release.codegen-units=1",
     ];
     // Only rust-lld folds identical functions, and it is the default linker on x86-64 alone.
-    let folding = if cfg!(target_arch = "x86_64") {
-        "-Clink-arg=-Wl,--icf=all"
-    } else {
-        ""
-    };
+    let folding = if cfg!(target_arch = "x86_64") { "-Clink-arg=-Wl,--icf=all" } else { "" };
     if folding.is_empty() {
         println!("folding is not tested: the linker of this architecture has no --icf");
     }
@@ -54,18 +50,10 @@ fn release_build_with_whole_program_optimisation_and_folding() {
 
 /// Builds the examples by itself: `cargo test --test notes` alone would not, and other profiles matter too.
 fn build(name: &str, options: &[&str], flags: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("notes")
-        .join(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("notes").join(name);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--offline",
-            "--examples",
-            "--manifest-path",
-        ])
+        .args(["build", "--quiet", "--offline", "--examples", "--manifest-path"])
         .arg(manifest)
         .args(options)
         .env("CARGO_TARGET_DIR", &target)
@@ -74,11 +62,7 @@ fn build(name: &str, options: &[&str], flags: &str) -> PathBuf {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the examples do not build");
-    let profile = if options.contains(&"--release") {
-        "release"
-    } else {
-        "debug"
-    };
+    let profile = if options.contains(&"--release") { "release" } else { "debug" };
     target.join(profile).join("examples")
 }
 
@@ -103,38 +87,21 @@ fn check_binary(path: &Path, listed: usize) {
 /// DTrace and perf take an address for a file offset; where all differences are equal, the load bias hides them.
 fn segments_lie_at_their_file_offsets(elf: &ElfFile64<'_>) {
     let endian = elf.endian();
-    let loads: Vec<_> = elf
-        .elf_program_headers()
-        .iter()
-        .filter(|s| s.p_type(endian) == PT_LOAD)
-        .collect();
-    assert!(
-        loads
-            .iter()
-            .any(|segment| segment.p_flags(endian).contains(PF_X)),
-        "no code"
-    );
-    let bias = loads[0]
-        .p_vaddr(endian)
-        .wrapping_sub(loads[0].p_offset(endian));
+    let loads: Vec<_> = elf.elf_program_headers().iter().filter(|s| s.p_type(endian) == PT_LOAD).collect();
+    assert!(loads.iter().any(|segment| segment.p_flags(endian).contains(PF_X)), "no code");
+    let bias = loads[0].p_vaddr(endian).wrapping_sub(loads[0].p_offset(endian));
     for segment in loads {
         let (address, offset) = (segment.p_vaddr(endian), segment.p_offset(endian));
         // GNU ld, the linker elsewhere, moves the data segment, which holds no probe.
         if cfg!(target_arch = "x86_64") || segment.p_flags(endian).contains(PF_X) {
-            assert_eq!(
-                address.wrapping_sub(offset),
-                bias,
-                "segment at {address:#x}, offset {offset:#x}"
-            );
+            assert_eq!(address.wrapping_sub(offset), bias, "segment at {address:#x}, offset {offset:#x}");
         }
     }
 }
 
 /// The SystemTap notes of this crate's provider.
 fn sites(elf: &ElfFile64<'_>) -> Vec<Site> {
-    let section = elf
-        .section_by_name(".note.stapsdt")
-        .expect("there are SystemTap notes");
+    let section = elf.section_by_name(".note.stapsdt").expect("there are SystemTap notes");
     let data = section.data().expect("the section is in the file");
     let notes = NoteIterator::<object::elf::FileHeader64<Endianness>>::new(elf.endian(), 4, data);
     notes
@@ -163,51 +130,29 @@ fn each_probe_has_one_site(sites: &[Site]) {
     let names: BTreeSet<&str> = sites.iter().map(|site| site.name.as_str()).collect();
     assert_eq!(names.len(), sites.len(), "a probe has two sites: {sites:?}");
     let addresses: BTreeSet<u64> = sites.iter().map(|site| site.address).collect();
-    assert_eq!(
-        addresses.len(),
-        sites.len(),
-        "two probes share a site: {sites:?}"
-    );
+    assert_eq!(addresses.len(), sites.len(), "two probes share a site: {sites:?}");
 }
 
 /// The site is a nop in a segment of code, and the note's base says that no prelinking has moved it.
 fn site_is_a_nop(elf: &ElfFile64<'_>, bytes: &[u8], site: &Site) {
     let endian = elf.endian();
-    let base = elf
-        .section_by_name(".stapsdt.base")
-        .expect("notes have their base");
+    let base = elf.section_by_name(".stapsdt.base").expect("notes have their base");
     assert_eq!(site.base, base.address(), "{site:?}");
-    assert_eq!(
-        site.semaphore, 0,
-        "a probe that is always on has no semaphore: {site:?}"
-    );
+    assert_eq!(site.semaphore, 0, "a probe that is always on has no semaphore: {site:?}");
     let segment = elf.elf_program_headers().iter().find(|segment| {
         let (start, size) = (segment.p_vaddr(endian), segment.p_filesz(endian));
         segment.p_type(endian) == PT_LOAD && (start..start + size).contains(&site.address)
     });
     let segment = segment.unwrap_or_else(|| panic!("no segment holds {site:?}"));
-    assert!(
-        segment.p_flags(endian).contains(PF_X),
-        "{site:?} is not in code"
-    );
+    assert!(segment.p_flags(endian).contains(PF_X), "{site:?} is not in code");
     let offset = site.address - segment.p_vaddr(endian) + segment.p_offset(endian);
-    let nop: &[u8] = if cfg!(target_arch = "x86_64") {
-        &[0x90]
-    } else {
-        &[0x1f, 0x20, 0x03, 0xd5]
-    };
-    assert!(
-        bytes[offset as usize..].starts_with(nop),
-        "no nop at {site:?}"
-    );
+    let nop: &[u8] = if cfg!(target_arch = "x86_64") { &[0x90] } else { &[0x1f, 0x20, 0x03, 0xd5] };
+    assert!(bytes[offset as usize..].starts_with(nop), "no nop at {site:?}");
 }
 
 /// The crate `probe` passes every argument as one signed 64-bit word, narrower ones extended.
 fn arguments_are_those_of_the_list(site: &Site) {
-    let listed = PROBES
-        .iter()
-        .find(|probe| probe.stap_name == site.name)
-        .expect("it is listed");
+    let listed = PROBES.iter().find(|probe| probe.stap_name == site.name).expect("it is listed");
     assert_eq!(site.arguments.len(), listed.arguments.len(), "{site:?}");
     for argument in &site.arguments {
         let (size, place) = argument.split_once('@').expect("an argument is SIZE@PLACE");

@@ -95,20 +95,10 @@ fn an_observer_sees_every_probe_in_order_while_it_is_set() {
         fire_all();
         seen_here()
     });
-    assert_eq!(
-        other.join().expect("the thread ends"),
-        EXPECTED,
-        "on another thread"
-    );
-    assert!(
-        seen_here().is_empty(),
-        "an observer runs on the thread that fires"
-    );
+    assert_eq!(other.join().expect("the thread ends"), EXPECTED, "on another thread");
+    assert!(seen_here().is_empty(), "an observer runs on the thread that fires");
 
-    static ONE: Observer = Observer {
-        alloc_entry: RECORDER.alloc_entry,
-        ..Observer::NOOP
-    };
+    static ONE: Observer = Observer { alloc_entry: RECORDER.alloc_entry, ..Observer::NOOP };
     set_observer(Some(&ONE));
     fire_all();
     assert_eq!(seen_here(), ["alloc_entry 8"]);

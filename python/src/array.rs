@@ -84,12 +84,7 @@ impl Array {
         Owned: From<Buffer<T>>,
     {
         let run = Run::of(buffer.as_mut_ptr(), buffer.len());
-        Self {
-            run,
-            shape,
-            order,
-            memory: memory(buffer.into()),
-        }
+        Self { run, shape, order, memory: memory(buffer.into()) }
     }
 
     /// The elements.
@@ -183,9 +178,7 @@ impl Array {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let shape = self.shape(py)?.repr()?;
         let (dtype, memory) = (self.run.dtype.name(), self.memory_name());
-        Ok(format!(
-            "Array(shape={shape}, dtype={dtype}, memory={memory})"
-        ))
+        Ok(format!("Array(shape={shape}, dtype={dtype}, memory={memory})"))
     }
 
     /// Multiply by a number.
@@ -283,11 +276,7 @@ impl Run {
     /// The run of `len` elements from `data` on.
     pub fn of<T: Element>(data: *mut T, len: usize) -> Self {
         let data = std::ptr::NonNull::new(data.cast()).unwrap_or(std::ptr::NonNull::dangling());
-        Self {
-            data,
-            len,
-            dtype: T::DTYPE,
-        }
+        Self { data, len, dtype: T::DTYPE }
     }
 }
 

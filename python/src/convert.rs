@@ -66,13 +66,8 @@ where
     drop(target);
     // SAFETY: NumPy has written every element.
     let buffer = unsafe { memory.assume_init() };
-    let (shape, order) = (
-        Shape::from_slice(source.shape()),
-        Order::row_major(source.shape()),
-    );
-    Ok(Array::on(buffer, shape, order, |owned| {
-        Memory::Copy(owned, why)
-    }))
+    let (shape, order) = (Shape::from_slice(source.shape()), Order::row_major(source.shape()));
+    Ok(Array::on(buffer, shape, order, |owned| Memory::Copy(owned, why)))
 }
 
 /// An ndarray on the memory of `slf`.

@@ -8,14 +8,9 @@ use pyo3::prelude::*;
 /// Raises RuntimeError where this processor is not known to have such a mode.
 #[pyfunction]
 pub fn flush_denormals(flush: bool) -> PyResult<bool> {
-    let before = read().ok_or_else(|| {
-        PyRuntimeError::new_err("denormals cannot be flushed on this kind of processor")
-    })?;
-    write(if flush {
-        before | FLUSH
-    } else {
-        before & !FLUSH
-    });
+    let before =
+        read().ok_or_else(|| PyRuntimeError::new_err("denormals cannot be flushed on this kind of processor"))?;
+    write(if flush { before | FLUSH } else { before & !FLUSH });
     Ok(before & FLUSH == FLUSH)
 }
 
@@ -35,9 +30,7 @@ fn read() -> Option<u32> {
 fn write(mxcsr: u32) {
     // SAFETY: only the two bits above differ from what the register held, so that no reserved one is set; what Rust
     // itself computes between two rounds has no denormals to lose, and NumPy's loops are meant.
-    unsafe {
-        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly))
-    };
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
 }
 
 /// FZ, bit 24 of FPCR (Arm Architecture Reference Manual, C5.2.7).

@@ -37,8 +37,8 @@ mod _native {
     use super::main;
     #[pymodule_export]
     use super::observe::{
-        arm, clock_read_ns, disarm, document, finish_recording, lost, mark, open_counters,
-        read_counters, read_recording, rescan, start_recording, ticks,
+        arm, clock_read_ns, disarm, document, finish_recording, lost, mark, open_counters, read_counters,
+        read_recording, rescan, start_recording, ticks,
     };
     #[pymodule_export]
     use super::rounds::name_case;
@@ -63,8 +63,6 @@ mod _native {
 #[pyfunction]
 fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
     let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
-    let host = Host {
-        python: Some(python).filter(|path| !path.as_os_str().is_empty()),
-    };
+    let host = Host { python: Some(python).filter(|path| !path.as_os_str().is_empty()) };
     Ok(py.detach(|| cli::main_in(host, argv)))
 }

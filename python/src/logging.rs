@@ -39,12 +39,9 @@ fn log() -> Result<Option<AnyLayer>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let filter = EnvFilter::try_new(&text)
-        .map_err(|error| format!("{LOG}={text} is not a filter: {error}"))?;
-    let layer = fmt::layer()
-        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
-        .with_writer(std::io::stderr)
-        .with_filter(filter);
+    let filter = EnvFilter::try_new(&text).map_err(|error| format!("{LOG}={text} is not a filter: {error}"))?;
+    let layer =
+        fmt::layer().with_span_events(FmtSpan::NEW | FmtSpan::CLOSE).with_writer(std::io::stderr).with_filter(filter);
     Ok(Some(layer.boxed()))
 }
 

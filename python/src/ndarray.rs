@@ -6,8 +6,7 @@
 use std::ptr::NonNull;
 
 use numpy::npyffi::{
-    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE,
-    NPY_TYPES, npy_intp,
+    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS, NPY_ARRAY_WRITEABLE, NPY_TYPES, npy_intp,
 };
 use numpy::{PY_ARRAY_API, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
@@ -36,10 +35,7 @@ impl Order {
     /// The order of a row-major array of this shape.
     pub fn row_major(shape: &[npy_intp]) -> Self {
         let long = shape.iter().filter(|&&length| length != 1).count();
-        Self {
-            c: true,
-            f: long <= 1 || shape.contains(&0),
-        }
+        Self { c: true, f: long <= 1 || shape.contains(&0) }
     }
 
     /// Whether the n-th element in memory has the same index in both.
@@ -124,19 +120,12 @@ impl<'a, 'py> Floats<'a, 'py> {
     pub fn run(&self) -> Run {
         let len = self.shape().iter().product::<npy_intp>() as usize;
         let data = NonNull::new(self.fields().data.cast()).unwrap_or(NonNull::dangling());
-        Run {
-            data,
-            len,
-            dtype: self.dtype,
-        }
+        Run { data, len, dtype: self.dtype }
     }
 
     /// How the elements lie.
     pub fn order(&self) -> Order {
-        Order {
-            c: self.has(NPY_ARRAY_C_CONTIGUOUS),
-            f: self.has(NPY_ARRAY_F_CONTIGUOUS),
-        }
+        Order { c: self.has(NPY_ARRAY_C_CONTIGUOUS), f: self.has(NPY_ARRAY_F_CONTIGUOUS) }
     }
 
     /// Whether NumPy allows writing now.
@@ -191,11 +180,7 @@ pub fn dtype_text(array: &Bound<'_, PyUntypedArray>) -> String {
 }
 
 fn is_native(array: &Bound<'_, PyUntypedArray>) -> bool {
-    let native = if cfg!(target_endian = "little") {
-        b'<'
-    } else {
-        b'>'
-    };
+    let native = if cfg!(target_endian = "little") { b'<' } else { b'>' };
     let order = descr(array).byteorder as u8;
     order == b'=' || order == b'|' || order == native
 }
@@ -245,11 +230,7 @@ pub fn over<'py>(
 ) -> PyResult<Bound<'py, PyUntypedArray>> {
     let descr = descr_object(py, run.dtype)?.into_ptr();
     let mut flags = NPY_ARRAY_ALIGNED;
-    flags |= if order.c {
-        NPY_ARRAY_C_CONTIGUOUS
-    } else {
-        NPY_ARRAY_F_CONTIGUOUS
-    };
+    flags |= if order.c { NPY_ARRAY_C_CONTIGUOUS } else { NPY_ARRAY_F_CONTIGUOUS };
     flags |= if writeable { NPY_ARRAY_WRITEABLE } else { 0 };
     // SAFETY: `descr` is a reference of our own and is stolen, also on failure; NumPy copies the
     // lengths, makes the strides from `flags`, and neither owns nor frees `data`.
@@ -276,26 +257,15 @@ pub fn set_base(array: &Bound<'_, PyUntypedArray>, owner: Bound<'_, PyAny>) -> P
         let py = array.py();
         PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_array_ptr(), owner.into_ptr())
     };
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(PyErr::fetch(array.py()))
-    }
+    if failed == 0 { Ok(()) } else { Err(PyErr::fetch(array.py())) }
 }
 
 /// Copies `source` into `target`, of the same shape, whatever the strides and the byte order.
-pub fn copy(
-    target: &Bound<'_, PyUntypedArray>,
-    source: &Bound<'_, PyUntypedArray>,
-) -> PyResult<()> {
+pub fn copy(target: &Bound<'_, PyUntypedArray>, source: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
     // SAFETY: both are ndarrays that we hold a reference to.
     let failed = unsafe {
         let py = target.py();
         PY_ARRAY_API.PyArray_CopyInto(py, target.as_array_ptr(), source.as_array_ptr())
     };
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(PyErr::fetch(target.py()))
-    }
+    if failed == 0 { Ok(()) } else { Err(PyErr::fetch(target.py())) }
 }

@@ -22,9 +22,7 @@ static LOOPS: AtomicBool = AtomicBool::new(false);
 static ROUTINES: AtomicBool = AtomicBool::new(false);
 
 fn writer() -> PyResult<&'static Writer> {
-    let writer = WRITER
-        .lock()
-        .map_or_else(|poisoned| *poisoned.into_inner(), |held| *held);
+    let writer = WRITER.lock().map_or_else(|poisoned| *poisoned.into_inner(), |held| *held);
     writer.ok_or_else(|| PyRuntimeError::new_err("nothing is recorded: call start_recording first"))
 }
 
@@ -51,9 +49,9 @@ fn mend_of(error: &recording::Error) -> Option<&'static str> {
         return error.mend();
     };
     match cause.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(
-            "free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY",
-        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY")
+        }
         ErrorKind::OutOfMemory => Some("allow more memory (ulimit -v), or free some"),
         _ => error.mend(),
     }
@@ -64,16 +62,8 @@ fn mend_of(error: &recording::Error) -> Option<&'static str> {
 /// At most `limit_bytes` are written, and `ahead_bytes` kept ready ahead of use. OSError if the
 /// file cannot be made or another one is being written.
 #[pyfunction]
-pub fn start_recording(
-    py: Python<'_>,
-    path: PathBuf,
-    limit_bytes: u64,
-    ahead_bytes: u64,
-) -> PyResult<()> {
-    let options = Options {
-        limit_bytes,
-        ahead_bytes,
-    };
+pub fn start_recording(py: Python<'_>, path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyResult<()> {
+    let options = Options { limit_bytes, ahead_bytes };
     let writer = Writer::create(&path, options).map_err(|error| failed(py, &error))?;
     set_writer(Some(writer));
     platform::show_kernel(false);
@@ -84,8 +74,7 @@ pub fn start_recording(
 #[pyfunction]
 pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
     let writer = writer()?;
-    py.detach(|| writer.document(key, json))
-        .map_err(|error| failed(py, &error))
+    py.detach(|| writer.document(key, json)).map_err(|error| failed(py, &error))
 }
 
 /// Records a mark: a code and four numbers whose meaning the driver and the reader share. At the beginning and the end
@@ -122,8 +111,7 @@ fn push_mark(code: u64, [a, b, c, d]: [u64; 4]) {
 pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
     platform::show_kernel(true);
     let writer = writer()?;
-    py.detach(|| writer.finish())
-        .map_err(|error| failed(py, &error))
+    py.detach(|| writer.finish()).map_err(|error| failed(py, &error))
 }
 
 /// The clock of the records.
@@ -177,9 +165,7 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDic
     let mut full = Ok(());
     let read = reader.for_each(|thread, r| {
         let kind = format!("{:?}", r.kind).to_lowercase();
-        let row = (
-            thread.tid, kind, r.depth, r.flags, r.site, r.start, r.duration, r.args,
-        );
+        let row = (thread.tid, kind, r.depth, r.flags, r.site, r.start, r.duration, r.args);
         if full.is_ok() {
             full = records.append(row);
         }
@@ -212,20 +198,14 @@ pub fn arm<'py>(
     let loaded = py.import("raptors_trace._loaded")?;
     if memory {
         // SAFETY: the pointer is NumPy's current handler, which lives for ever.
-        tell(&reports, "memory", unsafe {
-            hooks::memory::arm(memory_handler(py)?)
-        })?;
+        tell(&reports, "memory", unsafe { hooks::memory::arm(memory_handler(py)?) })?;
     }
     if kernel {
         platform::show_kernel(true);
         tell(&reports, "kernel", Ok(hooks::kernel::arm()))?;
     }
     if loops {
-        tell(
-            &reports,
-            "loops",
-            arm_loops(&loaded.call_method0("ufuncs")?)?,
-        )?;
+        tell(&reports, "loops", arm_loops(&loaded.call_method0("ufuncs")?)?)?;
         LOOPS.store(true, Ordering::Relaxed);
     }
     if routines {
@@ -247,8 +227,7 @@ pub fn disarm(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     ROUTINES.store(false, Ordering::Relaxed);
     hooks::touch::set(false);
     platform::show_kernel(false);
-    py.import("raptors_trace._loaded")?
-        .call_method0("unwatch")?;
+    py.import("raptors_trace._loaded")?.call_method0("unwatch")?;
     tell(&reports, "routines", Ok(hooks::routines::disarm()))?;
     // SAFETY: the GIL is held, and `arm_loops` has made the ufuncs immortal.
     tell(&reports, "loops", Ok(unsafe { hooks::loops::disarm() }))?;
@@ -309,23 +288,13 @@ fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, hooks::Error>
     Ok(unsafe { hooks::loops::arm(api, &pointers) })
 }
 
-fn tell(
-    reports: &Bound<'_, PyDict>,
-    name: &str,
-    report: Result<Report, hooks::Error>,
-) -> PyResult<()> {
+fn tell(reports: &Bound<'_, PyDict>, name: &str, report: Result<Report, hooks::Error>) -> PyResult<()> {
     let json = match report {
         Ok(report) => serde_json::to_string(&report),
         Err(error) => serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
     };
     let json = json.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    reports.set_item(
-        name,
-        reports
-            .py()
-            .import("json")?
-            .call_method1("loads", (json,))?,
-    )
+    reports.set_item(name, reports.py().import("json")?.call_method1("loads", (json,))?)
 }
 
 /// Entry `index` of one of NumPy's tables of C functions.
@@ -342,8 +311,7 @@ unsafe fn entry(py: Python<'_>, table: &str, index: usize) -> PyResult<*mut c_vo
 
 /// `PyUFunc_ReplaceLoopBySignature`, as `numpy/__ufunc_api.h` numbers it.
 fn ufunc_api(py: Python<'_>) -> PyResult<hooks::loops::UfuncApi> {
-    type Replace =
-        unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_int, *mut *mut c_void) -> c_int;
+    type Replace = unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_int, *mut *mut c_void) -> c_int;
     const REPLACE_LOOP_BY_SIGNATURE: usize = 30;
     // SAFETY: the numbers are part of NumPy's stable ABI, and this one is as old as the table.
     let replace = unsafe {
@@ -360,8 +328,7 @@ fn memory_handler(py: Python<'_>) -> PyResult<*mut c_void> {
     // new reference to a capsule, or null with an exception set.
     let capsule = unsafe {
         let function = entry(py, "_ARRAY_API", GET_HANDLER)?;
-        let get: unsafe extern "C" fn() -> *mut pyo3::ffi::PyObject =
-            std::mem::transmute::<*mut c_void, _>(function);
+        let get: unsafe extern "C" fn() -> *mut pyo3::ffi::PyObject = std::mem::transmute::<*mut c_void, _>(function);
         Bound::from_owned_ptr_or_err(py, get())?
     };
     let capsule = capsule.cast_into::<PyCapsule>()?;

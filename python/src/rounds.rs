@@ -30,9 +30,7 @@ pub fn name_case(index: u32, case: String, a: String, b: String) {
     let case = case.replace(" name=", " ");
     let sides = [a, b];
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names
-        .get_or_insert_default()
-        .insert(index, Names { case, sides });
+    names.get_or_insert_default().insert(index, Names { case, sides });
 }
 
 /// A round begins on this thread. With nobody listening it is one load and one comparison.

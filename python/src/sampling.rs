@@ -58,11 +58,7 @@ pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
         }
         Err(why) => Some(why),
     };
-    *held = Some(Sampling {
-        sampler,
-        why_no_python,
-        held: HashMap::new(),
-    });
+    *held = Some(Sampling { sampler, why_no_python, held: HashMap::new() });
     Ok(())
 }
 
@@ -92,17 +88,11 @@ fn interpreter(py: Python<'_>) -> PyResult<Result<Interpreter, String>> {
         frame = Some(at.getattr("f_back")?);
     }
     let seen = interpreter.calls();
-    let seen: Vec<(usize, usize)> = seen
-        .iter()
-        .map(|call| (call.code, call.instruction))
-        .collect();
+    let seen: Vec<(usize, usize)> = seen.iter().map(|call| (call.code, call.instruction)).collect();
     Ok(if seen == expected {
         Ok(interpreter)
     } else {
-        Err(
-            "Python functions are not in the stacks: this interpreter's frames could not be read"
-                .to_owned(),
-        )
+        Err("Python functions are not in the stacks: this interpreter's frames could not be read".to_owned())
     })
 }
 
@@ -111,9 +101,7 @@ impl Sampling {
     fn name_python(&mut self, py: Python<'_>) {
         let held = &mut self.held;
         self.sampler.name_python(|call| {
-            let code = held
-                .entry(call.code)
-                .or_insert_with(|| code_at(py, call.code));
+            let code = held.entry(call.code).or_insert_with(|| code_at(py, call.code));
             let named = code.as_ref().map(|code| named(code.bind(py), call));
             match named {
                 Some(Ok(frame)) => frame,
@@ -156,9 +144,7 @@ fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
             line = at;
         }
     }
-    let short = Path::new(&file)
-        .file_name()
-        .map_or(file.as_str().into(), |name| name.to_string_lossy());
+    let short = Path::new(&file).file_name().map_or(file.as_str().into(), |name| name.to_string_lossy());
     let name = format!("{function} ({short}:{line})");
     Ok(Frame::python(&name, &file, line))
 }
@@ -175,9 +161,7 @@ pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
             }
             Ok(())
         }
-        None => Err(PyRuntimeError::new_err(
-            "nothing is sampled: call start_sampling first",
-        )),
+        None => Err(PyRuntimeError::new_err("nothing is sampled: call start_sampling first")),
     }
 }
 
@@ -185,17 +169,11 @@ pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
 #[pyfunction]
 pub fn finish_sampling(py: Python<'_>) -> PyResult<String> {
     let Some(mut sampling) = sampler().take() else {
-        return Err(PyRuntimeError::new_err(
-            "nothing is sampled: call start_sampling first",
-        ));
+        return Err(PyRuntimeError::new_err("nothing is sampled: call start_sampling first"));
     };
     sampling.sampler.switch(None).map_err(failed)?;
     sampling.name_python(py);
-    let Sampling {
-        sampler,
-        why_no_python,
-        held,
-    } = sampling;
+    let Sampling { sampler, why_no_python, held } = sampling;
     let capture = py.detach(|| sampler.finish()).map_err(failed)?;
     drop(held);
     serde_json::to_string(&document(&capture, why_no_python.as_deref()))

@@ -163,11 +163,7 @@ pub fn scale_array<'py>(
 }
 
 /// See [`Array`]'s method.
-pub fn scale_inplace(
-    slf: &Bound<'_, Array>,
-    factor: &Bound<'_, PyAny>,
-    request: &Request,
-) -> PyResult<()> {
+pub fn scale_inplace(slf: &Bound<'_, Array>, factor: &Bound<'_, PyAny>, request: &Request) -> PyResult<()> {
     let factor = Factor::of(factor)?;
     let (py, array) = (slf.py(), slf.get());
     if !array.writeable(py) {
@@ -182,16 +178,8 @@ pub fn scale_inplace(
 }
 
 /// What the arguments of that name ask for.
-pub fn request(
-    backend: Option<&str>,
-    threads: Option<usize>,
-    stores: Option<&str>,
-) -> PyResult<Request> {
-    Ok(Request {
-        backend: parsed(backend)?,
-        threads,
-        stores: parsed(stores)?,
-    })
+pub fn request(backend: Option<&str>, threads: Option<usize>, stores: Option<&str>) -> PyResult<Request> {
+    Ok(Request { backend: parsed(backend)?, threads, stores: parsed(stores)? })
 }
 
 fn parsed<V: FromStr<Err = kernel::Error>>(given: Option<&str>) -> PyResult<Option<V>> {
@@ -207,46 +195,26 @@ pub fn refused(error: &kernel::Error) -> PyErr {
     }
 }
 
-fn fresh<T: Element>(
-    py: Python<'_>,
-    source: &Array,
-    factor: T,
-    request: &Request,
-) -> PyResult<Array>
+fn fresh<T: Element>(py: Python<'_>, source: &Array, factor: T, request: &Request) -> PyResult<Array>
 where
     Owned: From<Buffer<T>>,
 {
     // SAFETY: see `Run::elements`; the caller holds the array.
     let elements = unsafe { source.run().elements::<T>() };
-    let result = detached(py, elements.len(), || {
-        kernel::scaled(elements, factor, request)
-    });
+    let result = detached(py, elements.len(), || kernel::scaled(elements, factor, request));
     let (buffer, choice) = result.map_err(|error| refused(&error))?;
     LAST.set(Some(choice));
-    Ok(Array::on(
-        buffer,
-        Shape::from_slice(source.lengths()),
-        source.order(),
-        Memory::Own,
-    ))
+    Ok(Array::on(buffer, Shape::from_slice(source.lengths()), source.order(), Memory::Own))
 }
 
-fn into<T: Element>(
-    py: Python<'_>,
-    source: Run,
-    factor: T,
-    target: Run,
-    request: &Request,
-) -> PyResult<()> {
+fn into<T: Element>(py: Python<'_>, source: Run, factor: T, target: Run, request: &Request) -> PyResult<()> {
     if source.data == target.data {
         return in_place(py, target, factor, request);
     }
     // SAFETY: see `Run::elements`; the caller holds both arrays, and `Target::of` has refused
     // memory that overlaps.
     let (source, target) = unsafe { (source.elements::<T>(), target.elements_mut::<T>()) };
-    let result = detached(py, source.len(), || {
-        kernel::scale(source, factor, target, request)
-    });
+    let result = detached(py, source.len(), || kernel::scale(source, factor, target, request));
     LAST.set(Some(result.map_err(|error| refused(&error))?));
     Ok(())
 }
@@ -255,20 +223,14 @@ fn in_place<T: Element>(py: Python<'_>, run: Run, factor: T, request: &Request) 
     // SAFETY: see `Run::elements`; the caller holds the array and has seen it writeable.
     let elements = unsafe { run.elements_mut::<T>() };
     let len = elements.len();
-    let result = detached(py, len, || {
-        kernel::scale_in_place(elements, factor, request)
-    });
+    let result = detached(py, len, || kernel::scale_in_place(elements, factor, request));
     LAST.set(Some(result.map_err(|error| refused(&error))?));
     Ok(())
 }
 
 /// Runs `work`, without the GIL if there are enough elements.
 fn detached<R: Send>(py: Python<'_>, len: usize, work: impl FnOnce() -> R + Send) -> R {
-    if len >= GIL_RELEASE_SIZE {
-        py.detach(work)
-    } else {
-        work()
-    }
+    if len >= GIL_RELEASE_SIZE { py.detach(work) } else { work() }
 }
 
 impl Run {
@@ -305,9 +267,7 @@ impl Target {
     fn of(out: &Bound<'_, PyAny>, source: &Array) -> PyResult<Self> {
         if let Ok(array) = out.cast::<Array>() {
             let out = array.get();
-            check_dtype(Some(out.run().dtype), source, || {
-                out.run().dtype.name().into()
-            })?;
+            check_dtype(Some(out.run().dtype), source, || out.run().dtype.name().into())?;
             check_shape(out.lengths(), source)?;
             check_order(out.order(), None, source)?;
             return Self::checked(out.run(), out.writeable(array.py()), source);
@@ -332,31 +292,21 @@ impl Target {
         let from = source.run();
         if run.data != from.data && run.overlaps(&from) {
             let (out, from) = (run.data.addr().get(), from.data.addr().get());
-            let (bytes, side) = (
-                out.abs_diff(from),
-                if out > from { "after" } else { "before" },
-            );
-            let given =
-                format!("memory that overlaps it in part, starting {bytes} bytes {side} it");
+            let (bytes, side) = (out.abs_diff(from), if out > from { "after" } else { "before" });
+            let given = format!("memory that overlaps it in part, starting {bytes} bytes {side} it");
             return Err(misfit("the array's own memory or apart from it", &given));
         }
         Ok(Self { run })
     }
 }
 
-fn check_dtype(
-    given: Option<Dtype>,
-    source: &Array,
-    name: impl FnOnce() -> String,
-) -> PyResult<()> {
+fn check_dtype(given: Option<Dtype>, source: &Array, name: impl FnOnce() -> String) -> PyResult<()> {
     let taken = source.run().dtype;
     if given == Some(taken) {
         return Ok(());
     }
     let (taken, given) = (taken.name(), name());
-    Err(PyTypeError::new_err(format!(
-        "out has to be {taken} as the array is, got {given}"
-    )))
+    Err(PyTypeError::new_err(format!("out has to be {taken} as the array is, got {given}")))
 }
 
 fn check_shape(given: &[numpy::npyffi::npy_intp], source: &Array) -> PyResult<()> {
@@ -364,29 +314,19 @@ fn check_shape(given: &[numpy::npyffi::npy_intp], source: &Array) -> PyResult<()
         return Ok(());
     }
     let taken: &Shape = source.lengths();
-    Err(misfit(
-        &format!("of shape {}", show(taken)),
-        &format!("shape {}", show(given)),
-    ))
+    Err(misfit(&format!("of shape {}", show(taken)), &format!("shape {}", show(given))))
 }
 
 fn check_order(given: Order, obstacle: Option<&str>, source: &Array) -> PyResult<()> {
     if let Some(obstacle) = obstacle {
         let given = format!("one that is {obstacle}");
-        return Err(misfit(
-            "contiguous, aligned and in native byte order",
-            &given,
-        ));
+        return Err(misfit("contiguous, aligned and in native byte order", &given));
     }
     if given.agrees(source.order()) {
         return Ok(());
     }
     let name = |order: Order| {
-        if order.c {
-            "C-contiguous"
-        } else {
-            "F-contiguous"
-        }
+        if order.c { "C-contiguous" } else { "F-contiguous" }
     };
     let taken = format!("{} as the array is", name(source.order()));
     Err(misfit(&taken, &format!("an {} one", name(given))))

@@ -19,28 +19,14 @@ fn main() {
     let dir = tempfile::tempdir_in(place).expect("a directory to write to");
     let path = dir.path().join("run");
     println!("two clock reads alone: {:.1} ns", clock_reads());
-    for (threads, reads, pause) in [
-        (1, true, 0),
-        (2, true, 0),
-        (1, false, 0),
-        (2, false, 0),
-        (1, false, 1000),
-    ] {
+    for (threads, reads, pause) in [(1, true, 0), (2, true, 0), (1, false, 0), (2, false, 0), (1, false, 1000)] {
         let (ns, helper, peak) = measure(&path, threads, reads, pause);
         let reader = Reader::open(&path).expect("a run");
         println!(
             "{threads} thread(s), {}{}: {ns:.1} ns per record (helper {helper:.1}), {} lost, {} \
              of 9776 segments late, at most {peak} MiB resident",
-            if reads {
-                "two clock reads and push"
-            } else {
-                "push alone"
-            },
-            if pause > 0 {
-                ", paused so that growth keeps ahead"
-            } else {
-                ""
-            },
+            if reads { "two clock reads and push" } else { "push alone" },
+            if pause > 0 { ", paused so that growth keeps ahead" } else { "" },
             reader.header().lost.total(),
             reader.header().late_segments,
         );
@@ -70,10 +56,7 @@ fn process_time() -> Duration {
 }
 
 fn time_of(clock: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec.
     unsafe { libc::clock_gettime(clock, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -86,13 +69,9 @@ fn measure(path: &std::path::Path, threads: u64, reads: bool, pause: u64) -> (f6
     let writer = Writer::create(path, Options::default()).expect("a writer");
     let each = RECORDS / threads;
     let total: Duration = thread::scope(|scope| {
-        let pushers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(move || push_all(each, reads, Duration::from_micros(pause))))
-            .collect();
-        pushers
-            .into_iter()
-            .map(|p| p.join().expect("no panic"))
-            .sum()
+        let pushers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(move || push_all(each, reads, Duration::from_micros(pause)))).collect();
+        pushers.into_iter().map(|p| p.join().expect("no panic")).sum()
     });
     let peak = resident_mib();
     writer.finish().expect("finished");
@@ -105,11 +84,7 @@ fn push_all(records: u64, reads: bool, pause: Duration) -> Duration {
     let mut spent = Duration::ZERO;
     let mut left = records;
     while left > 0 {
-        let n = if pause.is_zero() {
-            left
-        } else {
-            left.min(10_000)
-        };
+        let n = if pause.is_zero() { left } else { left.min(10_000) };
         let begun = thread_time();
         for i in 0..n {
             let start = if reads { clock::ticks() } else { i };
@@ -133,11 +108,5 @@ fn resident_mib() -> u64 {
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
         usage
     };
-    usage.ru_maxrss as u64
-        / 1024
-        / if cfg!(target_vendor = "apple") {
-            1024
-        } else {
-            1
-        }
+    usage.ru_maxrss as u64 / 1024 / if cfg!(target_vendor = "apple") { 1024 } else { 1 }
 }

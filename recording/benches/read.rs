@@ -19,19 +19,14 @@ fn main() {
     }
     writer.finish().expect("finished");
     // The peak of resident memory is a process's for ever: the reader gets one of its own.
-    let status = Command::new(std::env::current_exe().expect("own name"))
-        .env("RECORDING_READ", &path)
-        .status();
+    let status = Command::new(std::env::current_exe().expect("own name")).env("RECORDING_READ", &path).status();
     assert!(status.expect("started").success());
 }
 
 fn read(path: &std::path::Path) {
     for state in ["complete", "complete, again", "as left by a killed target"] {
         if state.starts_with("as") {
-            let file = std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .expect("the run");
+            let file = std::fs::OpenOptions::new().write(true).open(path).expect("the run");
             let len = file.metadata().expect("its length").len();
             std::os::unix::fs::FileExt::write_all_at(&file, &[1], 128).expect("state");
             std::os::unix::fs::FileExt::write_all_at(&file, &len.to_le_bytes(), 136).expect("len");
@@ -48,10 +43,7 @@ fn read(path: &std::path::Path) {
         let seconds = begun.elapsed().as_secs_f64();
         assert_eq!(n + reader.header().lost.total(), RECORDS);
         std::hint::black_box(sum);
-        println!(
-            "{state}: {n} records in {seconds:.2} s, at most {} MiB resident",
-            resident_mib()
-        );
+        println!("{state}: {n} records in {seconds:.2} s, at most {} MiB resident", resident_mib());
     }
 }
 
@@ -63,11 +55,5 @@ fn resident_mib() -> u64 {
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
         usage
     };
-    usage.ru_maxrss as u64
-        / 1024
-        / if cfg!(target_vendor = "apple") {
-            1024
-        } else {
-            1
-        }
+    usage.ru_maxrss as u64 / 1024 / if cfg!(target_vendor = "apple") { 1024 } else { 1 }
 }

@@ -6,10 +6,7 @@ use raptors_recording::{Error, Reader};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let lossy = arguments
-        .iter()
-        .position(|a| a == "--lossy")
-        .map(|at| arguments.remove(at));
+    let lossy = arguments.iter().position(|a| a == "--lossy").map(|at| arguments.remove(at));
     let [file] = arguments.as_slice() else {
         eprintln!("usage: dump FILE [--lossy]");
         return ExitCode::from(2);
@@ -24,11 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn dump(file: &Path, lossy: bool) -> Result<(), Error> {
-    let reader = if lossy {
-        Reader::open_lossy(file)?
-    } else {
-        Reader::open(file)?
-    };
+    let reader = if lossy { Reader::open_lossy(file)? } else { Reader::open(file)? };
     println!("{:#?}", reader.header());
     for (key, json) in reader.documents() {
         println!("{key}\t{json}");

@@ -11,9 +11,8 @@ use crate::{
     Error, Reader,
     documents::{TOO_MANY, entry},
     layout::{
-        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, HEADER_BYTES, MAX_DOCUMENT_BYTES, RECORD_BYTES,
-        SEGMENT_BYTES, SEGMENT_DOCUMENTS, SegmentHeader, at, put_u32, put_u64, segment_at, u32_at,
-        u64_at,
+        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, HEADER_BYTES, MAX_DOCUMENT_BYTES, RECORD_BYTES, SEGMENT_BYTES,
+        SEGMENT_DOCUMENTS, SegmentHeader, at, put_u32, put_u64, segment_at, u32_at, u64_at,
     },
 };
 
@@ -42,17 +41,8 @@ pub fn append_document(path: &Path, key: &str, json: &str) -> Result<(), Error> 
     if (held + entry.len()) as u64 > MAX_DOCUMENT_BYTES {
         return Err(too_long(TOO_MANY));
     }
-    let io = |cause| Error::Io {
-        what: "add to",
-        path: path.to_path_buf(),
-        mend: "",
-        cause,
-    };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(io)?;
+    let io = |cause| Error::Io { what: "add to", path: path.to_path_buf(), mend: "", cause };
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
     let mut header = vec![0; at::END];
     file.read_exact_at(&mut header, 0).map_err(io)?;
     let used = u64_at(&header, at::FINAL_USED);
@@ -64,14 +54,12 @@ pub fn append_document(path: &Path, key: &str, json: &str) -> Result<(), Error> 
     let sequence = document_segments(&file, used).map_err(io)?;
     for ((chunk, index), sequence) in chunks.zip(used..).zip(sequence..) {
         let segment = segment(chunk, index, sequence);
-        file.write_all_at(&segment, layout::segment_offset(index))
-            .map_err(io)?;
+        file.write_all_at(&segment, layout::segment_offset(index)).map_err(io)?;
     }
     put_u64(&mut header, at::FINAL_USED, used_then);
     let crc = crc32fast::hash(&header[at::FINAL..at::FINAL_CRC]);
     put_u32(&mut header, at::FINAL_CRC, crc);
-    file.write_all_at(&header[at::FINAL..], at::FINAL as u64)
-        .map_err(io)
+    file.write_all_at(&header[at::FINAL..], at::FINAL as u64).map_err(io)
 }
 
 /// How many of the segments hold documents.

@@ -27,9 +27,7 @@ pub enum ClockSource {
 
 impl ClockSource {
     pub(crate) fn from_number(number: u32) -> Option<Self> {
-        [Self::Tsc, Self::Cntvct, Self::System]
-            .into_iter()
-            .find(|s| *s as u32 == number)
+        [Self::Tsc, Self::Cntvct, Self::System].into_iter().find(|s| *s as u32 == number)
     }
 }
 
@@ -65,13 +63,7 @@ impl Pair {
             let (before, ns, after) = (ticks(), platform::monotonic_ns(), ticks());
             let gap = after.wrapping_sub(before);
             if gap <= best.0 {
-                best = (
-                    gap,
-                    Pair {
-                        ticks: before.wrapping_add(gap / 2),
-                        ns,
-                    },
-                );
+                best = (gap, Pair { ticks: before.wrapping_add(gap / 2), ns });
             }
         }
         best.1
@@ -81,10 +73,7 @@ impl Pair {
     pub(crate) fn until(&self, other: &Pair) -> Option<Calibration> {
         let ticks = other.ticks.checked_sub(self.ticks).filter(|t| *t > 0)?;
         let span_ns = other.ns.checked_sub(self.ns).filter(|t| *t > 0)?;
-        Some(Calibration {
-            ns_per_tick: span_ns as f64 / ticks as f64,
-            span_ns,
-        })
+        Some(Calibration { ns_per_tick: span_ns as f64 / ticks as f64, span_ns })
     }
 }
 
@@ -151,14 +140,8 @@ fn choose() -> ClockSource {
     // SAFETY: every x86-64 CPU has cpuid; the leaf is asked for only where the CPU says it has it.
     // (Newer compilers call it safe.)
     #[allow(unused_unsafe)]
-    let invariant = unsafe {
-        __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
-    };
-    if invariant && platform::trusts_tsc() {
-        ClockSource::Tsc
-    } else {
-        ClockSource::System
-    }
+    let invariant = unsafe { __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0 };
+    if invariant && platform::trusts_tsc() { ClockSource::Tsc } else { ClockSource::System }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -174,10 +157,7 @@ fn choose() -> ClockSource {
 /// What the hardware says of its counter, if it says so exactly.
 pub(crate) fn nominal() -> Option<Calibration> {
     if source() == ClockSource::System {
-        return Some(Calibration {
-            ns_per_tick: 1.0,
-            span_ns: 0,
-        });
+        return Some(Calibration { ns_per_tick: 1.0, span_ns: 0 });
     }
     None
 }
@@ -213,19 +193,13 @@ mod tests {
     #[test]
     fn ticks_advance_and_calibrate_to_the_system_clock() {
         let unit = calibrate();
-        assert!(
-            unit.ns_per_tick > 0.01 && unit.ns_per_tick < 1000.0,
-            "{unit:?}"
-        );
+        assert!(unit.ns_per_tick > 0.01 && unit.ns_per_tick < 1000.0, "{unit:?}");
         let before = Pair::now();
         std::thread::sleep(std::time::Duration::from_millis(30));
         let after = Pair::now();
         let by_ticks = unit.nanoseconds(after.ticks - before.ticks);
         let by_clock = (after.ns - before.ns) as f64;
-        assert!(
-            (by_ticks / by_clock - 1.0).abs() < 0.01,
-            "{by_ticks} against {by_clock} ns"
-        );
+        assert!((by_ticks / by_clock - 1.0).abs() < 0.01, "{by_ticks} against {by_clock} ns");
     }
 
     #[test]

@@ -90,16 +90,7 @@ pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, 
         // SAFETY: `next` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
         // mapping (never unmapped up to the last taken segment) and inside the allocated file; no
         // other thread writes there.
-        unsafe {
-            write(
-                next.cast(),
-                tag,
-                site,
-                start,
-                end.saturating_sub(start),
-                args,
-            )
-        }
+        unsafe { write(next.cast(), tag, site, start, end.saturating_sub(start), args) }
     });
 }
 
@@ -138,27 +129,18 @@ fn refill(cursor: &Cursor) -> Option<*mut u8> {
         }
     };
     if !touched {
-        writer
-            .header_u64(layout::at::LATE)
-            .fetch_add(1, Ordering::Relaxed);
+        writer.header_u64(layout::at::LATE).fetch_add(1, Ordering::Relaxed);
     }
     if !known {
         cursor.tid.set(platform::thread_id());
-        cursor
-            .thread
-            .set(writer.threads.fetch_add(1, Ordering::Relaxed));
+        cursor.thread.set(writer.threads.fetch_add(1, Ordering::Relaxed));
         cursor.sequence.set(0);
         cursor.generation.set(writer.generation);
     }
     let sequence = cursor.sequence.get();
     cursor.sequence.set(sequence.wrapping_add(1));
-    let header = SegmentHeader {
-        kind: SEGMENT_RECORDS,
-        tid: cursor.tid.get(),
-        thread: cursor.thread.get(),
-        sequence,
-        index,
-    };
+    let header =
+        SegmentHeader { kind: SEGMENT_RECORDS, tid: cursor.tid.get(), thread: cursor.thread.get(), sequence, index };
     Some(writer.begin_segment(&header))
 }
 
@@ -172,8 +154,7 @@ impl Writer {
             // Finished meanwhile: the record is dropped, as any later one.
             Refusal::Closed => return,
         };
-        self.header_u64(layout::at::LIVE_LOST + 8 * which)
-            .fetch_add(1, Ordering::Relaxed);
+        self.header_u64(layout::at::LIVE_LOST + 8 * which).fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -191,9 +172,7 @@ mod tests {
         let at = i * 2 * 16384 + 16384 - 24;
         // SAFETY: aligned words inside the mapping and its file; all but the one writer access them
         // as atomics.
-        std::array::from_fn(|word| unsafe {
-            AtomicU64::from_ptr(map.at(at + 8 * word as u64).cast())
-        })
+        std::array::from_fn(|word| unsafe { AtomicU64::from_ptr(map.at(at + 8 * word as u64).cast()) })
     }
 
     #[test]
@@ -201,10 +180,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let len = SLOTS as usize * 2 * 16384;
         file.set_len(len as u64).unwrap();
-        let (written, seen) = (
-            Mapping::new(&file, len).unwrap(),
-            Mapping::new(&file, len).unwrap(),
-        );
+        let (written, seen) = (Mapping::new(&file, len).unwrap(), Mapping::new(&file, len).unwrap());
         // One side has every page, the other only the first of each slot: the fault inside the slot
         // holds the writer up, so that a tag written too early shows.
         for word in (0..SLOTS).flat_map(|i| slot(&seen, i)) {

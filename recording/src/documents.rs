@@ -8,8 +8,8 @@ use std::{
 use crate::{
     Error,
     layout::{
-        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, MAX_DOCUMENT_BYTES, RECORD_BYTES,
-        SEGMENT_DOCUMENTS, SegmentHeader, put_u32, segment_at,
+        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, MAX_DOCUMENT_BYTES, RECORD_BYTES, SEGMENT_DOCUMENTS, SegmentHeader,
+        put_u32, segment_at,
     },
     platform,
     writer::{Refusal, Writer, growth_error, lock},
@@ -33,10 +33,7 @@ impl Documents {
         let bytes = key.len() + json.len();
         let entry_len = (DOCUMENT_HEADER + bytes).next_multiple_of(8);
         if self.total + entry_len as u64 > MAX_DOCUMENT_BYTES {
-            return Err(Error::DocumentTooLong {
-                bytes,
-                why: TOO_MANY,
-            });
+            return Err(Error::DocumentTooLong { bytes, why: TOO_MANY });
         }
         self.make_room(writer, entry_len, bytes)?;
         self.write(writer, &entry(key, json, entry_len));
@@ -45,23 +42,16 @@ impl Documents {
     }
 
     fn make_room(&mut self, writer: &Writer, needed: usize, bytes: usize) -> Result<(), Error> {
-        let room = |open: &[(u64, usize)]| -> usize {
-            open.iter().map(|(_, used)| DOCUMENT_PAYLOAD - used).sum()
-        };
+        let room = |open: &[(u64, usize)]| -> usize { open.iter().map(|(_, used)| DOCUMENT_PAYLOAD - used).sum() };
         while room(&self.open) < needed {
             match writer.take(writer.capacity) {
                 Ok((index, _)) => self.begin(writer, index),
                 Err(Refusal::Closed) => return Err(Error::Closed("was finished already")),
                 Err(Refusal::Limit) => {
-                    return Err(Error::DocumentTooLong {
-                        bytes,
-                        why: AT_LIMIT,
-                    });
+                    return Err(Error::DocumentTooLong { bytes, why: AT_LIMIT });
                 }
                 Err(Refusal::NotReady | Refusal::DiskFull) => {
-                    writer
-                        .grow_for_document()
-                        .map_err(|e| growth_error(&writer.path, e))?;
+                    writer.grow_for_document().map_err(|e| growth_error(&writer.path, e))?;
                 }
             }
         }

@@ -66,9 +66,7 @@ pub enum Error {
         known: u32,
     },
     /// The end of the file is missing.
-    #[error(
-        "{path} is truncated at offset {len}: {missing} of {expected} bytes are missing; copy it again"
-    )]
+    #[error("{path} is truncated at offset {len}: {missing} of {expected} bytes are missing; copy it again")]
     Truncated {
         /// The file.
         path: String,
@@ -95,9 +93,7 @@ impl Error {
     /// The sentence without its mend, for who shows that somewhere else.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Io {
-                what, path, cause, ..
-            } => could_not(what, path, cause),
+            Self::Io { what, path, cause, .. } => could_not(what, path, cause),
             other => other.to_string(),
         }
     }
@@ -116,9 +112,5 @@ fn could_not(what: &str, path: &Path, cause: &io::Error) -> String {
 }
 
 fn or_nothing(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!("; {text}")
-    }
+    if text.is_empty() { String::new() } else { format!("; {text}") }
 }

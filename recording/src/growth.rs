@@ -50,9 +50,7 @@ pub(crate) struct Growth {
 
 /// Starts the helper of `writer`.
 pub(crate) fn spawn(writer: &'static Writer) -> io::Result<JoinHandle<()>> {
-    let builder = thread::Builder::new()
-        .name("raptors-record".into())
-        .stack_size(128 * 1024);
+    let builder = thread::Builder::new().name("raptors-record".into()).stack_size(128 * 1024);
     platform::without_signals(|| builder.spawn(move || run(writer)))
 }
 
@@ -72,11 +70,7 @@ fn run(writer: &'static Writer) {
             turn += 1;
             next_turn = Instant::now() + HOUSEKEEPING;
         }
-        pause = if busy {
-            BUSY_PAUSE
-        } else {
-            (pause * 2).min(IDLE_PAUSE)
-        };
+        pause = if busy { BUSY_PAUSE } else { (pause * 2).min(IDLE_PAUSE) };
         thread::park_timeout(pause);
     }
 }
@@ -88,11 +82,7 @@ impl Writer {
         self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
         // More is welcome and not needed: the helper asks again, and keeps a refusal in mind.
         let _ = self.allocate_to(&mut growth, self.allocation_goal(0));
-        self.touch(
-            &growth,
-            0,
-            self.ahead.min(FIRST_TOUCHED).min(self.record_cap),
-        )
+        self.touch(&growth, 0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
     }
 
     /// One step of growth, if one is due; the allocation first, as a lack of it loses records.
@@ -109,8 +99,7 @@ impl Writer {
             let to = (growth.allocated + step).min(goal);
             let result = self.allocate_to(&mut growth, to);
             growth.refused_at = result.is_err().then(Instant::now);
-            self.refused
-                .store(u8::from(result.is_err()), Ordering::Relaxed);
+            self.refused.store(u8::from(result.is_err()), Ordering::Relaxed);
             return result.is_ok();
         }
         self.touch_ahead(&mut growth, next)
@@ -173,8 +162,7 @@ impl Writer {
             self.zero(growth.file()?, index)?;
         }
         if from < to {
-            self.map
-                .populate(layout::segment_offset(from), layout::segment_offset(to))?;
+            self.map.populate(layout::segment_offset(from), layout::segment_offset(to))?;
             self.populated.store(to, Ordering::Relaxed);
             for state in &self.states[from as usize..to as usize] {
                 let (free, touched) = (state::FREE, state::TOUCHED);
@@ -188,10 +176,7 @@ impl Writer {
     fn zero(&self, file: &File, index: u64) -> io::Result<()> {
         let state = &self.states[index as usize];
         let (free, busy) = (state::FREE, state::BEING_ZEROED);
-        if state
-            .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)
-            .is_err()
-        {
+        if state.compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return Ok(());
         }
         let from = layout::segment_offset(index);
@@ -212,10 +197,7 @@ impl Writer {
         if to < *released + RELEASE_STEP {
             return false;
         }
-        let (from, end) = (
-            layout::segment_offset(*released),
-            layout::segment_offset(to),
-        );
+        let (from, end) = (layout::segment_offset(*released), layout::segment_offset(to));
         let growth = lock(&self.growth);
         let Ok(file) = growth.file() else {
             return false;
@@ -227,31 +209,20 @@ impl Writer {
 
     fn touch_again(&self) {
         let next = self.next.load(Ordering::Relaxed);
-        let to = self
-            .populated
-            .load(Ordering::Relaxed)
-            .min(next.saturating_add(RETOUCHED));
+        let to = self.populated.load(Ordering::Relaxed).min(next.saturating_add(RETOUCHED));
         if next < to {
-            let _ = self
-                .map
-                .populate(layout::segment_offset(next), layout::segment_offset(to));
+            let _ = self.map.populate(layout::segment_offset(next), layout::segment_offset(to));
         }
     }
 }
 
 impl Growth {
     pub(crate) fn new(file: File) -> Self {
-        Self {
-            file: Some(file),
-            allocated: 0,
-            refused_at: None,
-        }
+        Self { file: Some(file), allocated: 0, refused_at: None }
     }
 
     fn file(&self) -> io::Result<&File> {
-        self.file
-            .as_ref()
-            .ok_or_else(|| io::Error::other("the recording was finished"))
+        self.file.as_ref().ok_or_else(|| io::Error::other("the recording was finished"))
     }
 
     /// Takes the file away: nothing grows from here on.

@@ -177,9 +177,7 @@ pub struct Lost {
 impl Lost {
     /// All lost records together.
     pub fn total(&self) -> u64 {
-        self.limit
-            .saturating_add(self.not_ready)
-            .saturating_add(self.disk_full)
+        self.limit.saturating_add(self.not_ready).saturating_add(self.disk_full)
     }
 }
 
@@ -242,16 +240,12 @@ impl SegmentHeader {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let magic = u32_at(bytes, segment_at::MAGIC);
         if magic != SEGMENT_MAGIC {
-            return Err(format!(
-                "the segment's first word is {magic:#010x}, not \"RSEG\""
-            ));
+            return Err(format!("the segment's first word is {magic:#010x}, not \"RSEG\""));
         }
         let stored = u32_at(bytes, segment_at::CRC);
         let computed = crc32fast::hash(&bytes[segment_at::KIND..segment_at::CRC]);
         if stored != computed {
-            return Err(format!(
-                "the segment header's CRC is {stored:#010x}, its bytes give {computed:#010x}"
-            ));
+            return Err(format!("the segment header's CRC is {stored:#010x}, its bytes give {computed:#010x}"));
         }
         Ok(Self {
             kind: u32_at(bytes, segment_at::KIND),
@@ -268,17 +262,11 @@ impl SegmentHeader {
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
     let tag = u32_at(bytes, 0);
     let Some(kind) = Kind::from_number(tag as u8) else {
-        return Err(format!(
-            "a record has kind {}, known are 1 to {}",
-            tag as u8,
-            Kind::ALL.len()
-        ));
+        return Err(format!("a record has kind {}, known are 1 to {}", tag as u8, Kind::ALL.len()));
     };
     let (start, duration) = (u64_at(bytes, 8), u64_at(bytes, 16));
     if start.checked_add(duration).is_none() {
-        return Err(format!(
-            "a record starts at tick {start} and lasts {duration}: no such time"
-        ));
+        return Err(format!("a record starts at tick {start} and lasts {duration}: no such time"));
     }
     let mut args = [0; 5];
     for (i, arg) in args.iter_mut().enumerate() {
@@ -311,13 +299,7 @@ mod tests {
 
     #[test]
     fn a_segment_header_survives_its_bytes() {
-        let header = SegmentHeader {
-            kind: 1,
-            tid: 7 << 40,
-            thread: 3,
-            sequence: 9,
-            index: 12,
-        };
+        let header = SegmentHeader { kind: 1, tid: 7 << 40, thread: 3, sequence: 9, index: 12 };
         let mut bytes = header.encode();
         assert!(SegmentHeader::decode(&bytes).unwrap_err().contains("RSEG"));
         put_u32(&mut bytes, segment_at::MAGIC, SEGMENT_MAGIC);

@@ -80,14 +80,7 @@ impl Reader {
     }
 
     fn open_with(path: &Path, lossy: bool) -> Result<Self, Error> {
-        let io = |mend| {
-            move |cause| Error::Io {
-                what: "open",
-                path: path.into(),
-                mend,
-                cause,
-            }
-        };
+        let io = |mend| move |cause| Error::Io { what: "open", path: path.into(), mend, cause };
         let check = "check the name and your right to read it";
         // Looked at before it is opened: opening a pipe waits for its writer, and opening a device may do anything.
         let about = std::fs::metadata(path).map_err(io(check))?;
@@ -108,13 +101,7 @@ impl Reader {
 
     fn new(source: Source, name: String, lossy: bool) -> Result<Self, Error> {
         let scan = scan::scan(&source, &name, lossy)?;
-        Ok(Self {
-            source,
-            name,
-            lossy,
-            scan,
-            skipped: AtomicU64::new(0),
-        })
+        Ok(Self { source, name, lossy, scan, skipped: AtomicU64::new(0) })
     }
 
     /// What the file says of itself.
@@ -129,10 +116,7 @@ impl Reader {
 
     /// The texts of all documents under `key`, in order.
     pub fn documents_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.documents()
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .map(|(_, json)| json.as_str())
+        self.documents().iter().filter(move |(k, _)| k == key).map(|(_, json)| json.as_str())
     }
 
     /// What a person should know before trusting the file: damage that was stepped over (lossy), a
@@ -142,9 +126,7 @@ impl Reader {
         let mut warnings = self.scan.warnings.clone();
         warnings.extend(scan::short_calibration(self.header()));
         if !self.header().complete {
-            warnings.push(
-                "the recording was not finished: its process was killed or still runs".into(),
-            );
+            warnings.push("the recording was not finished: its process was killed or still runs".into());
         }
         let skipped = self.skipped.load(Ordering::Relaxed);
         if skipped > 0 {
@@ -182,19 +164,8 @@ impl Reader {
         Ok(())
     }
 
-    fn segment(
-        &self,
-        block: &[u8],
-        present: usize,
-        offset: u64,
-        mut f: impl FnMut(&Record),
-    ) -> Result<(), Error> {
-        for (i, bytes) in block
-            .chunks_exact(RECORD_BYTES)
-            .enumerate()
-            .skip(1)
-            .take(present)
-        {
+    fn segment(&self, block: &[u8], present: usize, offset: u64, mut f: impl FnMut(&Record)) -> Result<(), Error> {
+        for (i, bytes) in block.chunks_exact(RECORD_BYTES).enumerate().skip(1).take(present) {
             match layout::decode_record(bytes) {
                 Ok(record) => f(&record),
                 Err(_) if self.lossy => {
@@ -202,11 +173,7 @@ impl Reader {
                 }
                 Err(what) => {
                     let offset = offset + (i * RECORD_BYTES) as u64;
-                    return Err(Error::Damaged {
-                        path: self.name.clone(),
-                        offset,
-                        what,
-                    });
+                    return Err(Error::Damaged { path: self.name.clone(), offset, what });
                 }
             }
         }
@@ -231,17 +198,11 @@ pub fn begins_as_run_file(bytes: &[u8]) -> bool {
 /// How many records a segment holds: a thread fills its segment in order, so the first absent tag
 /// is the end.
 fn present(block: &[u8]) -> usize {
-    block
-        .chunks_exact(RECORD_BYTES)
-        .skip(1)
-        .take_while(|bytes| u32_at(bytes, 0) != 0)
-        .count()
+    block.chunks_exact(RECORD_BYTES).skip(1).take_while(|bytes| u32_at(bytes, 0) != 0).count()
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("name", &self.name).finish_non_exhaustive()
     }
 }

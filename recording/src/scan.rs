@@ -13,9 +13,8 @@ use crate::{
     Error,
     clock::{Calibration, ClockSource, Pair, SHORTEST_SPAN_NS},
     layout::{
-        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, HEADER_BYTES, Lost, MAX_DOCUMENT_BYTES, MAX_LIMIT,
-        RECORD_BYTES, SEGMENT_BYTES, SEGMENT_DOCUMENTS, SEGMENT_RECORDS, SegmentHeader, at,
-        segment_at, u32_at, u64_at,
+        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, HEADER_BYTES, Lost, MAX_DOCUMENT_BYTES, MAX_LIMIT, RECORD_BYTES,
+        SEGMENT_BYTES, SEGMENT_DOCUMENTS, SEGMENT_RECORDS, SegmentHeader, at, segment_at, u32_at, u64_at,
     },
     reader::{Header, ThreadId},
 };
@@ -38,9 +37,7 @@ impl Source {
     pub(crate) fn read(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Source::Bytes(bytes) => {
-                let from = bytes
-                    .len()
-                    .min(usize::try_from(offset).unwrap_or(usize::MAX));
+                let from = bytes.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
                 let n = into.len().min(bytes.len() - from);
                 into[..n].copy_from_slice(&bytes[from..from + n]);
                 Ok(n)
@@ -79,13 +76,7 @@ struct Scanner<'a> {
 }
 
 pub(crate) fn scan(source: &Source, name: &str, lossy: bool) -> Result<Scan, Error> {
-    Scanner {
-        source,
-        name,
-        lossy,
-        warnings: Vec::new(),
-    }
-    .run()
+    Scanner { source, name, lossy, warnings: Vec::new() }.run()
 }
 
 impl Scanner<'_> {
@@ -96,13 +87,7 @@ impl Scanner<'_> {
         for index in 0..segments_end {
             match self.segment(index, &mut threads, documents.len() as u32)? {
                 Some((found, _)) if found.kind == SEGMENT_RECORDS => {
-                    records.push((
-                        index,
-                        ThreadId {
-                            tid: found.tid,
-                            index: found.thread,
-                        },
-                    ));
+                    records.push((index, ThreadId { tid: found.tid, index: found.thread }));
                 }
                 Some((_, used)) => documents.push((index, used)),
                 None => {}
@@ -112,27 +97,15 @@ impl Scanner<'_> {
             return Err(self.damaged(at::CLOCK_SLOTS as u64, "there are records and no clock"));
         }
         let documents = self.documents(&documents, header.complete)?;
-        Ok(Scan {
-            header,
-            documents,
-            segments: records,
-            warnings: self.warnings,
-        })
+        Ok(Scan { header, documents, segments: records, warnings: self.warnings })
     }
 
     fn damaged(&self, offset: u64, what: impl Into<String>) -> Error {
-        Error::Damaged {
-            path: self.name.to_string(),
-            offset,
-            what: what.into(),
-        }
+        Error::Damaged { path: self.name.to_string(), offset, what: what.into() }
     }
 
     fn foreign(&self, why: impl Into<String>) -> Error {
-        Error::NotARunFile {
-            path: self.name.to_string(),
-            why: why.into(),
-        }
+        Error::NotARunFile { path: self.name.to_string(), why: why.into() }
     }
 
     /// Damage that a lossy reader notes and steps over.
@@ -180,10 +153,7 @@ impl Scanner<'_> {
             let bytes = expected.min(len).saturating_sub(HEADER_BYTES as u64);
             return Ok((header, bytes.div_ceil(SEGMENT_BYTES as u64)));
         }
-        Err(self.damaged(
-            at::STATE as u64,
-            "the file changes faster than it can be read",
-        ))
+        Err(self.damaged(at::STATE as u64, "the file changes faster than it can be read"))
     }
 
     fn checked_header(&mut self) -> Result<(Header, u64), Error> {
@@ -213,9 +183,7 @@ impl Scanner<'_> {
     fn check_identity(&self, bytes: &[u8]) -> Result<(), Error> {
         let magic = &bytes[..bytes.len().min(8)];
         if bytes.is_empty() {
-            return Err(
-                self.foreign("it is empty, as a recording killed before its first byte leaves it")
-            );
+            return Err(self.foreign("it is empty, as a recording killed before its first byte leaves it"));
         }
         if magic != &layout::MAGIC[..magic.len()] {
             return Err(self.foreign("its first bytes at offset 0 are not those of a run file"));
@@ -224,11 +192,7 @@ impl Scanner<'_> {
             let found = u32_at(bytes, at::VERSION);
             if found > layout::VERSION {
                 let known = layout::VERSION;
-                return Err(Error::NewerVersion {
-                    path: self.name.to_string(),
-                    found,
-                    known,
-                });
+                return Err(Error::NewerVersion { path: self.name.to_string(), found, known });
             }
             if found == 0 {
                 return Err(self.damaged(at::VERSION as u64, "the layout's version is 0"));
@@ -238,13 +202,9 @@ impl Scanner<'_> {
     }
 
     fn check_fixed(&self, bytes: &[u8]) -> Result<(), Error> {
-        let (stored, computed) = (
-            u32_at(bytes, at::FIXED_CRC),
-            crc32fast::hash(&bytes[..at::FIXED_CRC]),
-        );
+        let (stored, computed) = (u32_at(bytes, at::FIXED_CRC), crc32fast::hash(&bytes[..at::FIXED_CRC]));
         if stored != computed {
-            let what =
-                format!("the header's CRC is {stored:#010x}, its bytes give {computed:#010x}");
+            let what = format!("the header's CRC is {stored:#010x}, its bytes give {computed:#010x}");
             return Err(self.damaged(at::FIXED_CRC as u64, what));
         }
         let sizes = [
@@ -255,8 +215,7 @@ impl Scanner<'_> {
         for (what, offset, known) in sizes {
             let found = u32_at(bytes, offset);
             if found as usize != known {
-                let what =
-                    format!("the size of a {what} is {found}, in this version it is {known}");
+                let what = format!("the size of a {what} is {found}, in this version it is {known}");
                 return Err(self.damaged(offset as u64, what));
             }
         }
@@ -277,10 +236,7 @@ impl Scanner<'_> {
             .filter_map(|i| {
                 let slot = &bytes[at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES..];
                 let whole = crc32fast::hash(&slot[..16]) == u32_at(slot, 16);
-                whole.then(|| Pair {
-                    ticks: u64_at(slot, 0),
-                    ns: u64_at(slot, 8),
-                })
+                whole.then(|| Pair { ticks: u64_at(slot, 0), ns: u64_at(slot, 8) })
             })
             .max_by_key(|pair| pair.ns);
         let header = self.build(bytes, at::LIVE_LOST, latest, false)?;
@@ -291,19 +247,13 @@ impl Scanner<'_> {
         let stored = u32_at(bytes, at::FINAL_CRC);
         let computed = crc32fast::hash(&bytes[at::FINAL..at::FINAL_CRC]);
         if stored != computed {
-            let what =
-                format!("the closing CRC is {stored:#010x}, its bytes give {computed:#010x}");
+            let what = format!("the closing CRC is {stored:#010x}, its bytes give {computed:#010x}");
             return Err(self.damaged(at::FINAL_CRC as u64, what));
         }
         let used = u64_at(bytes, at::FINAL_USED);
-        let length = used
-            .saturating_mul(SEGMENT_BYTES as u64)
-            .saturating_add(HEADER_BYTES as u64);
+        let length = used.saturating_mul(SEGMENT_BYTES as u64).saturating_add(HEADER_BYTES as u64);
         self.check_length(at::FINAL_USED, length, u64_at(bytes, at::LIMIT))?;
-        let end = Pair {
-            ticks: u64_at(bytes, at::FINAL_TICKS),
-            ns: u64_at(bytes, at::FINAL_NS),
-        };
+        let end = Pair { ticks: u64_at(bytes, at::FINAL_TICKS), ns: u64_at(bytes, at::FINAL_NS) };
         Ok((self.build(bytes, at::FINAL_LOST, Some(end), true)?, length))
     }
 
@@ -315,21 +265,12 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn build(
-        &self,
-        bytes: &[u8],
-        lost: usize,
-        end: Option<Pair>,
-        complete: bool,
-    ) -> Result<Header, Error> {
+    fn build(&self, bytes: &[u8], lost: usize, end: Option<Pair>, complete: bool) -> Result<Header, Error> {
         let number = u32_at(bytes, at::CLOCK);
         let Some(clock) = ClockSource::from_number(number) else {
             return Err(self.damaged(at::CLOCK as u64, format!("clock {number} is not known")));
         };
-        let start = Pair {
-            ticks: u64_at(bytes, at::START_TICKS),
-            ns: u64_at(bytes, at::START_NS),
-        };
+        let start = Pair { ticks: u64_at(bytes, at::START_TICKS), ns: u64_at(bytes, at::START_NS) };
         let started = UNIX_EPOCH.checked_add(Duration::from_nanos(u64_at(bytes, at::STARTED)));
         Ok(Header {
             pid: u32_at(bytes, at::PID),
@@ -357,19 +298,12 @@ impl Scanner<'_> {
         end: Option<Pair>,
     ) -> Result<Calibration, Error> {
         if clock == ClockSource::System {
-            return Ok(Calibration {
-                ns_per_tick: 1.0,
-                span_ns: 0,
-            });
+            return Ok(Calibration { ns_per_tick: 1.0, span_ns: 0 });
         }
-        let never =
-            (0..2).all(|i| u32_at(bytes, at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES + 16) == 0);
+        let never = (0..2).all(|i| u32_at(bytes, at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES + 16) == 0);
         if end.is_none() && never {
             // Killed while it was being made: no record is older than the first reading.
-            return Ok(Calibration {
-                ns_per_tick: 0.0,
-                span_ns: 0,
-            });
+            return Ok(Calibration { ns_per_tick: 0.0, span_ns: 0 });
         }
         let measured = end.and_then(|end| start.until(&end));
         let sane = measured.filter(|c| (0.01..=1000.0).contains(&c.ns_per_tick));
@@ -413,11 +347,7 @@ impl Scanner<'_> {
     }
 
     /// Reads the stream of documents.
-    fn documents(
-        &mut self,
-        segments: &[(u64, usize)],
-        complete: bool,
-    ) -> Result<Vec<(String, String)>, Error> {
+    fn documents(&mut self, segments: &[(u64, usize)], complete: bool) -> Result<Vec<(String, String)>, Error> {
         let total: u64 = segments.iter().map(|(_, used)| *used as u64).sum();
         if total > MAX_DOCUMENT_BYTES {
             return Err(self.damaged(0, "its documents are longer than 64 MiB together"));
@@ -425,22 +355,15 @@ impl Scanner<'_> {
         let mut stream = Vec::with_capacity(total as usize);
         let mut starts = Vec::with_capacity(segments.len());
         for (index, used) in segments {
-            let (from, offset) = (
-                stream.len(),
-                layout::segment_offset(*index) + RECORD_BYTES as u64,
-            );
+            let (from, offset) = (stream.len(), layout::segment_offset(*index) + RECORD_BYTES as u64);
             starts.push((from, offset));
             stream.resize(from + used, 0);
             let n = self.read(&mut stream[from..], offset)?;
             stream.truncate(from + n);
         }
         let offset_of = |at: usize| {
-            let place = starts
-                .partition_point(|(from, _)| *from <= at)
-                .saturating_sub(1);
-            starts
-                .get(place)
-                .map_or(0, |(from, offset)| offset + (at - from) as u64)
+            let place = starts.partition_point(|(from, _)| *from <= at).saturating_sub(1);
+            starts.get(place).map_or(0, |(from, offset)| offset + (at - from) as u64)
         };
         let mut found = Vec::new();
         let mut at = 0;
@@ -471,30 +394,21 @@ fn check_segment(
     documents: u32,
 ) -> Result<(), String> {
     if found.index != index {
-        return Err(format!(
-            "segment {} lies in the place of segment {index}",
-            found.index
-        ));
+        return Err(format!("segment {} lies in the place of segment {index}", found.index));
     }
     match found.kind {
-        SEGMENT_DOCUMENTS if found.sequence != documents => Err(format!(
-            "document segment {} follows {documents} others",
-            found.sequence
-        )),
+        SEGMENT_DOCUMENTS if found.sequence != documents => {
+            Err(format!("document segment {} follows {documents} others", found.sequence))
+        }
         SEGMENT_DOCUMENTS => Ok(()),
         SEGMENT_RECORDS => {
             let (tid, next) = *threads.entry(found.thread).or_insert((found.tid, 0));
             threads.insert(found.thread, (tid, found.sequence.wrapping_add(1)));
             if tid != found.tid {
-                Err(format!(
-                    "thread {} is both {tid} and {}",
-                    found.thread, found.tid
-                ))
+                Err(format!("thread {} is both {tid} and {}", found.thread, found.tid))
             } else if next != found.sequence {
                 let (thread, sequence) = (found.thread, found.sequence);
-                Err(format!(
-                    "thread {thread} goes on with segment {sequence} after {next} of its own"
-                ))
+                Err(format!("thread {thread} goes on with segment {sequence} after {next} of its own"))
             } else {
                 Ok(())
             }
@@ -516,10 +430,7 @@ impl std::fmt::Display for Flaw {
         match self {
             Flaw::Cut => f.write_str("the documents end inside this one"),
             Flaw::Crc(stored, computed) => {
-                write!(
-                    f,
-                    "a document's CRC is {stored:#010x}, its bytes give {computed:#010x}"
-                )
+                write!(f, "a document's CRC is {stored:#010x}, its bytes give {computed:#010x}")
             }
             Flaw::NotUtf8 => f.write_str("a document is not UTF-8"),
         }
@@ -533,30 +444,20 @@ fn document(stream: &[u8]) -> Result<(String, String, usize), Flaw> {
     }
     let (key, json) = (u32_at(stream, 4) as usize, u32_at(stream, 8) as usize);
     let text = DOCUMENT_HEADER.saturating_add(key);
-    let len = text
-        .saturating_add(json)
-        .checked_next_multiple_of(8)
-        .unwrap_or(usize::MAX);
+    let len = text.saturating_add(json).checked_next_multiple_of(8).unwrap_or(usize::MAX);
     let bytes = stream.get(..len).ok_or(Flaw::Cut)?;
     let (stored, computed) = (u32_at(bytes, 0), crc32fast::hash(&bytes[4..]));
     if stored != computed {
         return Err(Flaw::Crc(stored, computed));
     }
     let string = |range: &[u8]| String::from_utf8(range.to_vec()).map_err(|_| Flaw::NotUtf8);
-    Ok((
-        string(&bytes[DOCUMENT_HEADER..text])?,
-        string(&bytes[text..text + json])?,
-        len,
-    ))
+    Ok((string(&bytes[DOCUMENT_HEADER..text])?, string(&bytes[text..text + json])?, len))
 }
 
 /// What a reader says of a calibration that is too short to trust.
 pub(crate) fn short_calibration(header: &Header) -> Option<String> {
     let span = header.calibration.span_ns;
     (header.clock != ClockSource::System && span < SHORTEST_SPAN_NS).then(|| {
-        format!(
-            "the clock was calibrated over {:.1} ms only: times may be off by more than 0.01 %",
-            span as f64 / 1e6
-        )
+        format!("the clock was calibrated over {:.1} ms only: times may be off by more than 0.01 %", span as f64 / 1e6)
     })
 }

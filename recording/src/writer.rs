@@ -37,10 +37,7 @@ pub struct Options {
 impl Default for Options {
     /// 4 GiB (67 million records) and 64 MiB (a million records).
     fn default() -> Self {
-        Self {
-            limit_bytes: 4 << 30,
-            ahead_bytes: 64 << 20,
-        }
+        Self { limit_bytes: 4 << 30, ahead_bytes: 64 << 20 }
     }
 }
 
@@ -135,9 +132,7 @@ impl Writer {
         }
         let made = checked(options)
             .and_then(|options| Ok((options, create_file(path, replace)?)))
-            .and_then(|(options, file)| {
-                Self::build(path, file, options).inspect_err(|_| drop(fs::remove_file(path)))
-            });
+            .and_then(|(options, file)| Self::build(path, file, options).inspect_err(|_| drop(fs::remove_file(path))));
         made.inspect_err(|_| BUSY.store(false, Ordering::Release))
     }
 
@@ -147,14 +142,12 @@ impl Writer {
         let capacity = (options.limit_bytes - HEADER_BYTES as u64) / SEGMENT_BYTES as u64;
         let full = |e| growth_error(path, e);
         // The header comes before all else: whoever is killed from here on leaves a run file.
-        file.write_all_at(&fixed_header(&start, options), 0)
-            .map_err(full)?;
+        file.write_all_at(&fixed_header(&start, options), 0).map_err(full)?;
         platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
-        let map =
-            Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
-                let mend = "allow more memory (ulimit -v), or lower the recording's limit";
-                io_error("map", path, mend, e)
-            })?;
+        let map = Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
+            let mend = "allow more memory (ulimit -v), or lower the recording's limit";
+            io_error("map", path, mend, e)
+        })?;
         let writer = Box::new(Writer {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             pid: std::process::id(),
@@ -206,22 +199,12 @@ impl Writer {
 
     /// Records lost so far, by reason.
     pub fn lost_by_reason(&self) -> Lost {
-        self.lost_in_all
-            .get()
-            .copied()
-            .unwrap_or_else(|| self.counted_lost())
+        self.lost_in_all.get().copied().unwrap_or_else(|| self.counted_lost())
     }
 
     fn counted_lost(&self) -> Lost {
-        let count = |i: usize| {
-            self.header_u64(at::LIVE_LOST + 8 * i)
-                .load(Ordering::Relaxed)
-        };
-        Lost {
-            limit: count(0),
-            not_ready: count(1),
-            disk_full: count(2),
-        }
+        let count = |i: usize| self.header_u64(at::LIVE_LOST + 8 * i).load(Ordering::Relaxed);
+        Lost { limit: count(0), not_ready: count(1), disk_full: count(2) }
     }
 
     /// The file being written.
@@ -255,18 +238,14 @@ impl Writer {
         let end = layout::segment_offset(used);
         // SAFETY: `next` is CLOSED, so nobody takes a segment from `used` on, and none was taken.
         unsafe { self.map.retire(end) };
-        let cut = lock(&self.growth)
-            .end()
-            .map_or(Ok(()), |file| file.set_len(end));
+        let cut = lock(&self.growth).end().map_or(Ok(()), |file| file.set_len(end));
         BUSY.store(false, Ordering::Release);
         cut.map_err(|e| io_error("cut to its length", &self.path, "", e))
     }
 
     fn check_ours(&self) -> Result<(), Error> {
         if std::process::id() != self.pid {
-            return Err(Error::Closed(
-                "belongs to the process that this one was forked from",
-            ));
+            return Err(Error::Closed("belongs to the process that this one was forked from"));
         }
         if self.is_finished() {
             return Err(Error::Closed("was finished already"));
@@ -289,17 +268,10 @@ impl Writer {
                 return Err(Refusal::Limit);
             } else if next >= self.ready.load(Ordering::Acquire) {
                 let full = self.refused.load(Ordering::Relaxed) != 0;
-                return Err(if full {
-                    Refusal::DiskFull
-                } else {
-                    Refusal::NotReady
-                });
+                return Err(if full { Refusal::DiskFull } else { Refusal::NotReady });
             }
             let order = (Ordering::AcqRel, Ordering::Relaxed);
-            match self
-                .next
-                .compare_exchange_weak(next, next + 1, order.0, order.1)
-            {
+            match self.next.compare_exchange_weak(next, next + 1, order.0, order.1) {
                 Ok(index) => match self.claim(index) {
                     Some(touched) => return Ok((index, touched)),
                     None => next = index + 1,
@@ -327,8 +299,7 @@ impl Writer {
         // SAFETY: the segment was taken by this thread alone, lies in the mapping and has room on
         // disk; its magic is only accessed atomically, so the copy leaves it out.
         unsafe {
-            base.add(4)
-                .copy_from_nonoverlapping(bytes.as_ptr().add(4), bytes.len() - 4);
+            base.add(4).copy_from_nonoverlapping(bytes.as_ptr().add(4), bytes.len() - 4);
             AtomicU32::from_ptr(base.cast()).store(layout::SEGMENT_MAGIC, Ordering::Release);
             base.add(bytes.len())
         }
@@ -361,8 +332,7 @@ impl Writer {
         put_u32(&mut bytes, 16, crc);
         let slot = at::CLOCK_SLOTS + (turn % 2) as usize * at::CLOCK_SLOT_BYTES;
         for (i, word) in bytes.chunks_exact(8).enumerate() {
-            self.header_u64(slot + 8 * i)
-                .store(layout::u64_at(word, 0), Ordering::Release);
+            self.header_u64(slot + 8 * i).store(layout::u64_at(word, 0), Ordering::Release);
         }
     }
 
@@ -371,15 +341,7 @@ impl Writer {
         let late = self.header_u64(at::LATE).load(Ordering::Relaxed);
         let end = Pair::now();
         let mut bytes = [0; at::END - at::FINAL];
-        let words = [
-            used,
-            lost.limit,
-            lost.not_ready,
-            lost.disk_full,
-            late,
-            end.ticks,
-            end.ns,
-        ];
+        let words = [used, lost.limit, lost.not_ready, lost.disk_full, late, end.ticks, end.ns];
         for (i, word) in words.into_iter().enumerate() {
             put_u64(&mut bytes, 8 * i, word);
         }
@@ -387,8 +349,7 @@ impl Writer {
         let crc = crc32fast::hash(&bytes[..crc_at]);
         put_u32(&mut bytes, crc_at, crc);
         for (i, word) in bytes.chunks_exact(8).enumerate() {
-            self.header_u64(at::FINAL + 8 * i)
-                .store(layout::u64_at(word, 0), Ordering::Relaxed);
+            self.header_u64(at::FINAL + 8 * i).store(layout::u64_at(word, 0), Ordering::Relaxed);
         }
         let state = u64::from(layout::STATE_COMPLETE);
         self.header_u64(at::STATE).store(state, Ordering::Release);
@@ -397,9 +358,7 @@ impl Writer {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Writer").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -415,9 +374,7 @@ fn watch_forks() -> io::Result<()> {
         cursor::deactivate();
         BUSY.store(false, Ordering::Release);
     }
-    let watched = WATCHED.get_or_init(|| {
-        platform::at_fork_in_child(child).map_err(|e| e.raw_os_error().unwrap_or(0))
-    });
+    let watched = WATCHED.get_or_init(|| platform::at_fork_in_child(child).map_err(|e| e.raw_os_error().unwrap_or(0)));
     watched.map_err(io::Error::from_raw_os_error)
 }
 
@@ -430,40 +387,24 @@ fn checked(options: Options) -> Result<Options, Error> {
         )));
     }
     if limit > layout::MAX_LIMIT {
-        return Err(Error::Options(format!(
-            "a recording's limit is at most 1 TiB, not {limit} bytes"
-        )));
+        return Err(Error::Options(format!("a recording's limit is at most 1 TiB, not {limit} bytes")));
     }
-    Ok(Options {
-        limit_bytes: limit,
-        ahead_bytes: options.ahead_bytes.max(1 << 20),
-    })
+    Ok(Options { limit_bytes: limit, ahead_bytes: options.ahead_bytes.max(1 << 20) })
 }
 
 fn create_file(path: &Path, replace: bool) -> Result<File, Error> {
     if replace {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(Error::NotAFile(path.to_path_buf())),
-            Ok(_) => fs::remove_file(path)
-                .map_err(|e| io_error("replace", path, "choose another place", e))?,
+            Ok(_) => fs::remove_file(path).map_err(|e| io_error("replace", path, "choose another place", e))?,
             Err(_) => {}
         }
     }
-    let made = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(path);
+    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).open(path);
     made.map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => Error::Exists(path.to_path_buf()),
         io::ErrorKind::NotFound => io_error("create", path, "make its directory first", e),
-        _ => io_error(
-            "create",
-            path,
-            "choose a directory that you may write to",
-            e,
-        ),
+        _ => io_error("create", path, "choose a directory that you may write to", e),
     })
 }
 
@@ -477,12 +418,7 @@ pub(crate) fn growth_error(path: &Path, source: io::Error) -> Error {
 }
 
 fn io_error(what: &'static str, path: &Path, mend: &'static str, cause: io::Error) -> Error {
-    Error::Io {
-        what,
-        path: path.to_path_buf(),
-        mend,
-        cause,
-    }
+    Error::Io { what, path: path.to_path_buf(), mend, cause }
 }
 
 /// The part of the header that never changes, and the state.
@@ -495,9 +431,7 @@ fn fixed_header(start: &Pair, options: Options) -> Vec<u8> {
     put_u32(&mut bytes, at::RECORD_BYTES, layout::RECORD_BYTES as u32);
     put_u32(&mut bytes, at::PID, std::process::id());
     put_u32(&mut bytes, at::CLOCK, clock::source() as u32);
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     put_u64(&mut bytes, at::STARTED, started.as_nanos() as u64);
     put_u64(&mut bytes, at::START_TICKS, start.ticks);
     put_u64(&mut bytes, at::START_NS, start.ns);

@@ -17,14 +17,10 @@ fn small() -> &'static [u8] {
         let _turn = one_at_a_time();
         let (_dir, path) = place();
         let writer = Writer::create(&path, Options::default()).unwrap();
-        writer
-            .document("site", r#"{"id":1,"kind":"loop"}"#)
-            .unwrap();
+        writer.document("site", r#"{"id":1,"kind":"loop"}"#).unwrap();
         writer.document("facts", "{}").unwrap();
         (0..30).for_each(|i| push_numbered(1, i));
-        std::thread::spawn(|| (0..1100).for_each(|i| push_numbered(2, i)))
-            .join()
-            .unwrap();
+        std::thread::spawn(|| (0..1100).for_each(|i| push_numbered(2, i))).join().unwrap();
         writer.finish().unwrap();
         std::fs::read(path).unwrap()
     })
@@ -51,11 +47,8 @@ fn with(at: usize, value: &[u8]) -> Vec<u8> {
 #[test]
 fn every_byte_may_be_wrong() {
     assert_eq!(read(small().to_vec(), false).unwrap(), 1130);
-    let interesting =
-        |at: &usize| at % SEGMENT < 512 || small()[*at] != 0 || at.is_multiple_of(509);
-    let places = (0..small().len())
-        .filter(interesting)
-        .filter(|at| at % SEGMENT < 6000);
+    let interesting = |at: &usize| at % SEGMENT < 512 || small()[*at] != 0 || at.is_multiple_of(509);
+    let places = (0..small().len()).filter(interesting).filter(|at| at % SEGMENT < 6000);
     for at in places {
         let bytes = with(at, &[small()[at] ^ (1 << (at % 8))]);
         let strict = read(bytes.clone(), false);
@@ -65,10 +58,7 @@ fn every_byte_may_be_wrong() {
         let kept = read(bytes, true).unwrap_or(0);
         assert!(kept <= 1130, "{kept} records at {at}");
         if at >= SEGMENT {
-            assert!(
-                kept >= 30,
-                "damage at {at} of one segment took more than that: {kept}"
-            );
+            assert!(kept >= 30, "damage at {at} of one segment took more than that: {kept}");
         }
     }
 }
@@ -76,18 +66,15 @@ fn every_byte_may_be_wrong() {
 #[test]
 fn the_end_may_be_missing_anywhere() {
     let len = small().len();
-    let bounds = (0..=len / SEGMENT).flat_map(|i| {
-        [-65, -64, -1, 0, 1, 63, 64, 65, 127, 128, 383, 384].map(|d| (i * SEGMENT) as i64 + d)
-    });
+    let bounds = (0..=len / SEGMENT)
+        .flat_map(|i| [-65, -64, -1, 0, 1, 63, 64, 65, 127, 128, 383, 384].map(|d| (i * SEGMENT) as i64 + d));
     let mut last = 0;
     for at in bounds.filter(|at| (0..len as i64).contains(at)) {
         let bytes = small()[..at as usize].to_vec();
         let error = read(bytes.clone(), false).unwrap_err();
         match error {
             Error::NotARunFile { .. } => assert_eq!(at, 0),
-            Error::Truncated {
-                len: have, missing, ..
-            } => {
+            Error::Truncated { len: have, missing, .. } => {
                 assert_eq!(have, at as u64);
                 if at >= 384 {
                     assert_eq!(missing as usize, len - at as usize);
@@ -106,14 +93,8 @@ fn the_end_may_be_missing_anywhere() {
 fn a_truncated_file_says_how_much_is_missing() {
     let bytes = small()[..small().len() - 1000].to_vec();
     let message = read(bytes.clone(), false).unwrap_err().to_string();
-    assert!(
-        message.contains(&format!("offset {}", bytes.len())),
-        "{message}"
-    );
-    assert!(
-        message.contains("1000 of") && message.contains("copy it again"),
-        "{message}"
-    );
+    assert!(message.contains(&format!("offset {}", bytes.len())), "{message}");
+    assert!(message.contains("1000 of") && message.contains("copy it again"), "{message}");
     let reader = Reader::from_bytes(bytes, true).unwrap();
     assert!(reader.warnings()[0].contains("1000 of"));
 }
@@ -122,18 +103,10 @@ fn a_truncated_file_says_how_much_is_missing() {
 fn what_is_wrong_is_named_with_its_offset() {
     let cases: [(usize, &[u8], &str); 6] = [
         (0, b"PK", "not a run file"),
-        (
-            8,
-            &[9, 0, 0, 0],
-            "made by a newer raptors-trace (layout 9, this one reads up to 1); update",
-        ),
+        (8, &[9, 0, 0, 0], "made by a newer raptors-trace (layout 9, this one reads up to 1); update"),
         (30, &[1], "at offset 124: the header's CRC"),
         (300, &[1], "at offset 380: the closing CRC"),
-        (
-            SEGMENT + 9,
-            &[0xff],
-            "at offset 65536: the segment header's CRC",
-        ),
+        (SEGMENT + 9, &[0xff], "at offset 65536: the segment header's CRC"),
         (SEGMENT + 64, &[0], "at offset 65600: a document's CRC"),
     ];
     for (at, value, expected) in cases {
@@ -141,25 +114,15 @@ fn what_is_wrong_is_named_with_its_offset() {
         assert!(message.contains(expected), "{message}");
     }
     // Records follow the document's segment.
-    let message = read(with(2 * SEGMENT + 128, &[77]), false)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("at offset 131200: a record has kind 77"),
-        "{message}"
-    );
+    let message = read(with(2 * SEGMENT + 128, &[77]), false).unwrap_err().to_string();
+    assert!(message.contains("at offset 131200: a record has kind 77"), "{message}");
     let lossy = Reader::from_bytes(with(2 * SEGMENT + 128, &[77]), true).unwrap();
     let mut kept = 0;
     lossy.for_each(|_, _| kept += 1).unwrap();
     assert_eq!(kept, 1129);
     assert_eq!(lossy.warnings(), ["1 damaged records were skipped"]);
-    let message = read(with(2 * SEGMENT + 136, &[0xff; 16]), false)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("at offset 131200: a record starts at tick"),
-        "{message}"
-    );
+    let message = read(with(2 * SEGMENT + 136, &[0xff; 16]), false).unwrap_err().to_string();
+    assert!(message.contains("at offset 131200: a record starts at tick"), "{message}");
 }
 
 #[test]
@@ -168,18 +131,10 @@ fn segments_in_the_wrong_place_are_found() {
     let (a, b) = bytes.split_at_mut(3 * SEGMENT);
     a[2 * SEGMENT..].swap_with_slice(&mut b[..SEGMENT]);
     let message = read(bytes, false).unwrap_err().to_string();
-    assert!(
-        message.contains("at offset 131072: segment 2 lies in the place of segment 1"),
-        "{message}"
-    );
+    assert!(message.contains("at offset 131072: segment 2 lies in the place of segment 1"), "{message}");
     // Thread 2's first segment of two is gone.
-    let message = read(with(3 * SEGMENT, &[0; 4]), false)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("goes on with segment 1 after 0"),
-        "{message}"
-    );
+    let message = read(with(3 * SEGMENT, &[0; 4]), false).unwrap_err().to_string();
+    assert!(message.contains("goes on with segment 1 after 0"), "{message}");
 }
 
 #[test]
@@ -189,20 +144,12 @@ fn what_is_no_run_file_is_said_to_be_none() {
         std::fs::write(&path, content).unwrap();
         for opened in [Reader::open(&path), Reader::open_lossy(&path)] {
             let message = opened.unwrap_err().to_string();
-            assert!(
-                message.contains("not a run file") && message.contains(expected),
-                "{message}"
-            );
+            assert!(message.contains("not a run file") && message.contains(expected), "{message}");
         }
     }
     assert!(matches!(Reader::open(dir.path()), Err(Error::NotAFile(_))));
-    let message = Reader::open(&dir.path().join("none"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("cannot open") && message.contains("check the name"),
-        "{message}"
-    );
+    let message = Reader::open(&dir.path().join("none")).unwrap_err().to_string();
+    assert!(message.contains("cannot open") && message.contains("check the name"), "{message}");
 }
 
 /// Opening a pipe that nobody writes to would wait for ever: hence the thread, and a limit on the waiting.
@@ -216,10 +163,7 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || tell.send(Reader::open(&pipe).map(drop)));
     let refused = told.recv_timeout(std::time::Duration::from_secs(20));
-    assert!(
-        matches!(refused, Ok(Err(Error::NotAFile(_)))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Ok(Err(Error::NotAFile(_)))), "{refused:?}");
 }
 
 #[test]
@@ -250,10 +194,7 @@ fn a_writer_killed_at_birth_leaves_an_empty_run() {
     bytes[136..144].copy_from_slice(&(small().len() as u64).to_le_bytes());
     bytes[192..256].fill(0);
     let message = read(bytes, false).unwrap_err().to_string();
-    assert!(
-        message.contains("at offset 192: there are records and no clock"),
-        "{message}"
-    );
+    assert!(message.contains("at offset 192: there are records and no clock"), "{message}");
 }
 
 #[test]
@@ -261,10 +202,7 @@ fn a_document_cut_by_the_writers_end_is_not_there() {
     let used = SEGMENT + 36;
     let mut bytes = with(used, &[small()[used] - 8]);
     let message = read(bytes.clone(), false).unwrap_err().to_string();
-    assert!(
-        message.contains("the documents end inside this one"),
-        "{message}"
-    );
+    assert!(message.contains("the documents end inside this one"), "{message}");
     bytes[128] = 1;
     bytes[136..144].copy_from_slice(&(small().len() as u64).to_le_bytes());
     let reader = Reader::from_bytes(bytes, false).unwrap();

@@ -37,14 +37,9 @@ fn a_forked_child_records_nothing_and_the_parent_goes_on() {
         }
         let document = writer.document("warning", "{}");
         let finish = writer.finish();
-        !was_active
-            && matches!(document, Err(Error::Closed(_)))
-            && matches!(finish, Err(Error::Closed(_)))
+        !was_active && matches!(document, Err(Error::Closed(_))) && matches!(finish, Err(Error::Closed(_)))
     });
-    assert!(
-        quiet,
-        "the child found a writer, or could write to the parent's"
-    );
+    assert!(quiet, "the child found a writer, or could write to the parent's");
     for i in 1500..4000 {
         push_numbered(1, i);
     }
@@ -78,13 +73,7 @@ fn a_forked_child_may_record_for_itself() {
     push_numbered(1, 1);
     writer.finish().unwrap();
     let parent: Vec<_> = records(&Reader::open(&path).unwrap());
-    assert_eq!(
-        parent
-            .iter()
-            .map(|(_, r)| check_numbered(r))
-            .collect::<Vec<_>>(),
-        [(1, 0), (1, 1)]
-    );
+    assert_eq!(parent.iter().map(|(_, r)| check_numbered(r)).collect::<Vec<_>>(), [(1, 0), (1, 1)]);
     let child = Reader::open(&own).unwrap();
     assert_ne!(child.header().pid, std::process::id());
     let child = records(&child);

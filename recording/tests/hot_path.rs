@@ -46,18 +46,8 @@ fn pushing_allocates_nothing_even_when_segments_change_and_records_are_lost() {
     let _turn = one_at_a_time();
     let (_dir, path) = place();
     assert_eq!(counted(|| drop(vec![1_u8; 100])), 2, "the counter counts");
-    let writer = Writer::create(
-        &path,
-        Options {
-            limit_bytes: 8 << 20,
-            ahead_bytes: 1 << 20,
-        },
-    )
-    .unwrap();
-    assert_eq!(
-        counted(|| (0..200_000).for_each(|i| push_numbered(0, i))),
-        0
-    );
+    let writer = Writer::create(&path, Options { limit_bytes: 8 << 20, ahead_bytes: 1 << 20 }).unwrap();
+    assert_eq!(counted(|| (0..200_000).for_each(|i| push_numbered(0, i))), 0);
     assert!(writer.lost() > 0, "the limit was meant to be met");
     writer.finish().unwrap();
     assert_eq!(counted(|| push_numbered(0, 0)), 0);
@@ -95,10 +85,7 @@ mod without_system_calls {
         });
         let begun = Instant::now();
         while !DONE.load(Ordering::Acquire) {
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "the caged thread was killed"
-            );
+            assert!(begun.elapsed() < Duration::from_secs(30), "the caged thread was killed");
             thread::sleep(Duration::from_millis(5));
         }
         writer.finish().unwrap();
@@ -108,9 +95,7 @@ mod without_system_calls {
     #[test]
     fn a_thread_that_may_make_no_system_call_can_push() {
         let (_dir, path) = place();
-        let status = spawn_child("without_system_calls::push_in_a_cage", &path)
-            .wait()
-            .unwrap();
+        let status = spawn_child("without_system_calls::push_in_a_cage", &path).wait().unwrap();
         assert!(status.success(), "{status}");
         assert_eq!(records(&Reader::open(&path).unwrap()).len(), 500_000);
     }

@@ -13,14 +13,7 @@ const THREADS: u64 = 3;
 #[ignore = "the child half of a_killed_target_leaves_a_readable_run"]
 fn push_until_killed() {
     let Some(path) = child_path() else { return };
-    let writer = Writer::create(
-        &path,
-        Options {
-            limit_bytes: 1 << 30,
-            ahead_bytes: 2 << 20,
-        },
-    )
-    .unwrap();
+    let writer = Writer::create(&path, Options { limit_bytes: 1 << 30, ahead_bytes: 2 << 20 }).unwrap();
     for thread in 0..THREADS {
         thread::spawn(move || {
             for i in 0.. {
@@ -43,10 +36,7 @@ fn a_killed_target_leaves_a_readable_run() {
         let (_dir, path) = place();
         let mut child = spawn_child("push_until_killed", &path);
         while std::fs::metadata(&path).map_or(0, |m| m.len()) < 1 << 20 {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "the child ended by itself"
-            );
+            assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
             thread::sleep(Duration::from_micros(200));
         }
         thread::sleep(Duration::from_micros(round * 1700));
@@ -70,10 +60,7 @@ fn check(path: &std::path::Path) -> u64 {
             let (thread, i) = check_numbered(record);
             let lost = reader.header().lost.total();
             let expected = next[thread as usize];
-            assert!(
-                i == expected || (lost > 0 && i > expected),
-                "{i}, expected {expected}"
-            );
+            assert!(i == expected || (lost > 0 && i > expected), "{i}, expected {expected}");
             next[thread as usize] = i + 1;
         })
         .unwrap();

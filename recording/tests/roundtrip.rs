@@ -3,9 +3,7 @@
 mod common;
 
 use common::{check_numbered, one_at_a_time, place, push_numbered, records};
-use raptors_recording::{
-    ClockSource, Error, Kind, Options, Reader, Writer, active, append_document, clock, push,
-};
+use raptors_recording::{ClockSource, Error, Kind, Options, Reader, Writer, active, append_document, clock, push};
 
 #[test]
 fn records_and_documents_come_back_as_they_were() {
@@ -36,16 +34,8 @@ fn records_and_documents_come_back_as_they_were() {
         assert_eq!(check_numbered(record), (9, i as u64));
         assert_eq!(*thread, all[0].0);
     }
-    let documents: Vec<_> = reader
-        .documents()
-        .iter()
-        .map(|(k, j)| (k.as_str(), j.as_str()))
-        .collect();
-    let expected = [
-        ("site", r#"{"id":1}"#),
-        ("site", r#"{"id":2,"name":"µ"}"#),
-        ("warning", "{}"),
-    ];
+    let documents: Vec<_> = reader.documents().iter().map(|(k, j)| (k.as_str(), j.as_str())).collect();
+    let expected = [("site", r#"{"id":1}"#), ("site", r#"{"id":2,"name":"µ"}"#), ("warning", "{}")];
     assert_eq!(documents, expected);
     assert_eq!(reader.documents_of("site").count(), 2);
     // Four segments: one of documents, three of records; nothing of the growth is left.
@@ -59,10 +49,7 @@ fn a_document_is_added_to_a_finished_file() {
     let writer = Writer::create(&path, Options::default()).unwrap();
     writer.document("site", r#"{"id":1}"#).unwrap();
     push_numbered(9, 0);
-    assert!(
-        append_document(&path, "late", "{}").is_err(),
-        "it is not finished"
-    );
+    assert!(append_document(&path, "late", "{}").is_err(), "it is not finished");
     writer.finish().unwrap();
     // Longer than a segment, and twice: what was added before is behind nothing.
     let long = format!("[{}]", "1,".repeat(60_000) + "1");
@@ -94,10 +81,7 @@ fn the_files_clock_is_that_of_the_process() {
         assert!(unit.span_ns >= 20_000_000, "{unit:?}");
     }
     let ns = unit.nanoseconds(records(&reader)[0].1.duration);
-    assert!(
-        (ns / passed.as_nanos() as f64 - 1.0).abs() < 0.2,
-        "{ns} ns of {passed:?}"
-    );
+    assert!((ns / passed.as_nanos() as f64 - 1.0).abs() < 0.2, "{ns} ns of {passed:?}");
     assert!(records(&reader)[0].1.start >= reader.header().start_ticks);
 }
 
@@ -106,10 +90,7 @@ fn documents_may_be_longer_than_a_segment_and_empty() {
     let _turn = one_at_a_time();
     let (_dir, path) = place();
     let writer = Writer::create(&path, Options::default()).unwrap();
-    let texts: Vec<String> = [0, 1, 65_000, 65_472, 200_000, 7]
-        .iter()
-        .map(|n| "x".repeat(*n))
-        .collect();
+    let texts: Vec<String> = [0, 1, 65_000, 65_472, 200_000, 7].iter().map(|n| "x".repeat(*n)).collect();
     for text in &texts {
         writer.document("facts", text).unwrap();
     }
@@ -129,10 +110,7 @@ fn a_writer_that_is_finished_takes_nothing_more() {
         push_numbered(0, i);
     }
     assert_eq!(writer.lost(), 0);
-    assert!(matches!(
-        writer.document("site", "{}"),
-        Err(Error::Closed(_))
-    ));
+    assert!(matches!(writer.document("site", "{}"), Err(Error::Closed(_))));
     assert!(matches!(writer.finish(), Err(Error::Closed(_))));
     assert_eq!(records(&Reader::open(&path).unwrap()).len(), 1);
 }
@@ -164,10 +142,7 @@ fn an_end_before_its_start_is_no_time() {
     writer.finish().unwrap();
     let (_, record) = records(&Reader::open(&path).unwrap())[0];
     assert_eq!((record.start, record.duration, record.end()), (10, 0, 10));
-    assert_eq!(
-        (record.kind, record.depth, record.flags),
-        (Kind::Touch, 255, u16::MAX)
-    );
+    assert_eq!((record.kind, record.depth, record.flags), (Kind::Touch, 255, u16::MAX));
     assert_eq!((record.site, record.args), (u32::MAX, [u64::MAX; 5]));
 }
 
@@ -204,10 +179,7 @@ fn a_file_that_is_still_written_can_be_read() {
         before = now;
     }
     writer.finish().unwrap();
-    assert_eq!(
-        records(&Reader::open(&path).unwrap()).len() as u64 + writer.lost(),
-        800_000
-    );
+    assert_eq!(records(&Reader::open(&path).unwrap()).len() as u64 + writer.lost(), 800_000);
 }
 
 #[cfg(target_os = "linux")]

@@ -48,11 +48,7 @@ fn ten_million_records_lose_none_and_stay_small() {
     let grown = PEAK.load(Ordering::Relaxed).saturating_sub(before);
     // What is touched ahead, what threads may still hold, and what comes in between two looks of a
     // helper that shares its processor; the file itself has 640 MB.
-    assert!(
-        grown < options.ahead_bytes + (192 << 20),
-        "{} MiB more resident",
-        grown >> 20
-    );
+    assert!(grown < options.ahead_bytes + (192 << 20), "{} MiB more resident", grown >> 20);
 }
 
 #[cfg(target_os = "linux")]

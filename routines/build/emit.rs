@@ -5,8 +5,7 @@ use std::fmt::Write;
 
 /// The source of `CATALOGUE`, sorted by name.
 pub fn source(routines: &[Routine]) -> String {
-    let mut text =
-        String::from("/// Every routine, sorted by name.\npub static CATALOGUE: &[Routine] = &[\n");
+    let mut text = String::from("/// Every routine, sorted by name.\npub static CATALOGUE: &[Routine] = &[\n");
     for routine in routines {
         write_routine(&mut text, routine);
     }
@@ -15,22 +14,10 @@ pub fn source(routines: &[Routine]) -> String {
 }
 
 fn write_routine(text: &mut String, r: &Routine) {
-    let Routine {
-        name,
-        family,
-        convention,
-        level,
-        returns,
-        purpose,
-        ..
-    } = r;
+    let Routine { name, family, convention, level, returns, purpose, .. } = r;
     let mut args = String::new();
     for arg in &r.args {
-        let _ = write!(
-            args,
-            "Arg {{ name: {:?}, ty: {}, role: {} }}, ",
-            arg.name, arg.ty, arg.role
-        );
+        let _ = write!(args, "Arg {{ name: {:?}, ty: {}, role: {} }}, ", arg.name, arg.ty, arg.role);
     }
     let _ = writeln!(
         text,

@@ -39,11 +39,7 @@ fn interface(name: &str, at: &str) -> Interface {
         "vforce" => ("Vforce", "Vforce", "vv"),
         other => panic!("{at}: unknown interface `{other}`"),
     };
-    Interface {
-        family,
-        convention,
-        prefix,
-    }
+    Interface { family, convention, prefix }
 }
 
 /// Every routine an entry stands for.
@@ -52,19 +48,11 @@ pub fn expand(entry: &Entry) -> Vec<Routine> {
     for name in &entry.interfaces {
         let interface = interface(name, &entry.at);
         for (name, element) in variants(entry, &interface) {
-            let variant = Variant {
-                entry,
-                interface: &interface,
-                element,
-            };
+            let variant = Variant { entry, interface: &interface, element };
             routines.push(Routine {
                 name: format!("{}{name}", interface.prefix),
                 family: interface.family,
-                convention: if interface.convention == "Fortran" {
-                    "Fortran"
-                } else {
-                    "C"
-                },
+                convention: if interface.convention == "Fortran" { "Fortran" } else { "C" },
                 level: entry.level.clone(),
                 args: variant.args(),
                 returns: variant.returns(),
@@ -80,9 +68,7 @@ fn variants(entry: &Entry, interface: &Interface) -> Vec<(String, Option<char>)>
     let Some((before, rest)) = entry.name.split_once('{') else {
         return vec![(entry.name.clone(), None)];
     };
-    let (labels, after) = rest
-        .split_once('}')
-        .unwrap_or_else(|| panic!("{}: no `}}`", entry.at));
+    let (labels, after) = rest.split_once('}').unwrap_or_else(|| panic!("{}: no `}}`", entry.at));
     let element = |label: &str| match interface.convention {
         "Vdsp" => {
             if label == "D" {
@@ -105,10 +91,7 @@ fn variants(entry: &Entry, interface: &Interface) -> Vec<(String, Option<char>)>
             .or(label.chars().next())
             .unwrap_or_else(|| panic!("{}: an empty label", entry.at)),
     };
-    labels
-        .split(',')
-        .map(|label| (format!("{before}{label}{after}"), Some(element(label))))
-        .collect()
+    labels.split(',').map(|label| (format!("{before}{label}{after}"), Some(element(label)))).collect()
 }
 
 /// One variant of an entry under one interface.
@@ -126,8 +109,8 @@ fn flag_role(name: &str) -> Option<&'static str> {
         "uplo" => "Uplo",
         "diag" => "Diag",
         "side" => "Side",
-        "norm" | "fact" | "sort" | "sense" | "range" | "order" | "direct" | "storev" | "way"
-        | "vect" | "cmach" | "signs" => "Flag",
+        "norm" | "fact" | "sort" | "sense" | "range" | "order" | "direct" | "storev" | "way" | "vect" | "cmach"
+        | "signs" => "Flag",
         _ if name.starts_with("job") || name.starts_with("comp") => "Flag",
         _ => return None,
     })
@@ -135,33 +118,20 @@ fn flag_role(name: &str) -> Option<&'static str> {
 
 impl Variant<'_> {
     fn args(&self) -> Vec<Arg> {
-        let tokens: Vec<Token> = self
-            .entry
-            .args
-            .iter()
-            .map(|text| Token::new(text))
-            .collect();
+        let tokens: Vec<Token> = self.entry.args.iter().map(|text| Token::new(text)).collect();
         let mut args: Vec<Arg> = tokens
             .iter()
             // Only the C interface is told the order of rows and columns.
             .filter(|token| token.name != "layout" || self.interface.convention == "C")
             .map(|token| self.arg(token))
             .collect();
-        let place = |name: &str| {
-            args.iter()
-                .position(|arg| arg.name.eq_ignore_ascii_case(name))
-        };
-        let roles: Vec<String> = args
-            .iter()
-            .map(|arg| self.resolve(&arg.role, &arg.name, &place))
-            .collect();
+        let place = |name: &str| args.iter().position(|arg| arg.name.eq_ignore_ascii_case(name));
+        let roles: Vec<String> = args.iter().map(|arg| self.resolve(&arg.role, &arg.name, &place)).collect();
         for (arg, role) in args.iter_mut().zip(roles) {
             arg.role = role;
         }
         if self.interface.convention == "Fortran" {
-            let characters: Vec<usize> = (0..args.len())
-                .filter(|i| args[*i].ty.contains("Elem::Char"))
-                .collect();
+            let characters: Vec<usize> = (0..args.len()).filter(|i| args[*i].ty.contains("Elem::Char")).collect();
             for index in characters {
                 args.push(Arg {
                     name: format!("{}_len", args[index].name),
@@ -181,8 +151,7 @@ impl Variant<'_> {
             "LeadingDim" => &name[2..],
             other => return format!("Role::{other}"),
         };
-        let of = place(array)
-            .unwrap_or_else(|| panic!("{}: no array `{array}` for `{name}`", self.entry.at));
+        let of = place(array).unwrap_or_else(|| panic!("{}: no array `{array}` for `{name}`", self.entry.at));
         format!("Role::{role} {{ of: {of} }}")
     }
 
@@ -199,41 +168,23 @@ impl Variant<'_> {
                     '!' => "InOut",
                     _ => "Work",
                 };
-                (
-                    format!("ArgTy::{pointer}({})", self.elem(token.ty)),
-                    role.to_string(),
-                )
+                (format!("ArgTy::{pointer}({})", self.elem(token.ty)), role.to_string())
             }
         };
-        Arg {
-            name: token.name.clone(),
-            ty,
-            role,
-        }
+        Arg { name: token.name.clone(), ty, role }
     }
 
     /// The type and role of a name that stands without a sigil.
     fn bare(&self, name: &str) -> (String, String) {
         if let Some(role) = flag_role(name) {
-            let ty = if self.interface.convention == "C" {
-                "ArgTy::Enum"
-            } else {
-                "ArgTy::Const(Elem::Char)"
-            };
+            let ty = if self.interface.convention == "C" { "ArgTy::Enum" } else { "ArgTy::Const(Elem::Char)" };
             return (ty.into(), role.into());
         }
-        let one = matches!(
-            self.entry.level.as_str(),
-            "Blas1" | "Elementwise" | "Reduction"
-        );
+        let one = matches!(self.entry.level.as_str(), "Blas1" | "Elementwise" | "Reduction");
         let role = match name {
             "info" => return ("ArgTy::Mut(Elem::Int)".into(), "Info".into()),
             "alpha" | "beta" => {
-                return self.scalar(&Token {
-                    name: name.into(),
-                    sigil: Some('='),
-                    ty: 't',
-                });
+                return self.scalar(&Token { name: name.into(), sigil: Some('='), ty: 't' });
             }
             "n" if one => "Count",
             "m" => "M",
@@ -271,24 +222,14 @@ impl Variant<'_> {
             ("C", 'd') => Some("ArgTy::F64"),
             _ => None,
         };
-        let ty = by_value.map_or_else(
-            || format!("ArgTy::Const({})", self.elem(token.ty)),
-            String::from,
-        );
-        let role = if "hl".contains(token.ty) {
-            "Flag"
-        } else {
-            "Scalar"
-        };
+        let ty = by_value.map_or_else(|| format!("ArgTy::Const({})", self.elem(token.ty)), String::from);
+        let role = if "hl".contains(token.ty) { "Flag" } else { "Scalar" };
         (ty, role.into())
     }
 
     /// Resolves `t` (the variant's element type) and `r` (its real type) to one of s, d, c, z.
     fn letter(&self, ty: char) -> char {
-        let element = || {
-            self.element
-                .unwrap_or_else(|| panic!("{}: no variant, so spell the type", self.entry.at))
-        };
+        let element = || self.element.unwrap_or_else(|| panic!("{}: no variant, so spell the type", self.entry.at));
         match ty {
             't' => element(),
             'r' => match element() {
@@ -342,11 +283,7 @@ struct Token {
 impl Token {
     fn new(text: &str) -> Self {
         match text.find(['<', '>', '!', '~', '=', '&']) {
-            None => Self {
-                name: text.into(),
-                sigil: None,
-                ty: 't',
-            },
+            None => Self { name: text.into(), sigil: None, ty: 't' },
             Some(at) => Self {
                 name: text[..at].into(),
                 sigil: text[at..].chars().next(),

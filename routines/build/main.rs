@@ -7,13 +7,7 @@ mod table;
 use std::{env, fs, path::Path};
 
 /// The tables, in the order of the README.
-const TABLES: [&str; 5] = [
-    "blas.txt",
-    "extensions.txt",
-    "lapack.txt",
-    "vdsp.txt",
-    "vforce.txt",
-];
+const TABLES: [&str; 5] = ["blas.txt", "extensions.txt", "lapack.txt", "vdsp.txt", "vforce.txt"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
@@ -28,10 +22,7 @@ fn main() {
         }
     }
     routines.sort_by(|a, b| a.name.cmp(&b.name));
-    if let Some(pair) = routines
-        .windows(2)
-        .find(|pair| pair[0].name == pair[1].name)
-    {
+    if let Some(pair) = routines.windows(2).find(|pair| pair[0].name == pair[1].name) {
         panic!("{} is in the tables twice", pair[0].name);
     }
     let out = env::var("OUT_DIR").expect("Cargo sets OUT_DIR");

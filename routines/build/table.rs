@@ -26,9 +26,7 @@ pub fn parse(file: &str, text: &str) -> Vec<Entry> {
         let at = format!("{file}:{number}");
         if let Some(rest) = line.strip_prefix("section ") {
             let mut words: Vec<String> = rest.split_whitespace().map(String::from).collect();
-            level = words
-                .pop()
-                .unwrap_or_else(|| panic!("{at}: a section needs a level"));
+            level = words.pop().unwrap_or_else(|| panic!("{at}: a section needs a level"));
             interfaces = words;
         } else {
             entries.push(entry(at, &line, &interfaces, &level));
@@ -58,9 +56,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 
 fn entry(at: String, line: &str, interfaces: &[String], level: &str) -> Entry {
     let split = |text: &str, by: &str| -> (String, String) {
-        let (left, right) = text
-            .split_once(by)
-            .unwrap_or_else(|| panic!("{at}: no `{by}` in `{line}`"));
+        let (left, right) = text.split_once(by).unwrap_or_else(|| panic!("{at}: no `{by}` in `{line}`"));
         (left.trim().to_string(), right.trim().to_string())
     };
     let (name, rest) = split(line, "(");

@@ -7,8 +7,6 @@ include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 /// The routine of this canonical name (`cblas_sgemm`, `dgesv`, `vDSP_vsmul`), without any mangling.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Routine> {
-    let index = CATALOGUE
-        .binary_search_by(|routine| routine.name.cmp(name))
-        .ok()?;
+    let index = CATALOGUE.binary_search_by(|routine| routine.name.cmp(name)).ok()?;
     Some(&CATALOGUE[index])
 }

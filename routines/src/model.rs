@@ -382,18 +382,9 @@ impl Routine {
     /// Where this routine's sizes, increments and first scalar stand.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let place = |role: Role| {
-            self.args
-                .iter()
-                .position(|arg| arg.role == role)
-                .map(|i| i as u8)
-        };
-        let (m, n) = (
-            place(Role::M).or_else(|| place(Role::Count)),
-            place(Role::N),
-        );
-        let mut steps = self
-            .indices(|arg| matches!(arg.role, Role::Increment { .. } | Role::LeadingDim { .. }));
+        let place = |role: Role| self.args.iter().position(|arg| arg.role == role).map(|i| i as u8);
+        let (m, n) = (place(Role::M).or_else(|| place(Role::Count)), place(Role::N));
+        let mut steps = self.indices(|arg| matches!(arg.role, Role::Increment { .. } | Role::LeadingDim { .. }));
         Shape {
             m: m.or(n),
             n: if m.is_some() { n } else { None },
@@ -409,10 +400,6 @@ impl Routine {
     }
 
     fn indices(&self, wanted: impl Fn(&Arg) -> bool) -> impl Iterator<Item = u8> {
-        self.args
-            .iter()
-            .enumerate()
-            .filter(move |(_, arg)| wanted(arg))
-            .map(|(i, _)| i as u8)
+        self.args.iter().enumerate().filter(move |(_, arg)| wanted(arg)).map(|(i, _)| i as u8)
     }
 }

@@ -66,11 +66,7 @@ fn unprefixed(symbol: &str) -> Option<(&'static Routine, Width, Mangling)> {
     if let Some(routine) = suffixed {
         return Some((routine, Width::Ilp64, Mangling::Suffix64));
     }
-    Some((
-        fortran(symbol.strip_suffix('_')?)?,
-        Width::Lp64,
-        Mangling::Underscore,
-    ))
+    Some((fortran(symbol.strip_suffix('_')?)?, Width::Lp64, Mangling::Underscore))
 }
 
 /// A routine that has a Fortran name, by that name.
@@ -95,9 +91,7 @@ pub fn strip_mach_o_underscore(symbol: &str) -> &str {
 #[must_use]
 pub fn library_width(file_name: &str) -> Option<Width> {
     let name = file_name.rsplit('/').next().unwrap_or(file_name);
-    let wide = ["ilp64", "blas64", "lapack64", "blis64"]
-        .iter()
-        .any(|mark| name.contains(mark));
+    let wide = ["ilp64", "blas64", "lapack64", "blis64"].iter().any(|mark| name.contains(mark));
     if wide {
         return Some(Width::Ilp64);
     }

@@ -17,9 +17,7 @@ impl Routine {
             Level::Blas3 => self.matrix_matrix(m, n, k)?,
             Level::Driver | Level::Computational | Level::Auxiliary | Level::Matrix => return None,
         };
-        let item = self
-            .arrays()
-            .find_map(|i| self.args[usize::from(i)].ty.elem())?;
+        let item = self.arrays().find_map(|i| self.args[usize::from(i)].ty.elem())?;
         elements.checked_mul(item.size(crate::Width::Ilp64) as u64)
     }
 
@@ -35,11 +33,7 @@ impl Routine {
         self.arrays().try_fold(0_u64, |bytes, index| {
             let arg = &self.args[usize::from(index)];
             let elements = if stepped(index) { n } else { 1 };
-            let passes = if arg.role == Role::InOut && !self.has_beta() {
-                2
-            } else {
-                1
-            };
+            let passes = if arg.role == Role::InOut && !self.has_beta() { 2 } else { 1 };
             let item = arg.ty.elem()?.size(crate::Width::Lp64) as u64;
             bytes.checked_add(elements.checked_mul(item * passes)?)
         })
@@ -67,31 +61,21 @@ impl Routine {
                 triangle?.checked_add(m)?.checked_add(m)
             }
             "syr" | "spr" | "her" | "hpr" => triangle?.checked_mul(2)?.checked_add(m),
-            "syr2" | "spr2" | "her2" | "hpr2" => {
-                triangle?.checked_mul(2)?.checked_add(m)?.checked_add(m)
-            }
+            "syr2" | "spr2" | "her2" | "hpr2" => triangle?.checked_mul(2)?.checked_add(m)?.checked_add(m),
             _ => None,
         }
     }
 
     /// Elements of a call of level 3.
     fn matrix_matrix(&self, m: u64, n: u64, k: u64) -> Option<u64> {
-        let sum = |parts: [Option<u64>; 3]| {
-            parts
-                .into_iter()
-                .try_fold(0_u64, |sum, part| sum.checked_add(part?))
-        };
+        let sum = |parts: [Option<u64>; 3]| parts.into_iter().try_fold(0_u64, |sum, part| sum.checked_add(part?));
         match self.stem() {
             "gemm" | "gemm3m" => sum([m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]),
             // Sizes of these: the order first, then the inner dimension.
             "syrk" | "herk" => sum([m.checked_mul(k), triangle(m), Some(0)]),
-            "syr2k" | "her2k" | "gemmt" | "gemmtr" => {
-                sum([m.checked_mul(k), m.checked_mul(k), triangle(m)])
-            }
+            "syr2k" | "her2k" | "gemmt" | "gemmtr" => sum([m.checked_mul(k), m.checked_mul(k), triangle(m)]),
             // A is of order m or n, by a side that is not recorded.
-            "symm" | "hemm" | "trmm" | "trsm" if m == n => {
-                sum([triangle(m), m.checked_mul(n), m.checked_mul(n)])
-            }
+            "symm" | "hemm" | "trmm" | "trsm" if m == n => sum([triangle(m), m.checked_mul(n), m.checked_mul(n)]),
             _ => None,
         }
     }

@@ -1,14 +1,11 @@
 //! What real libraries import and export, against the catalogue.
 
-use raptors_routines::{
-    CATALOGUE, Convention, Family, Mangling, Width, parse_symbol, strip_mach_o_underscore,
-};
+use raptors_routines::{CATALOGUE, Convention, Family, Mangling, Width, parse_symbol, strip_mach_o_underscore};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The lines of a fixture that are not comments.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty())
+    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty())
 }
 
 /// The symbols of an import list (`module symbol`) that the catalogue does not know.
@@ -26,10 +23,9 @@ const SCIPY_MACOS: &str = include_str!("fixtures/imports-scipy-macos.txt");
 
 #[test]
 fn every_import_of_numpy_is_known() {
-    for (text, width, mangling) in [
-        (NUMPY_LINUX, Width::Ilp64, Mangling::Scipy),
-        (NUMPY_MACOS, Width::Ilp64, Mangling::NewLapack),
-    ] {
+    for (text, width, mangling) in
+        [(NUMPY_LINUX, Width::Ilp64, Mangling::Scipy), (NUMPY_MACOS, Width::Ilp64, Mangling::NewLapack)]
+    {
         assert_eq!(lines(text).count(), 63);
         assert_eq!(unknown(text), BTreeSet::new());
         for line in lines(text) {
@@ -49,10 +45,7 @@ fn every_import_of_scipy_is_known() {
 
 #[test]
 fn mach_o_symbols_lose_one_underscore() {
-    assert_eq!(
-        strip_mach_o_underscore("_cblas_sgemm$NEWLAPACK"),
-        "cblas_sgemm$NEWLAPACK"
-    );
+    assert_eq!(strip_mach_o_underscore("_cblas_sgemm$NEWLAPACK"), "cblas_sgemm$NEWLAPACK");
     assert_eq!(strip_mach_o_underscore("cblas_sgemm"), "cblas_sgemm");
 }
 
@@ -83,19 +76,12 @@ fn every_blas_name_of_openblas_is_known_or_left_out_for_a_reason() {
         for symbol in lines(text) {
             let known = parse_symbol(symbol).is_some();
             let plain = symbol.trim_start_matches("scipy_");
-            let plain = plain
-                .strip_suffix("64_")
-                .unwrap_or(plain)
-                .trim_end_matches('_');
+            let plain = plain.strip_suffix("64_").unwrap_or(plain).trim_end_matches('_');
             assert_ne!(
                 known,
                 left_out(plain),
                 "{build}: {symbol} is {}",
-                if known {
-                    "known and left out"
-                } else {
-                    "unknown"
-                }
+                if known { "known and left out" } else { "unknown" }
             );
         }
     }

@@ -52,10 +52,7 @@ fn signature(routine: &Routine) -> Vec<String> {
 
 fn prototypes(text: &str) -> BTreeMap<&str, Vec<&str>> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| line.split(' '))
-        .map(|mut w| (w.next().unwrap(), w.collect()))
-        .collect()
+    lines.map(|line| line.split(' ')).map(|mut w| (w.next().unwrap(), w.collect())).collect()
 }
 
 /// `void *` and the real type of a complex number stand for a complex pointer in the BLAS headers.
@@ -78,11 +75,7 @@ fn agree(text: &str, wanted: impl Fn(&Routine) -> bool, with_lengths: bool) -> u
             ours.retain(|word| word != "len");
         }
         let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b));
-        assert!(
-            equal,
-            "{}\n  catalogue {ours:?}\n  header    {theirs:?}",
-            routine.name
-        );
+        assert!(equal, "{}\n  catalogue {ours:?}\n  header    {theirs:?}", routine.name);
         checked += 1;
     }
     checked
@@ -91,20 +84,13 @@ fn agree(text: &str, wanted: impl Fn(&Routine) -> bool, with_lengths: bool) -> u
 #[test]
 fn cblas_agrees_with_openblas_header() {
     let wanted = |r: &Routine| r.convention == Convention::C;
-    assert_eq!(
-        agree(include_str!("fixtures/prototypes-cblas.txt"), wanted, true),
-        184
-    );
+    assert_eq!(agree(include_str!("fixtures/prototypes-cblas.txt"), wanted, true), 184);
 }
 
 #[test]
 fn fortran_blas_agrees_with_openblas_header() {
     let wanted = |r: &Routine| r.convention == Convention::Fortran;
-    let n = agree(
-        include_str!("fixtures/prototypes-f77blas.txt"),
-        wanted,
-        false,
-    );
+    let n = agree(include_str!("fixtures/prototypes-f77blas.txt"), wanted, false);
     assert!(n > 150, "{n}");
 }
 
@@ -113,11 +99,7 @@ fn lapack_agrees_with_lapack_header() {
     let wanted = |r: &Routine| r.family == Family::Lapack;
     let header = agree(include_str!("fixtures/prototypes-lapack.txt"), wanted, true);
     // SciPy's declarations of what lapack.h lacks.
-    let scipy = agree(
-        include_str!("fixtures/prototypes-cython-lapack.txt"),
-        wanted,
-        false,
-    );
+    let scipy = agree(include_str!("fixtures/prototypes-cython-lapack.txt"), wanted, false);
     let all = CATALOGUE.iter().filter(|r| wanted(r)).count();
     println!("{header} LAPACK routines are in lapack.h, {scipy} in cython_lapack, of {all}");
     assert_eq!(header + scipy, all);
@@ -128,25 +110,15 @@ fn hidden_lengths_match_the_character_arguments() {
     for routine in CATALOGUE {
         let is_char = |arg: &&Arg| arg.ty.elem() == Some(Elem::Char);
         let characters = routine.args.iter().filter(is_char).count();
-        let lengths: Vec<&Arg> = routine
-            .args
-            .iter()
-            .filter(|arg| arg.ty == ArgTy::CharLen)
-            .collect();
+        let lengths: Vec<&Arg> = routine.args.iter().filter(|arg| arg.ty == ArgTy::CharLen).collect();
         assert_eq!(characters, lengths.len(), "{}", routine.name);
         assert!(
-            routine
-                .args
-                .iter()
-                .skip(routine.args.len() - lengths.len())
-                .all(|arg| arg.ty == ArgTy::CharLen),
+            routine.args.iter().skip(routine.args.len() - lengths.len()).all(|arg| arg.ty == ArgTy::CharLen),
             "{}",
             routine.name
         );
         for length in lengths {
-            let Role::CharLen { of } = length.role else {
-                panic!("{}: {length:?}", routine.name)
-            };
+            let Role::CharLen { of } = length.role else { panic!("{}: {length:?}", routine.name) };
             assert!(is_char(&&routine.args[usize::from(of)]), "{}", routine.name);
         }
     }
@@ -162,18 +134,11 @@ fn twin(routine: &Routine) -> Option<&'static Routine> {
         }
         _ => {}
     }
-    let start = name
-        .find('_')
-        .filter(|_| routine.convention == Convention::C)
-        .map_or(0, |at| at + 1);
+    let start = name.find('_').filter(|_| routine.convention == Convention::C).map_or(0, |at| at + 1);
     let (prefix, rest) = name.split_at(start);
-    let (index, rest) = rest
-        .strip_prefix('i')
-        .map_or(("", rest), |rest| ("i", rest));
+    let (index, rest) = rest.strip_prefix('i').map_or(("", rest), |rest| ("i", rest));
     for (one, other) in [("sc", "dz"), ("cs", "zd"), ("s", "d"), ("c", "z")] {
-        let other = rest
-            .strip_prefix(one)
-            .and_then(|tail| find(&format!("{prefix}{index}{other}{tail}")));
+        let other = rest.strip_prefix(one).and_then(|tail| find(&format!("{prefix}{index}{other}{tail}")));
         if other.is_some() {
             return other;
         }
@@ -188,40 +153,14 @@ fn single_and_double_have_the_same_shape() {
     for routine in CATALOGUE {
         let Some(other) = twin(routine) else { continue };
         let ours: Vec<String> = signature(routine).iter().map(doubled).collect();
-        assert_eq!(
-            ours,
-            signature(other),
-            "{} and {}",
-            routine.name,
-            other.name
-        );
+        assert_eq!(ours, signature(other), "{} and {}", routine.name, other.name);
         let roles = |r: &Routine| r.args.iter().map(|arg| arg.role).collect::<Vec<_>>();
-        assert_eq!(
-            roles(routine),
-            roles(other),
-            "{} and {}",
-            routine.name,
-            other.name
-        );
+        assert_eq!(roles(routine), roles(other), "{} and {}", routine.name, other.name);
         assert!(paired.insert(other.name), "{} and another", other.name);
         assert!(paired.insert(routine.name), "{} and another", routine.name);
     }
-    let alone: Vec<_> = CATALOGUE
-        .iter()
-        .map(|r| r.name)
-        .filter(|name| !paired.contains(name))
-        .collect();
-    assert_eq!(
-        alone,
-        [
-            "cblas_dsdot",
-            "cblas_sdsdot",
-            "dsdot",
-            "sdsdot",
-            "vDSP_vdpsp",
-            "vDSP_vspdp"
-        ]
-    );
+    let alone: Vec<_> = CATALOGUE.iter().map(|r| r.name).filter(|name| !paired.contains(name)).collect();
+    assert_eq!(alone, ["cblas_dsdot", "cblas_sdsdot", "dsdot", "sdsdot", "vDSP_vdpsp", "vDSP_vspdp"]);
 }
 
 #[test]
@@ -231,10 +170,7 @@ fn increments_and_leading_dimensions_point_at_arrays() {
             if let Role::Increment { of } | Role::LeadingDim { of } = arg.role {
                 let array = &routine.args[usize::from(of)];
                 assert!(
-                    matches!(
-                        array.role,
-                        Role::Input | Role::Output | Role::InOut | Role::Work
-                    ),
+                    matches!(array.role, Role::Input | Role::Output | Role::InOut | Role::Work),
                     "{}: {arg:?} of {array:?}",
                     routine.name
                 );
@@ -250,14 +186,7 @@ fn shape_finds_the_sizes() {
         let routine = find(name).unwrap();
         let s = routine.shape();
         let named = |i: Option<u8>| i.map_or("", |i| routine.args[usize::from(i)].name);
-        [
-            named(s.m),
-            named(s.n),
-            named(s.k),
-            named(s.steps[0]),
-            named(s.steps[1]),
-            named(s.scalar),
-        ]
+        [named(s.m), named(s.n), named(s.k), named(s.steps[0]), named(s.steps[1]), named(s.scalar)]
     };
     assert_eq!(shape("cblas_sgemm"), ["m", "n", "k", "lda", "ldb", "alpha"]);
     assert_eq!(shape("saxpy"), ["n", "", "", "incx", "incy", "alpha"]);

@@ -9,66 +9,21 @@ fn the_spellings_of_one_routine() {
         ("sgemm_", "sgemm", Width::Lp64, Mangling::Underscore),
         ("dgesv_", "dgesv", Width::Lp64, Mangling::Underscore),
         ("sgemm", "sgemm", Width::Lp64, Mangling::Plain),
-        (
-            "scipy_cblas_sgemm64_",
-            "cblas_sgemm",
-            Width::Ilp64,
-            Mangling::Scipy,
-        ),
+        ("scipy_cblas_sgemm64_", "cblas_sgemm", Width::Ilp64, Mangling::Scipy),
         ("scipy_sgemm_64_", "sgemm", Width::Ilp64, Mangling::Scipy),
         ("scipy_dgesv_64_", "dgesv", Width::Ilp64, Mangling::Scipy),
         ("scipy_sgemm_", "sgemm", Width::Lp64, Mangling::Scipy),
-        (
-            "scipy_cblas_sgemm",
-            "cblas_sgemm",
-            Width::Lp64,
-            Mangling::Scipy,
-        ),
-        (
-            "cblas_sgemm64_",
-            "cblas_sgemm",
-            Width::Ilp64,
-            Mangling::Suffix64,
-        ),
+        ("scipy_cblas_sgemm", "cblas_sgemm", Width::Lp64, Mangling::Scipy),
+        ("cblas_sgemm64_", "cblas_sgemm", Width::Ilp64, Mangling::Suffix64),
         ("sgemm_64_", "sgemm", Width::Ilp64, Mangling::Suffix64),
         ("sgemm64_", "sgemm", Width::Ilp64, Mangling::Suffix64),
-        (
-            "cblas_sgemm_64",
-            "cblas_sgemm",
-            Width::Ilp64,
-            Mangling::Suffix64,
-        ),
+        ("cblas_sgemm_64", "cblas_sgemm", Width::Ilp64, Mangling::Suffix64),
         ("sgemm_64", "sgemm", Width::Ilp64, Mangling::Suffix64),
-        (
-            "cblas_sgemm$NEWLAPACK$ILP64",
-            "cblas_sgemm",
-            Width::Ilp64,
-            Mangling::NewLapack,
-        ),
-        (
-            "cblas_sgemm$NEWLAPACK",
-            "cblas_sgemm",
-            Width::Lp64,
-            Mangling::NewLapack,
-        ),
-        (
-            "sgemm$NEWLAPACK$ILP64",
-            "sgemm",
-            Width::Ilp64,
-            Mangling::NewLapack,
-        ),
-        (
-            "sgemm_$NEWLAPACK$ILP64",
-            "sgemm",
-            Width::Ilp64,
-            Mangling::NewLapack,
-        ),
-        (
-            "dgesv_@OPENBLAS_0.3",
-            "dgesv",
-            Width::Lp64,
-            Mangling::Underscore,
-        ),
+        ("cblas_sgemm$NEWLAPACK$ILP64", "cblas_sgemm", Width::Ilp64, Mangling::NewLapack),
+        ("cblas_sgemm$NEWLAPACK", "cblas_sgemm", Width::Lp64, Mangling::NewLapack),
+        ("sgemm$NEWLAPACK$ILP64", "sgemm", Width::Ilp64, Mangling::NewLapack),
+        ("sgemm_$NEWLAPACK$ILP64", "sgemm", Width::Ilp64, Mangling::NewLapack),
+        ("dgesv_@OPENBLAS_0.3", "dgesv", Width::Lp64, Mangling::Underscore),
     ];
     for (symbol, name, width, mangling) in cases {
         let (routine, w, m) = parse_symbol(symbol).unwrap_or_else(|| panic!("{symbol} is unknown"));
@@ -98,11 +53,7 @@ fn what_is_not_a_routine() {
         "dgesv$NEWLAPACK$LP64",
         "_cblas_sgemm",
     ] {
-        assert!(
-            parse_symbol(symbol).is_none(),
-            "{symbol} is {:?}",
-            parse_symbol(symbol).map(|p| p.0.name)
-        );
+        assert!(parse_symbol(symbol).is_none(), "{symbol} is {:?}", parse_symbol(symbol).map(|p| p.0.name));
     }
 }
 
@@ -110,10 +61,7 @@ fn what_is_not_a_routine() {
 fn libraries_with_wide_integers_under_plain_names() {
     for (file, width) in [
         ("libopenblas64p-r0.3.21.so", Some(Width::Ilp64)),
-        (
-            "/usr/lib/x86_64-linux-gnu/libblas64.so.3",
-            Some(Width::Ilp64),
-        ),
+        ("/usr/lib/x86_64-linux-gnu/libblas64.so.3", Some(Width::Ilp64)),
         ("libmkl_intel_ilp64.so.2", Some(Width::Ilp64)),
         ("libmkl_intel_lp64.so.2", Some(Width::Lp64)),
         ("/usr/lib64/libopenblas.so.0", None),
@@ -142,13 +90,6 @@ fn hazards_are_told() {
         ("scipy_zdotu_64_", false, false),
         ("cblas_zdotu_sub", false, false),
     ] {
-        assert_eq!(
-            (
-                hazard(symbol, TargetOs::Linux),
-                hazard(symbol, TargetOs::MacOs)
-            ),
-            (linux, macos),
-            "{symbol}"
-        );
+        assert_eq!((hazard(symbol, TargetOs::Linux), hazard(symbol, TargetOs::MacOs)), (linux, macos), "{symbol}");
     }
 }

@@ -63,11 +63,7 @@ impl Detail {
     }
 
     fn level(&self) -> Level {
-        if self.0.load(Ordering::Relaxed) {
-            Level::TRACE
-        } else {
-            Level::INFO
-        }
+        if self.0.load(Ordering::Relaxed) { Level::TRACE } else { Level::INFO }
     }
 }
 
@@ -104,12 +100,7 @@ where
             message.0.push_str(metadata.name());
         }
         attributes.record(&mut message);
-        span.extensions_mut().insert(Interval {
-            name,
-            message: message.finish(),
-            entered: 0,
-            begun: false,
-        });
+        span.extensions_mut().insert(Interval { name, message: message.finish(), entered: 0, begun: false });
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
@@ -120,8 +111,7 @@ where
         };
         interval.entered += 1;
         if interval.entered == 1 {
-            self.sink
-                .begin(interval.name, id.into_u64(), &interval.message);
+            self.sink.begin(interval.name, id.into_u64(), &interval.message);
             interval.begun = true;
         }
     }

@@ -35,9 +35,7 @@ pub fn asked(value: Option<&str>) -> Result<bool, String> {
     match value {
         None | Some("" | "0") => Ok(false),
         Some("1") => Ok(true),
-        Some(other) => Err(format!(
-            "the environment variable {VARIABLE} is wrong: `{other}` is neither 0 nor 1"
-        )),
+        Some(other) => Err(format!("the environment variable {VARIABLE} is wrong: `{other}` is neither 0 nor 1")),
     }
 }
 

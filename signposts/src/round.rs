@@ -49,23 +49,13 @@ impl<'a> Round<'a> {
         let (ops, rest) = rest.split_once(" kind=")?;
         let (kind, rest) = rest.split_once(" case=")?;
         let (case, name) = rest.split_once(" name=")?;
-        Some(Self {
-            ops: ops.parse().ok()?,
-            kind,
-            case,
-            name,
-        })
+        Some(Self { ops: ops.parse().ok()?, kind, case, name })
     }
 
     /// The span of the round, for who listens; not entered yet. Its level is INFO, as it is one for thousands of
     /// operations, while the kernel's are TRACE.
     pub fn span(&self, side: Side) -> Span {
-        let Round {
-            ops,
-            kind,
-            case,
-            name,
-        } = *self;
+        let Round { ops, kind, case, name } = *self;
         // A span's name is part of its call site.
         match side {
             Side::A => {
@@ -80,12 +70,7 @@ impl<'a> Round<'a> {
 
 impl fmt::Display for Round<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Round {
-            ops,
-            kind,
-            case,
-            name,
-        } = self;
+        let Round { ops, kind, case, name } = self;
         write!(f, "ops={ops} kind={kind} case={case} name={name}")
     }
 }
@@ -96,12 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let round = Round {
-            ops: 20,
-            kind: "timed",
-            case: "operation float32 512 × 512",
-            name: "ops=1 name=x case=y",
-        };
+        let round = Round { ops: 20, kind: "timed", case: "operation float32 512 × 512", name: "ops=1 name=x case=y" };
         assert_eq!(Round::parse(&round.to_string()), Some(round));
     }
 

@@ -26,27 +26,16 @@ impl List {
     fn add(&self, sign: char, name: Name, id: u64, message: &str) {
         let message = message.to_owned();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.push(Told {
-            sign,
-            name,
-            id,
-            message,
-        });
+        told.push(Told { sign, name, id, message });
     }
 
     fn all(&self) -> Vec<Told> {
-        self.told
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn shown(&self) -> Vec<String> {
         let show = |told: &Told| format!("{}{} {}", told.sign, told.name.text(), told.message);
-        self.all()
-            .iter()
-            .map(|told| show(told).trim_end().to_owned())
-            .collect()
+        self.all().iter().map(|told| show(told).trim_end().to_owned()).collect()
     }
 }
 
@@ -100,10 +89,7 @@ fn paired(told: &[Told]) {
 fn the_kernel_s_spans_have_names_of_their_own_and_nest() {
     let list = List::default();
     listened(&list, |_| {
-        let request = Request {
-            backend: Some(Backend::SCALAR),
-            ..Request::default()
-        };
+        let request = Request { backend: Some(Backend::SCALAR), ..Request::default() };
         drop(scaled(&[1.0_f32, 2.0], 2.5, &request).unwrap());
     });
     let shown = list.shown();
@@ -134,15 +120,9 @@ fn no_span_of_the_kernel_is_without_a_name() {
     };
     // A span may have its name on the line below its macro.
     let joined = source.replace("span!(\n", "span!(");
-    let joined: Vec<String> = joined
-        .lines()
-        .map(|line| line.replace("(            ", "("))
-        .collect();
+    let joined: Vec<String> = joined.lines().map(|line| line.replace("(            ", "(")).collect();
     let names: Vec<String> = joined.iter().filter_map(|line| literal(line)).collect();
-    assert_eq!(
-        names,
-        ["scale", "backend", "chunk", "alloc", "free", "convert"]
-    );
+    assert_eq!(names, ["scale", "backend", "chunk", "alloc", "free", "convert"]);
     for name in names {
         assert_ne!(Name::of(&name), Name::Span, "{name} is not in the list");
     }
@@ -152,8 +132,7 @@ fn no_span_of_the_kernel_is_without_a_name() {
 fn threads_have_intervals_of_their_own() {
     let list = List::default();
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let dispatch =
-        tracing::Dispatch::new(tracing_subscriber::registry().with(Signposts::new(list.clone())));
+    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(Signposts::new(list.clone())));
     let barrier = std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
         for thread in 0..2_u32 {
@@ -217,10 +196,7 @@ fn a_name_out_of_the_list_is_in_the_message() {
 
 #[test]
 fn nothing_is_begun_while_nobody_listens() {
-    let list = List {
-        deaf: true,
-        ..List::default()
-    };
+    let list = List { deaf: true, ..List::default() };
     listened(&list, |_| {
         trace_span!(target: "raptors", "scale").in_scope(|| ());
     });
@@ -253,12 +229,7 @@ fn without_detail_the_kernel_is_unheard_and_rounds_are_not() {
 
 #[test]
 fn a_round_is_read_from_the_message_of_its_interval() {
-    let round = Round {
-        ops: 200,
-        kind: "timed",
-        case: "operation float32 512 × 512",
-        name: "num=py ops=3",
-    };
+    let round = Round { ops: 200, kind: "timed", case: "operation float32 512 × 512", name: "num=py ops=3" };
     for side in Side::ALL {
         let list = List::default();
         listened(&list, |_| round.span(side).in_scope(|| ()));

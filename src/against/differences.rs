@@ -10,9 +10,7 @@ use crate::comparison::{Case, Comparison, Difference};
 pub fn surroundings(then: &Comparison, now: &Comparison) -> Vec<Difference> {
     let [then, now] = [then, now].map(facts);
     let pairs = then.into_iter().zip(now);
-    pairs
-        .filter_map(|((what, then), (_, now))| difference(what, then, now))
-        .collect()
+    pairs.filter_map(|((what, then), (_, now))| difference(what, then, now)).collect()
 }
 
 fn facts(comparison: &Comparison) -> [(&'static str, Option<String>); 15] {
@@ -38,10 +36,7 @@ fn facts(comparison: &Comparison) -> [(&'static str, Option<String>); 15] {
         ("kernel", some(&machine.kernel)),
         ("Python", some(&software.python)),
         ("NumPy", some(&software.numpy)),
-        (
-            "BLAS",
-            some(&blas.into_iter().collect::<Vec<_>>().join(", ")),
-        ),
+        ("BLAS", some(&blas.into_iter().collect::<Vec<_>>().join(", "))),
         ("Raptors", software.raptors.clone()),
         ("allocator", software.allocator.clone()),
         ("raptors-trace", some(&comparison.tool_version)),

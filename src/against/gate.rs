@@ -47,9 +47,7 @@ pub fn add(comparison: &mut Comparison, limit: f64) {
 /// What A and B are called.
 pub fn sides(comparison: &Comparison) -> [String; 2] {
     let first = comparison.cases.first();
-    first.map_or(["A".into(), "B".into()], |case| {
-        [&case.sides.a, &case.sides.b].map(|side| side.name.clone())
-    })
+    first.map_or(["A".into(), "B".into()], |case| [&case.sides.a, &case.sides.b].map(|side| side.name.clone()))
 }
 
 /// The failure of a gate that was missed.
@@ -63,11 +61,7 @@ pub fn judge(gate: &Gate, sides: &[String; 2]) -> Result<(), Error> {
     };
     let sentence = match missed.len() {
         1 => format!("the gate of {} was missed: {first}", gate.fail_below),
-        count => format!(
-            "the gate of {} was missed in {count} of {} cases:",
-            gate.fail_below,
-            gate.cases.len()
-        ),
+        count => format!("the gate of {} was missed in {count} of {} cases:", gate.fail_below, gate.cases.len()),
     };
     let error = Error::new(sentence).exit(Exit::GateMissed);
     let error = match missed.len() {

@@ -72,11 +72,8 @@ fn core_bytes(record: &Record, site: &Site) -> Option<f64> {
 /// The names of each operand's core dimensions.
 fn cores(signature: &str) -> impl Iterator<Item = impl Iterator<Item = &str>> {
     let inside = signature.split(')').filter_map(|part| part.split_once('('));
-    inside.map(|(_, core)| {
-        core.split(',')
-            .map(|name| name.trim().trim_end_matches('?'))
-            .filter(|name| !name.is_empty())
-    })
+    inside
+        .map(|(_, core)| core.split(',').map(|name| name.trim().trim_end_matches('?')).filter(|name| !name.is_empty()))
 }
 
 /// Distinct core dimensions, in the order in which NumPy numbers them.
@@ -100,16 +97,9 @@ impl Arguments {
     pub fn of(kind: Kind, record: &Record) -> Self {
         match kind {
             // A backend's arguments are addresses, which say nothing about the pattern.
-            Kind::Backend => Self {
-                aliasing: u32::from(record.args[1] == record.args[2]),
-                ..Self::default()
-            },
+            Kind::Backend => Self { aliasing: u32::from(record.args[1] == record.args[2]), ..Self::default() },
             _ => Self {
-                rows: if kind == Kind::Routine && record.args[1] != 0 {
-                    record.args[0]
-                } else {
-                    0
-                },
+                rows: if kind == Kind::Routine && record.args[1] != 0 { record.args[0] } else { 0 },
                 words: [record.args[1], record.args[2]],
                 aliasing: (record.args[3] >> 32) as u32,
             },
@@ -140,12 +130,7 @@ impl Arguments {
     }
 
     /// The sizes of a call on matrices by the names that its routine or its ufunc's signature gives them.
-    pub fn sizes(
-        &self,
-        kind: CallKind,
-        site: &Site,
-        generalised: bool,
-    ) -> Option<BTreeMap<String, u64>> {
+    pub fn sizes(&self, kind: CallKind, site: &Site, generalised: bool) -> Option<BTreeMap<String, u64>> {
         let sizes: BTreeMap<String, u64> = match kind {
             CallKind::Routine => {
                 let routine = find(&site.name)?;
@@ -156,10 +141,7 @@ impl Arguments {
                 let [n, k] = halves(self.words[0]).map(u64::from);
                 let named = [(shape.m, self.rows), (shape.n, n), (shape.k, k)];
                 let name = |at: u8| routine.args[usize::from(at)].name.to_owned();
-                named
-                    .into_iter()
-                    .filter_map(|(at, size)| Some((name(at?), size)))
-                    .collect()
+                named.into_iter().filter_map(|(at, size)| Some((name(at?), size))).collect()
             }
             CallKind::Loop if generalised => {
                 let lengths = self.words.map(halves).concat();
@@ -199,10 +181,7 @@ impl Arguments {
 
 /// Arrays that a routine only reads.
 fn inputs(routine: &Routine) -> usize {
-    routine
-        .arrays()
-        .filter(|i| routine.args[usize::from(*i)].role == Role::Input)
-        .count()
+    routine.arrays().filter(|i| routine.args[usize::from(*i)].role == Role::Input).count()
 }
 
 /// Operands of a call whose alignment a record tells.
@@ -219,15 +198,7 @@ mod tests {
     use super::*;
 
     fn record(kind: Kind, flags: u16, args: [u64; 5]) -> Record {
-        Record {
-            kind,
-            depth: 0,
-            flags,
-            site: 1,
-            start: 0,
-            duration: 0,
-            args,
-        }
+        Record { kind, depth: 0, flags, site: 1, start: 0, duration: 0, args }
     }
 
     #[test]
@@ -241,27 +212,18 @@ mod tests {
         let call = record(Kind::Loop, flags::GUFUNC, [2, 3 << 32 | 2, 5, 0, 0]);
         let expected = 2.0 * (6.0 * 4.0 + 15.0 * 4.0 + 10.0 * 8.0);
         assert_eq!(bytes_of(Kind::Loop, &call, Some(&site)), Some(expected));
-        let many = Site {
-            core_signature: Some("(a,b,c),(d,e)->()".into()),
-            ..site
-        };
+        let many = Site { core_signature: Some("(a,b,c),(d,e)->()".into()), ..site };
         let told = bytes_of(Kind::Loop, &call, Some(&many));
         assert_eq!(told, None, "a record holds four of the five dimensions");
     }
 
     #[test]
     fn a_routine_moves_what_its_sizes_say() {
-        let site = Site {
-            name: "cblas_sgemm".into(),
-            ..Site::default()
-        };
+        let site = Site { name: "cblas_sgemm".into(), ..Site::default() };
         let call = record(Kind::Routine, 0, [2, 5 << 32 | 3, 0, 0, 0]);
         let told = bytes_of(Kind::Routine, &call, Some(&site));
         assert_eq!(told, Some(f64::from((10 + 15 + 6) * 4)));
-        let lapack = Site {
-            name: "dgesv".into(),
-            ..Site::default()
-        };
+        let lapack = Site { name: "dgesv".into(), ..Site::default() };
         assert_eq!(bytes_of(Kind::Routine, &call, Some(&lapack)), None);
     }
 }

@@ -16,9 +16,11 @@ const DRIFT: f64 = 0.03;
 
 /// Boils a run down; beside the comparison, the rounds behind each of its cases.
 pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
-    let spec = run.documents.spec.as_ref().ok_or_else(|| {
-        nothing("the run file holds no comparison: it was cut off before the first round")
-    })?;
+    let spec = run
+        .documents
+        .spec
+        .as_ref()
+        .ok_or_else(|| nothing("the run file holds no comparison: it was cut off before the first round"))?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -44,9 +46,7 @@ pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
                 comparison.cases.push(built);
                 timings.push(timing);
             }
-            None => troubles
-                .others
-                .push(format!("{} was not run", case.label())),
+            None => troubles.others.push(format!("{} was not run", case.label())),
         }
         if !state.is_some_and(|state| state.done) && !comparison.cases.is_empty() {
             comparison.complete = false;
@@ -101,18 +101,10 @@ fn software(run: &Run) -> Software {
 /// The positive control: `a @ a` must have been seen as calls of a gemm.
 fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
     let index = spec.cases.len() as u64;
-    let expected: u64 = run
-        .of(index, 0, RoundKind::Control)
-        .iter()
-        .map(|&i| run.rounds[i].ops)
-        .sum();
+    let expected: u64 = run.of(index, 0, RoundKind::Control).iter().map(|&i| run.rounds[i].ops).sum();
     let calls = run.control.calls(&run.documents.sites, 1.0);
     let gemm = |call: &&Call| call.kind == CallKind::Routine && call.name.contains("gemm");
-    let seen = calls
-        .iter()
-        .filter(gemm)
-        .map(|call| call.calls_per_op)
-        .sum::<f64>() as u64;
+    let seen = calls.iter().filter(gemm).map(|call| call.calls_per_op).sum::<f64>() as u64;
     let control = Control {
         engine: "inprocess".into(),
         name: "a @ a".into(),
@@ -168,10 +160,7 @@ fn cost_of(run: &Run, case: u64, side: usize) -> Option<f64> {
 
 /// Wall nanoseconds per operation of each round.
 fn walls(run: &Run, rounds: &[usize]) -> Vec<f64> {
-    rounds
-        .iter()
-        .map(|&i| run.rounds[i].per_op(run.rounds[i].wall_ns as f64))
-        .collect()
+    rounds.iter().map(|&i| run.rounds[i].per_op(run.rounds[i].wall_ns as f64)).collect()
 }
 
 /// Builds one case.
@@ -184,12 +173,7 @@ struct CaseBuilder<'a> {
 
 impl<'a> CaseBuilder<'a> {
     fn new(run: &'a Run, spec: &'a Spec, index: u64, case: &'a CaseSpec) -> Self {
-        Self {
-            run,
-            spec,
-            index,
-            case,
-        }
+        Self { run, spec, index, case }
     }
 
     fn rounds(&self, side: usize, kind: RoundKind) -> Vec<usize> {
@@ -198,10 +182,7 @@ impl<'a> CaseBuilder<'a> {
 
     /// `None` where a side has no timed round.
     fn build(&self, troubles: &mut Troubles) -> Option<(Case, Timing)> {
-        let timed = [
-            self.rounds(0, RoundKind::Timed),
-            self.rounds(1, RoundKind::Timed),
-        ];
+        let timed = [self.rounds(0, RoundKind::Timed), self.rounds(1, RoundKind::Timed)];
         let [a, b] = [walls(self.run, &timed[0]), walls(self.run, &timed[1])];
         if a.is_empty() || b.is_empty() {
             return None;
@@ -240,10 +221,7 @@ impl<'a> CaseBuilder<'a> {
             warmup: warmup.map_or(0, |warmup| warmup.rounds),
             settled: warmup.map(|warmup| warmup.settled),
             placements: warmup.map(|warmup| warmup.placements).filter(|&n| n > 0),
-            ops_per_round: OpsPerRound {
-                a: ops(0),
-                b: ops(1),
-            },
+            ops_per_round: OpsPerRound { a: ops(0), b: ops(1) },
             drift: drift(a, b),
         }
     }
@@ -254,16 +232,10 @@ impl<'a> CaseBuilder<'a> {
         let wall = wall(&walls(self.run, &timed), &self.placements(&timed));
         let faults = median(&self.each(&timed, |i| self.run.rounds[i].faults as f64));
         let (phases_ns, phases_ns_ci95) = self.phases(side, &wall, faults, warnings);
-        let operations: f64 = observed
-            .iter()
-            .map(|&i| self.run.rounds[i].ops as f64)
-            .sum();
+        let operations: f64 = observed.iter().map(|&i| self.run.rounds[i].ops as f64).sum();
         let patterns = self.run.patterns.get(&(self.index, side));
-        let calls =
-            patterns.map_or_else(Vec::new, |p| p.calls(&self.run.documents.sites, operations));
-        let bytes_per_op = patterns
-            .and_then(|p| p.bytes())
-            .map(|bytes| bytes / operations);
+        let calls = patterns.map_or_else(Vec::new, |p| p.calls(&self.run.documents.sites, operations));
+        let bytes_per_op = patterns.and_then(|p| p.bytes()).map(|bytes| bytes / operations);
         let kernel = phases_ns.kernel.filter(|ns| *ns > 0.0);
         let counters = self.counters(side);
         Side {
@@ -271,9 +243,7 @@ impl<'a> CaseBuilder<'a> {
             statement: given.statement.clone(),
             faults_per_op: Some(faults),
             threads: self.threads(&observed, patterns.map_or(0, |p| p.threads())),
-            cpu_ns_per_op: Some(median(
-                &self.each(&timed, |i| self.run.rounds[i].cpu_ns as f64),
-            )),
+            cpu_ns_per_op: Some(median(&self.each(&timed, |i| self.run.rounds[i].cpu_ns as f64))),
             bytes_per_op,
             gb_s: bytes_per_op.zip(kernel).map(|(bytes, ns)| bytes / ns),
             memory_level: bytes_per_op
@@ -281,18 +251,11 @@ impl<'a> CaseBuilder<'a> {
                 .and_then(|(bytes, patterns)| self.level(bytes / patterns.passes())),
             blas_calls_per_op: (!observed.is_empty()).then(|| {
                 let routine = |call: &&Call| call.kind == CallKind::Routine;
-                calls
-                    .iter()
-                    .filter(routine)
-                    .map(|call| call.calls_per_op)
-                    .sum()
+                calls.iter().filter(routine).map(|call| call.calls_per_op).sum()
             }),
             calls,
             dispatch_reason: self.dispatch_reason(side),
-            counters_why_not: counters
-                .is_none()
-                .then(|| self.run.documents.facts.counters_why_not.clone())
-                .flatten(),
+            counters_why_not: counters.is_none().then(|| self.run.documents.facts.counters_why_not.clone()).flatten(),
             counters,
             wall_ratio_observed_to_unobserved: (!observed.is_empty())
                 .then(|| median(&walls(self.run, &observed)) / wall.median),
@@ -303,39 +266,23 @@ impl<'a> CaseBuilder<'a> {
     }
 
     fn each(&self, rounds: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
-        rounds
-            .iter()
-            .map(|&i| self.run.rounds[i].per_op(value(i)))
-            .collect()
+        rounds.iter().map(|&i| self.run.rounds[i].per_op(value(i))).collect()
     }
 
     /// The placement of the arrays in each round.
     fn placements(&self, rounds: &[usize]) -> Vec<u64> {
-        rounds
-            .iter()
-            .map(|&i| self.run.rounds[i].placement)
-            .collect()
+        rounds.iter().map(|&i| self.run.rounds[i].placement).collect()
     }
 
     fn counters(&self, side: usize) -> Option<Counters> {
         let counted = &self.run.documents.counters;
-        counted
-            .iter()
-            .find(|c| c.case == self.index && c.side == side)
-            .map(|c| c.per_op.clone())
+        counted.iter().find(|c| c.case == self.index && c.side == side).map(|c| c.per_op.clone())
     }
 
     fn threads(&self, observed: &[usize], calling: usize) -> Option<u32> {
-        let active: Vec<f64> = observed
-            .iter()
-            .map(|&i| f64::from(self.run.rounds[i].active_threads))
-            .collect();
+        let active: Vec<f64> = observed.iter().map(|&i| f64::from(self.run.rounds[i].active_threads)).collect();
         let active = median(&active);
-        let active = if active.is_nan() {
-            0
-        } else {
-            active.round() as u32
-        };
+        let active = if active.is_nan() { 0 } else { active.round() as u32 };
         let threads = active.max(u32::try_from(calling).unwrap_or(0));
         (threads > 0).then_some(threads)
     }
@@ -358,9 +305,7 @@ impl<'a> CaseBuilder<'a> {
 
     fn dispatch_reason(&self, side: usize) -> Option<String> {
         let dispatches = self.run.dispatches.get(&(self.index, side))?;
-        let most = dispatches
-            .iter()
-            .max_by_key(|(site, count)| (**count, **site))?;
+        let most = dispatches.iter().max_by_key(|(site, count)| (**count, **site))?;
         let site = self.run.documents.sites.get(most.0)?;
         let mut text = site.name.clone();
         if let Some(reason) = &site.reason {
@@ -373,20 +318,10 @@ impl<'a> CaseBuilder<'a> {
     }
 
     /// Phases from observed rounds, dispatch from one element, the residual from the unobserved wall.
-    fn phases(
-        &self,
-        side: usize,
-        wall: &Wall,
-        faults: f64,
-        warnings: &mut Vec<String>,
-    ) -> (Phases, PhaseIntervals) {
+    fn phases(&self, side: usize, wall: &Wall, faults: f64, warnings: &mut Vec<String>) -> (Phases, PhaseIntervals) {
         let touched = self.rounds(side, RoundKind::Touched);
         let faulting = faults >= 1.0 && !touched.is_empty();
-        let rounds = if faulting {
-            touched
-        } else {
-            self.rounds(side, RoundKind::Observed)
-        };
+        let rounds = if faulting { touched } else { self.rounds(side, RoundKind::Observed) };
         if rounds.is_empty() {
             return Default::default();
         }
@@ -399,11 +334,7 @@ impl<'a> CaseBuilder<'a> {
             self.warn_untouched(side, &rounds, faults, warnings);
         }
         let dispatch = self.dispatch(side);
-        let page_fault = if faulting {
-            self.first_touch(side, &rounds)
-        } else {
-            (0.0, [0.0; 2])
-        };
+        let page_fault = if faulting { self.first_touch(side, &rounds) } else { (0.0, [0.0; 2]) };
         let elsewhere = part(|p| p.elsewhere).0;
         if elsewhere > 0.0 {
             warnings.push(format!(
@@ -425,10 +356,8 @@ impl<'a> CaseBuilder<'a> {
         let residual = wall.median - rest - dispatch.map_or(0.0, |(ns, _)| ns);
         // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
         let parts = rows.iter().copied().chain(dispatch);
-        let half: f64 = parts
-            .map(|(_, [low, high])| (high - low) / 2.0)
-            .sum::<f64>()
-            + (wall.ci95[1] - wall.ci95[0]) / 2.0;
+        let half: f64 =
+            parts.map(|(_, [low, high])| (high - low) / 2.0).sum::<f64>() + (wall.ci95[1] - wall.ci95[0]) / 2.0;
         let [conversion, allocation, page_fault, kernel, sync, free] = rows;
         (
             Phases {
@@ -460,27 +389,19 @@ impl<'a> CaseBuilder<'a> {
     fn first_touch(&self, side: usize, touched: &[usize]) -> (f64, Ci95) {
         let inside = |rounds: &[usize]| {
             let values = self.each(rounds, |i| self.run.parts[i].inside());
-            (
-                median(&values),
-                median_ci(&values, &self.placements(rounds)),
-            )
+            (median(&values), median_ci(&values, &self.placements(rounds)))
         };
         let (warm, [warm_low, warm_high]) = inside(touched);
         let (cold, [cold_low, cold_high]) = inside(&self.rounds(side, RoundKind::Observed));
         let clamp = |ns: f64| ns.max(0.0);
-        (
-            clamp(cold - warm),
-            [clamp(cold_low - warm_high), clamp(cold_high - warm_low)],
-        )
+        (clamp(cold - warm), [clamp(cold_low - warm_high), clamp(cold_high - warm_low)])
     }
 
     /// Wall time of the same statement on one element, less what its own calls took there.
     fn dispatch(&self, side: usize) -> Option<(f64, Ci95)> {
         let rounds = self.rounds(side, RoundKind::UnitTimed);
         let timed = walls(self.run, &rounds);
-        let observed = self.each(&self.rounds(side, RoundKind::UnitObserved), |i| {
-            self.run.parts[i].inside()
-        });
+        let observed = self.each(&self.rounds(side, RoundKind::UnitObserved), |i| self.run.parts[i].inside());
         if timed.is_empty() || observed.is_empty() {
             return None;
         }
@@ -491,13 +412,7 @@ impl<'a> CaseBuilder<'a> {
     }
 
     /// Says where page faults fell into memory that could not be touched ahead: their time is in other phases then.
-    fn warn_untouched(
-        &self,
-        side: usize,
-        rounds: &[usize],
-        faults: f64,
-        warnings: &mut Vec<String>,
-    ) {
+    fn warn_untouched(&self, side: usize, rounds: &[usize], faults: f64, warnings: &mut Vec<String>) {
         let touched = median(&self.each(rounds, |i| self.run.parts[i].faults_touched));
         if touched < 0.9 * faults - 2.0 {
             warnings.push(format!(
@@ -513,16 +428,12 @@ impl<'a> CaseBuilder<'a> {
         troubles.limit(case, &self.spec.machine);
         let warmup = self.run.documents.warmups.get(&self.index);
         troubles.take(case, warmup.is_none_or(|warmup| warmup.settled));
-        troubles
-            .others
-            .extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
+        troubles.others.extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
         for (number, side) in [&case.sides.a, &case.sides.b].into_iter().enumerate() {
             let observed = !self.rounds(number, RoundKind::Observed).is_empty();
             if observed && side.calls.is_empty() {
                 let seen = format!("{}: no call was seen in {}", case.label(), side.name);
-                troubles
-                    .others
-                    .push(seen + &self.run.documents.blind_spots());
+                troubles.others.push(seen + &self.run.documents.blind_spots());
             }
         }
     }

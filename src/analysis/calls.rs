@@ -79,14 +79,8 @@ impl Patterns {
     /// The patterns for `operations` operations, those with most time first.
     pub fn calls(&self, sites: &HashMap<u32, Site>, operations: f64) -> Vec<Call> {
         let mut rows: Vec<(&Shape, &Pattern)> = self.patterns.iter().collect();
-        rows.sort_by(|(shape_a, a), (shape_b, b)| {
-            b.total_ns
-                .total_cmp(&a.total_ns)
-                .then_with(|| shape_a.cmp(shape_b))
-        });
-        rows.into_iter()
-            .map(|(shape, pattern)| pattern.call(shape, sites.get(&shape.site), operations))
-            .collect()
+        rows.sort_by(|(shape_a, a), (shape_b, b)| b.total_ns.total_cmp(&a.total_ns).then_with(|| shape_a.cmp(shape_b)));
+        rows.into_iter().map(|(shape, pattern)| pattern.call(shape, sites.get(&shape.site), operations)).collect()
     }
 
     /// The call sites of all calls.
@@ -96,11 +90,7 @@ impl Patterns {
 
     /// Distinct threads that made calls.
     pub fn threads(&self) -> usize {
-        let all: BTreeSet<u32> = self
-            .patterns
-            .values()
-            .flat_map(|pattern| pattern.threads.iter().copied())
-            .collect();
+        let all: BTreeSet<u32> = self.patterns.values().flat_map(|pattern| pattern.threads.iter().copied()).collect();
         all.len()
     }
 
@@ -115,13 +105,8 @@ impl Patterns {
     pub fn bytes(&self) -> Option<f64> {
         let outermost = |shape: &Shape| shape.depth == 0 || shape.kind == Kind::Backend as u8;
         let known = !self.bytes_unknown && !self.patterns.is_empty();
-        known.then(|| {
-            self.patterns
-                .iter()
-                .filter(|(shape, _)| outermost(shape))
-                .map(|(_, pattern)| pattern.bytes)
-                .sum()
-        })
+        known
+            .then(|| self.patterns.iter().filter(|(shape, _)| outermost(shape)).map(|(_, pattern)| pattern.bytes).sum())
     }
 }
 
@@ -185,11 +170,7 @@ impl Pattern {
             symbol,
             module: named.module.clone(),
             calls_per_op: self.calls as f64 / operations,
-            n: self
-                .lengths
-                .iter()
-                .map(|(n, count)| (*n, *count as f64 / operations))
-                .collect(),
+            n: self.lengths.iter().map(|(n, count)| (*n, *count as f64 / operations)).collect(),
             strides: shape.arguments.strides(kind, named, shape.generalised()),
             sizes: shape.arguments.sizes(kind, named, shape.generalised()),
             alignment: self
@@ -200,15 +181,8 @@ impl Pattern {
             scalar: self.scalar_value(kind, named, shape),
             threads: u32::try_from(self.threads.len()).ok(),
             // Around a backend there is only its own operation, which is no call.
-            depth: if kind == CallKind::Backend {
-                0
-            } else {
-                u32::from(shape.depth)
-            },
-            time_ns: Some(CallTime {
-                median: stats::median(&self.times),
-                total_per_op: self.total_ns / operations,
-            }),
+            depth: if kind == CallKind::Backend { 0 } else { u32::from(shape.depth) },
+            time_ns: Some(CallTime { median: stats::median(&self.times), total_per_op: self.total_ns / operations }),
         }
     }
 
@@ -224,10 +198,7 @@ impl Pattern {
             }
             CallKind::Routine => {
                 let wide = |letter: char| matches!(letter, 'd' | 'z');
-                let stem = site
-                    .name
-                    .trim_start_matches("cblas_")
-                    .trim_start_matches("catlas_");
+                let stem = site.name.trim_start_matches("cblas_").trim_start_matches("catlas_");
                 let double = stem.chars().next().is_some_and(wide) || stem.ends_with('D');
                 if double { 'd' } else { 'f' }
             }
@@ -241,9 +212,7 @@ impl Pattern {
 /// The type codes of a loop's name: `np.multiply[ff->f]` gives f, f, f.
 fn type_codes(name: &str) -> impl Iterator<Item = char> + '_ {
     let inside = name.split_once('[').map_or("", |(_, rest)| rest);
-    inside
-        .chars()
-        .filter(|c| c.is_ascii_alphabetic() || *c == '?')
+    inside.chars().filter(|c| c.is_ascii_alphabetic() || *c == '?')
 }
 
 /// Bits as a number of NumPy's type `code`.

@@ -267,9 +267,9 @@ impl Documents {
     pub fn read(reader: &Reader) -> Result<Self, Error> {
         let mut documents = Self::default();
         for (key, json) in reader.documents() {
-            documents.take(key, json).map_err(|error| {
-                Error::new(format!("its document `{key}` is damaged")).caused_by(error)
-            })?;
+            documents
+                .take(key, json)
+                .map_err(|error| Error::new(format!("its document `{key}` is damaged")).caused_by(error))?;
         }
         Ok(documents)
     }
@@ -313,17 +313,14 @@ impl Documents {
             }
             "hooks" => {
                 let hooks: HashMap<String, Hook> = serde_json::from_str(json)?;
-                self.not_armed
-                    .extend(hooks.into_values().flat_map(|hook| hook.not_armed));
+                self.not_armed.extend(hooks.into_values().flat_map(|hook| hook.not_armed));
             }
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "engine" => self.traced.push(serde_json::from_str(json)?),
             "samples" => self.samples.push(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
             INQUIRY => self.inquiry = Some(serde_json::from_str(json)?),
-            "warning" => self
-                .warnings
-                .push(serde_json::from_str::<Text>(json)?.into_string()),
+            "warning" => self.warnings.push(serde_json::from_str::<Text>(json)?.into_string()),
             // A later version may write more; what this one does not know it leaves alone.
             _ => {}
         }

@@ -7,9 +7,7 @@ use super::Run;
 use super::documents::Site;
 use super::marks::RoundKind;
 use super::stats::median;
-use crate::comparison::{
-    Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
-};
+use crate::comparison::{Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost};
 use crate::engines::{Called, Count, Plan, Point, RoundKey, Traced};
 use crate::error::{Error, Exit};
 
@@ -24,12 +22,8 @@ pub fn plan(run: &Run, pid: u32) -> Result<Plan, Error> {
         .extension
         .clone()
         .ok_or_else(|| Error::new("the driver has not said yet where its extension is"))?;
-    let seen: BTreeSet<u32> = run
-        .patterns
-        .values()
-        .chain([&run.control])
-        .flat_map(|patterns| patterns.sites())
-        .collect();
+    let seen: BTreeSet<u32> =
+        run.patterns.values().chain([&run.control]).flat_map(|patterns| patterns.sites()).collect();
     let mut sites: Vec<&Site> = documents
         .sites
         .values()
@@ -55,11 +49,7 @@ fn point(site: &Site) -> Option<Point> {
         symbol: site.symbol.clone(),
         module: PathBuf::from(site.module.clone()?),
         address: site.offset,
-        operands: if generalised {
-            3
-        } else {
-            (site.nin + site.nout) as u32
-        },
+        operands: if generalised { 3 } else { (site.nin + site.nout) as u32 },
         generalised,
         width: site.width.unwrap_or(64),
     })
@@ -79,21 +69,13 @@ fn kind_of(site: &Site) -> CallKind {
 /// # Errors
 /// An engine that was asked for alone and could not be armed, or did not see its control.
 pub fn add(run: &Run, comparison: &mut Comparison) -> Result<(), Error> {
-    let asked = run
-        .documents
-        .spec
-        .as_ref()
-        .map_or(&[][..], |spec| &spec.engines);
+    let asked = run.documents.spec.as_ref().map_or(&[][..], |spec| &spec.engines);
     let views: Vec<View> = run
         .documents
         .traced
         .iter()
         .enumerate()
-        .map(|(number, traced)| View {
-            run,
-            traced,
-            number: number as u64,
-        })
+        .map(|(number, traced)| View { run, traced, number: number as u64 })
         .collect();
     match (asked, views.as_slice()) {
         ([only], [view]) if only != INPROCESS => view.replace(comparison),
@@ -169,11 +151,7 @@ struct View<'a> {
 impl View<'_> {
     /// Operations that this tracer watched in one round.
     fn operations(&self, key: RoundKey) -> u64 {
-        let kind = if key.unit {
-            RoundKind::UnitTraced
-        } else {
-            RoundKind::Traced
-        };
+        let kind = if key.unit { RoundKind::UnitTraced } else { RoundKind::Traced };
         self.run
             .of(key.case, key.side, kind)
             .iter()
@@ -184,40 +162,24 @@ impl View<'_> {
     }
 
     fn round(&self, case: usize, side: usize) -> RoundKey {
-        RoundKey {
-            case: case as u64,
-            side,
-            unit: false,
-        }
+        RoundKey { case: case as u64, side, unit: false }
     }
 
     /// `a @ a`, through the routine where the tracer can watch it, else through the loop around it.
     fn control(&self) -> Control {
-        let cases = self
-            .run
-            .documents
-            .spec
-            .as_ref()
-            .map_or(0, |spec| spec.cases.len());
+        let cases = self.run.documents.spec.as_ref().map_or(0, |spec| spec.cases.len());
         let key = self.round(cases, 0);
         let watched = |site: &&Site| self.traced.sites.contains(&site.id);
         let sites = || self.run.documents.sites.values().filter(watched);
         let seen_inside: BTreeSet<u32> = self.run.control.sites().collect();
         let gemm = sites().find(|site| {
-            kind_of(site) == CallKind::Routine
-                && site.name.contains("gemm")
-                && seen_inside.contains(&site.id)
+            kind_of(site) == CallKind::Routine && site.name.contains("gemm") && seen_inside.contains(&site.id)
         });
         let matmul = sites().find(|site| seen_inside.contains(&site.id));
         let chosen = gemm.or(matmul);
         let calls = |site: &Site| -> u64 {
             let same = |count: &&Count| count.round == key && count.called == Called::Site(site.id);
-            self.traced
-                .counts
-                .iter()
-                .filter(same)
-                .map(|count| count.calls)
-                .sum()
+            self.traced.counts.iter().filter(same).map(|count| count.calls).sum()
         };
         let (expected, seen) = (self.operations(key), chosen.map_or(0, calls));
         Control {
@@ -240,9 +202,9 @@ impl View<'_> {
             let rest = count.arguments.get(1..).unwrap_or_default();
             groups.entry((&count.called, rest)).or_default().push(count);
         }
-        let built = groups.into_iter().map(|((called, rest), counts)| {
-            self.call(key, called, rest, &counts, operations, inside)
-        });
+        let built = groups
+            .into_iter()
+            .map(|((called, rest), counts)| self.call(key, called, rest, &counts, operations, inside));
         built.collect()
     }
 
@@ -257,9 +219,7 @@ impl View<'_> {
     ) -> Call {
         let calls: u64 = counts.iter().map(|count| count.calls).sum();
         let (kind, name, symbol, module) = self.named(called);
-        let twin = inside
-            .iter()
-            .find(|call| call.kind == kind && call.name == name);
+        let twin = inside.iter().find(|call| call.kind == kind && call.name == name);
         let mut n: BTreeMap<u64, f64> = BTreeMap::new();
         for count in counts {
             let length = count.arguments.first().copied().unwrap_or(0).max(0) as u64;
@@ -287,19 +247,9 @@ impl View<'_> {
     /// Kind, name, symbol and file of what was called.
     fn named(&self, called: &Called) -> (CallKind, String, Option<String>, Option<String>) {
         match called {
-            Called::Backend(name) => (
-                CallKind::Backend,
-                "raptors scale".into(),
-                Some(name.clone()),
-                None,
-            ),
+            Called::Backend(name) => (CallKind::Backend, "raptors scale".into(), Some(name.clone()), None),
             Called::Site(id) => match self.run.documents.sites.get(id) {
-                Some(site) => (
-                    kind_of(site),
-                    site.name.clone(),
-                    site.symbol.clone(),
-                    site.module.clone(),
-                ),
+                Some(site) => (kind_of(site), site.name.clone(), site.symbol.clone(), site.module.clone()),
                 None => (CallKind::Loop, format!("call site {id}"), None, None),
             },
         }
@@ -318,13 +268,8 @@ impl View<'_> {
     /// Entry to return, the tracer's own cost included; the mean, as a tracer only sums up.
     fn time(&self, key: RoundKey, called: &Called, operations: f64) -> Option<CallTime> {
         let total = |round: RoundKey| -> Option<u64> {
-            let same =
-                |spent: &&crate::engines::Spent| spent.round == round && spent.called == *called;
-            self.traced
-                .spent
-                .iter()
-                .find(same)
-                .map(|spent| spent.total_ns)
+            let same = |spent: &&crate::engines::Spent| spent.round == round && spent.called == *called;
+            self.traced.spent.iter().find(same).map(|spent| spent.total_ns)
         };
         let all: u64 = self
             .traced
@@ -334,10 +279,7 @@ impl View<'_> {
             .map(|count| count.calls)
             .sum();
         let total = total(key)? as f64;
-        Some(CallTime {
-            median: total / all.max(1) as f64,
-            total_per_op: total / operations,
-        })
+        Some(CallTime { median: total / all.max(1) as f64, total_per_op: total / operations })
     }
 
     fn engine(&self, comparison: &Comparison) -> Engine {
@@ -361,16 +303,13 @@ impl View<'_> {
                 for call in self.calls(index, side, &[]) {
                     *sums.entry((call.kind, call.name)).or_default() += call.calls_per_op;
                 }
-                counts.extend(
-                    sums.into_iter()
-                        .map(|((kind, call), calls_per_op)| EngineCount {
-                            case: case.label(),
-                            side: name.into(),
-                            kind,
-                            name: call,
-                            calls_per_op,
-                        }),
-                );
+                counts.extend(sums.into_iter().map(|((kind, call), calls_per_op)| EngineCount {
+                    case: case.label(),
+                    side: name.into(),
+                    kind,
+                    name: call,
+                    calls_per_op,
+                }));
             }
         }
         counts
@@ -379,15 +318,11 @@ impl View<'_> {
     /// Cases that this tracer watched, with their numbers in the run.
     fn traced_cases<'c>(&self, comparison: &'c Comparison) -> Vec<(usize, &'c Case)> {
         let specs = self.run.documents.spec.iter().flat_map(|spec| &spec.cases);
-        let watched = specs
-            .enumerate()
-            .filter(|(index, _)| (0..2).any(|side| self.operations(self.round(*index, side)) > 0));
+        let watched =
+            specs.enumerate().filter(|(index, _)| (0..2).any(|side| self.operations(self.round(*index, side)) > 0));
         watched
             .filter_map(|(index, spec)| {
-                let case = comparison
-                    .cases
-                    .iter()
-                    .find(|case| case.label() == spec.label())?;
+                let case = comparison.cases.iter().find(|case| case.label() == spec.label())?;
                 Some((index, case))
             })
             .collect()
@@ -413,18 +348,8 @@ impl View<'_> {
     }
 
     fn cost_of(&self, case: u64, side: usize) -> Option<f64> {
-        let key = RoundKey {
-            case,
-            side,
-            unit: true,
-        };
-        let calls: u64 = self
-            .traced
-            .counts
-            .iter()
-            .filter(|count| count.round == key)
-            .map(|count| count.calls)
-            .sum();
+        let key = RoundKey { case, side, unit: true };
+        let calls: u64 = self.traced.counts.iter().filter(|count| count.round == key).map(|count| count.calls).sum();
         let per_op = calls as f64 / self.operations(key) as f64;
         let traced = self.wall(case, side, RoundKind::UnitTraced, Some(self.number));
         let untraced = self.wall(case, side, RoundKind::UnitTimed, None);
@@ -452,24 +377,14 @@ impl View<'_> {
             (&a.case, &a.side, a.kind, &a.name) == (&b.case, &b.side, b.kind, &b.name)
         };
         let count = |counts: &[EngineCount], of: &EngineCount| {
-            counts
-                .iter()
-                .find(|count| same(count, of))
-                .map_or(0.0, |count| count.calls_per_op)
+            counts.iter().find(|count| same(count, of)).map_or(0.0, |count| count.calls_per_op)
         };
-        let watched: BTreeSet<&str> = self
-            .traced
-            .sites
-            .iter()
-            .filter_map(|id| Some(self.run.documents.sites.get(id)?.name.as_str()))
-            .collect();
-        let comparable =
-            |of: &EngineCount| of.kind == CallKind::Backend || watched.contains(of.name.as_str());
+        let watched: BTreeSet<&str> =
+            self.traced.sites.iter().filter_map(|id| Some(self.run.documents.sites.get(id)?.name.as_str())).collect();
+        let comparable = |of: &EngineCount| of.kind == CallKind::Backend || watched.contains(of.name.as_str());
         let traced_case = |of: &EngineCount| outside.iter().any(|other| other.case == of.case);
         let missing = inside.iter().filter(|of| comparable(of) && traced_case(of));
-        let extra = outside
-            .iter()
-            .filter(|of| !inside.iter().any(|known| same(known, of)));
+        let extra = outside.iter().filter(|of| !inside.iter().any(|known| same(known, of)));
         missing
             .chain(extra)
             .filter(|of| (count(inside, of) - count(outside, of)).abs() > 1e-9)
@@ -496,35 +411,23 @@ impl View<'_> {
         }
         let control = self.control();
         if !control.ok {
-            let sentence = format!(
-                "{engine} saw nothing that a zero could lean on: {}",
-                unseen(&control)
-            );
+            let sentence = format!("{engine} saw nothing that a zero could lean on: {}", unseen(&control));
             return Err(Error::new(sentence).exit(Exit::NothingObserved));
         }
         let cost = self.cost(comparison);
         let summary = self.engine(comparison);
-        let traced: Vec<(usize, String)> = self
-            .traced_cases(comparison)
-            .into_iter()
-            .map(|(index, case)| (index, case.label()))
-            .collect();
+        let traced: Vec<(usize, String)> =
+            self.traced_cases(comparison).into_iter().map(|(index, case)| (index, case.label())).collect();
         let routines_watched = self.routines_watched();
         for case in &mut comparison.cases {
             let index = traced.iter().find(|(_, label)| *label == case.label());
-            for (number, side) in [&mut case.sides.a, &mut case.sides.b]
-                .into_iter()
-                .enumerate()
-            {
+            for (number, side) in [&mut case.sides.a, &mut case.sides.b].into_iter().enumerate() {
                 let calls = index.map(|(index, _)| self.calls(*index, number, &side.calls));
                 let routine = |call: &&Call| call.kind == CallKind::Routine;
-                side.blas_calls_per_op = calls.as_ref().filter(|_| routines_watched).map(|calls| {
-                    calls
-                        .iter()
-                        .filter(routine)
-                        .map(|call| call.calls_per_op)
-                        .sum()
-                });
+                side.blas_calls_per_op = calls
+                    .as_ref()
+                    .filter(|_| routines_watched)
+                    .map(|calls| calls.iter().filter(routine).map(|call| call.calls_per_op).sum());
                 side.calls = calls.unwrap_or_default();
             }
         }
@@ -536,14 +439,7 @@ impl View<'_> {
 
     /// Whether every routine that could be called was watched: only then is a zero of routines one.
     fn routines_watched(&self) -> bool {
-        let routines = self
-            .run
-            .documents
-            .sites
-            .values()
-            .filter(|site| site.kind == "routine");
-        routines
-            .into_iter()
-            .all(|site| self.traced.sites.contains(&site.id))
+        let routines = self.run.documents.sites.values().filter(|site| site.kind == "routine");
+        routines.into_iter().all(|site| self.traced.sites.contains(&site.id))
     }
 }

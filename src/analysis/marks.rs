@@ -71,10 +71,7 @@ impl RoundKind {
 
     /// Whether observers were on, so that records of calls belong to it.
     pub fn is_observed(self) -> bool {
-        matches!(
-            self,
-            Self::Observed | Self::Touched | Self::UnitObserved | Self::Control
-        )
+        matches!(self, Self::Observed | Self::Touched | Self::UnitObserved | Self::Control)
     }
 }
 
@@ -135,11 +132,7 @@ impl Pairing {
         let identity = word & !0xff;
         match word & 0xff {
             1 => {
-                self.open = Some(Opened {
-                    identity,
-                    begin: record.start,
-                    placement: record.args[2],
-                });
+                self.open = Some(Opened { identity, begin: record.start, placement: record.args[2] });
             }
             2 => {
                 let round = self.close(identity, thread, record)?;

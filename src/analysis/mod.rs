@@ -81,10 +81,7 @@ pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSam
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_whole(
-    path: &Path,
-    lossy: bool,
-) -> Result<(Comparison, Vec<Timing>, Vec<CaseSamples>), Error> {
+pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>, Vec<CaseSamples>), Error> {
     let (run, mut comparison, timings) = read_run(path, lossy)?;
     let samples = match samples::samples(&run) {
         Ok(samples) => samples,
@@ -108,11 +105,7 @@ fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison, Vec<Timing>), 
 }
 
 fn open(path: &Path, lossy: bool) -> Result<Reader, Error> {
-    let opened = if lossy {
-        Reader::open_lossy(path)
-    } else {
-        Reader::open(path)
-    };
+    let opened = if lossy { Reader::open_lossy(path) } else { Reader::open(path) };
     opened.map_err(unreadable)
 }
 
@@ -143,14 +136,9 @@ impl Run {
         let documents = Documents::read(reader)?;
         let rounds = read_rounds(reader)?;
         let header = reader.header();
-        let scale = Scale {
-            ns_per_tick: header.calibration.ns_per_tick,
-            clock_ns: documents.clock_ns,
-        };
+        let scale = Scale { ns_per_tick: header.calibration.ns_per_tick, clock_ns: documents.clock_ns };
         let mut sorter = Sorter::new(&documents, &rounds, scale);
-        reader
-            .for_each(|thread, record| sorter.take(thread.index, record))
-            .map_err(unreadable)?;
+        reader.for_each(|thread, record| sorter.take(thread.index, record)).map_err(unreadable)?;
         let (parts, patterns, control, dispatches) = sorter.finish();
         Ok(Self {
             parts,
@@ -211,12 +199,7 @@ struct Sorter<'a> {
     last: usize,
 }
 
-type Sorted = (
-    Vec<Parts>,
-    HashMap<(u64, usize), Patterns>,
-    Patterns,
-    HashMap<(u64, usize), HashMap<u32, u64>>,
-);
+type Sorted = (Vec<Parts>, HashMap<(u64, usize), Patterns>, Patterns, HashMap<(u64, usize), HashMap<u32, u64>>);
 
 impl<'a> Sorter<'a> {
     fn new(documents: &'a Documents, rounds: &'a [Round], scale: Scale) -> Self {
@@ -237,10 +220,7 @@ impl<'a> Sorter<'a> {
         if !self.rounds.get(self.last).is_some_and(inside) {
             self.last = self.rounds.partition_point(|round| round.end < start);
         }
-        self.rounds
-            .get(self.last)
-            .is_some_and(inside)
-            .then_some(self.last)
+        self.rounds.get(self.last).is_some_and(inside).then_some(self.last)
     }
 
     fn take(&mut self, thread: u32, record: &Record) {
@@ -259,8 +239,7 @@ impl<'a> Sorter<'a> {
             self.accounting.piece(thread, record);
         }
         if thread == round.thread {
-            let parallel = record.kind == Kind::Backend
-                && site.is_some_and(|site| site.name.starts_with("parallel"));
+            let parallel = record.kind == Kind::Backend && site.is_some_and(|site| site.name.starts_with("parallel"));
             self.accounting.own(index, record, parallel);
         } else {
             self.accounting.other(index, record);
@@ -272,12 +251,7 @@ impl<'a> Sorter<'a> {
                 let patterns = self.patterns.entry(key).or_default();
                 patterns.take(thread, record, site, self.scale);
                 if record.kind == Kind::Dispatch {
-                    *self
-                        .dispatches
-                        .entry(key)
-                        .or_default()
-                        .entry(record.site)
-                        .or_default() += 1;
+                    *self.dispatches.entry(key).or_default().entry(record.site).or_default() += 1;
                 }
             }
             _ => {}
@@ -285,11 +259,6 @@ impl<'a> Sorter<'a> {
     }
 
     fn finish(self) -> Sorted {
-        (
-            self.accounting.finish(),
-            self.patterns,
-            self.control,
-            self.dispatches,
-        )
+        (self.accounting.finish(), self.patterns, self.control, self.dispatches)
     }
 }

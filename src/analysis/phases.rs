@@ -110,11 +110,9 @@ impl Accounting {
         self.inner[depth] += elapsed;
         match kind {
             Kind::Loop | Kind::Routine => parts.kernel += exclusive,
-            Kind::Backend if parallel => self.parallel.push(Parallel {
-                round,
-                start: record.start,
-                ticks: record.duration,
-            }),
+            Kind::Backend if parallel => {
+                self.parallel.push(Parallel { round, start: record.start, ticks: record.duration })
+            }
             Kind::Backend => parts.kernel += exclusive,
             Kind::Alloc => parts.allocation += exclusive,
             Kind::Free => parts.free += exclusive,
@@ -142,11 +140,7 @@ impl Accounting {
 
     /// A piece of a parallel operation, on any thread.
     pub fn piece(&mut self, thread: u32, record: &Record) {
-        self.pieces.push(Piece {
-            start: record.start,
-            ticks: record.duration,
-            thread,
-        });
+        self.pieces.push(Piece { start: record.start, ticks: record.duration, thread });
     }
 
     /// The parts of every round.
@@ -184,21 +178,10 @@ impl Accounting {
 mod tests {
     use super::*;
 
-    const NS: Scale = Scale {
-        ns_per_tick: 1.0,
-        clock_ns: 0.0,
-    };
+    const NS: Scale = Scale { ns_per_tick: 1.0, clock_ns: 0.0 };
 
     fn record(kind: Kind, depth: u8, start: u64, duration: u64) -> Record {
-        Record {
-            kind,
-            depth,
-            flags: 0,
-            site: 0,
-            start,
-            duration,
-            args: [0; 5],
-        }
+        Record { kind, depth, flags: 0, site: 0, start, duration, args: [0; 5] }
     }
 
     #[test]
@@ -227,10 +210,7 @@ mod tests {
 
     #[test]
     fn the_clocks_own_time_is_taken_off_each_record() {
-        let scale = Scale {
-            ns_per_tick: 0.5,
-            clock_ns: 10.0,
-        };
+        let scale = Scale { ns_per_tick: 0.5, clock_ns: 10.0 };
         let mut accounting = Accounting::new(scale, 1);
         accounting.own(0, &record(Kind::Loop, 0, 0, 100), false);
         accounting.own(0, &record(Kind::Loop, 0, 200, 2), false);

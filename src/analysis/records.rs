@@ -45,20 +45,13 @@ pub struct Seen<'a> {
 ///
 /// # Errors
 /// A file that cannot be read or is damaged.
-pub fn each(
-    path: &Path,
-    lossy: bool,
-    mut f: impl FnMut(&Seen<'_>) -> bool,
-) -> Result<Vec<String>, Error> {
+pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> Result<Vec<String>, Error> {
     let reader = open(path, lossy)?;
     let documents = Documents::read(&reader)?;
     let rounds = read_rounds(&reader)?;
     let header = reader.header();
     let unit = header.calibration;
-    let scale = Scale {
-        ns_per_tick: unit.ns_per_tick,
-        clock_ns: documents.clock_ns,
-    };
+    let scale = Scale { ns_per_tick: unit.ns_per_tick, clock_ns: documents.clock_ns };
     let zero = rounds.iter().map(|round| round.begin).min().unwrap_or(0);
     let since = |ticks: u64| (ticks as f64 - zero as f64) * unit.ns_per_tick;
     let cases = documents.spec.as_ref().map_or(&[][..], |spec| &spec.cases);
@@ -87,20 +80,13 @@ pub fn each(
                 return;
             }
             let index = rounds.partition_point(|round| round.end < record.start);
-            let inside = rounds
-                .get(index)
-                .is_some_and(|round| round.begin <= record.start && round.kind.is_observed());
+            let inside = rounds.get(index).is_some_and(|round| round.begin <= record.start && round.kind.is_observed());
             if !inside {
                 return;
             }
             // A call is a pattern of one.
             let mut one = Patterns::default();
-            one.take(
-                thread.index,
-                record,
-                documents.sites.get(&record.site),
-                scale,
-            );
+            one.take(thread.index, record, documents.sites.get(&record.site), scale);
             more = f(&Seen {
                 thread: thread.index,
                 kind: record.kind,

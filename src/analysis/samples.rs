@@ -97,11 +97,7 @@ impl SideSamples {
 /// # Errors
 /// A damaged document; a run without any sample, with the reason where it knows one.
 pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
-    let cases = run
-        .documents
-        .spec
-        .as_ref()
-        .map_or(&[][..], |spec| &spec.cases);
+    let cases = run.documents.spec.as_ref().map_or(&[][..], |spec| &spec.cases);
     // Over all cases, so that each module is read once.
     let mut names = Names::with_table(table(&run.documents));
     let mut found = Vec::new();
@@ -111,10 +107,7 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
             why_not = document.why_not.clone();
             continue;
         }
-        let Some(case) = usize::try_from(document.case)
-            .ok()
-            .and_then(|case| cases.get(case))
-        else {
+        let Some(case) = usize::try_from(document.case).ok().and_then(|case| cases.get(case)) else {
             continue;
         };
         let taken = document
@@ -138,9 +131,7 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let error = Error::new("there are no samples in this run").exit(Exit::NothingObserved);
     Err(match why_not {
         Some(why) => error.caused_by(Error::new(why)),
-        None => {
-            error.mend("make a new one with raptors-trace flamegraph; other commands do not sample")
-        }
+        None => error.mend("make a new one with raptors-trace flamegraph; other commands do not sample"),
     })
 }
 
@@ -191,9 +182,6 @@ impl Run {
         if pairs.len() < 3 {
             return None;
         }
-        Some((
-            stats::median(&pairs),
-            stats::median_ci(&pairs, &vec![0; pairs.len()]),
-        ))
+        Some((stats::median(&pairs), stats::median_ci(&pairs, &vec![0; pairs.len()])))
     }
 }

@@ -78,9 +78,8 @@ pub fn bootstrap_over_placements<const N: usize>(
     spread: Option<Spread>,
     of: impl Fn(&[usize]) -> f64,
 ) -> [Ci95; N] {
-    let mut drawn = intervals(confidences, placements, |drawn| {
-        median(&drawn.placements().map(&of).collect::<Vec<_>>())
-    });
+    let mut drawn =
+        intervals(confidences, placements, |drawn| median(&drawn.placements().map(&of).collect::<Vec<_>>()));
     let said = by_placement(placements, of);
     if (2..ENOUGH).contains(&said.len()) {
         for ([low, high], confidence) in drawn.iter_mut().zip(confidences) {
@@ -97,9 +96,7 @@ fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
     let count = values.len() as f64;
     let (mean, own) = mean_and_variance(values);
     let (variance, freedom) = match spread {
-        Some(spread) if own <= ALIKE * spread.variance => {
-            (own.max(spread.variance), count - 1.0 + spread.freedom)
-        }
+        Some(spread) if own <= ALIKE * spread.variance => (own.max(spread.variance), count - 1.0 + spread.freedom),
         _ => (own, count - 1.0),
     };
     let student = StudentsT::new(0.0, 1.0, freedom).expect("one degree of freedom or more");
@@ -128,18 +125,14 @@ impl Spread {
         let (variances, freedoms): (Vec<f64>, Vec<f64>) = several
             .map(|values| {
                 let freedom = values.len() as f64 - 1.0;
-                let middle = ChiSquared::new(freedom)
-                    .expect("at least one")
-                    .inverse_cdf(0.5);
+                let middle = ChiSquared::new(freedom).expect("at least one").inverse_cdf(0.5);
                 // The middle one of variances of few values is smaller than their mean.
                 (mean_and_variance(values).1 * freedom / middle, freedom)
             })
             .unzip();
         // A median stands on about as much as a mean of two thirds of the values, and variances of few scatter more.
-        (variances.len() >= 3).then(|| Self {
-            variance: median(&variances),
-            freedom: freedoms.iter().sum::<f64>() / 2.0,
-        })
+        (variances.len() >= 3)
+            .then(|| Self { variance: median(&variances), freedom: freedoms.iter().sum::<f64>() / 2.0 })
     }
 }
 
@@ -190,9 +183,7 @@ struct Drawn {
 impl Drawn {
     fn placements(&self) -> impl Iterator<Item = &[usize]> {
         let starts = std::iter::once(&0).chain(&self.ends);
-        starts
-            .zip(&self.ends)
-            .map(|(&start, &end)| &self.rows[start..end])
+        starts.zip(&self.ends).map(|(&start, &end)| &self.rows[start..end])
     }
 }
 
@@ -205,12 +196,7 @@ fn clusters(placements: &[u64]) -> Vec<Vec<usize>> {
     clusters.into_values().collect()
 }
 
-fn draw(
-    resamples: usize,
-    placements: &[u64],
-    seed: u64,
-    statistic: impl Fn(&Drawn) -> f64,
-) -> Vec<f64> {
+fn draw(resamples: usize, placements: &[u64], seed: u64, statistic: impl Fn(&Drawn) -> f64) -> Vec<f64> {
     if placements.is_empty() {
         return Vec::new();
     }
@@ -250,9 +236,7 @@ pub fn drift(values: &[f64]) -> Option<(f64, Ci95)> {
     }
     let (early, late) = (0..third, values.len() - third..values.len());
     let change = |rows: &[usize]| {
-        let pick = |part: &Range<usize>| -> Vec<f64> {
-            rows.iter().map(|&row| values[part.start + row]).collect()
-        };
+        let pick = |part: &Range<usize>| -> Vec<f64> { rows.iter().map(|&row| values[part.start + row]).collect() };
         median(&pick(&late)) / median(&pick(&early)) - 1.0
     };
     let all: Vec<usize> = (0..third).collect();
@@ -277,10 +261,7 @@ mod tests {
         let one = [0; 1000];
         let (narrow, wide) = (median_ci(&many, &one), median_ci(&few, &one[..10]));
         assert!(wide[0] <= 4.5 && wide[1] >= 4.5, "{wide:?}");
-        assert!(
-            narrow[1] - narrow[0] < wide[1] - wide[0],
-            "{narrow:?} {wide:?}"
-        );
+        assert!(narrow[1] - narrow[0] < wide[1] - wide[0], "{narrow:?} {wide:?}");
     }
 
     #[test]
@@ -311,10 +292,7 @@ mod tests {
         assert_eq!(over_placements(&placements, least), 2.0);
         let [[low, high]] = bootstrap_over_placements([0.95], &placements, None, least);
         // Student's: 4 ± 4.303 × 4.359 ÷ √3.
-        assert!(
-            (low + 6.83).abs() < 0.01 && (high - 14.83).abs() < 0.01,
-            "[{low}, {high}]"
-        );
+        assert!((low + 6.83).abs() < 0.01 && (high - 14.83).abs() < 0.01, "[{low}, {high}]");
         assert!(over_placements(&[], least).is_nan());
     }
 
@@ -354,15 +332,11 @@ mod tests {
     #[test]
     fn more_confidence_is_a_wider_interval() {
         let values: Vec<f64> = (0..60).map(|i| f64::from(i * 7 % 60)).collect();
-        let statistic =
-            |rows: &[usize]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
+        let statistic = |rows: &[usize]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
         let usual = bootstrap(&[0; 60], statistic);
         let [sure, same] = bootstrap_at([0.995, 0.95], &[0; 60], statistic);
         assert!((same[0] - usual[0]).abs() < 1.5 && (same[1] - usual[1]).abs() < 1.5);
-        assert!(
-            sure[0] < usual[0] && sure[1] > usual[1],
-            "{usual:?} {sure:?}"
-        );
+        assert!(sure[0] < usual[0] && sure[1] > usual[1], "{usual:?} {sure:?}");
     }
 
     #[test]

@@ -23,21 +23,12 @@ impl Timing {
     /// A's median time ÷ B's, so that it agrees with the two times that stand beside it.
     pub fn ratio(&self) -> Ratio {
         let ci95 = stats::interval(&self.draws(SEED));
-        Ratio {
-            median: self.median(),
-            ci95,
-            verdict: Verdict::of(ci95),
-        }
+        Ratio { median: self.median(), ci95, verdict: Verdict::of(ci95) }
     }
 
     /// This run's ratio ÷ that of an earlier one, with its bootstrap interval: each run's rounds are drawn on their own.
     pub fn change_since(&self, then: &Self) -> (f64, Ci95) {
-        let drawn: Vec<f64> = self
-            .draws(SEED)
-            .iter()
-            .zip(then.draws(THEN))
-            .map(|(now, then)| now / then)
-            .collect();
+        let drawn: Vec<f64> = self.draws(SEED).iter().zip(then.draws(THEN)).map(|(now, then)| now / then).collect();
         (self.median() / then.median(), stats::interval(&drawn))
     }
 
@@ -49,8 +40,7 @@ impl Timing {
     fn draws(&self, seed: u64) -> Vec<f64> {
         let pairs = self.a.len().min(self.b.len());
         stats::draws(&self.placements[..pairs], seed, |rows| {
-            let side =
-                |values: &[f64]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
+            let side = |values: &[f64]| median(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
             side(&self.a) / side(&self.b)
         })
     }

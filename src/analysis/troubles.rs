@@ -39,9 +39,7 @@ impl Troubles {
             self.waiting.push((label.clone(), waiting));
         }
         let drift = &case.rounds.drift;
-        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(by)) =
-            (drift.verdict, drift.ratio)
-        {
+        if let (DriftVerdict::A | DriftVerdict::B | DriftVerdict::Both, Some(by)) = (drift.verdict, drift.ratio) {
             self.moved.push((label.clone(), drift.verdict, by));
         }
         let sides = [&case.sides.a, &case.sides.b].map(|side| unexplained(&label, side));
@@ -59,10 +57,7 @@ impl Troubles {
             let Some((gb_s, limit)) = side.gb_s.zip(machine.limit_for(side)) else {
                 continue;
             };
-            let most = self
-                .beyond
-                .as_ref()
-                .map_or(1.05 * limit, |(_, most, _)| *most);
+            let most = self.beyond.as_ref().map_or(1.05 * limit, |(_, most, _)| *most);
             if from_memory && gb_s > most {
                 self.beyond = Some((case.label(), gb_s, limit));
             }
@@ -128,18 +123,10 @@ fn unexplained(label: &str, side: &Side) -> Option<(String, f64)> {
     if share <= RESIDUAL.0 || residual.abs() <= RESIDUAL.1 {
         return None;
     }
-    let what = if residual > 0.0 {
-        "is in no phase"
-    } else {
-        "is counted in phases beyond the wall time"
-    };
+    let what = if residual > 0.0 { "is in no phase" } else { "is counted in phases beyond the wall time" };
     let name = &side.name;
     Some((
-        format!(
-            "{label}: {:.1} µs of {name}, {:.1} % of its time, {what}",
-            residual.abs() / 1e3,
-            100.0 * share
-        ),
+        format!("{label}: {:.1} µs of {name}, {:.1} % of its time, {what}", residual.abs() / 1e3, 100.0 * share),
         share,
     ))
 }

@@ -56,9 +56,7 @@ pub fn record(target: &Target, settings: &Settings) -> Result<Recorded, Error> {
     fs::rename(&file, &output).map_err(|error| not_written(&output).caused_by(error))?;
     // perf ends as its command does, or by the signal that ended it; what it had seen by then is whole.
     if !status.success() && !asked {
-        recorded
-            .notes
-            .push(format!("what perf waited for ended with: {status}"));
+        recorded.notes.push(format!("what perf waited for ended with: {status}"));
     }
     Ok(recorded)
 }
@@ -72,11 +70,9 @@ fn no_sample(target: &Target) -> Error {
         Target::Process(pid) => format!("process {pid}"),
         Target::Command(_) => "the command".to_owned(),
     };
-    Error::new(format!(
-        "perf saw no sample: {who} took no CPU time while it was watched"
-    ))
-    .mend("record while it works, or for longer")
-    .exit(Exit::NothingObserved)
+    Error::new(format!("perf saw no sample: {who} took no CPU time while it was watched"))
+        .mend("record while it works, or for longer")
+        .exit(Exit::NothingObserved)
 }
 
 /// Counts the samples of a recording, one line each.

@@ -41,12 +41,7 @@ fn output(settings: &Settings) -> PathBuf {
 /// signposts on.
 pub fn line(target: &Target, settings: &Settings) -> Vec<OsString> {
     let mut line = words(["xcrun", "xctrace", "record", "--template"]);
-    line.extend(words([
-        settings.template.as_str(),
-        "--instrument",
-        "os_signpost",
-        "--output",
-    ]));
+    line.extend(words([settings.template.as_str(), "--instrument", "os_signpost", "--output"]));
     line.push(output(settings).into());
     let process = matches!(target, Target::Process(_));
     if process || settings.duration.is_some() {
@@ -57,14 +52,7 @@ pub fn line(target: &Target, settings: &Settings) -> Vec<OsString> {
         Target::Process(pid) => line.extend(words(["--attach", &pid.to_string()])),
         Target::Command(command) => {
             let on = format!("{VARIABLE}=1");
-            line.extend(words([
-                "--target-stdout",
-                "-",
-                "--env",
-                &on,
-                "--launch",
-                "--",
-            ]));
+            line.extend(words(["--target-stdout", "-", "--env", &on, "--launch", "--"]));
             line.extend(command.iter().cloned());
         }
     }
@@ -108,11 +96,9 @@ fn sides(recording: &Path, recorded: &mut Recorded) -> Result<(), Error> {
     files::write_whole(&path, all.to_string())?;
     recorded.samples = Some(all.total());
     recorded.folded = Some(path.display().to_string());
-    let intervals = export(recording, "os-signpost-interval")
-        .and_then(|text| instruments::intervals(&text, recording));
+    let intervals = export(recording, "os-signpost-interval").and_then(|text| instruments::intervals(&text, recording));
     let shared = intervals.and_then(|intervals| {
-        Shared::new(&profile, &intervals)
-            .ok_or_else(|| instruments::no_rounds(&recording.display().to_string()))
+        Shared::new(&profile, &intervals).ok_or_else(|| instruments::no_rounds(&recording.display().to_string()))
     });
     // The stacks of all samples are there; without rounds, only the sides are not.
     match shared.and_then(|mut shared| shared.write(&profile, recording).map(|()| shared.sides)) {
@@ -135,11 +121,8 @@ fn export(recording: &Path, table: &str) -> Result<String, Error> {
     line.push(recording.into());
     line.extend(words(["--xpath", &instruments::xpath(table)]));
     let failed = || {
-        Error::new(format!(
-            "the table {table} of {} cannot be had",
-            recording.display()
-        ))
-        .mend(format!("look at it: {}", shell_line(&line)))
+        Error::new(format!("the table {table} of {} cannot be had", recording.display()))
+            .mend(format!("look at it: {}", shell_line(&line)))
     };
     let told = Command::new(&line[0])
         .args(&line[1..])

@@ -19,10 +19,7 @@ pub struct Args {
 
 impl From<Args> for Options {
     fn from(args: Args) -> Self {
-        Self {
-            file: args.against,
-            fail_below: args.fail_below,
-        }
+        Self { file: args.against, fail_below: args.fail_below }
     }
 }
 

@@ -12,24 +12,17 @@ use raptors_kernel::MAX_THREADS;
 
 use super::Host;
 use super::options::{
-    CompareOptions, Documents, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape,
-    Source, StackEngine, Subject, Task,
+    CompareOptions, Documents, Dtype, EngineChoice, Job, OutputOptions, Part, Sampling, Shape, Source, StackEngine,
+    Subject, Task,
 };
-use super::{
-    against, attach, doctor, documents, export, imports, instruments, outside, script, tune,
-};
+use super::{against, attach, doctor, documents, export, imports, instruments, outside, script, tune};
 use crate::engines::Tracer;
 use crate::outside::{Options as Outside, Subject as OutsideSubject};
 use crate::{flamegraph, live};
 
 /// Shows why one array library is slower than another: NumPy and Raptors side by side, call by call and phase by phase.
 #[derive(Debug, Parser)]
-#[command(
-    name = "raptors-trace",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true
-)]
+#[command(name = "raptors-trace", version, max_term_width = 100, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -216,12 +209,7 @@ struct ShowArgs {
 #[group(id = "subject", multiple = true)]
 struct SubjectArgs {
     /// Sizes: n for n × n, or lengths as in 512x1024; several with commas [default: 512,1024,2048]
-    #[arg(
-        long,
-        value_name = "SIZES",
-        value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', allow_negative_numbers = true)]
     size: Vec<Shape>,
     /// Element types, several with commas [default: float32]
     #[arg(long, value_name = "DTYPES", value_delimiter = ',', value_enum)]
@@ -343,10 +331,7 @@ pub fn conflict<T>(what: &str) -> Result<T, clap::Error> {
 /// that go to standard output.
 pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
     let line = CommandLine::try_parse_from(args)?;
-    let command: Vec<String> = args
-        .iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let command: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let run = |subject, verbose, engine: Option<EngineChoice>| -> Result<Source, clap::Error> {
         let options = CompareOptions {
             engines: engine.unwrap_or_default(),
@@ -366,22 +351,10 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Compare(args) => {
             let source = run(args.subject, args.output.verbose, args.calls.engine)?;
             let (documents, source) = args.documents.with(source)?;
-            let task = Task::Compare {
-                source,
-                part: Part::All,
-                documents,
-                against: args.against.into(),
-            };
+            let task = Task::Compare { source, part: Part::All, documents, against: args.against.into() };
             (task, args.output)
         }
-        Command::Explain(ExplainArgs {
-            file,
-            lossy,
-            seed,
-            mut subject,
-            documents,
-            output,
-        }) => {
+        Command::Explain(ExplainArgs { file, lossy, seed, mut subject, documents, output }) => {
             if subject.size.is_empty() && subject.setup.is_none() && !seed {
                 subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
@@ -397,11 +370,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Phases(args) => part_of(args, Part::Phases)?,
         Command::Calls(args) => match args.pid {
             Some(pid) => {
-                let options = live::Options {
-                    pid,
-                    duration: args.duration,
-                    tracer: tracer(args.part.engine.engine)?,
-                };
+                let options = live::Options { pid, duration: args.duration, tracer: tracer(args.part.engine.engine)? };
                 (Task::Live(options), args.part.output)
             }
             None => part_of(args.part, Part::Calls)?,
@@ -430,10 +399,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                 subject.size.extend(ONE_SIZE.parse::<Shape>());
             }
             let mut source = match part.file {
-                Some(path) => Source::File {
-                    path,
-                    lossy: part.lossy,
-                },
+                Some(path) => Source::File { path, lossy: part.lossy },
                 None => run(subject, part.output.verbose, None)?,
             };
             if let Source::Run(options) = &mut source {
@@ -444,21 +410,11 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
                     alone: true,
                 });
             }
-            let options = flamegraph::Options {
-                source,
-                directory: output,
-                formats: args.format,
-                command: command.clone(),
-            };
+            let options =
+                flamegraph::Options { source, directory: output, formats: args.format, command: command.clone() };
             (Task::Flamegraph(options), part.output)
         }
-        Command::Show(ShowArgs {
-            file: path,
-            lossy,
-            documents,
-            against,
-            output,
-        }) => {
+        Command::Show(ShowArgs { file: path, lossy, documents, against, output }) => {
             let task = Task::Compare {
                 source: Source::File { path, lossy },
                 part: Part::All,
@@ -469,10 +425,7 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         }
         Command::Export(args) => {
             let quiet = args.quiet;
-            let output = OutputArgs {
-                quiet,
-                ..OutputArgs::default()
-            };
+            let output = OutputArgs { quiet, ..OutputArgs::default() };
             (Task::Export(args.into_options()), output)
         }
         Command::Imports(args) => {
@@ -485,22 +438,13 @@ pub fn parse(args: &[OsString], host: Host) -> Result<Job, clap::Error> {
         Command::Doctor(args) => (Task::Doctor(args.own.into_options(host)?), args.output),
         Command::Tune(args) => (Task::Tune(args.own.into_options()), args.output),
     };
-    let output = OutputOptions {
-        json: output.json,
-        no_color: output.no_color,
-        quiet: output.quiet,
-    };
+    let output = OutputOptions { json: output.json, no_color: output.no_color, quiet: output.quiet };
     Ok(Job { task, output })
 }
 
 /// A part of a comparison by itself.
 fn shown(source: Source, part: Part) -> Task {
-    Task::Compare {
-        source,
-        part,
-        documents: Documents::default(),
-        against: crate::against::Options::default(),
-    }
+    Task::Compare { source, part, documents: Documents::default(), against: crate::against::Options::default() }
 }
 
 /// The tracer for a process that nobody prepared.
@@ -512,36 +456,21 @@ fn tracer(asked: Option<EngineChoice>) -> Result<Option<Tracer>, clap::Error> {
         Some(EngineChoice::Inprocess) => conflict(
             "--pid needs a tracer from outside, as nobody has prepared that process: --engine bpftrace or dtrace",
         ),
-        Some(EngineChoice::All) => {
-            conflict("--pid takes one tracer at a time: --engine bpftrace or dtrace")
-        }
+        Some(EngineChoice::All) => conflict("--pid takes one tracer at a time: --engine bpftrace or dtrace"),
     }
 }
 
-fn options(
-    args: SubjectArgs,
-    verbose: bool,
-    host: Host,
-    command: Vec<String>,
-) -> Result<CompareOptions, clap::Error> {
+fn options(args: SubjectArgs, verbose: bool, host: Host, command: Vec<String>) -> Result<CompareOptions, clap::Error> {
     let own_arrays = args.setup.is_some() && args.size.is_empty();
     if own_arrays && !args.dtype.is_empty() {
         let what = "--dtype needs --size where --setup makes the arrays: without a size there is no `dtype` in it";
         return conflict(what);
     }
     let or = |given: bool, default: &[&str]| -> Vec<Shape> {
-        if given || own_arrays {
-            Vec::new()
-        } else {
-            default.iter().filter_map(|n| n.parse().ok()).collect()
-        }
+        if given || own_arrays { Vec::new() } else { default.iter().filter_map(|n| n.parse().ok()).collect() }
     };
     let default_shapes = or(!args.size.is_empty(), &["512", "1024", "2048"]);
-    let shapes = if args.size.is_empty() {
-        default_shapes
-    } else {
-        args.size
-    };
+    let shapes = if args.size.is_empty() { default_shapes } else { args.size };
     let dtypes = match (own_arrays, args.dtype.is_empty()) {
         (true, _) => Vec::new(),
         (false, true) => vec![Dtype::Float32],

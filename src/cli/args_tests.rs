@@ -5,19 +5,13 @@ use crate::cli::options::SampledBy;
 use crate::outside::Engine;
 
 fn parsed(line: &[&str]) -> Result<Job, clap::Error> {
-    let args: Vec<OsString> = std::iter::once("raptors-trace")
-        .chain(line.iter().copied())
-        .map(Into::into)
-        .collect();
+    let args: Vec<OsString> = std::iter::once("raptors-trace").chain(line.iter().copied()).map(Into::into).collect();
     parse(&args, Host::default())
 }
 
 fn run(line: &[&str]) -> CompareOptions {
     match parsed(line).unwrap().task {
-        Task::Compare {
-            source: Source::Run(options),
-            ..
-        } => *options,
+        Task::Compare { source: Source::Run(options), .. } => *options,
         other => panic!("no run: {other:?}"),
     }
 }
@@ -50,15 +44,7 @@ fn without_options_it_is_the_main_job() {
 
 #[test]
 fn sizes_and_dtypes_are_lists() {
-    let options = run(&[
-        "compare",
-        "--size",
-        "512,4x3x2,7x",
-        "--dtype",
-        "float32,float64",
-        "--time",
-        "0.5",
-    ]);
+    let options = run(&["compare", "--size", "512,4x3x2,7x", "--dtype", "float32,float64", "--time", "0.5"]);
     let lengths: Vec<&[u64]> = options.shapes.iter().map(Shape::lengths).collect();
     assert_eq!(lengths, [&[512, 512][..], &[4, 3, 2], &[7]]);
     assert_eq!(options.dtypes, [Dtype::Float32, Dtype::Float64]);
@@ -71,23 +57,15 @@ fn a_setup_makes_its_own_arrays_unless_a_size_is_given() {
     let options = run(&custom);
     assert!(options.shapes.is_empty() && options.dtypes.is_empty());
     let options = run(&[&custom[..], &["--size", "8"]].concat());
-    assert_eq!(
-        (options.shapes.len(), options.dtypes),
-        (1, vec![Dtype::Float32])
-    );
-    assert!(
-        refusal(&[&custom[..], &["--dtype", "float64"]].concat()).contains("--dtype needs --size")
-    );
+    assert_eq!((options.shapes.len(), options.dtypes), (1, vec![Dtype::Float32]));
+    assert!(refusal(&[&custom[..], &["--dtype", "float64"]].concat()).contains("--dtype needs --size"));
 }
 
 #[test]
 fn what_makes_no_sense_is_a_usage_error_that_says_so() {
     assert!(refusal(&["compare", "--size", "0"]).contains("a size of 0 leaves nothing to measure"));
     assert!(refusal(&["compare", "--size", "big"]).contains("`big` is not a size"));
-    assert!(
-        refusal(&["compare", "--size", "9999999999999"])
-            .contains("more elements than any memory holds")
-    );
+    assert!(refusal(&["compare", "--size", "9999999999999"]).contains("more elements than any memory holds"));
     assert!(refusal(&["compare", "--dtype", "int8"]).contains("float64"));
     assert!(refusal(&["compare", "--time", "0"]).contains("more than 0 seconds"));
     assert!(refusal(&["compare", "--time", "nan"]).contains("more than 0 seconds"));
@@ -96,10 +74,7 @@ fn what_makes_no_sense_is_a_usage_error_that_says_so() {
     for threads in ["0", "1025", "100000", "-1", "two"] {
         assert!(refusal(&["compare", "--threads", threads]).contains("1 to 1024"));
     }
-    assert_eq!(
-        run(&["compare", "--threads", "1024"]).threads,
-        NonZeroU32::new(1024)
-    );
+    assert_eq!(run(&["compare", "--threads", "1024"]).threads, NonZeroU32::new(1024));
     assert!(refusal(&["compare", "--size", "-5"]).contains("`-5` is not a size"));
     assert!(refusal(&["compare", "--time", "-1"]).contains("more than 0 seconds"));
     assert!(refusal(&["phases", "x.rtrace", "--size", "8"]).contains("cannot be used with"));
@@ -110,10 +85,7 @@ fn what_makes_no_sense_is_a_usage_error_that_says_so() {
 #[test]
 fn sides_of_one_name_are_refused() {
     let custom = ["--a", "1", "--b", "2"];
-    for names in [
-        &["--name-a", "x", "--name-b", " x "][..],
-        &["--name-a", "raptors"],
-    ] {
+    for names in [&["--name-a", "x", "--name-b", " x "][..], &["--name-a", "raptors"]] {
         assert!(refusal(&[&["compare"], names].concat()).contains("both sides"));
     }
     assert!(refusal(&[&["compare", "--name-b", "A"], &custom[..]].concat()).contains("both sides"));
@@ -126,10 +98,9 @@ fn a_flamegraph_has_engines_of_its_own() {
     let sampled_by = |line: &[&str]| {
         let line = [&["flamegraph", "-o", "d"], line].concat();
         match parsed(&line).unwrap().task {
-            Task::Flamegraph(flamegraph::Options {
-                source: Source::Run(options),
-                ..
-            }) => (options.sampling.unwrap().engine, options.engines),
+            Task::Flamegraph(flamegraph::Options { source: Source::Run(options), .. }) => {
+                (options.sampling.unwrap().engine, options.engines)
+            }
             other => panic!("no run: {other:?}"),
         }
     };
@@ -150,17 +121,11 @@ fn a_flamegraph_has_engines_of_its_own() {
 #[test]
 fn a_flamegraph_is_also_of_a_process_or_of_commands() {
     let subject = |line: &[&str]| match parsed(&[&["flamegraph", "-o", "d"], line].concat()) {
-        Ok(Job {
-            task: Task::Outside(options),
-            ..
-        }) => options.subject,
+        Ok(Job { task: Task::Outside(options), .. }) => options.subject,
         other => panic!("not from outside: {other:?}"),
     };
     let by = |line: &[&str]| match parsed(&[&["flamegraph", "-o", "d"], line].concat()) {
-        Ok(Job {
-            task: Task::Outside(options),
-            ..
-        }) => options.engine,
+        Ok(Job { task: Task::Outside(options), .. }) => options.engine,
         other => panic!("not from outside: {other:?}"),
     };
     assert_eq!(by(&["--pid", "7", "--engine", "dtrace"]), Engine::Dtrace);
@@ -213,21 +178,12 @@ fn a_part_is_shown_of_a_new_run_or_of_a_file() {
 fn a_page_has_every_case_run_and_the_operation_sampled_for_as_long_as_it_is_timed() {
     let options = run(&["compare", "--html", "p.html", "--time", "2"]);
     let sampling = options.sampling.unwrap();
-    assert_eq!(
-        (sampling.time, sampling.alone),
-        (Duration::from_secs(2), false)
-    );
+    assert_eq!((sampling.time, sampling.alone), (Duration::from_secs(2), false));
     assert!(run(&["compare", "--md", "p.md"]).sampling.is_none());
-    let Task::Compare { documents, .. } = parsed(&["show", "f", "--html", "p", "--md", "q"])
-        .unwrap()
-        .task
-    else {
+    let Task::Compare { documents, .. } = parsed(&["show", "f", "--html", "p", "--md", "q"]).unwrap().task else {
         panic!("no comparison");
     };
-    assert_eq!(
-        (documents.html, documents.markdown),
-        (Some("p".into()), Some("q".into()))
-    );
+    assert_eq!((documents.html, documents.markdown), (Some("p".into()), Some("q".into())));
     assert!(refusal(&["show", "f", "--html", "p", "--md", "p"]).contains("the same file"));
     // Parts of a comparison are no whole result.
     assert!(refusal(&["phases", "--html", "p"]).contains("unexpected argument"));

@@ -69,18 +69,12 @@ impl Args {
         let starts = !self.command.is_empty();
         let action = match (self.pid, self.with.map(Tool::from)) {
             (Some(_), _) if starts => {
-                return conflict(
-                    "a PID and a command exclude each other: look into the process, or start the command",
-                );
+                return conflict("a PID and a command exclude each other: look into the process, or start the command");
             }
             (Some(pid), None) => Action::Tell(pid),
             (Some(pid), Some(Tool::Tracer(tracer))) => Action::Watch(pid, tracer),
-            (Some(pid), Some(Tool::Sampler(sampler))) => {
-                Action::Record(Target::Process(pid), sampler)
-            }
-            (None, Some(Tool::Sampler(sampler))) if starts => {
-                Action::Record(Target::Command(self.command), sampler)
-            }
+            (Some(pid), Some(Tool::Sampler(sampler))) => Action::Record(Target::Process(pid), sampler),
+            (None, Some(Tool::Sampler(sampler))) if starts => Action::Record(Target::Command(self.command), sampler),
             (None, Some(Tool::Tracer(_))) if starts => {
                 return conflict(
                     "bpftrace and dtrace look into a process that runs: give its PID (compare --wait holds one at its \
@@ -93,9 +87,7 @@ impl Args {
                 );
             }
             (None, _) => {
-                return conflict(
-                    "give the PID of a process, or a command to start: attach --with perf -- COMMAND",
-                );
+                return conflict("give the PID of a process, or a command to start: attach --with perf -- COMMAND");
             }
         };
         let refused = match action {
@@ -137,11 +129,7 @@ pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), 
             print(&report::instruments::recorded(&recorded, &looks))
         }
         Action::Watch(pid, tracer) => {
-            let options = live::Options {
-                pid: *pid,
-                duration: settings.watched(),
-                tracer: Some(*tracer),
-            };
+            let options = live::Options { pid: *pid, duration: settings.watched(), tracer: Some(*tracer) };
             super::live::execute(&options, output)
         }
         Action::Tell(pid) => {
@@ -160,12 +148,7 @@ fn text(attachment: &attach::Attachment) -> String {
         text = format!("{text}: {}", escape(line));
     }
     for hint in &attachment.hints {
-        text.push_str(&format!(
-            "\n\n{}: {}\n  {}",
-            hint.tool.as_str(),
-            hint.shows,
-            escape(&hint.command)
-        ));
+        text.push_str(&format!("\n\n{}: {}\n  {}", hint.tool.as_str(), hint.shows, escape(&hint.command)));
         if let Some(why) = &hint.why_not {
             text.push_str(&format!("\n  not here: {}", escape(why)));
         }

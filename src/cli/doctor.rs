@@ -24,11 +24,7 @@ impl Args {
     /// # Errors
     /// What makes no sense together.
     pub fn into_options(self, host: Host) -> Result<doctor::Options, clap::Error> {
-        Ok(doctor::Options {
-            clean: self.clean,
-            python: self.python,
-            host,
-        })
+        Ok(doctor::Options { clean: self.clean, python: self.python, host })
     }
 }
 
@@ -37,11 +33,8 @@ impl Args {
 /// # Errors
 /// When something that was to be removed could not be.
 pub fn execute(options: &doctor::Options, output: &OutputOptions) -> Result<(), Error> {
-    let report = if options.clean {
-        doctor::clean()?
-    } else {
-        doctor::examine(options, &mut terminal::Bar::new(output.quiet))
-    };
+    let report =
+        if options.clean { doctor::clean()? } else { doctor::examine(options, &mut terminal::Bar::new(output.quiet)) };
     if output.json {
         return print_json(&report);
     }

@@ -39,10 +39,7 @@ impl Args {
         if self.html.is_some() && self.html == self.md {
             return conflict("--html and --md name the same file; give them different ones");
         }
-        Ok(Documents {
-            html: self.html,
-            markdown: self.md,
-        })
+        Ok(Documents { html: self.html, markdown: self.md })
     }
 }
 
@@ -69,9 +66,7 @@ pub fn check(documents: &Documents) -> Result<(), Error> {
         let unwritable = |error: std::io::Error| {
             Error::new(format!("{} cannot be written", path.display()))
                 .caused_by(error)
-                .mend(format!(
-                    "name a file in a directory that can be written to with {option}"
-                ))
+                .mend(format!("name a file in a directory that can be written to with {option}"))
         };
         if path.is_dir() {
             return Err(unwritable(std::io::ErrorKind::IsADirectory.into()));
@@ -89,11 +84,7 @@ pub fn check(documents: &Documents) -> Result<(), Error> {
 ///
 /// # Errors
 /// A sentence with the file that could not be written.
-pub fn write(
-    documents: &Documents,
-    comparison: &Comparison,
-    samples: &[CaseSamples],
-) -> Result<(), Error> {
+pub fn write(documents: &Documents, comparison: &Comparison, samples: &[CaseSamples]) -> Result<(), Error> {
     let write = |path: &Path, text: String| files::write_whole(path, text);
     if let Some(path) = &documents.html {
         write(path, html::page(comparison, samples)?)?;
@@ -111,30 +102,19 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_written_is_told_before_anything_runs() {
         let place = tempfile::tempdir().unwrap();
-        let checked = |path: PathBuf| {
-            check(&Documents {
-                html: None,
-                markdown: Some(path),
-            })
-        };
+        let checked = |path: PathBuf| check(&Documents { html: None, markdown: Some(path) });
         assert!(checked(place.path().join("new.md")).is_ok());
         for path in [place.path().to_owned(), place.path().join("no/new.md")] {
             let error = checked(path).unwrap_err();
             assert!(error.to_string().ends_with("cannot be written"), "{error}");
             assert!(error.mend_text().unwrap().ends_with("with --md"));
         }
-        assert!(
-            !place.path().join("new.md").exists(),
-            "checking leaves nothing"
-        );
+        assert!(!place.path().join("new.md").exists(), "checking leaves nothing");
     }
 
     #[test]
     fn two_documents_have_two_names() {
-        let named = |html: &str, md: &str| Args {
-            html: Some(html.into()),
-            md: Some(md.into()),
-        };
+        let named = |html: &str, md: &str| Args { html: Some(html.into()), md: Some(md.into()) };
         assert!(named("x", "x").into_options().is_err());
         assert!(named("x.html", "x.md").into_options().is_ok());
     }

@@ -59,11 +59,9 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
             written.map_err(|error| failed.unwrap_or(error))?
         }
         None if options.format == Format::Pprof && stdout().is_terminal() => {
-            return Err(
-                Error::new("pprof is a binary format, which a terminal cannot show")
-                    .mend("name a file: -o run.pb.gz")
-                    .exit(Exit::Usage),
-            );
+            return Err(Error::new("pprof is a binary format, which a terminal cannot show")
+                .mend("name a file: -o run.pb.gz")
+                .exit(Exit::Usage));
         }
         None => {
             let mut out = std::io::BufWriter::new(stdout().lock());

@@ -31,21 +31,11 @@ pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
         }
         Source::File { path, lossy } => {
             let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
-            Outcome {
-                comparison,
-                timings: Vec::new(),
-                samples,
-                failure: None,
-            }
+            Outcome { comparison, timings: Vec::new(), samples, failure: None }
         }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
-    let Outcome {
-        comparison,
-        samples,
-        failure,
-        ..
-    } = outcome;
+    let Outcome { comparison, samples, failure, .. } = outcome;
     let drawn = flamegraph::draw(&comparison, &samples, &options.directory, &options.formats)?;
     if output.json {
         print_json(&drawn)?;

@@ -28,12 +28,7 @@ impl Args {
     /// # Errors
     /// What makes no sense together.
     pub fn into_options(self, host: Host, verbose: bool) -> Result<imports::Options, clap::Error> {
-        Ok(imports::Options {
-            subjects: self.subjects,
-            all: self.all || verbose,
-            python: self.python,
-            host,
-        })
+        Ok(imports::Options { subjects: self.subjects, all: self.all || verbose, python: self.python, host })
     }
 }
 

@@ -25,11 +25,7 @@ pub struct Args {
 impl Args {
     /// The options.
     pub fn into_options(self) -> instruments::Options {
-        instruments::Options {
-            samples: self.samples,
-            signposts: self.signposts,
-            output: self.output,
-        }
+        instruments::Options { samples: self.samples, signposts: self.signposts, output: self.output }
     }
 }
 

@@ -15,8 +15,5 @@ pub fn execute(options: &live::Options, output: &OutputOptions) -> Result<(), Er
     if output.json {
         return print_json(&live);
     }
-    print(&report::live::text(
-        &live,
-        &text_options(Part::Calls, output),
-    ))
+    print(&report::live::text(&live, &text_options(Part::Calls, output)))
 }

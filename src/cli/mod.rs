@@ -46,9 +46,7 @@ pub struct Host {
 /// Runs a command line, program name first, and returns the exit code. The host's interpreter is taken from
 /// `RAPTORS_TRACE_HOST_PYTHON`.
 pub fn main(args: impl IntoIterator<Item = impl Into<OsString>>) -> i32 {
-    let python = std::env::var_os(HOST_VARIABLE)
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
+    let python = std::env::var_os(HOST_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     main_in(Host { python }, args)
 }
 
@@ -74,12 +72,7 @@ pub fn main_in(host: Host, args: impl IntoIterator<Item = impl Into<OsString>>) 
 
 fn execute(job: &Job) -> Result<(), Error> {
     match &job.task {
-        Task::Compare {
-            source,
-            part,
-            documents,
-            against,
-        } => compare(source, *part, documents, against, &job.output),
+        Task::Compare { source, part, documents, against } => compare(source, *part, documents, against, &job.output),
         Task::Explain { options, documents } => explain::execute(options, documents, &job.output),
         Task::Flamegraph(options) => flamegraph::execute(options, &job.output),
         Task::Outside(options) => outside::execute(options, &job.output),
@@ -112,28 +105,15 @@ fn compare(
                 let (comparison, timings) = analysis::read_timed(path, *lossy)?;
                 (comparison, timings, Vec::new())
             };
-            Outcome {
-                comparison,
-                timings,
-                samples,
-                failure: None,
-            }
+            Outcome { comparison, timings, samples, failure: None }
         }
         Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
     };
-    earlier::add(
-        &mut outcome.comparison,
-        &outcome.timings,
-        baseline.as_ref(),
-        against.fail_below,
-    );
+    earlier::add(&mut outcome.comparison, &outcome.timings, baseline.as_ref(), against.fail_below);
     if output.json {
         print_json(&outcome.comparison)?;
     } else {
-        print(&report::text(
-            &outcome.comparison,
-            &text_options(part, output),
-        ))?;
+        print(&report::text(&outcome.comparison, &text_options(part, output)))?;
     }
     let written = documents::write(documents, &outcome.comparison, &outcome.samples);
     let judged = judge(&outcome.comparison).and_then(|()| earlier::judge(&outcome.comparison));
@@ -187,10 +167,7 @@ fn print_json(result: &impl serde::Serialize) -> Result<(), Error> {
 /// Prints to standard output. A reader that went away has seen enough.
 fn print(text: &str) -> Result<(), Error> {
     let mut output = std::io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Error::new("the result cannot be written to standard output").caused_by(error))
         }
@@ -201,18 +178,13 @@ fn print(text: &str) -> Result<(), Error> {
 /// What the exit code has to say of a comparison that was shown.
 fn judge(comparison: &Comparison) -> Result<(), Error> {
     if let Some(control) = comparison.controls.iter().find(|control| !control.ok) {
-        let sentence = format!(
-            "the {} observers did not see `{}`, so no count of theirs is proved",
-            control.engine, control.name
-        );
+        let sentence =
+            format!("the {} observers did not see `{}`, so no count of theirs is proved", control.engine, control.name);
         return Err(Error::new(sentence)
             .mend("report it with the header above: this NumPy calls its BLAS in a way that is not observed yet")
             .exit(Exit::NothingObserved));
     }
-    let differing = comparison
-        .engines
-        .iter()
-        .find(|engine| !engine.differences.is_empty());
+    let differing = comparison.engines.iter().find(|engine| !engine.differences.is_empty());
     if let Some(engine) = differing {
         let sentence = format!(
             "{} and the observers in process count different calls: {}",
@@ -224,9 +196,9 @@ fn judge(comparison: &Comparison) -> Result<(), Error> {
     }
     if comparison.lost_records > 0 {
         let sentence = "not every call could be recorded, so phases and calls are too low";
-        return Err(Error::new(sentence).mend(
-            "free some space or --save to another disk; or give less --time or fewer sizes",
-        ));
+        return Err(
+            Error::new(sentence).mend("free some space or --save to another disk; or give less --time or fewer sizes")
+        );
     }
     Ok(())
 }

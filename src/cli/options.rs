@@ -38,15 +38,8 @@ impl Subject {
 
     /// What the tables call A and B.
     pub fn names(&self) -> [&str; 2] {
-        let [a, b] = if self.is_main_job() {
-            ["numpy", "raptors"]
-        } else {
-            ["A", "B"]
-        };
-        [
-            self.name_a.as_deref().unwrap_or(a),
-            self.name_b.as_deref().unwrap_or(b),
-        ]
+        let [a, b] = if self.is_main_job() { ["numpy", "raptors"] } else { ["A", "B"] };
+        [self.name_a.as_deref().unwrap_or(a), self.name_b.as_deref().unwrap_or(b)]
     }
 }
 
@@ -102,9 +95,7 @@ pub struct Sampling {
 }
 
 /// Who samples stacks.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SampledBy {
     /// A sampler in the process itself; no root, no frames of the operating system's kernel.
@@ -186,8 +177,7 @@ impl FromStr for Shape {
 
     /// `n` means n × n; `AxB…` is taken as it is (`4096x` is one dimension of 4096).
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is not a size; give n for n × n, or lengths as in 512x1024");
+        let wrong = || format!("`{text}` is not a size; give n for n × n, or lengths as in 512x1024");
         let text = text.trim();
         let length = |part: &str| match part.parse::<u64>() {
             Ok(0) => Err("a size of 0 leaves nothing to measure; give at least 1".to_owned()),

@@ -13,17 +13,12 @@ use crate::outside::{self, Engine, Options, Subject};
 /// # Errors
 /// An empty one, and more than two.
 pub fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
-    let commands: Vec<Vec<OsString>> = words
-        .split(|word| word == "--")
-        .map(<[OsString]>::to_vec)
-        .collect();
+    let commands: Vec<Vec<OsString>> = words.split(|word| word == "--").map(<[OsString]>::to_vec).collect();
     if commands.iter().any(Vec::is_empty) {
         return conflict("there is nothing after a `--`: give a command there");
     }
     if commands.len() > 2 {
-        return conflict(
-            "give one command, or two with `--` between them; more cannot be compared",
-        );
+        return conflict("give one command, or two with `--` between them; more cannot be compared");
     }
     Ok(commands)
 }

@@ -41,10 +41,7 @@ impl Args {
         if self.pid.len() > if compares { 2 } else { 1 } {
             let what = "--pid twice is for compare_call_patterns, which shows two processes side by side; \
                         every other script watches one";
-            return Err(clap::Error::raw(
-                clap::error::ErrorKind::TooManyValues,
-                format!("{what}\n"),
-            ));
+            return Err(clap::Error::raw(clap::error::ErrorKind::TooManyValues, format!("{what}\n")));
         }
         Ok(scripts::Options {
             name: self.name,

@@ -13,13 +13,8 @@ const WIDTH_UNKNOWN: usize = 110;
 
 /// Columns of standard output: `COLUMNS`, else what the terminal says.
 pub fn width() -> usize {
-    let asked = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse::<usize>().ok())
-        .filter(|&n| n > 0);
-    let real = || {
-        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
-    };
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok()).filter(|&n| n > 0);
+    let real = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
     asked.or_else(real).unwrap_or(WIDTH_UNKNOWN)
 }
 
@@ -32,10 +27,7 @@ pub fn color() -> bool {
 /// Whether the locale says UTF-8.
 pub fn unicode() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    match set("LC_ALL")
-        .or_else(|| set("LC_CTYPE"))
-        .or_else(|| set("LANG"))
-    {
+    match set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")) {
         Some(locale) => is_utf8(&locale),
         None => platform::UTF8_BY_DEFAULT,
     }
@@ -57,11 +49,7 @@ impl Bar {
     pub fn new(quiet: bool) -> Self {
         const STEPS: u64 = 1000;
         let seen = !quiet && std::io::stderr().is_terminal();
-        let target = if seen {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(STEPS), target);
         let look = if unicode() {
             ("{elapsed:>4} ▕{bar:24}▏ {percent:>3} %  {msg}", "█▉▊▋▌▍▎▏ ")
@@ -78,8 +66,7 @@ impl Bar {
 impl Progress for Bar {
     fn update(&mut self, fraction: f64, text: &str) {
         let length = self.bar.length().unwrap_or(0) as f64;
-        self.bar
-            .set_position((fraction.clamp(0.0, 1.0) * length) as u64);
+        self.bar.set_position((fraction.clamp(0.0, 1.0) * length) as u64);
         self.bar.set_message(crate::report::escape(text));
     }
 

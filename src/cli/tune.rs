@@ -24,10 +24,7 @@ pub struct Args {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text
-        .parse()
-        .ok()
-        .filter(|seconds| (0.0..=60.0).contains(seconds));
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=60.0).contains(seconds));
     seconds.ok_or_else(|| "0 to 60 seconds are taken".into())
 }
 
@@ -55,8 +52,5 @@ pub fn execute(options: &tune::Options, output: &OutputOptions) -> Result<(), Er
     if output.json {
         return print_json(&tuned);
     }
-    print(&report::tune::text(
-        &tuned,
-        &text_options(Part::All, output),
-    ))
+    print(&report::tune::text(&tuned, &text_options(Part::All, output)))
 }

@@ -18,15 +18,10 @@ fn parsed(words: &[String]) -> Result<(), clap::Error> {
 /// The commands of ours in a script, as words, without what they are piped to.
 fn commands(script: &str) -> Vec<Vec<String>> {
     let script = script.replace("\\\n", " ");
-    let ours = script
-        .lines()
-        .filter(|line| line.trim_start().starts_with("raptors-trace "));
+    let ours = script.lines().filter(|line| line.trim_start().starts_with("raptors-trace "));
     ours.map(|line| {
         let words = shlex::split(line).unwrap_or_else(|| panic!("no shell reads {line}"));
-        words
-            .into_iter()
-            .take_while(|word| !["|", ">", ">>", "&&", "||"].contains(&word.as_str()))
-            .collect()
+        words.into_iter().take_while(|word| !["|", ">", ">>", "&&", "||"].contains(&word.as_str())).collect()
     })
     .collect()
 }
@@ -59,22 +54,14 @@ fn every_step_of_the_workflow_runs_or_uses_something() {
         }
         let Some(script) = run else { continue };
         // Expressions are filled in before a shell sees the script.
-        let checked = Command::new("bash")
-            .args(["-n", "-c", script])
-            .stdin(Stdio::null())
-            .output()
-            .expect("bash runs");
+        let checked = Command::new("bash").args(["-n", "-c", script]).stdin(Stdio::null()).output().expect("bash runs");
         assert!(checked.status.success(), "{script}\n{checked:?}");
     }
 }
 
 #[test]
 fn the_commands_of_the_workflow_are_accepted() {
-    let found: Vec<Vec<String>> = steps()
-        .iter()
-        .filter_map(|step| step["run"].as_str())
-        .flat_map(commands)
-        .collect();
+    let found: Vec<Vec<String>> = steps().iter().filter_map(|step| step["run"].as_str()).flat_map(commands).collect();
     assert_eq!(found.len(), 2, "{found:?}");
     found.iter().for_each(|words| accepted(words));
     let gated = |words: &&Vec<String>| words.iter().any(|word| word == "--fail-below");
@@ -84,9 +71,8 @@ fn the_commands_of_the_workflow_are_accepted() {
 #[test]
 fn the_commands_of_the_page_are_accepted() {
     let blocks = PAGE.split("```sh\n").skip(1);
-    let found: Vec<Vec<String>> = blocks
-        .flat_map(|block| commands(block.split("```").next().unwrap_or_default()))
-        .collect();
+    let found: Vec<Vec<String>> =
+        blocks.flat_map(|block| commands(block.split("```").next().unwrap_or_default())).collect();
     assert!(found.len() >= 3, "{found:?}");
     for words in &found {
         let words = words.iter().take_while(|word| *word != "#");

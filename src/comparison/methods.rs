@@ -1,8 +1,8 @@
 //! What can be said of a comparison from its own figures.
 
 use super::{
-    Case, CaseName, ChangeVerdict, Ci95, Comparison, Estimate, FindingVerdict, GateOutcome,
-    Machine, Phases, Results, Scalar, Side, Verdict, Wall,
+    Case, CaseName, ChangeVerdict, Ci95, Comparison, Estimate, FindingVerdict, GateOutcome, Machine, Phases, Results,
+    Scalar, Side, Verdict, Wall,
 };
 
 impl From<f64> for Scalar {
@@ -67,10 +67,7 @@ impl GateOutcome {
 
 impl From<&Wall> for Estimate {
     fn from(wall: &Wall) -> Self {
-        Self {
-            median: wall.median,
-            ci95: wall.ci95,
-        }
+        Self { median: wall.median, ci95: wall.ci95 }
     }
 }
 
@@ -140,9 +137,7 @@ impl Case {
         if self.shape.is_empty() {
             return None;
         }
-        self.shape
-            .iter()
-            .try_fold(item, |bytes, length| bytes.checked_mul(*length))
+        self.shape.iter().try_fold(item, |bytes, length| bytes.checked_mul(*length))
     }
 }
 
@@ -160,11 +155,7 @@ pub fn label(name: CaseName, dtype: Option<&str>, shape: &[u64], results: Result
 
 /// A shape's lengths, joined by `cross`.
 pub fn joined(shape: &[u64], cross: &str) -> String {
-    shape
-        .iter()
-        .map(u64::to_string)
-        .collect::<Vec<_>>()
-        .join(cross)
+    shape.iter().map(u64::to_string).collect::<Vec<_>>().join(cross)
 }
 
 impl CaseName {
@@ -209,8 +200,6 @@ impl Machine {
     pub fn caches(&self) -> Vec<(&'static str, u64)> {
         let levels = [("L1d", self.l1d), ("L2", self.l2), ("L3", self.l3)];
         let known = levels.into_iter();
-        known
-            .filter_map(|(name, bytes)| Some((name, bytes?)))
-            .collect()
+        known.filter_map(|(name, bytes)| Some((name, bytes?))).collect()
     }
 }

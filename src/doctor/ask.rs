@@ -52,17 +52,9 @@ impl Answer {
     /// The line that says most about a failure: the last one of standard error, else of standard output. Escaped, and
     /// cut where it is long.
     pub fn said(&self) -> String {
-        let last = |text: &str| {
-            text.lines()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .map(str::to_owned)
-        };
+        let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned);
         let line = last(&self.errors).or_else(|| last(&self.output));
-        line.map_or_else(
-            || format!("it said nothing and ended with {}", self.status),
-            |line| quote(&line),
-        )
+        line.map_or_else(|| format!("it said nothing and ended with {}", self.status), |line| quote(&line))
     }
 }
 
@@ -77,8 +69,7 @@ pub fn quote(words: &str) -> String {
 
 /// Whether there is a file that may be started.
 pub fn can_run(path: &Path) -> bool {
-    std::fs::metadata(path)
-        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Starts a program and waits for its end. What has not ended after `patience` is interrupted, so that it can tidy up
@@ -86,11 +77,7 @@ pub fn can_run(path: &Path) -> bool {
 ///
 /// # Errors
 /// When it cannot be started or does not end.
-pub fn ask(
-    program: &Path,
-    args: &[impl AsRef<OsStr>],
-    patience: Duration,
-) -> Result<Answer, Silence> {
+pub fn ask(program: &Path, args: &[impl AsRef<OsStr>], patience: Duration) -> Result<Answer, Silence> {
     let mut child = Command::new(program)
         .args(args)
         .env("LC_ALL", "C")
@@ -164,10 +151,7 @@ fn signal_group(child: &Child, signal: libc::c_int) {
 /// The first number with at least one point in a text: `0.17.0` in `bpftrace v0.17.0-dirty`.
 pub fn version_in(text: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_digit() || c == '.';
-    text.split(|c| !is_part(c))
-        .map(|run| run.trim_matches('.'))
-        .find(|run| run.contains('.'))
-        .map(str::to_owned)
+    text.split(|c| !is_part(c)).map(|run| run.trim_matches('.')).find(|run| run.contains('.')).map(str::to_owned)
 }
 
 /// The first two numbers of a version, to be compared.
@@ -187,10 +171,7 @@ mod tests {
     #[test]
     fn output_errors_and_status_come_back() {
         let answer = shell("echo out; echo 'a\nlast \x1b[2J' >&2; exit 3", SHORT).unwrap();
-        assert_eq!(
-            (answer.status.code(), answer.output.as_str()),
-            (Some(3), "out\n")
-        );
+        assert_eq!((answer.status.code(), answer.output.as_str()), (Some(3), "out\n"));
         assert_eq!(answer.said(), "last \\x1b[2J");
     }
 
@@ -227,10 +208,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said() {
         let silence = ask(Path::new("/nowhere/x"), &["-V"], SHORT).unwrap_err();
-        assert!(
-            silence.sentence().starts_with("cannot be started: "),
-            "{silence:?}"
-        );
+        assert!(silence.sentence().starts_with("cannot be started: "), "{silence:?}");
     }
 
     #[test]

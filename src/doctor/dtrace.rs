@@ -48,24 +48,20 @@ fn judge(files: &[PathBuf], patient: &Patient) -> Finding {
         match kind(file) {
             Kind::Real(version) => real = real.or(Some((file, version))),
             Kind::SystemTap => systemtap = systemtap.or(Some(file)),
-            Kind::Odd(finding) => {
-                odd = odd.or(Some(finding.fact("path", file.display().to_string())))
-            }
+            Kind::Odd(finding) => odd = odd.or(Some(finding.fact("path", file.display().to_string()))),
         }
     }
     let mut finding = match (real, odd) {
-        (Some((file, version)), _) => works(file, &version, patient)
-            .fact("version", version)
-            .fact("path", file.display().to_string()),
+        (Some((file, version)), _) => {
+            works(file, &version, patient).fact("version", version).fact("path", file.display().to_string())
+        }
         (None, Some(odd)) => odd,
         (None, None) => Finding::missing("not here", install(patient)).short("is not here"),
     };
     if let Some(file) = systemtap {
         let file = file.display().to_string();
         let shown = ask::quote(&file);
-        finding.sentence.push_str(&format!(
-            "; {shown} is SystemTap's script of that name, which cannot trace"
-        ));
+        finding.sentence.push_str(&format!("; {shown} is SystemTap's script of that name, which cannot trace"));
         finding = finding.fact("systemtap", file);
     }
     finding
@@ -76,10 +72,7 @@ fn install(patient: &Patient) -> String {
         System::MacOs => "DTrace is part of macOS: look for /usr/sbin/dtrace".to_owned(),
         _ if patient.on_path("apt-get").is_some() => {
             let script = as_root("scripts/install-dtrace");
-            format!(
-                "{script} in a clone of raptors-trace; from Debian forky on {}",
-                patient.install("dtrace")
-            )
+            format!("{script} in a clone of raptors-trace; from Debian forky on {}", patient.install("dtrace"))
         }
         _ => patient.install("dtrace"),
     }
@@ -135,27 +128,16 @@ fn works(file: &Path, version: &str, patient: &Patient) -> Finding {
     }
     let again = format!("see what it says: {shown} -qn 'BEGIN {{ exit(0); }}'");
     match ask(file, &["-qn", "BEGIN { exit(0); }"], SMOKE) {
-        Ok(answer) if answer.status.success() => {
-            Finding::ok(format!("{version} at {shown}; it ran a probe"))
-        }
-        Ok(answer) => Finding::missing(
-            format!("{version} at {shown} runs no probe: {}", answer.said()),
-            again,
-        )
-        .short("does not work"),
+        Ok(answer) if answer.status.success() => Finding::ok(format!("{version} at {shown}; it ran a probe")),
+        Ok(answer) => Finding::missing(format!("{version} at {shown} runs no probe: {}", answer.said()), again)
+            .short("does not work"),
         Err(silence) => {
             if let Silence::Hung(process, _) = silence {
                 // What could not be removed is seen by the check of left-over probes next time.
                 let _ = leftovers::clean(Some(process));
             }
-            Finding::unknown(
-                format!(
-                    "{version} at {shown}, told to run a probe, {}",
-                    silence.sentence()
-                ),
-                again,
-            )
-            .short("did not answer")
+            Finding::unknown(format!("{version} at {shown}, told to run a probe, {}", silence.sentence()), again)
+                .short("did not answer")
         }
     }
 }
@@ -199,54 +181,32 @@ mod tests {
         let fake = program(dir.path(), "dtrace", script);
         let finding = judge(std::slice::from_ref(&fake), &patient(false));
         assert_eq!(finding.outcome, Outcome::Missing);
-        assert!(
-            finding
-                .sentence
-                .ends_with("is SystemTap's script of that name, which cannot trace"),
-            "{finding:?}"
-        );
+        assert!(finding.sentence.ends_with("is SystemTap's script of that name, which cannot trace"), "{finding:?}");
         assert!(finding.mend.is_some());
 
         let real = program(dir.path(), "real", "#!/bin/sh\necho 'dtrace: D 2.0.7'\n");
         let finding = judge(&[fake, real.clone()], &patient(false));
-        assert_eq!(
-            (finding.outcome, finding.short.as_deref()),
-            (Outcome::Limited, Some("needs root"))
-        );
-        assert!(
-            finding.sentence.contains("2.0.7") && finding.sentence.contains("SystemTap"),
-            "{finding:?}"
-        );
+        assert_eq!((finding.outcome, finding.short.as_deref()), (Outcome::Limited, Some("needs root")));
+        assert!(finding.sentence.contains("2.0.7") && finding.sentence.contains("SystemTap"), "{finding:?}");
         assert_eq!(finding.facts["path"], real.display().to_string());
     }
 
     #[test]
     fn a_dtrace_that_fails_as_root_does_not_work_and_its_words_are_escaped() {
         let dir = tempfile::tempdir().unwrap();
-        let script = "#!/bin/sh\n[ \"$1\" = -V ] && echo 'dtrace: D 2.0' && exit\nprintf 'no \\033[2J BPF\\n' >&2; exit 1\n";
+        let script =
+            "#!/bin/sh\n[ \"$1\" = -V ] && echo 'dtrace: D 2.0' && exit\nprintf 'no \\033[2J BPF\\n' >&2; exit 1\n";
         let finding = judge(&[program(dir.path(), "dtrace", script)], &patient(true));
         assert_eq!(finding.outcome, Outcome::Missing);
-        assert!(
-            finding.sentence.ends_with("runs no probe: no \\x1b[2J BPF"),
-            "{}",
-            finding.sentence
-        );
+        assert!(finding.sentence.ends_with("runs no probe: no \\x1b[2J BPF"), "{}", finding.sentence);
     }
 
     #[test]
     fn what_tells_no_version_is_unknown() {
         let dir = tempfile::tempdir().unwrap();
-        let finding = judge(
-            &[program(dir.path(), "dtrace", "#!/bin/sh\necho hello\n")],
-            &patient(true),
-        );
+        let finding = judge(&[program(dir.path(), "dtrace", "#!/bin/sh\necho hello\n")], &patient(true));
         assert_eq!(finding.outcome, Outcome::Unknown);
-        assert!(
-            finding
-                .sentence
-                .ends_with("does not tell its version: hello"),
-            "{finding:?}"
-        );
+        assert!(finding.sentence.ends_with("does not tell its version: hello"), "{finding:?}");
         assert_eq!(judge(&[], &patient(true)).outcome, Outcome::Missing);
     }
 }

@@ -85,17 +85,12 @@ pub fn clean(only: Option<u32>) -> Result<Cleaned, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(refused("the kernel's list of probes cannot be read", error)),
     };
-    let probes = probes_in(&lists)
-        .map_err(|error| refused("the kernel's list of probes cannot be read", error))?;
+    let probes = probes_in(&lists).map_err(|error| refused("the kernel's list of probes cannot be read", error))?;
     let whole = only.is_some() || tracing::sees_all_processes();
     clean_of(probes, only, |owner| alive(owner, whole))
 }
 
-fn clean_of(
-    probes: Vec<Probe>,
-    only: Option<u32>,
-    alive: impl Fn(u32) -> Option<String>,
-) -> Result<Cleaned, Error> {
+fn clean_of(probes: Vec<Probe>, only: Option<u32>, alive: impl Fn(u32) -> Option<String>) -> Result<Cleaned, Error> {
     let mut cleaned = Cleaned::default();
     for probe in probes {
         if only.is_some_and(|only| only != probe.owner) {
@@ -107,10 +102,7 @@ fn clean_of(
         };
         match why {
             Ok(None) => cleaned.removed.push(probe.name),
-            Ok(Some(why)) => cleaned.kept.push(Kept {
-                probe: probe.name,
-                why,
-            }),
+            Ok(Some(why)) => cleaned.kept.push(Kept { probe: probe.name, why }),
             // Somebody else was quicker.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
@@ -146,21 +138,15 @@ fn remove(probe: &Probe) -> io::Result<Option<String>> {
 /// Why the DTrace that had this number has to be taken for a living one; `None` where it is gone.
 fn alive(owner: u32, whole: bool) -> Option<String> {
     if !whole {
-        return Some(format!(
-            "its DTrace, process {owner}, may run outside of this container"
-        ));
+        return Some(format!("its DTrace, process {owner}, may run outside of this container"));
     }
-    tracing::processes_numbered(owner)
-        .into_iter()
-        .find_map(|process| match platform::mappings(process) {
-            Ok(mappings) if mappings.iter().any(is_dtrace) => {
-                Some(format!("its DTrace, process {process}, is running"))
-            }
-            Ok(_) => None,
-            // It ended while it was looked at.
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(_) => Some(format!("process {process} cannot be looked into")),
-        })
+    tracing::processes_numbered(owner).into_iter().find_map(|process| match platform::mappings(process) {
+        Ok(mappings) if mappings.iter().any(is_dtrace) => Some(format!("its DTrace, process {process}, is running")),
+        Ok(_) => None,
+        // It ended while it was looked at.
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(_) => Some(format!("process {process} cannot be looked into")),
+    })
 }
 
 fn is_dtrace(mapping: &Mapping) -> bool {
@@ -184,11 +170,7 @@ fn probes_of(list: &Path, text: &str) -> Vec<Probe> {
         let (number, provider) = name.strip_prefix("dt_")?.split_once('_')?;
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
         (digits && provider.contains('/')).then_some(())?;
-        Some(Probe {
-            list: list.to_owned(),
-            name: name.to_owned(),
-            owner: number.parse().ok()?,
-        })
+        Some(Probe { list: list.to_owned(), name: name.to_owned(), owner: number.parse().ok()? })
     };
     text.lines().filter_map(probe).collect()
 }
@@ -214,16 +196,9 @@ pub(super) fn look() -> Finding {
 
 fn judge(probes: &[Probe], alive: impl Fn(u32) -> Option<String>) -> Finding {
     let owners: BTreeSet<u32> = probes.iter().map(|probe| probe.owner).collect();
-    let gone: BTreeSet<u32> = owners
-        .iter()
-        .copied()
-        .filter(|&owner| alive(owner).is_none())
-        .collect();
-    let left: Vec<&str> = probes
-        .iter()
-        .filter(|probe| gone.contains(&probe.owner))
-        .map(|probe| probe.name.as_str())
-        .collect();
+    let gone: BTreeSet<u32> = owners.iter().copied().filter(|&owner| alive(owner).is_none()).collect();
+    let left: Vec<&str> =
+        probes.iter().filter(|probe| gone.contains(&probe.owner)).map(|probe| probe.name.as_str()).collect();
     let in_use = probes.len() - left.len();
     let beside = match in_use {
         0 => String::new(),
@@ -233,10 +208,7 @@ fn judge(probes: &[Probe], alive: impl Fn(u32) -> Option<String>) -> Finding {
         0 => Finding::ok(format!("no killed DTrace left any{beside}")),
         n => {
             let owners: Vec<String> = gone.iter().map(u32::to_string).collect();
-            let sentence = format!(
-                "{n} of a killed DTrace (process {}){beside}",
-                owners.join(", ")
-            );
+            let sentence = format!("{n} of a killed DTrace (process {}){beside}", owners.join(", "));
             Finding::limited(sentence, ourselves_as_root("doctor --clean"))
         }
     };
@@ -269,20 +241,13 @@ garbage
     }
 
     fn names(probes: &[Probe]) -> Vec<(&str, u32)> {
-        probes
-            .iter()
-            .map(|probe| (probe.name.as_str(), probe.owner))
-            .collect()
+        probes.iter().map(|probe| (probe.name.as_str(), probe.owner)).collect()
     }
 
     #[test]
     fn only_probes_with_the_number_of_a_dtrace_are_its() {
         let (_dir, probes) = listed();
-        let expected = [
-            ("dt_617_dtrace/BEGIN", 617),
-            ("dt_617_dtrace/END", 617),
-            ("dt_42_pid/x", 42),
-        ];
+        let expected = [("dt_617_dtrace/BEGIN", 617), ("dt_617_dtrace/END", 617), ("dt_42_pid/x", 42)];
         assert_eq!(names(&probes), expected);
     }
 
@@ -291,20 +256,11 @@ garbage
         let (dir, probes) = listed();
         let alive = |owner| (owner == 42).then(|| "it is running".to_owned());
         let cleaned = clean_of(probes, None, alive).unwrap();
-        assert_eq!(
-            cleaned.removed,
-            ["dt_617_dtrace/BEGIN", "dt_617_dtrace/END"]
-        );
+        assert_eq!(cleaned.removed, ["dt_617_dtrace/BEGIN", "dt_617_dtrace/END"]);
         assert_eq!(cleaned.kept[0].probe, "dt_42_pid/x");
-        assert_eq!(
-            cleaned.to_string(),
-            "2 probes were removed, 1 in use is kept"
-        );
+        assert_eq!(cleaned.to_string(), "2 probes were removed, 1 in use is kept");
         let written = fs::read_to_string(dir.path().join("uprobe_events")).unwrap();
-        assert_eq!(
-            written,
-            format!("{LIST}-:dt_617_dtrace/BEGIN\n-:dt_617_dtrace/END\n")
-        );
+        assert_eq!(written, format!("{LIST}-:dt_617_dtrace/BEGIN\n-:dt_617_dtrace/END\n"));
     }
 
     #[test]
@@ -317,11 +273,7 @@ garbage
 
     #[test]
     fn from_inside_a_container_nobody_is_known_to_be_gone() {
-        assert!(
-            alive(u32::MAX, false)
-                .unwrap()
-                .contains("outside of this container")
-        );
+        assert!(alive(u32::MAX, false).unwrap().contains("outside of this container"));
         assert_eq!(alive(u32::MAX, true), None);
         assert_eq!(alive(std::process::id(), true), None, "it is no DTrace");
     }
@@ -331,17 +283,10 @@ garbage
         let (dir, mut probes) = listed();
         probes[1].list = dir.path().join("no/such/list");
         let cleaned = clean_of(probes.clone(), None, |_| None).unwrap();
-        assert_eq!(
-            cleaned.removed,
-            ["dt_617_dtrace/BEGIN", "dt_42_pid/x"],
-            "it was gone already"
-        );
+        assert_eq!(cleaned.removed, ["dt_617_dtrace/BEGIN", "dt_42_pid/x"], "it was gone already");
         probes[1].list = dir.path().to_owned();
         let error = clean_of(probes, None, |_| None).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the left-over probe dt_617_dtrace/END cannot be removed"
-        );
+        assert_eq!(error.to_string(), "the left-over probe dt_617_dtrace/END cannot be removed");
         assert_eq!(error.detail_text(), Some("1 probe was removed"));
     }
 
@@ -350,10 +295,7 @@ garbage
         let (_dir, probes) = listed();
         let finding = judge(&probes, |owner| (owner == 42).then(String::new));
         assert_eq!(finding.outcome, Outcome::Limited);
-        assert_eq!(
-            finding.sentence,
-            "2 of a killed DTrace (process 617); 1 of a running one"
-        );
+        assert_eq!(finding.sentence, "2 of a killed DTrace (process 617); 1 of a running one");
         assert_eq!(judge(&probes, |_| Some(String::new())).outcome, Outcome::Ok);
         assert_eq!(judge(&[], |_| None).sentence, "no killed DTrace left any");
     }

@@ -45,12 +45,7 @@ fn between(before: CoreTime, after: CoreTime, cores: u32) -> Option<(f64, f64)> 
     let spent = |of: fn(&CoreTime) -> u64| of(&after).saturating_sub(of(&before)) as f64;
     let (busy, stolen) = (spent(|t| t.busy), spent(|t| t.stolen));
     let all = busy + stolen + spent(|t| t.idle);
-    (all > 0.0).then(|| {
-        (
-            busy / all * f64::from(cores),
-            stolen / all * f64::from(cores),
-        )
-    })
+    (all > 0.0).then(|| (busy / all * f64::from(cores), stolen / all * f64::from(cores)))
 }
 
 /// Cores, and whether they run several threads.
@@ -62,11 +57,7 @@ pub fn cores(_: &Patient) -> Finding {
         Some(false) => ", each a core of its own",
         None => "",
     };
-    let count = if usable < online {
-        format!("{usable} of {online}")
-    } else {
-        online.to_string()
-    };
+    let count = if usable < online { format!("{usable} of {online}") } else { online.to_string() };
     let cpu = crate::report::escape(&platform::cpu_name());
     Finding::ok(format!("{count}{threads}; {cpu}"))
         .fact("usable", usable)
@@ -110,8 +101,7 @@ pub fn turbo(_: &Patient) -> Finding {
     match load::turbo() {
         None => Finding::not_applicable("nothing about it can be read here"),
         Some(true) => {
-            Finding::ok("on: the clock moves with heat and load, which interleaved rounds even out")
-                .fact("on", true)
+            Finding::ok("on: the clock moves with heat and load, which interleaved rounds even out").fact("on", true)
         }
         Some(false) => Finding::ok("off: the clock stays where it is").fact("on", false),
     }
@@ -128,10 +118,7 @@ fn huge_pages_of(mode: Option<&str>) -> Finding {
         Some("always") => Finding::ok("always"),
         Some("madvise") => Finding::ok("madvise: NumPy asks for them from 4 MiB on"),
         Some(other) => Finding::limited(
-            format!(
-                "{}: every 4 KiB of a fresh result cost a page fault",
-                ask::quote(other)
-            ),
+            format!("{}: every 4 KiB of a fresh result cost a page fault", ask::quote(other)),
             as_root("sh -c 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled'"),
         ),
     };
@@ -145,27 +132,17 @@ pub fn other_load(patient: &Patient) -> Finding {
 
 fn other_load_of(load: &Load, cores: u32) -> Finding {
     let average = match load.average {
-        Some(average) => format!(
-            "load average {average:.2} on {cores} {}",
-            if cores == 1 { "core" } else { "cores" }
-        ),
+        Some(average) => format!("load average {average:.2} on {cores} {}", if cores == 1 { "core" } else { "cores" }),
         None => "load average not known".to_owned(),
     };
     let mend = "end other programs; `top` shows them";
     let finding = match (load.busy, load.average) {
         (Some((busy, stolen)), _) => {
             let many = stolen >= STOLEN;
-            let stolen = if many {
-                format!(", and other virtual machines take {stolen:.1} cores away")
-            } else {
-                String::new()
-            };
+            let stolen =
+                if many { format!(", and other virtual machines take {stolen:.1} cores away") } else { String::new() };
             let sentence = format!("others use {busy:.1} of {cores} cores now{stolen}; {average}");
-            if busy >= BUSY || many {
-                Finding::limited(sentence, mend)
-            } else {
-                Finding::ok(sentence)
-            }
+            if busy >= BUSY || many { Finding::limited(sentence, mend) } else { Finding::ok(sentence) }
         }
         (None, Some(busy)) if busy >= BUSY => Finding::limited(average, mend),
         (None, Some(_)) => Finding::ok(average),
@@ -179,17 +156,13 @@ fn other_load_of(load: &Load, cores: u32) -> Finding {
 
 /// Memory that can be had.
 pub fn memory(_: &Patient) -> Finding {
-    let (Some(total), Some(available)) = (platform::memory_total(), platform::memory_available())
-    else {
+    let (Some(total), Some(available)) = (platform::memory_total(), platform::memory_available()) else {
         return Finding::new(super::Outcome::Unknown, "this system does not tell");
     };
     let size = |bytes: u64| units::bytes(bytes as f64);
     let sentence = format!("{} of {} can be had", size(available), size(total));
     let finding = if available < MEMORY {
-        Finding::limited(
-            sentence,
-            "end other programs, or compare smaller sizes with --size",
-        )
+        Finding::limited(sentence, "end other programs, or compare smaller sizes with --size")
     } else {
         Finding::ok(sentence)
     };
@@ -199,16 +172,12 @@ pub fn memory(_: &Patient) -> Finding {
 /// Whether the memory limit was measured.
 pub fn memory_limit(_: &Patient) -> Finding {
     match machine::kept(&machine::facts()) {
-        None => Finding::ok("not measured yet; the first comparison does it (about 2 s)")
-            .fact("measured", false),
+        None => Finding::ok("not measured yet; the first comparison does it (about 2 s)").fact("measured", false),
         Some(limit) => {
             let most = limit.gb_s.values().copied().fold(0.0, f64::max);
-            Finding::ok(format!(
-                "{} GB/s, measured before; --measure-limit does it again",
-                units::gb_s(most)
-            ))
-            .fact("measured", true)
-            .fact("gb_s", most)
+            Finding::ok(format!("{} GB/s, measured before; --measure-limit does it again", units::gb_s(most)))
+                .fact("measured", true)
+                .fact("gb_s", most)
         }
     }
 }
@@ -217,8 +186,7 @@ pub fn memory_limit(_: &Patient) -> Finding {
 pub fn temporary_files(_: &Patient) -> Finding {
     let dir = std::env::temp_dir();
     let writable = tempfile::tempfile_in(&dir).map(drop);
-    temporary_files_of(&dir, writable, load::free_room(&dir))
-        .fact("path", dir.display().to_string())
+    temporary_files_of(&dir, writable, load::free_room(&dir)).fact("path", dir.display().to_string())
 }
 
 fn temporary_files_of(dir: &Path, writable: std::io::Result<()>, room: Option<u64>) -> Finding {
@@ -230,13 +198,7 @@ fn temporary_files_of(dir: &Path, writable: std::io::Result<()>, room: Option<u6
         (Ok(()), Some(room)) => {
             let sentence = format!("{shown} has room for {}", units::bytes(room as f64));
             let finding = if room < ROOM {
-                Finding::limited(
-                    format!(
-                        "{sentence}, and long runs write up to {}",
-                        units::bytes(ROOM as f64)
-                    ),
-                    mend,
-                )
+                Finding::limited(format!("{sentence}, and long runs write up to {}", units::bytes(ROOM as f64)), mend)
             } else {
                 Finding::ok(sentence)
             };
@@ -253,59 +215,28 @@ mod tests {
     #[test]
     fn other_work_is_told_in_cores() {
         let before = CoreTime::default();
-        let after = CoreTime {
-            busy: 50,
-            idle: 40,
-            stolen: 10,
-        };
+        let after = CoreTime { busy: 50, idle: 40, stolen: 10 };
         assert_eq!(between(before, after, 2), Some((1.0, 0.2)));
         assert_eq!(between(after, after, 2), None);
-        let load = |busy| Load {
-            busy: Some(busy),
-            average: Some(9.0),
-        };
-        assert_eq!(
-            other_load_of(&load((0.1, 0.0)), 2).outcome,
-            Outcome::Ok,
-            "the average looks back a minute"
-        );
-        assert_eq!(
-            other_load_of(&load((0.5, 0.0)), 2).outcome,
-            Outcome::Limited
-        );
-        assert!(
-            other_load_of(&load((0.1, 0.3)), 2)
-                .sentence
-                .contains("take 0.3 cores away")
-        );
+        let load = |busy| Load { busy: Some(busy), average: Some(9.0) };
+        assert_eq!(other_load_of(&load((0.1, 0.0)), 2).outcome, Outcome::Ok, "the average looks back a minute");
+        assert_eq!(other_load_of(&load((0.5, 0.0)), 2).outcome, Outcome::Limited);
+        assert!(other_load_of(&load((0.1, 0.3)), 2).sentence.contains("take 0.3 cores away"));
         assert_eq!(other_load_of(&Load::default(), 2).outcome, Outcome::Unknown);
     }
 
     #[test]
     fn a_clock_that_follows_the_load_is_limited() {
-        let names = |names: &[&str]| {
-            names
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect::<Vec<_>>()
-        };
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         assert_eq!(governor_of(&[]).outcome, Outcome::NotApplicable);
         assert_eq!(governor_of(&names(&["performance"])).outcome, Outcome::Ok);
-        assert_eq!(
-            governor_of(&names(&["performance", "powersave"])).outcome,
-            Outcome::Limited
-        );
+        assert_eq!(governor_of(&names(&["performance", "powersave"])).outcome, Outcome::Limited);
     }
 
     #[test]
     fn huge_pages_that_are_never_handed_out_are_limited() {
         let modes = [None, Some("always"), Some("madvise"), Some("never")];
-        let expected = [
-            Outcome::NotApplicable,
-            Outcome::Ok,
-            Outcome::Ok,
-            Outcome::Limited,
-        ];
+        let expected = [Outcome::NotApplicable, Outcome::Ok, Outcome::Ok, Outcome::Limited];
         assert_eq!(modes.map(|mode| huge_pages_of(mode).outcome), expected);
     }
 
@@ -315,9 +246,6 @@ mod tests {
         let outcome = |writable, room| temporary_files_of(dir, writable, room).outcome;
         assert_eq!(outcome(Ok(()), Some(8 << 30)), Outcome::Ok);
         assert_eq!(outcome(Ok(()), Some(1 << 20)), Outcome::Limited);
-        assert_eq!(
-            outcome(Err(std::io::Error::other("full")), Some(8 << 30)),
-            Outcome::Missing
-        );
+        assert_eq!(outcome(Err(std::io::Error::other("full")), Some(8 << 30)), Outcome::Missing);
     }
 }

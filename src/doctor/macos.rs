@@ -29,10 +29,7 @@ fn protection_in(text: &str) -> Finding {
         )
         .fact("enabled", true)
     } else {
-        Finding::unknown(
-            format!("csrutil says: {}", ask::quote(&text)),
-            "csrutil status",
-        )
+        Finding::unknown(format!("csrutil says: {}", ask::quote(&text)), "csrutil status")
     }
 }
 
@@ -44,10 +41,9 @@ pub fn developer_mode(_: &Patient) -> Finding {
             "off: each tool that attaches to a process asks for a password",
             "sudo DevToolsSecurity -enable",
         ),
-        Ok(text) => Finding::unknown(
-            format!("DevToolsSecurity says: {}", ask::quote(&text)),
-            "DevToolsSecurity -status",
-        ),
+        Ok(text) => {
+            Finding::unknown(format!("DevToolsSecurity says: {}", ask::quote(&text)), "DevToolsSecurity -status")
+        }
         Err(finding) => finding,
     }
 }
@@ -56,9 +52,7 @@ pub fn developer_mode(_: &Patient) -> Finding {
 pub fn xctrace(_: &Patient) -> Finding {
     match said(XCRUN, &["xctrace", "version"]) {
         Ok(text) => match ask::version_in(&text) {
-            Some(version) => {
-                Finding::ok(format!("{version}, through xcrun")).fact("version", version)
-            }
+            Some(version) => Finding::ok(format!("{version}, through xcrun")).fact("version", version),
             None => Finding::missing(
                 format!("xcrun does not find it: {}", ask::quote(&text)),
                 "install Xcode, then sudo xcode-select -s /Applications/Xcode.app",
@@ -74,10 +68,7 @@ fn said(program: &str, args: &[&str]) -> Result<String, Finding> {
     match ask(Path::new(program), args, ask::SHORT) {
         Ok(answer) if answer.output.trim().is_empty() => Ok(answer.said()),
         Ok(answer) => Ok(answer.output),
-        Err(silence) => Err(Finding::unknown(
-            format!("{program} {}", silence.sentence()),
-            again,
-        )),
+        Err(silence) => Err(Finding::unknown(format!("{program} {}", silence.sentence()), again)),
     }
 }
 
@@ -89,18 +80,9 @@ mod tests {
     #[test]
     fn protection_is_read_from_what_csrutil_prints() {
         let outcome = |text| protection_in(text).outcome;
-        assert_eq!(
-            outcome("System Integrity Protection status: enabled.\n"),
-            Outcome::Limited
-        );
-        assert_eq!(
-            outcome("System Integrity Protection status: disabled.\n"),
-            Outcome::Ok
-        );
-        assert_eq!(
-            outcome("System Integrity Protection status: unknown (Custom)."),
-            Outcome::Unknown
-        );
+        assert_eq!(outcome("System Integrity Protection status: enabled.\n"), Outcome::Limited);
+        assert_eq!(outcome("System Integrity Protection status: disabled.\n"), Outcome::Ok);
+        assert_eq!(outcome("System Integrity Protection status: unknown (Custom)."), Outcome::Unknown);
     }
 
     #[test]

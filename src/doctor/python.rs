@@ -91,28 +91,14 @@ fn question(patient: &Patient) -> Result<Known, Finding> {
         .map_err(|error| Finding::missing(quoted(&error), error.mend()).short("has no Python"))?;
     let shown = ask::quote(&path.display().to_string());
     let again = format!("see what it says: {shown} --version");
-    let answer = ask(&path, &["-c", QUESTION], PATIENCE).map_err(|silence| {
-        Finding::unknown(
-            format!("{shown} (from {origin}) {}", silence.sentence()),
-            &again,
-        )
-    })?;
-    let line = answer
-        .output
-        .lines()
-        .find_map(|line| line.strip_prefix(MARK));
+    let answer = ask(&path, &["-c", QUESTION], PATIENCE)
+        .map_err(|silence| Finding::unknown(format!("{shown} (from {origin}) {}", silence.sentence()), &again))?;
+    let line = answer.output.lines().find_map(|line| line.strip_prefix(MARK));
     let known = line.and_then(|line| serde_json::from_str(line).ok());
     match known {
-        Some(answer) => Ok(Known {
-            path,
-            origin,
-            answer,
-        }),
+        Some(answer) => Ok(Known { path, origin, answer }),
         None => Err(Finding::unknown(
-            format!(
-                "{shown} (from {origin}) does not answer as a Python: {}",
-                answer.said()
-            ),
+            format!("{shown} (from {origin}) does not answer as a Python: {}", answer.said()),
             again,
         )),
     }
@@ -142,11 +128,7 @@ pub fn interpreter(patient: &Patient) -> Finding {
     };
     let (version, implementation) = (&known.answer.version, &known.answer.implementation);
     let path = known.path.display().to_string();
-    let name = if implementation == "CPython" {
-        ""
-    } else {
-        implementation
-    };
+    let name = if implementation == "CPython" { "" } else { implementation };
     let sentence = format!("{name} {version} at {path} ({})", known.origin);
     Finding::ok(quoted(&sentence.trim_start()))
         .fact("version", version.as_str())
@@ -156,18 +138,16 @@ pub fn interpreter(patient: &Patient) -> Finding {
 
 /// Whether NumPy can be imported, and which it is.
 pub fn numpy(patient: &Patient) -> Finding {
-    of_answer(patient, |known| {
-        match (&known.answer.numpy, &known.answer.numpy_error) {
-            (Some(version), None) => Finding::ok(quoted(version)).fact("version", version.as_str()),
-            (version, why) => {
-                let why = why.as_deref().unwrap_or("no reason given");
-                let sentence = match version {
-                    Some(version) => format!("{version}, which is not whole: {why}"),
-                    None => format!("cannot be imported: {why}"),
-                };
-                let mend = format!("{} -m pip install numpy", quoted(&known.path.display()));
-                Finding::missing(ask::quote(&sentence), mend)
-            }
+    of_answer(patient, |known| match (&known.answer.numpy, &known.answer.numpy_error) {
+        (Some(version), None) => Finding::ok(quoted(version)).fact("version", version.as_str()),
+        (version, why) => {
+            let why = why.as_deref().unwrap_or("no reason given");
+            let sentence = match version {
+                Some(version) => format!("{version}, which is not whole: {why}"),
+                None => format!("cannot be imported: {why}"),
+            };
+            let mend = format!("{} -m pip install numpy", quoted(&known.path.display()));
+            Finding::missing(ask::quote(&sentence), mend)
         }
     })
 }
@@ -177,10 +157,7 @@ pub fn raptors_trace(patient: &Patient) -> Finding {
     if asked(patient).is_err() {
         return unasked();
     }
-    let waiting = Waiting {
-        interrupted: &|| false,
-        tell: &mut |_| {},
-    };
+    let waiting = Waiting { interrupted: &|| false, tell: &mut |_| {} };
     match interpreter::find(&patient.surroundings, waiting) {
         Ok(_) => {
             let finding = Finding::ok("both sides and the observers in process run there");
@@ -191,9 +168,7 @@ pub fn raptors_trace(patient: &Patient) -> Finding {
         }
         Err(error) => {
             let finding = Finding::missing(quoted(&error), error.mend_text().unwrap_or_default());
-            let why = asked(patient)
-                .ok()
-                .and_then(|known| known.answer.native_error.clone());
+            let why = asked(patient).ok().and_then(|known| known.answer.native_error.clone());
             match why {
                 Some(why) => finding.fact("error", why),
                 None => finding,
@@ -208,10 +183,7 @@ pub fn blas(patient: &Patient) -> Finding {
         if known.answer.numpy.is_none() {
             return Finding::new(Outcome::Unknown, "no NumPy that would load one");
         }
-        let finding = blas_of(
-            &libraries(&known.answer),
-            known.answer.files_error.as_deref(),
-        );
+        let finding = blas_of(&libraries(&known.answer), known.answer.files_error.as_deref());
         finding.fact("built_with", known.answer.blas.as_deref())
     })
 }
@@ -222,10 +194,7 @@ fn libraries(answer: &Answer) -> Vec<&Path> {
 }
 
 fn blas_of(libraries: &[&Path], why_not: Option<&str>) -> Finding {
-    let files: Vec<String> = libraries
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
+    let files: Vec<String> = libraries.iter().map(|file| file.display().to_string()).collect();
     if !libraries.is_empty() {
         let names: Vec<String> = libraries.iter().map(|file| file_name(file)).collect();
         return Finding::ok(names.join(", ")).fact("files", files);
@@ -242,22 +211,14 @@ pub fn file_layout(patient: &Patient) -> Finding {
     of_answer(patient, |known| {
         let answer = &known.answer;
         let extensions = [&answer.numpy_file, &answer.native_file];
-        let files = libraries(answer)
-            .into_iter()
-            .chain(extensions.into_iter().flatten().map(PathBuf::as_path));
-        layout_of(
-            &files
-                .map(|file| (file, Image::read(file).ok()))
-                .collect::<Vec<_>>(),
-        )
+        let files = libraries(answer).into_iter().chain(extensions.into_iter().flatten().map(PathBuf::as_path));
+        layout_of(&files.map(|file| (file, Image::read(file).ok())).collect::<Vec<_>>())
     })
 }
 
 fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
     let names = |wanted: fn(&Image) -> bool| -> Vec<String> {
-        let chosen = files
-            .iter()
-            .filter(|(_, image)| image.as_ref().is_some_and(wanted));
+        let chosen = files.iter().filter(|(_, image)| image.as_ref().is_some_and(wanted));
         chosen.map(|(file, _)| file_name(file)).collect()
     };
     let (known, moved) = (names(|_| true), names(Image::is_shifted));
@@ -266,10 +227,7 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
     } else if moved.is_empty() {
         Finding::ok("DTrace finds the functions of NumPy, its BLAS and raptors_trace")
     } else {
-        let (which, it) = (
-            moved.join(", "),
-            if moved.len() == 1 { "its" } else { "their" },
-        );
+        let (which, it) = (moved.join(", "), if moved.len() == 1 { "its" } else { "their" });
         Finding::limited(
             format!(
                 "DTrace and perf cannot be used on {which}: {it} code lies elsewhere in the file than in memory, and probes \
@@ -285,30 +243,13 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
 /// Whether a loaded file is a BLAS or LAPACK library, and not an extension module that uses one.
 fn is_math_library(file: &Path) -> bool {
     let name = file_name(file).to_ascii_lowercase();
-    let extension = [".cpython-", ".abi3.", ".pypy"]
-        .iter()
-        .any(|tag| name.contains(tag));
-    let known = [
-        "blas",
-        "lapack",
-        "libmkl_",
-        "libblis",
-        "libatlas",
-        "libarmpl",
-        "accelerate",
-        "libvdsp",
-        "libvmisc",
-    ];
+    let extension = [".cpython-", ".abi3.", ".pypy"].iter().any(|tag| name.contains(tag));
+    let known = ["blas", "lapack", "libmkl_", "libblis", "libatlas", "libarmpl", "accelerate", "libvdsp", "libvmisc"];
     !extension && known.iter().any(|part| name.contains(part))
 }
 
 fn file_name(file: &Path) -> String {
-    quoted(
-        &file
-            .file_name()
-            .unwrap_or(file.as_os_str())
-            .to_string_lossy(),
-    )
+    quoted(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy())
 }
 
 /// Whether NumPy's functions that are not exported have names.
@@ -335,10 +276,7 @@ pub fn symbols(patient: &Patient) -> Finding {
 /// Whether the kernel's USDT probes are there and at places that every tracer finds.
 pub fn usdt(patient: &Patient) -> Finding {
     of_answer(patient, |known| match &known.answer.native_file {
-        None => Finding::new(
-            Outcome::Unknown,
-            "no raptors_trace that could be looked into",
-        ),
+        None => Finding::new(Outcome::Unknown, "no raptors_trace that could be looked into"),
         Some(file) => match Image::read(file) {
             Ok(image) => usdt_of(file, &image),
             Err(error) => unreadable(&error),
@@ -376,59 +314,28 @@ mod tests {
     fn libraries_are_told_from_the_extensions_that_use_them() {
         let is = |name: &str| is_math_library(Path::new(name));
         assert!(is("/x/numpy.libs/libscipy_openblas64_-32a4b2a6.so"));
-        assert!(is(
-            "/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"
-        ));
+        assert!(is("/usr/lib/x86_64-linux-gnu/openblas-pthread/libblas.so.3"));
         assert!(is("/opt/intel/libmkl_rt.so.2") && is("/System/vecLib/libBLAS.dylib"));
-        assert!(!is(
-            "/x/scipy/linalg/cython_blas.cpython-311-x86_64-linux-gnu.so"
-        ));
-        assert!(!is(
-            "/x/numpy/linalg/lapack_lite.cpython-311-x86_64-linux-gnu.so"
-        ));
+        assert!(!is("/x/scipy/linalg/cython_blas.cpython-311-x86_64-linux-gnu.so"));
+        assert!(!is("/x/numpy/linalg/lapack_lite.cpython-311-x86_64-linux-gnu.so"));
         assert!(!is("/blas/libm.so.6"));
     }
 
     #[test]
     fn a_library_that_dtrace_would_misplace_its_probes_in_is_named() {
-        let (good, moved) = (
-            Path::new("/a/libblas.so.3"),
-            Path::new("/b/libopenblas-1.so"),
-        );
-        let finding = layout_of(&[
-            (good, Some(Image::sample(false, &[]))),
-            (moved, Some(Image::sample(true, &[]))),
-        ]);
-        assert_eq!(
-            (finding.outcome, finding.short.as_deref()),
-            (Outcome::Limited, Some("libopenblas-1.so"))
-        );
-        assert!(
-            finding
-                .sentence
-                .contains("cannot be used on libopenblas-1.so: its code"),
-            "{}",
-            finding.sentence
-        );
-        assert_eq!(
-            layout_of(&[(good, Some(Image::sample(false, &[])))]).outcome,
-            Outcome::Ok
-        );
+        let (good, moved) = (Path::new("/a/libblas.so.3"), Path::new("/b/libopenblas-1.so"));
+        let finding = layout_of(&[(good, Some(Image::sample(false, &[]))), (moved, Some(Image::sample(true, &[])))]);
+        assert_eq!((finding.outcome, finding.short.as_deref()), (Outcome::Limited, Some("libopenblas-1.so")));
+        assert!(finding.sentence.contains("cannot be used on libopenblas-1.so: its code"), "{}", finding.sentence);
+        assert_eq!(layout_of(&[(good, Some(Image::sample(false, &[])))]).outcome, Outcome::Ok);
         assert_eq!(layout_of(&[(good, None)]).outcome, Outcome::Unknown);
     }
 
     #[test]
     fn no_blas_at_all_is_unknown() {
-        assert_eq!(
-            blas_of(&[Path::new("/a/libblas.so.3")], None).sentence,
-            "libblas.so.3"
-        );
+        assert_eq!(blas_of(&[Path::new("/a/libblas.so.3")], None).sentence, "libblas.so.3");
         assert!(blas_of(&[], None).sentence.contains("no BLAS library"));
-        assert!(
-            blas_of(&[], Some("no /proc"))
-                .sentence
-                .ends_with("no /proc")
-        );
+        assert!(blas_of(&[], Some("no /proc")).sentence.ends_with("no /proc"));
     }
 
     #[test]

@@ -27,8 +27,7 @@ pub fn user(patient: &Patient) -> Finding {
     };
     let (held, lacking) = (of(true), of(false));
     let user = tracing::user();
-    let finding =
-        user_with(user, &held, &lacking, patient.capabilities.is_some()).fact("uid", user);
+    let finding = user_with(user, &held, &lacking, patient.capabilities.is_some()).fact("uid", user);
     match patient.capabilities {
         Some(_) => finding.fact("capabilities", held),
         None => finding,
@@ -39,23 +38,15 @@ fn user_with(user: u32, held: &[&str], lacking: &[&str], known: bool) -> Finding
     match user {
         0 if lacking.is_empty() => Finding::ok("root, and may do all that tracers need"),
         0 => Finding::limited(
-            format!(
-                "root, but without {}, as in a container",
-                lacking.join(", ")
-            ),
+            format!("root, but without {}, as in a container", lacking.join(", ")),
             "start the container with --privileged --pid=host",
         ),
         _ if known && !held.is_empty() => Finding::limited(
-            format!(
-                "user {user} with {}; bpftrace and DTrace ask for root all the same",
-                held.join(", ")
-            ),
+            format!("user {user} with {}; bpftrace and DTrace ask for root all the same", held.join(", ")),
             ourselves_as_root("doctor"),
         ),
         _ => Finding::limited(
-            format!(
-                "user {user}: observing in process needs no rights, bpftrace and DTrace need root"
-            ),
+            format!("user {user}: observing in process needs no rights, bpftrace and DTrace need root"),
             ourselves_as_root("doctor"),
         ),
     }
@@ -65,10 +56,7 @@ fn user_with(user: u32, held: &[&str], lacking: &[&str], known: bool) -> Finding
 pub fn perf_event_paranoid(patient: &Patient) -> Finding {
     const NAME: &str = "kernel.perf_event_paranoid";
     let Some(level) = tracing::setting(NAME).and_then(|text| text.parse::<i64>().ok()) else {
-        return Finding::missing(
-            "this kernel has no performance events",
-            "start a kernel with CONFIG_PERF_EVENTS=y",
-        );
+        return Finding::missing("this kernel has no performance events", "start a kernel with CONFIG_PERF_EVENTS=y");
     };
     let unbound = patient.may(capability::PERFMON) || patient.may(capability::SYS_ADMIN);
     perf_level(level, unbound).fact("value", level)
@@ -84,9 +72,7 @@ fn perf_level(level: i64, unbound: bool) -> Finding {
     };
     let mend = as_root("sysctl kernel.perf_event_paranoid=1");
     match level {
-        _ if unbound => Finding::ok(format!(
-            "{level}: {meaning}; this process is not bound by it"
-        )),
+        _ if unbound => Finding::ok(format!("{level}: {meaning}; this process is not bound by it")),
         ..=1 => Finding::ok(format!("{level}: {meaning}")),
         2 => Finding::limited(format!("{level}: {meaning}"), mend),
         _ => Finding::missing(format!("{level}: {meaning}"), mend),
@@ -96,12 +82,8 @@ fn perf_level(level: i64, unbound: bool) -> Finding {
 /// Who may attach to whom.
 pub fn ptrace_scope(patient: &Patient) -> Finding {
     match tracing::setting("kernel.yama.ptrace_scope").and_then(|text| text.parse::<i64>().ok()) {
-        None => {
-            Finding::not_applicable("this kernel has no Yama: own processes may be attached to")
-        }
-        Some(scope) => {
-            ptrace_level(scope, patient.may(capability::SYS_PTRACE)).fact("value", scope)
-        }
+        None => Finding::not_applicable("this kernel has no Yama: own processes may be attached to"),
+        Some(scope) => ptrace_level(scope, patient.may(capability::SYS_PTRACE)).fact("value", scope),
     }
 }
 
@@ -109,13 +91,8 @@ fn ptrace_level(scope: i64, unbound: bool) -> Finding {
     let mend = as_root("sysctl kernel.yama.ptrace_scope=0");
     match scope {
         0 => Finding::ok("0: own processes may be attached to"),
-        1 | 2 if unbound => Finding::ok(format!(
-            "{scope}: this process has CAP_SYS_PTRACE and is not bound by it"
-        )),
-        1 => Finding::limited(
-            "1: only processes that were started from here may be attached to",
-            mend,
-        ),
+        1 | 2 if unbound => Finding::ok(format!("{scope}: this process has CAP_SYS_PTRACE and is not bound by it")),
+        1 => Finding::limited("1: only processes that were started from here may be attached to", mend),
         2 => Finding::limited("2: only who has CAP_SYS_PTRACE may attach", mend),
         _ => Finding::missing(
             format!("{scope}: nobody may attach to any process until the next restart"),
@@ -170,16 +147,10 @@ fn lockdown_mode(mode: &str) -> Finding {
     let mend = "turn Secure Boot off, or start the kernel with lockdown=none";
     let finding = match mode {
         "none" => Finding::ok("none: the kernel is not locked down"),
-        "integrity" => {
-            Finding::limited("integrity: tracers may read memory, but not write it", mend)
+        "integrity" => Finding::limited("integrity: tracers may read memory, but not write it", mend),
+        other => {
+            Finding::missing(format!("{}: the kernel lets nobody trace, not even root", super::ask::quote(other)), mend)
         }
-        other => Finding::missing(
-            format!(
-                "{}: the kernel lets nobody trace, not even root",
-                super::ask::quote(other)
-            ),
-            mend,
-        ),
     };
     finding.fact("mode", mode)
 }
@@ -189,24 +160,14 @@ mod tests {
     use super::super::Outcome::{self, Limited, Missing, Ok};
     use super::*;
 
-    fn outcomes(
-        level: impl Fn(i64, bool) -> Finding,
-        values: &[i64],
-        unbound: bool,
-    ) -> Vec<Outcome> {
-        values
-            .iter()
-            .map(|&value| level(value, unbound).outcome)
-            .collect()
+    fn outcomes(level: impl Fn(i64, bool) -> Finding, values: &[i64], unbound: bool) -> Vec<Outcome> {
+        values.iter().map(|&value| level(value, unbound).outcome).collect()
     }
 
     #[test]
     fn paranoid_levels_bind_those_without_the_capability() {
         let levels = [-1, 0, 1, 2, 3, 4];
-        assert_eq!(
-            outcomes(perf_level, &levels, false),
-            [Ok, Ok, Ok, Limited, Missing, Missing]
-        );
+        assert_eq!(outcomes(perf_level, &levels, false), [Ok, Ok, Ok, Limited, Missing, Missing]);
         assert_eq!(outcomes(perf_level, &levels, true), [Ok; 6]);
         assert!(perf_level(4, false).mend.unwrap().contains("sysctl"));
     }
@@ -215,49 +176,26 @@ mod tests {
     fn root_without_capabilities_is_limited_and_others_are_sent_to_root() {
         assert_eq!(user_with(0, &["CAP_BPF"], &[], true).outcome, Ok);
         let contained = user_with(0, &[], &["CAP_BPF", "CAP_PERFMON"], true);
-        assert!(
-            contained.sentence.contains("without CAP_BPF, CAP_PERFMON"),
-            "{contained:?}"
-        );
-        assert!(
-            user_with(7, &["CAP_BPF"], &[], true)
-                .sentence
-                .starts_with("user 7 with CAP_BPF")
-        );
-        assert!(
-            user_with(7, &[], &[], true)
-                .sentence
-                .contains("in process needs no rights")
-        );
+        assert!(contained.sentence.contains("without CAP_BPF, CAP_PERFMON"), "{contained:?}");
+        assert!(user_with(7, &["CAP_BPF"], &[], true).sentence.starts_with("user 7 with CAP_BPF"));
+        assert!(user_with(7, &[], &[], true).sentence.contains("in process needs no rights"));
     }
 
     #[test]
     fn ptrace_scope_3_binds_root_too() {
-        assert_eq!(
-            outcomes(ptrace_level, &[0, 1, 2, 3], false),
-            [Ok, Limited, Limited, Missing]
-        );
-        assert_eq!(
-            outcomes(ptrace_level, &[0, 1, 2, 3], true),
-            [Ok, Ok, Ok, Missing]
-        );
+        assert_eq!(outcomes(ptrace_level, &[0, 1, 2, 3], false), [Ok, Limited, Limited, Missing]);
+        assert_eq!(outcomes(ptrace_level, &[0, 1, 2, 3], true), [Ok, Ok, Ok, Missing]);
     }
 
     #[test]
     fn kptr_restrict_2_binds_root_too() {
-        assert_eq!(
-            outcomes(kptr_level, &[0, 1, 2], false),
-            [Ok, Limited, Limited]
-        );
+        assert_eq!(outcomes(kptr_level, &[0, 1, 2], false), [Ok, Limited, Limited]);
         assert_eq!(outcomes(kptr_level, &[0, 1, 2], true), [Ok, Ok, Limited]);
     }
 
     #[test]
     fn a_kernel_locked_for_confidentiality_lets_nobody_trace() {
         let modes = ["none", "integrity", "confidentiality"];
-        assert_eq!(
-            modes.map(|mode| lockdown_mode(mode).outcome),
-            [Ok, Limited, Missing]
-        );
+        assert_eq!(modes.map(|mode| lockdown_mode(mode).outcome), [Ok, Limited, Missing]);
     }
 }

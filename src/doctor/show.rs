@@ -55,20 +55,12 @@ fn title(group: Group) -> &'static str {
 }
 
 fn longest_name(report: &Report) -> usize {
-    report
-        .checks
-        .iter()
-        .map(|check| check.name.len())
-        .max()
-        .unwrap_or(0)
+    report.checks.iter().map(|check| check.name.len()).max().unwrap_or(0)
 }
 
 fn write(page: &mut Page, check: &Check, names: usize) {
     let (mark, tone) = mark(check.outcome, page.unicode);
-    let (mark, name) = (
-        Cell::new(format!("  {mark}"), tone),
-        Cell::plain(check.name.as_str()),
-    );
+    let (mark, name) = (Cell::new(format!("  {mark}"), tone), Cell::plain(check.name.as_str()));
     let stacked = page.width < NARROW;
     let indent = MARK + GAP + if stacked { 0 } else { names + GAP };
     let room = page.width.saturating_sub(indent);
@@ -81,10 +73,7 @@ fn write(page: &mut Page, check: &Check, names: usize) {
     let facts = lines.into_iter().map(|line| (line, Tone::Plain));
     let mend = check.mend.as_deref().unwrap_or_default();
     for (line, tone) in facts.chain(mend_lines(mend, room)) {
-        page.row(
-            &[Cell::new(format!("{}{line}", " ".repeat(indent)), tone)],
-            &[],
-        );
+        page.row(&[Cell::new(format!("{}{line}", " ".repeat(indent)), tone)], &[]);
     }
 }
 
@@ -121,11 +110,7 @@ fn summary(report: &Report, unicode: bool) -> Vec<String> {
     words
         .iter()
         .filter_map(|&(outcome, word)| {
-            let count = report
-                .checks
-                .iter()
-                .filter(|check| check.outcome == outcome)
-                .count();
+            let count = report.checks.iter().filter(|check| check.outcome == outcome).count();
             (count > 0).then(|| format!("{} {count} {word}", mark(outcome, unicode).0))
         })
         .collect()
@@ -144,8 +129,7 @@ mod tests {
             name: name.into(),
             outcome,
             sentence: sentence.into(),
-            mend: (outcome == Outcome::Missing)
-                .then(|| "scripts/install-dtrace --in /some/where/far".to_owned()),
+            mend: (outcome == Outcome::Missing).then(|| "scripts/install-dtrace --in /some/where/far".to_owned()),
             facts: Default::default(),
         }
     }
@@ -158,12 +142,7 @@ mod tests {
             checks: vec![
                 check(Group::Rights, "user", Outcome::Ok, "root"),
                 check(Group::Tracers, "bpftrace", Outcome::Ok, attached),
-                check(
-                    Group::Tracers,
-                    "DTrace",
-                    Outcome::Missing,
-                    "not here\u{1b}[2J",
-                ),
+                check(Group::Tracers, "DTrace", Outcome::Missing, "not here\u{1b}[2J"),
                 check(Group::Python, "NumPy", Outcome::Unknown, no_python),
                 check(Group::Machine, "turbo", Outcome::NotApplicable, no_turbo),
             ],
@@ -173,12 +152,7 @@ mod tests {
     }
 
     fn shown(report: &Report, width: usize, unicode: bool) -> String {
-        let options = TextOptions {
-            width,
-            color: false,
-            unicode,
-            part: Part::All,
-        };
+        let options = TextOptions { width, color: false, unicode, part: Part::All };
         text(report, &options)
     }
 
@@ -211,10 +185,7 @@ bpftrace works; DTrace is not here
             let text = shown(&report(), width, false);
             assert!(text.is_ascii() && text.contains("  x  DTrace"), "{text}");
             let fits = text.lines().all(|line| line.width() <= width);
-            assert!(
-                fits && !text.contains('~'),
-                "too wide or cut at {width}:\n{text}"
-            );
+            assert!(fits && !text.contains('~'), "too wide or cut at {width}:\n{text}");
         }
     }
 
@@ -222,17 +193,9 @@ bpftrace works; DTrace is not here
     fn what_was_removed_and_kept_is_listed() {
         let cleaned = Cleaned {
             removed: vec!["dt_7_dtrace/BEGIN".into()],
-            kept: vec![Kept {
-                probe: "dt_8_dtrace/END".into(),
-                why: "its DTrace, process 8, is running".into(),
-            }],
+            kept: vec![Kept { probe: "dt_8_dtrace/END".into(), why: "its DTrace, process 8, is running".into() }],
         };
-        let report = Report {
-            checks: Vec::new(),
-            verdict: cleaned.to_string(),
-            cleaned: Some(cleaned),
-            ..report()
-        };
+        let report = Report { checks: Vec::new(), verdict: cleaned.to_string(), cleaned: Some(cleaned), ..report() };
         let expected = "\
 removed dt_7_dtrace/BEGIN
 kept dt_8_dtrace/END: its DTrace, process 8, is running

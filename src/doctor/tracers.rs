@@ -97,9 +97,7 @@ pub fn bpftrace(patient: &Patient) -> Finding {
         }
         Ok(version) if !patient.root => {
             let sentence = format!("{version} at {shown}; it needs root to attach to anything");
-            Finding::limited(sentence, ourselves_as_root("doctor"))
-                .short("needs root")
-                .fact("version", version)
+            Finding::limited(sentence, ourselves_as_root("doctor")).short("needs root").fact("version", version)
         }
         Ok(version) => attaches(&path, &version).fact("version", version),
     };
@@ -111,22 +109,13 @@ fn attaches(path: &Path, version: &str) -> Finding {
     let shown = ask::quote(&path.display().to_string());
     let again = format!("see what it says: {shown} -e 'BEGIN {{ exit() }}'");
     match ask(path, &["-e", "BEGIN { exit() }"], SMOKE) {
-        Ok(answer) if answer.status.success() => {
-            Finding::ok(format!("{version} at {shown}; it attached a probe"))
+        Ok(answer) if answer.status.success() => Finding::ok(format!("{version} at {shown}; it attached a probe")),
+        Ok(answer) => Finding::missing(format!("{version} at {shown} attaches nothing: {}", answer.said()), again)
+            .short("does not work"),
+        Err(silence) => {
+            Finding::unknown(format!("{version} at {shown}, told to attach a probe, {}", silence.sentence()), again)
+                .short("did not answer")
         }
-        Ok(answer) => Finding::missing(
-            format!("{version} at {shown} attaches nothing: {}", answer.said()),
-            again,
-        )
-        .short("does not work"),
-        Err(silence) => Finding::unknown(
-            format!(
-                "{version} at {shown}, told to attach a probe, {}",
-                silence.sentence()
-            ),
-            again,
-        )
-        .short("did not answer"),
     }
 }
 
@@ -135,21 +124,13 @@ pub(super) fn version_of(path: &Path, args: &[&str]) -> Result<String, Finding> 
     let shown = ask::quote(&path.display().to_string());
     let again = format!("see what it says: {shown} {}", args.join(" "));
     match ask(path, args, ask::SHORT) {
-        Err(silence @ Silence::Hung(..)) => Err(Finding::unknown(
-            format!("{shown} {}", silence.sentence()),
-            again,
-        )
-        .short("did not answer")),
-        Err(silence) => Err(
-            Finding::missing(format!("{shown} {}", silence.sentence()), again)
-                .short("does not start"),
-        ),
+        Err(silence @ Silence::Hung(..)) => {
+            Err(Finding::unknown(format!("{shown} {}", silence.sentence()), again).short("did not answer"))
+        }
+        Err(silence) => Err(Finding::missing(format!("{shown} {}", silence.sentence()), again).short("does not start")),
         Ok(answer) => ask::version_in(&answer.output).ok_or_else(|| {
-            Finding::unknown(
-                format!("{shown} does not tell its version: {}", answer.said()),
-                again,
-            )
-            .short("is of an unknown version")
+            Finding::unknown(format!("{shown} does not tell its version: {}", answer.said()), again)
+                .short("is of an unknown version")
         }),
     }
 }
@@ -165,28 +146,17 @@ pub fn perf(patient: &Patient) -> Finding {
     };
     let shown = ask::quote(&path.display().to_string());
     let again = format!("see what it says: {shown} stat -e cpu-clock true");
-    let finding = match ask(
-        &path,
-        &["stat", "-x", ",", "-e", "cpu-clock", "true"],
-        ask::SHORT,
-    ) {
+    let finding = match ask(&path, &["stat", "-x", ",", "-e", "cpu-clock", "true"], ask::SHORT) {
         Ok(answer) if counted(&answer.errors, "cpu-clock") => {
             Finding::ok(format!("{version} at {shown}; it measured cpu-clock"))
         }
-        Ok(answer) => Finding::missing(
-            format!("{version} at {shown} measures nothing: {}", answer.said()),
-            again,
-        )
-        .short("does not work"),
-        Err(silence) => Finding::unknown(
-            format!("{version} at {shown} {}", silence.sentence()),
-            again,
-        )
-        .short("did not answer"),
+        Ok(answer) => Finding::missing(format!("{version} at {shown} measures nothing: {}", answer.said()), again)
+            .short("does not work"),
+        Err(silence) => {
+            Finding::unknown(format!("{version} at {shown} {}", silence.sentence()), again).short("did not answer")
+        }
     };
-    finding
-        .fact("version", version)
-        .fact("path", path.display().to_string())
+    finding.fact("version", version).fact("path", path.display().to_string())
 }
 
 /// Whether `perf stat -x,` has a number for an event: `0.63,msec,cpu-clock,627941,100.00,…`.
@@ -194,8 +164,7 @@ fn counted(text: &str, event: &str) -> bool {
     text.lines().any(|line| {
         let fields: Vec<&str> = line.split(',').collect();
         let number = fields.first().and_then(|text| text.parse::<f64>().ok());
-        number.is_some_and(|number| number > 0.0)
-            && fields.get(2).is_some_and(|name| name.starts_with(event))
+        number.is_some_and(|number| number > 0.0) && fields.get(2).is_some_and(|name| name.starts_with(event))
     })
 }
 
@@ -240,17 +209,11 @@ mod tests {
 
     #[test]
     fn perf_has_to_have_counted() {
-        assert!(counted(
-            "0.63,msec,cpu-clock,627941,100.00,0.279,CPUs utilized\n",
-            "cpu-clock"
-        ));
+        assert!(counted("0.63,msec,cpu-clock,627941,100.00,0.279,CPUs utilized\n", "cpu-clock"));
         assert!(counted("12,,cycles:u,5,100.00,,\n", "cycles"));
         assert!(!counted("<not supported>,,cycles,0,100.00,,\n", "cycles"));
         assert!(!counted("0.00,msec,cpu-clock,0,100.00,,\n", "cpu-clock"));
-        assert!(!counted(
-            "WARNING: perf not found for kernel 6.1\n",
-            "cpu-clock"
-        ));
+        assert!(!counted("WARNING: perf not found for kernel 6.1\n", "cpu-clock"));
     }
 
     #[test]
@@ -258,16 +221,7 @@ mod tests {
         let error = |number| Err(io::Error::from_raw_os_error(number));
         assert_eq!(counters(Ok(7)).outcome, Outcome::Ok);
         assert_eq!(counters(Ok(0)).outcome, Outcome::Missing);
-        assert!(
-            counters(error(libc::EACCES))
-                .mend
-                .unwrap()
-                .contains("perf_event_paranoid")
-        );
-        assert!(
-            counters(error(libc::ENOENT))
-                .sentence
-                .ends_with("offers none")
-        );
+        assert!(counters(error(libc::EACCES)).mend.unwrap().contains("perf_event_paranoid"));
+        assert!(counters(error(libc::ENOENT)).sentence.ends_with("offers none"));
     }
 }

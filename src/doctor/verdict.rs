@@ -23,27 +23,16 @@ const ABILITIES: [(&str, &str, &str); 6] = [
     ("DTrace", "DTrace", "DTrace"),
     ("perf", "perf", "perf"),
     ("xctrace", "xctrace", "xctrace"),
-    (
-        "hardware counters",
-        "hardware counters",
-        "hardware counters:",
-    ),
+    ("hardware counters", "hardware counters", "hardware counters:"),
 ];
 
 /// The abilities that the checks tell of.
 pub fn abilities(found: &[(&Examination, Finding)]) -> Vec<Ability> {
-    let finding = |name: &str| {
-        found
-            .iter()
-            .find(|(what, _)| what.name == name)
-            .map(|(_, finding)| finding)
-    };
+    let finding = |name: &str| found.iter().find(|(what, _)| what.name == name).map(|(_, finding)| finding);
     let misplaced = finding("file layout").and_then(|layout| layout.short.as_deref());
     ABILITIES
         .iter()
-        .filter_map(|&(check, name, spoken)| {
-            Some(ability(name, spoken, finding(check)?, misplaced))
-        })
+        .filter_map(|&(check, name, spoken)| Some(ability(name, spoken, finding(check)?, misplaced)))
         .collect()
 }
 
@@ -62,21 +51,14 @@ fn ability(name: &str, spoken: &str, finding: &Finding, misplaced: Option<&str>)
     };
     Ability {
         name: name.to_owned(),
-        outcome: if except.is_some() {
-            Outcome::Limited
-        } else {
-            finding.outcome
-        },
+        outcome: if except.is_some() { Outcome::Limited } else { finding.outcome },
         sentence: format!("{spoken} {words}"),
     }
 }
 
 /// The verdict.
 pub fn sentence(abilities: &[Ability]) -> String {
-    let parts: Vec<&str> = abilities
-        .iter()
-        .map(|ability| ability.sentence.as_str())
-        .collect();
+    let parts: Vec<&str> = abilities.iter().map(|ability| ability.sentence.as_str()).collect();
     parts.join("; ")
 }
 
@@ -102,14 +84,8 @@ mod tests {
             ("raptors_trace", Finding::ok("x")),
             ("bpftrace", Finding::limited("x", "y").short("needs root")),
             ("DTrace", Finding::ok("x")),
-            (
-                "hardware counters",
-                Finding::missing("x", "y").short("none"),
-            ),
-            (
-                "file layout",
-                Finding::limited("x", "y").short("libblas.so.3"),
-            ),
+            ("hardware counters", Finding::missing("x", "y").short("none")),
+            ("file layout", Finding::limited("x", "y").short("libblas.so.3")),
         ];
         let expected = "observing in process works; bpftrace needs root; DTrace works except on libblas.so.3; hardware \
                         counters: none";
@@ -120,10 +96,7 @@ mod tests {
     fn a_dtrace_that_does_not_work_works_on_no_library() {
         let findings = [
             ("DTrace", Finding::missing("x", "y").short("is not here")),
-            (
-                "file layout",
-                Finding::limited("x", "y").short("libblas.so.3"),
-            ),
+            ("file layout", Finding::limited("x", "y").short("libblas.so.3")),
         ];
         assert_eq!(verdict(&findings), "DTrace is not here");
     }
@@ -131,10 +104,7 @@ mod tests {
     #[test]
     fn every_ability_has_its_check() {
         for (check, ..) in ABILITIES {
-            assert!(
-                EXAMINATIONS.iter().any(|what| what.name == check),
-                "{check}"
-            );
+            assert!(EXAMINATIONS.iter().any(|what| what.name == check), "{check}");
         }
     }
 }

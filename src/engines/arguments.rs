@@ -33,12 +33,7 @@ pub fn of_loop(operands: u32, generalised: bool) -> [Source; 4] {
 pub fn of_routine(routine: &Routine, width: u32) -> [Source; 4] {
     let shape = routine.shape();
     let source = |at: Option<u8>| at.map_or(Source::Absent, |at| argument(routine, at, width));
-    [
-        source(shape.m),
-        source(shape.n),
-        source(shape.k),
-        Source::Absent,
-    ]
+    [source(shape.m), source(shape.n), source(shape.k), Source::Absent]
 }
 
 fn argument(routine: &Routine, at: u8, width: u32) -> Source {
@@ -78,11 +73,7 @@ mod tests {
         let vsmul = of_routine(find("vDSP_vsmul").unwrap(), 64);
         assert_eq!(vsmul[0], Source::Value(5, 64), "a, ia, b, c, ic, n");
         let solve = of_routine(find("dgesv").unwrap(), 32);
-        assert_eq!(
-            solve[0],
-            Source::Behind(0, 0, 32),
-            "Fortran passes pointers"
-        );
+        assert_eq!(solve[0], Source::Behind(0, 0, 32), "Fortran passes pointers");
     }
 
     #[test]

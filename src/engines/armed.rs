@@ -22,19 +22,13 @@ impl Watch {
         let mappings = platform::mappings(pid).map_err(|error| {
             Error::new(format!("process {pid} cannot be looked at"))
                 .caused_by(error)
-                .mend(
-                    "run this as the user who started it, or as root; or check that it still runs",
-                )
+                .mend("run this as the user who started it, or as root; or check that it still runs")
         })?;
         let mut known: HashMap<&Path, Option<u64>> = HashMap::new();
         let mut all = Vec::with_capacity(places.len());
         for (path, address) in places {
-            let base = *known
-                .entry(path)
-                .or_insert_with(|| base_of(&mappings, path));
-            let base = base.ok_or_else(|| {
-                Error::new(format!("process {pid} has not loaded `{}`", path.display()))
-            })?;
+            let base = *known.entry(path).or_insert_with(|| base_of(&mappings, path));
+            let base = base.ok_or_else(|| Error::new(format!("process {pid} has not loaded `{}`", path.display())))?;
             let at = base + address;
             all.push((at, platform::memory_byte(pid, at)));
         }

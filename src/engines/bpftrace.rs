@@ -59,11 +59,7 @@ fn of_raptors(pid: u32, extension: &Path, in_rounds: bool, on: &str, round: &str
          usdt:\"{extension}\":raptors:backend__return /pid == {pid} && @since[tid, 0]/ \
          {{ @bt[{round}, str(arg0)] = sum(nsecs - @since[tid, 0]); delete(@since[tid, 0]); }}\n"
     );
-    if in_rounds {
-        rounds + &backends
-    } else {
-        backends
-    }
+    if in_rounds { rounds + &backends } else { backends }
 }
 
 fn expression(source: Source) -> String {

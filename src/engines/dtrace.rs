@@ -28,9 +28,7 @@ pub fn most_points(files: u64, cores: u32) -> (usize, String) {
         ),
         _ => (
             MOST_POINTS,
-            format!(
-                "DTrace takes 0.26 s to withdraw from a function, so {MOST_POINTS} functions at most are watched"
-            ),
+            format!("DTrace takes 0.26 s to withdraw from a function, so {MOST_POINTS} functions at most are watched"),
         ),
     }
 }
@@ -87,9 +85,7 @@ pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
         text.push_str("    printa(\"c %d %d %d %d %d %d %@d\\n\", @c);\n    printa(\"t %d %d %@d\\n\", @t);\n");
     }
     if extension {
-        text.push_str(
-            "    printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n",
-        );
+        text.push_str("    printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n");
     }
     if !in_rounds {
         text.push_str("    printa(\"m %d %@d\\n\", @m);\n");
@@ -102,10 +98,9 @@ fn expression(source: Source) -> String {
     match source {
         Source::Value(register, 32) => format!("(int64_t)(int32_t)arg{register}"),
         Source::Value(register, _) => format!("(int64_t)arg{register}"),
-        Source::Behind(register, offset, bits) => format!(
-            "(int64_t)*(int{bits}_t *)copyin(arg{register} + {offset}, {})",
-            bits / 8
-        ),
+        Source::Behind(register, offset, bits) => {
+            format!("(int64_t)*(int{bits}_t *)copyin(arg{register} + {offset}, {})", bits / 8)
+        }
         Source::Absent => "(int64_t)0".to_owned(),
     }
 }
@@ -133,10 +128,7 @@ mod tests {
     fn as_many_functions_are_watched_as_files_allow_and_time() {
         let (most, why) = most_points(256, 2);
         assert_eq!(most, 94);
-        assert!(
-            why.contains("94 functions at most are watched where 256"),
-            "{why}"
-        );
+        assert!(why.contains("94 functions at most are watched where 256"), "{why}");
         assert_eq!(most_points(u64::MAX, 2).0, MOST_POINTS);
         assert_eq!(most_points(64, 128).0, 0);
     }
@@ -154,12 +146,8 @@ mod tests {
             sources: [Source::Absent; 4],
         };
         let text = program(true, true, &[point]);
-        let probe =
-            "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ { @c[";
-        assert!(
-            text.contains(&format!("\n{probe}round_number, 7, ")),
-            "{text}"
-        );
+        let probe = "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ { @c[";
+        assert!(text.contains(&format!("\n{probe}round_number, 7, ")), "{text}");
         assert_eq!(text.matches("touch").count(), 4, "{text}");
     }
 

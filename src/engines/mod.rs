@@ -90,11 +90,7 @@ pub struct RoundKey {
 impl RoundKey {
     /// The number that the tracers' programs make of a round, taken apart.
     pub fn from_number(number: u64) -> Self {
-        Self {
-            case: number / 4,
-            side: (number / 2 % 2) as usize,
-            unit: number % 2 == 1,
-        }
+        Self { case: number / 4, side: (number / 2 % 2) as usize, unit: number % 2 == 1 }
     }
 }
 
@@ -154,19 +150,12 @@ impl Seen {
         };
         let round = RoundKey::from_number(round);
         if table.ends_with('t') {
-            self.spent.push(Spent {
-                round,
-                called,
-                total_ns: value,
-            });
+            self.spent.push(Spent { round, called, total_ns: value });
         } else {
             self.counts.push(Count {
                 round,
                 called,
-                arguments: arguments
-                    .iter()
-                    .filter_map(|word| word.parse().ok())
-                    .collect(),
+                arguments: arguments.iter().filter_map(|word| word.parse().ok()).collect(),
                 calls: value,
             });
         }
@@ -202,11 +191,7 @@ pub struct Traced {
 impl Traced {
     /// One that could not be armed.
     pub fn refused(tracer: Tracer, why: &Error) -> Self {
-        Self {
-            engine: tracer.as_str().to_owned(),
-            why_not: Some(why.in_a_line()),
-            ..Self::default()
-        }
+        Self { engine: tracer.as_str().to_owned(), why_not: Some(why.in_a_line()), ..Self::default() }
     }
 }
 
@@ -225,11 +210,7 @@ mod tests {
     #[test]
     fn a_rounds_number_and_the_round_are_one_to_one() {
         let rounds: Vec<RoundKey> = (0..12).map(RoundKey::from_number).collect();
-        let expected = RoundKey {
-            case: 2,
-            side: 1,
-            unit: true,
-        };
+        let expected = RoundKey { case: 2, side: 1, unit: true };
         assert_eq!(rounds[11], expected);
         assert!(rounds.windows(2).all(|pair| pair[0] < pair[1]));
     }

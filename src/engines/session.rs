@@ -88,11 +88,7 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
     let mut places: Vec<(PathBuf, u64)> = Vec::new();
     let mut extension = None;
     if let Some(file) = &plan.extension {
-        let name = if plan.in_rounds {
-            "round__entry"
-        } else {
-            "backend__entry"
-        };
+        let name = if plan.in_rounds { "round__entry" } else { "backend__entry" };
         match preparation.not_found(file, true) {
             Some(why) if plan.in_rounds => return Err(Error::new(why)),
             Some(why) => preparation.refuse("raptors scale", why),
@@ -103,25 +99,16 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
         }
     }
     let program = match tracer {
-        Tracer::Bpftrace => {
-            bpftrace::program(plan.pid, extension.as_deref(), plan.in_rounds, &points)
-        }
+        Tracer::Bpftrace => bpftrace::program(plan.pid, extension.as_deref(), plan.in_rounds, &points),
         Tracer::Dtrace => dtrace::program(extension.is_some(), plan.in_rounds, &points),
     };
     let file = directory.path().join("program");
     fs::write(&file, program).map_err(no_place)?;
-    places.extend(
-        points
-            .iter()
-            .map(|point| (point.module.clone(), point.address)),
-    );
+    places.extend(points.iter().map(|point| (point.module.clone(), point.address)));
     if places.is_empty() {
-        let mut error = Error::new(format!(
-            "process {} has loaded nothing that {} could watch",
-            plan.pid,
-            tracer.as_str()
-        ))
-        .exit(Exit::NothingObserved);
+        let mut error =
+            Error::new(format!("process {} has loaded nothing that {} could watch", plan.pid, tracer.as_str()))
+                .exit(Exit::NothingObserved);
         if let [why, ..] = preparation.left_out().as_slice() {
             error = error.caused_by(Error::new(why.clone()));
         }
@@ -199,10 +186,7 @@ impl<'a> Preparation<'a> {
     fn point(&mut self, point: &Point) -> Result<Result<Armed, String>, Error> {
         let module = point.module.clone();
         let image = self.image(&module)?;
-        let by_name = point
-            .symbol
-            .as_deref()
-            .and_then(|name| image.function(name));
+        let by_name = point.symbol.as_deref().and_then(|name| image.function(name));
         let Some(address) = point.address.or(by_name.map(|known| known.address)) else {
             return Ok(Err("their files do not name them".to_owned()));
         };
@@ -211,9 +195,7 @@ impl<'a> Preparation<'a> {
         }
         if self.tracer == Tracer::Dtrace {
             if point.symbol.is_none() {
-                return Ok(Err(
-                    "DTrace finds functions by name, and the file is stripped".to_owned(),
-                ));
+                return Ok(Err("DTrace finds functions by name, and the file is stripped".to_owned()));
             }
             let shifted = self.image(&module)?.is_shifted();
             if platform::DTRACE_FOR_LINUX && shifted {
@@ -224,9 +206,9 @@ impl<'a> Preparation<'a> {
             }
         }
         let sources = match point.kind {
-            CallKind::Routine => find(&point.name).map_or([Source::Absent; 4], |r| {
-                arguments::of_routine(r, point.width)
-            }),
+            CallKind::Routine => {
+                find(&point.name).map_or([Source::Absent; 4], |r| arguments::of_routine(r, point.width))
+            }
             _ => arguments::of_loop(point.operands, point.generalised),
         };
         Ok(Ok(Armed {
@@ -245,16 +227,13 @@ impl<'a> Preparation<'a> {
         let has = |byte| real.as_os_str().as_bytes().contains(&byte);
         let name = short(path);
         match self.tracer {
-            Tracer::Dtrace if platform::DTRACE_FOR_LINUX && self.looks_like_another(&real) => {
-                Some(format!(
-                    "DTrace reads the path of {name} only up to its first blank, where that of another file is the same"
-                ))
-            }
-            // The process map shows it as `\012` (seen with bpftrace 0.17 and DTrace 2.0.7).
-            tracer if usdt && has(b'\n') => Some(format!(
-                "{} does not find the probes of {name}, whose path has a line break",
-                tracer.as_str()
+            Tracer::Dtrace if platform::DTRACE_FOR_LINUX && self.looks_like_another(&real) => Some(format!(
+                "DTrace reads the path of {name} only up to its first blank, where that of another file is the same"
             )),
+            // The process map shows it as `\012` (seen with bpftrace 0.17 and DTrace 2.0.7).
+            tracer if usdt && has(b'\n') => {
+                Some(format!("{} does not find the probes of {name}, whose path has a line break", tracer.as_str()))
+            }
             _ => None,
         }
     }
@@ -262,14 +241,10 @@ impl<'a> Preparation<'a> {
     /// Whether the process has loaded another file whose path is the same up to a blank.
     fn looks_like_another(&self, path: &Path) -> bool {
         fn up_to_blank(path: &Path) -> Option<&[u8]> {
-            path.as_os_str()
-                .as_bytes()
-                .split(|&byte| byte == b' ')
-                .next()
+            path.as_os_str().as_bytes().split(|&byte| byte == b' ').next()
         }
         let blank = path.as_os_str().as_bytes().contains(&b' ');
-        let same =
-            |other: &Mapping| other.path != path && up_to_blank(&other.path) == up_to_blank(path);
+        let same = |other: &Mapping| other.path != path && up_to_blank(&other.path) == up_to_blank(path);
         blank && self.mapped.iter().any(same)
     }
 
@@ -282,12 +257,10 @@ impl<'a> Preparation<'a> {
 
     /// The address of one of the extension's own probes.
     fn probe(&mut self, extension: &Path, name: &str) -> Result<u64, Error> {
-        self.image(extension)?
-            .probe("raptors", name)
-            .ok_or_else(|| {
-                Error::new(format!("`{}` has no Raptors probes", extension.display()))
-                    .mend("build it with its probes (the default), and do not strip its notes")
-            })
+        self.image(extension)?.probe("raptors", name).ok_or_else(|| {
+            Error::new(format!("`{}` has no Raptors probes", extension.display()))
+                .mend("build it with its probes (the default), and do not strip its notes")
+        })
     }
 
     /// The file under a name of harmless characters: its own, or a link in a private directory.
@@ -295,8 +268,7 @@ impl<'a> Preparation<'a> {
         if let Some(known) = self.safe.get(path) {
             return Ok(known.clone());
         }
-        let failed =
-            |error| Error::new(format!("`{}` cannot be named", path.display())).caused_by(error);
+        let failed = |error| Error::new(format!("`{}` cannot be named", path.display())).caused_by(error);
         let real = path.canonicalize().map_err(failed)?;
         let safe = if is_harmless(&real) {
             real
@@ -307,9 +279,7 @@ impl<'a> Preparation<'a> {
                     "bpftrace could misread the name of the directory for temporary files, `{}`",
                     place.display()
                 ))
-                .mend(
-                    "set TMPDIR to a directory named by letters, digits and /._-+, such as /tmp",
-                ));
+                .mend("set TMPDIR to a directory named by letters, digits and /._-+, such as /tmp"));
             }
             let link = self.directory.join(format!("file{}", self.safe.len()));
             std::os::unix::fs::symlink(&real, &link).map_err(failed)?;
@@ -345,13 +315,7 @@ fn is_harmless(path: &Path) -> bool {
 
 impl Session {
     /// `printed` is the file for DTrace's output, where that is to be looked at while it runs.
-    fn spawn(
-        tool: &Tool,
-        pid: u32,
-        program: &Path,
-        printed: Option<&Path>,
-        directory: TempDir,
-    ) -> Result<Self, Error> {
+    fn spawn(tool: &Tool, pid: u32, program: &Path, printed: Option<&Path>, directory: TempDir) -> Result<Self, Error> {
         let tracer = tool.tracer;
         let mut command = Command::new(&tool.path);
         match tracer {
@@ -363,15 +327,10 @@ impl Session {
         }
         // More patterns than bpftrace's 4096 would be lost without a word.
         command.env("BPFTRACE_MAP_KEYS_MAX", "65536");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = platform::in_own_group(&mut command)
             .spawn()
-            .map_err(|error| {
-                Error::new(format!("{} could not be started", tracer.as_str())).caused_by(error)
-            })?;
+            .map_err(|error| Error::new(format!("{} could not be started", tracer.as_str())).caused_by(error))?;
         let output = pipe::read_aside(child.stdout.take());
         let complaints = pipe::read_aside(child.stderr.take());
         Ok(Self {
@@ -387,11 +346,7 @@ impl Session {
         })
     }
 
-    fn wait_until_armed(
-        &mut self,
-        watch: &Watch,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<(), Error> {
+    fn wait_until_armed(&mut self, watch: &Watch, interrupted: &dyn Fn() -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + ARM_PATIENCE;
         loop {
             let changed = watch.changed();
@@ -410,9 +365,9 @@ impl Session {
                 let armed = changed.iter().filter(|changed| **changed).count();
                 let all = changed.len();
                 let seconds = ARM_PATIENCE.as_secs();
-                return Err(self.failure(&format!(
-                    "had put {armed} of {all} probes into the process after {seconds} s"
-                )));
+                return Err(
+                    self.failure(&format!("had put {armed} of {all} probes into the process after {seconds} s"))
+                );
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -423,12 +378,7 @@ impl Session {
     ///
     /// Tracers put their probes in and out one after the other, which takes seconds, in which some count and others do
     /// not. So nothing counts before a system call of this process that the tracer waits for, nor after a second one.
-    pub fn watch(
-        &mut self,
-        pid: u32,
-        time: Duration,
-        interrupted: &dyn Fn() -> bool,
-    ) -> (Duration, bool) {
+    pub fn watch(&mut self, pid: u32, time: Duration, interrupted: &dyn Fn() -> bool) -> (Duration, bool) {
         platform::mark(true);
         let started = Instant::now();
         let ended = self.let_run(pid, time, interrupted);

@@ -31,16 +31,12 @@ pub fn find(tracer: Tracer) -> Result<Tool, Error> {
     match tracer {
         Tracer::Bpftrace => {
             let tool = candidates.into_iter().find_map(|path| ask(tracer, path, "--version"));
-            let tool = tool.ok_or_else(|| {
-                Error::new("bpftrace is not installed").mend("apt-get install bpftrace")
-            })?;
+            let tool = tool.ok_or_else(|| Error::new("bpftrace is not installed").mend("apt-get install bpftrace"))?;
             match version_of(&tool.version) {
-                Some(version) if version < OLDEST_BPFTRACE => Err(Error::new(format!(
-                    "{} is too old: {}",
-                    tool.path.display(),
-                    tool.version
-                ))
-                .mend("install bpftrace 0.17 or later")),
+                Some(version) if version < OLDEST_BPFTRACE => {
+                    Err(Error::new(format!("{} is too old: {}", tool.path.display(), tool.version))
+                        .mend("install bpftrace 0.17 or later"))
+                }
                 _ => Ok(tool),
             }
         }
@@ -50,9 +46,8 @@ pub fn find(tracer: Tracer) -> Result<Tool, Error> {
             .filter_map(|path| ask(tracer, path, "-V"))
             .find(|tool| tool.version.contains(" D "))
             .ok_or_else(|| {
-                Error::new("DTrace is not installed").mend(
-                    "as root: scripts/install-dtrace, or `apt-get install dtrace` where Debian packages it",
-                )
+                Error::new("DTrace is not installed")
+                    .mend("as root: scripts/install-dtrace, or `apt-get install dtrace` where Debian packages it")
             }),
     }
 }
@@ -75,40 +70,22 @@ fn candidates(tracer: Tracer) -> Vec<PathBuf> {
 }
 
 fn ask(tracer: Tracer, path: PathBuf, argument: &str) -> Option<Tool> {
-    let output = Command::new(&path)
-        .arg(argument)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    let version = text
-        .lines()
-        .find(|line| !line.trim().is_empty())?
-        .trim()
-        .to_owned();
-    output.status.success().then_some(Tool {
-        tracer,
-        path,
-        version,
-    })
+    let output = Command::new(&path).arg(argument).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let version = text.lines().find(|line| !line.trim().is_empty())?.trim().to_owned();
+    output.status.success().then_some(Tool { tracer, path, version })
 }
 
 /// The numbers of `bpftrace v0.17.0`.
 fn version_of(text: &str) -> Option<(u32, u32)> {
-    let numbers = text
-        .split(|c: char| !c.is_ascii_digit() && c != '.')
-        .find(|part| part.contains('.'))?;
+    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.').find(|part| part.contains('.'))?;
     let mut parts = numbers.split('.').map_while(|part| part.parse().ok());
     Some((parts.next()?, parts.next()?))
 }
 
 /// The name of a file's own, for sentences.
 pub fn short(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
-use crate::analysis::stats::{
-    Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile,
-};
+use crate::analysis::stats::{Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile};
 use crate::comparison::Ci95;
 use crate::error::Error;
 
@@ -51,11 +49,7 @@ impl Terms {
     #[must_use]
     pub fn on(&self, base: &Switch) -> Self {
         let terms = self.0.iter();
-        Self(
-            terms
-                .map(|(weight, switch)| (*weight, base.and(switch)))
-                .collect(),
-        )
+        Self(terms.map(|(weight, switch)| (*weight, base.and(switch))).collect())
     }
 }
 
@@ -81,12 +75,7 @@ impl Effect {
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         let both = |ends: Ci95| ends.map(|end| end * factor);
-        Self {
-            ns: self.ns * factor,
-            interval: both(self.interval),
-            ci95: both(self.ci95),
-            ..self.clone()
-        }
+        Self { ns: self.ns * factor, interval: both(self.interval), ci95: both(self.ci95), ..self.clone() }
     }
 
     /// Times of A and B under the switches of the term of that number, ns per operation.
@@ -119,15 +108,13 @@ impl Plain {
 
     /// The interval of 95 % of [`Plain::gap`].
     pub fn gap_ci95(&self) -> Ci95 {
-        let [interval] =
-            bootstrap_over_placements([0.95], &self.placements, None, |rows| self.gap_of(rows));
+        let [interval] = bootstrap_over_placements([0.95], &self.placements, None, |rows| self.gap_of(rows));
         interval
     }
 
     /// The slower side's time.
     pub fn wall(&self) -> f64 {
-        let of =
-            |side: usize| over_placements(&self.placements, |rows| quiet(&self.times[side], rows));
+        let of = |side: usize| over_placements(&self.placements, |rows| quiet(&self.times[side], rows));
         of(0).max(of(1))
     }
 
@@ -208,11 +195,7 @@ pub fn run<'s>(
 
 impl<'a> Pool<'a> {
     /// The processes of one start: the plain one, so far.
-    fn take(
-        &mut self,
-        setting: &'a Setting<'a>,
-        start: usize,
-    ) -> Result<Vec<(Switch, Lab<'a>)>, Error> {
+    fn take(&mut self, setting: &'a Setting<'a>, start: usize) -> Result<Vec<(Switch, Lab<'a>)>, Error> {
         while self.plain.len() <= start {
             self.plain.push(Lab::start(setting, &Switch::default())?);
         }
@@ -220,12 +203,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Keeps the plain process for the next experiment; the others end.
-    fn give_back(
-        &mut self,
-        processes: Vec<(Switch, Lab<'a>)>,
-        start: usize,
-        terms: &Terms,
-    ) -> Result<(), Error> {
+    fn give_back(&mut self, processes: Vec<(Switch, Lab<'a>)>, start: usize, terms: &Terms) -> Result<(), Error> {
         let plain = processes.into_iter().next();
         if let Some((_, mut lab)) = plain {
             let arms: Vec<usize> = (0..2 * terms.0.len()).collect();
@@ -246,9 +224,7 @@ fn set_up<'t, 's>(
 ) -> Result<Vec<Term<'t>>, Error> {
     let mut laid_out: Vec<Term<'t>> = Vec::new();
     for (number, (_, switch)) in terms.0.iter().enumerate() {
-        let found = processes
-            .iter()
-            .position(|(other, _)| other.shares_process_with(switch));
+        let found = processes.iter().position(|(other, _)| other.shares_process_with(switch));
         let process = match found {
             Some(process) => process,
             None => {
@@ -256,11 +232,7 @@ fn set_up<'t, 's>(
                 processes.len() - 1
             }
         };
-        laid_out.push(Term {
-            switch,
-            process,
-            arms: [2 * number, 2 * number + 1],
-        });
+        laid_out.push(Term { switch, process, arms: [2 * number, 2 * number + 1] });
     }
     let mut order: Vec<usize> = (0..laid_out.len()).collect();
     if placement % 2 == 1 {
@@ -278,16 +250,15 @@ fn set_up<'t, 's>(
         for side in sides {
             let arm = term.arms[side as usize];
             let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
-            unchanged[number][side as usize] = !term.switch.arm.is_empty()
-                && term.switch.changes_only_what_it_tells()
-                && !armed.changed_anything();
+            unchanged[number][side as usize] =
+                !term.switch.arm.is_empty() && term.switch.changes_only_what_it_tells() && !armed.changed_anything();
         }
     }
     for number in 0..laid_out.len() {
         let process = laid_out[number].process;
-        let plain = laid_out.iter().find(|term| {
-            term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none()
-        });
+        let plain = laid_out
+            .iter()
+            .find(|term| term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none());
         let Some(plain) = plain.map(|term| term.arms) else {
             continue;
         };
@@ -333,11 +304,7 @@ fn turn(
 /// treatments*, Australian Journal of Scientific Research A 2, 1949).
 fn order(arms: usize, block: usize) -> Vec<usize> {
     let zigzag = |place: usize| {
-        if place % 2 == 1 {
-            place.div_ceil(2)
-        } else {
-            (arms - place / 2) % arms
-        }
+        if place % 2 == 1 { place.div_ceil(2) } else { (arms - place / 2) % arms }
     };
     let turned = |place| (zigzag(place) + block) % arms;
     let mut order: Vec<usize> = (0..arms).map(turned).collect();
@@ -375,13 +342,7 @@ impl Samples {
         }
     }
 
-    fn take(
-        &mut self,
-        laid_out: &[Term<'_>],
-        rounds: &[(usize, Round)],
-        placement: u64,
-        plain: &mut Plain,
-    ) {
+    fn take(&mut self, laid_out: &[Term<'_>], rounds: &[(usize, Round)], placement: u64, plain: &mut Plain) {
         let of = |arm: usize| {
             let found = rounds.iter().find(|(number, _)| *number == arm);
             found.map_or_else(Round::default, |(_, round)| *round)
@@ -415,10 +376,7 @@ impl Samples {
 
     fn sum(&self, rows: &[usize]) -> f64 {
         let terms = self.weights.iter().zip(&self.times);
-        terms
-            .filter(|(weight, _)| **weight != 0.0)
-            .map(|(weight, times)| weight * gap_of(times, rows))
-            .sum()
+        terms.filter(|(weight, _)| **weight != 0.0).map(|(weight, times)| weight * gap_of(times, rows)).sum()
     }
 
     /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried; `spread` that of experiments
@@ -427,8 +385,7 @@ impl Samples {
         let sum = |rows: &[usize]| self.sum(rows);
         let spread = spread.filter(|_| self.differences().is_some());
         let over = |of: &dyn Fn(&[usize]) -> f64| over_placements(&self.placements, of);
-        let [interval, ci95] =
-            bootstrap_over_placements([confidence, 0.95], &self.placements, spread, sum);
+        let [interval, ci95] = bootstrap_over_placements([confidence, 0.95], &self.placements, spread, sum);
         let both = |pair: &[Vec<f64>; 2]| [0, 1].map(|side| over(&|rows| quiet(&pair[side], rows)));
         Effect {
             ns: over(&sum),
@@ -436,9 +393,7 @@ impl Samples {
             ci95,
             sides: self.times.iter().map(both).collect(),
             faults: [0, 1].map(|side| median(&self.faults[side])),
-            own_gap: self
-                .plain
-                .map(|plain| over(&|rows| gap_of(&self.times[plain], rows))),
+            own_gap: self.plain.map(|plain| over(&|rows| gap_of(&self.times[plain], rows))),
         }
     }
 }
@@ -492,11 +447,7 @@ mod tests {
             // Of each side's rounds, one in two takes three times as long.
             for round in 0..8 {
                 let slow = |side: u64| {
-                    if (round + side).is_multiple_of(2) {
-                        3.0
-                    } else {
-                        1.0
-                    }
+                    if (round + side).is_multiple_of(2) { 3.0 } else { 1.0 }
                 };
                 rounds.push((placement, [100.0 * slow(0), 150.0 * slow(1)]));
             }

@@ -8,9 +8,7 @@ pub fn found(findings: &[Finding], not_tried: &[NotTried]) -> Vec<HypothesisFoun
     Hypothesis::ALL
         .into_iter()
         .map(|hypothesis| {
-            let causes = ALL
-                .iter()
-                .filter(|cause| cause.hypothesis() == Some(hypothesis));
+            let causes = ALL.iter().filter(|cause| cause.hypothesis() == Some(hypothesis));
             let (mut verdicts, mut because) = (Vec::new(), Vec::new());
             for cause in causes {
                 if let Some(finding) = findings.iter().find(|found| found.cause == cause.name()) {
@@ -28,12 +26,7 @@ pub fn found(findings: &[Finding], not_tried: &[NotTried]) -> Vec<HypothesisFoun
             } else {
                 FindingVerdict::Refuted
             };
-            HypothesisFound {
-                name: hypothesis.name().to_owned(),
-                says: hypothesis.says().to_owned(),
-                verdict,
-                because,
-            }
+            HypothesisFound { name: hypothesis.name().to_owned(), says: hypothesis.says().to_owned(), verdict, because }
         })
         .collect()
 }

@@ -9,9 +9,7 @@ use super::survey::Survey;
 use super::switch::Switch;
 use super::{hypotheses, judge};
 use crate::analysis::stats::Spread;
-use crate::comparison::{
-    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
-};
+use crate::comparison::{Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict};
 use crate::error::Error;
 use crate::report::units;
 use crate::run::Progress;
@@ -175,11 +173,7 @@ impl<'a> Inquiry<'a> {
     ///
     /// # Errors
     /// When a side cannot be run, or the user asks to end; [`Inquiry::conclude`] has what was found until then.
-    pub fn run(
-        &mut self,
-        comparison: &Comparison,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
+    pub fn run(&mut self, comparison: &Comparison, progress: &mut dyn Progress) -> Result<(), Error> {
         if !self.is_there_a_gap() {
             return Ok(());
         }
@@ -213,17 +207,11 @@ impl<'a> Inquiry<'a> {
                     let finding = finding(cause, &self.case.label(), verdict, evidence);
                     self.known.push(finding);
                 }
-                Plan::Not(why) => self.not_tried.push(NotTried {
-                    cause: cause.name().to_owned(),
-                    why,
-                }),
+                Plan::Not(why) => self.not_tried.push(NotTried { cause: cause.name().to_owned(), why }),
             }
         }
         // Bonferroni: the chance that any of them is accused by noise alone stays 5 %. What is about the measurement is not accused.
-        let accusing = trials
-            .iter()
-            .filter(|(cause, _)| !cause.is_about_the_measurement())
-            .count();
+        let accusing = trials.iter().filter(|(cause, _)| !cause.is_about_the_measurement()).count();
         self.confidence = 1.0 - 0.05 / (LOOKS * accusing.max(1) as f64);
         trials
     }
@@ -270,12 +258,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Runs rounds under these terms and adds them to `samples`.
-    fn measure(
-        &mut self,
-        terms: &Terms,
-        time: Duration,
-        samples: &mut Samples,
-    ) -> Result<(), Error> {
+    fn measure(&mut self, terms: &Terms, time: Duration, samples: &mut Samples) -> Result<(), Error> {
         self.experiments += 1;
         let (pool, plain) = (&mut self.pool, &mut self.plain);
         experiment::run(self.setting, pool, plain, terms, time, samples)
@@ -288,12 +271,7 @@ impl<'a> Inquiry<'a> {
 
     /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
     /// are held against: what two processes differ by.
-    fn look_again(
-        &mut self,
-        survey: &Survey<'_>,
-        until: Instant,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
+    fn look_again(&mut self, survey: &Survey<'_>, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let scale = self.scale();
         let sign = scale.gap.signum();
         let open = |tried: &Tried| {
@@ -302,16 +280,12 @@ impl<'a> Inquiry<'a> {
                 && scale.verdict_alone(tried) == FindingVerdict::Undecided
                 && (low * sign).max(high * sign) >= judge::LEAST_SHARE * scale.wall
         };
-        let mut again: Vec<usize> = (0..self.tried.len())
-            .filter(|&index| open(&self.tried[index]))
-            .collect();
+        let mut again: Vec<usize> = (0..self.tried.len()).filter(|&index| open(&self.tried[index])).collect();
         again.sort_by(|&a, &b| {
             let part = |index: usize| -sign * self.tried[index].effect.ns;
             part(a).total_cmp(&part(b))
         });
-        let left = until
-            .saturating_duration_since(Instant::now())
-            .mul_f64(AGAIN);
+        let left = until.saturating_duration_since(Instant::now()).mul_f64(AGAIN);
         let affordable = (left.as_secs_f64() / SHORTEST.as_secs_f64()) as usize;
         again.truncate(MOST_AGAIN.min(affordable.saturating_sub(1)));
         if again.is_empty() {
@@ -343,9 +317,7 @@ impl<'a> Inquiry<'a> {
     /// Says what each trial shows, now that it is known what placements differ by in experiments like it.
     fn weigh(&mut self, survey: &Survey<'_>) {
         let tried = self.tried.iter();
-        let like: Vec<Vec<f64>> = tried
-            .filter_map(|tried| tried.samples.differences())
-            .collect();
+        let like: Vec<Vec<f64>> = tried.filter_map(|tried| tried.samples.differences()).collect();
         self.spread = Spread::of(&like);
         for tried in &mut self.tried {
             tried.effect = tried.samples.effect(self.confidence, self.spread);
@@ -381,10 +353,7 @@ impl<'a> Inquiry<'a> {
             let done = self.tried.iter().any(|tried| tried.cause.name() == name);
             let said = self.not_tried.iter().any(|not| not.cause == name);
             if !done && !said {
-                self.not_tried.push(NotTried {
-                    cause: name.to_owned(),
-                    why: why.to_owned(),
-                });
+                self.not_tried.push(NotTried { cause: name.to_owned(), why: why.to_owned() });
             }
         }
     }
@@ -392,25 +361,16 @@ impl<'a> Inquiry<'a> {
     /// What two processes that do the same differ by; nothing where that is not known.
     fn noise(&self) -> judge::Noise {
         let mut tried = self.tried.iter();
-        tried
-            .find(|tried| tried.is_noise())
-            .map_or_else(judge::Noise::default, |tried| {
-                judge::Noise::of(&tried.effect)
-            })
+        tried.find(|tried| tried.is_noise()).map_or_else(judge::Noise::default, |tried| judge::Noise::of(&tried.effect))
     }
 
     /// Switches the supported causes off one after the other.
-    fn one_after_the_other(
-        &mut self,
-        until: Instant,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
+    fn one_after_the_other(&mut self, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let scale = self.scale();
         let mut order: Vec<usize> = (0..self.tried.len())
             .filter(|&index| {
                 let tried = &self.tried[index];
-                !tried.cause.is_about_the_measurement()
-                    && scale.verdict_alone(tried) == FindingVerdict::Supported
+                !tried.cause.is_about_the_measurement() && scale.verdict_alone(tried) == FindingVerdict::Supported
             })
             .collect();
         order.sort_by(|&a, &b| {
@@ -424,17 +384,9 @@ impl<'a> Inquiry<'a> {
             let tried = &self.tried[index];
             let stays = tried.trial.stays.clone();
             let link = if number == 0 {
-                Link {
-                    of: index,
-                    effect: tried.effect.clone(),
-                    verdict: FindingVerdict::Supported,
-                }
+                Link { of: index, effect: tried.effect.clone(), verdict: FindingVerdict::Supported }
             } else {
-                let text = format!(
-                    "{}: {} once the others are off",
-                    self.case.label(),
-                    tried.cause.name()
-                );
+                let text = format!("{}: {} once the others are off", self.case.label(), tried.cause.name());
                 progress.update(ALONE + (1.0 - ALONE) * number as f64 / steps, &text);
                 let left = until.saturating_duration_since(Instant::now());
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
@@ -442,11 +394,7 @@ impl<'a> Inquiry<'a> {
                 let mut samples = Samples::of(&terms);
                 self.measure(&terms, time, &mut samples)?;
                 let effect = self.effect(&samples);
-                Link {
-                    of: index,
-                    verdict: scale.verdict(&effect, &terms),
-                    effect,
-                }
+                Link { of: index, verdict: scale.verdict(&effect, &terms), effect }
             };
             thrown = thrown.and(&stays);
             self.chain.push(link);
@@ -473,10 +421,8 @@ impl<'a> Inquiry<'a> {
             if let Some(position) = position {
                 let once = &self.chain[position];
                 effect = scale.part(&once.effect);
-                let others: Vec<&str> = self.chain[..position]
-                    .iter()
-                    .map(|link| self.tried[link.of].cause.name())
-                    .collect();
+                let others: Vec<&str> =
+                    self.chain[..position].iter().map(|link| self.tried[link.of].cause.name()).collect();
                 if position > 0 {
                     let others = others.join(" and ");
                     let sentence = format!(
@@ -530,11 +476,7 @@ impl<'a> Inquiry<'a> {
             residual_ns,
             residual_ns_ci95,
             interactions,
-            hypotheses: if main_job && there_is {
-                hypotheses::found(&findings, &self.not_tried)
-            } else {
-                Vec::new()
-            },
+            hypotheses: if main_job && there_is { hypotheses::found(&findings, &self.not_tried) } else { Vec::new() },
             not_tried: self.not_tried,
             sizes: self.sizes,
             confidence: self.confidence,
@@ -570,12 +512,7 @@ fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
     })
 }
 
-fn finding(
-    cause: &dyn Cause,
-    label: &str,
-    verdict: FindingVerdict,
-    evidence: Vec<String>,
-) -> Finding {
+fn finding(cause: &dyn Cause, label: &str, verdict: FindingVerdict, evidence: Vec<String>) -> Finding {
     Finding {
         cause: cause.name().to_owned(),
         case: label.to_owned(),
@@ -595,20 +532,13 @@ fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
     let effect = &tried.effect;
     let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
     let times = |term: usize| causes::both_times(names, effect, term);
-    let is_difference =
-        tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
+    let is_difference = tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
     let mut sentence = format!("with {}", tried.trial.what);
     if is_difference || tried.cause.is_about_the_measurement() {
-        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() {
-            (1, 0)
-        } else {
-            (0, 1)
-        };
+        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() { (1, 0) } else { (0, 1) };
         sentence += &format!(": {}; without: {}", times(with), times(without));
     }
-    if !tried.cause.is_about_the_measurement()
-        && judge::works_against(effect, scale.gap, scale.wall)
-    {
+    if !tried.cause.is_about_the_measurement() && judge::works_against(effect, scale.gap, scale.wall) {
         sentence += "; it works against the gap, which is wider with it switched";
     }
     sentence
@@ -619,11 +549,7 @@ fn mend(tried: &Tried, effect: &Effect, wall: f64) -> String {
     if tried.cause.is_about_the_measurement() {
         return tried.mend.clone();
     }
-    let [low, high] = if effect.ns < 0.0 {
-        [-effect.ci95[1], -effect.ci95[0]]
-    } else {
-        effect.ci95
-    };
+    let [low, high] = if effect.ns < 0.0 { [-effect.ci95[1], -effect.ci95[0]] } else { effect.ci95 };
     format!(
         "{} saves {} of {} [{}, {}]",
         tried.mend,

@@ -62,34 +62,20 @@ impl Noise {
     /// Of the experiment in which nothing was switched.
     pub fn of(nothing_switched: &Effect) -> Self {
         let [low, high] = nothing_switched.ci95;
-        let least = if low > 0.0 || high < 0.0 {
-            low.abs().min(high.abs())
-        } else {
-            0.0
-        };
-        Self {
-            least,
-            most: low.abs().max(high.abs()),
-        }
+        let least = if low > 0.0 || high < 0.0 { low.abs().min(high.abs()) } else { 0.0 };
+        Self { least, most: low.abs().max(high.abs()) }
     }
 
     /// What an effect of these terms has to exceed: only what is in different processes can differ by what processes do.
     pub fn between(self, terms: &Terms) -> f64 {
-        if terms.span_processes() {
-            self.most
-        } else {
-            0.0
-        }
+        if terms.span_processes() { self.most } else { 0.0 }
     }
 }
 
 /// Whether a gap that a comparison shows is there in the experiments' own rounds, too.
 pub fn confirms(compared: f64, (gap, [low, high]): (f64, Ci95), wall: f64, noise: f64) -> bool {
     let clear = low > 0.0 || high < 0.0;
-    clear
-        && gap.signum() == compared.signum()
-        && gap.abs() >= LEAST_SHARE * wall
-        && gap.abs() > noise
+    clear && gap.signum() == compared.signum() && gap.abs() >= LEAST_SHARE * wall && gap.abs() > noise
 }
 
 /// Whether a cause would, switched, widen the gap.
@@ -102,16 +88,8 @@ pub fn works_against(effect: &Effect, gap: f64, wall: f64) -> bool {
 pub fn less(value: f64, interval: Ci95, others: &[(f64, Ci95)]) -> (f64, Ci95) {
     let rest = value - others.iter().map(|(ns, _)| ns).sum::<f64>();
     let square = |distance: f64| distance * distance;
-    let below = others
-        .iter()
-        .map(|(ns, [_, high])| square(high - ns))
-        .sum::<f64>()
-        + square(value - interval[0]);
-    let above = others
-        .iter()
-        .map(|(ns, [low, _])| square(ns - low))
-        .sum::<f64>()
-        + square(interval[1] - value);
+    let below = others.iter().map(|(ns, [_, high])| square(high - ns)).sum::<f64>() + square(value - interval[0]);
+    let above = others.iter().map(|(ns, [low, _])| square(ns - low)).sum::<f64>() + square(interval[1] - value);
     (rest, [rest - below.sqrt(), rest + above.sqrt()])
 }
 
@@ -120,12 +98,7 @@ mod tests {
     use super::*;
 
     fn effect(ns: f64, interval: Ci95) -> Effect {
-        Effect {
-            ns,
-            interval,
-            ci95: interval,
-            ..Effect::default()
-        }
+        Effect { ns, interval, ci95: interval, ..Effect::default() }
     }
 
     #[test]
@@ -133,11 +106,7 @@ mod tests {
         let of = |ns, interval| verdict(&effect(ns, interval), 300.0, 1000.0, 0.0);
         assert_eq!(of(250.0, [200.0, 300.0]), FindingVerdict::Supported);
         assert_eq!(of(-250.0, [-300.0, -200.0]), FindingVerdict::Refuted);
-        assert!(works_against(
-            &effect(-250.0, [-300.0, -200.0]),
-            300.0,
-            1000.0
-        ));
+        assert!(works_against(&effect(-250.0, [-300.0, -200.0]), 300.0, 1000.0));
         // Clear, but under 2 % of the slower side's time.
         assert_eq!(of(10.0, [5.0, 15.0]), FindingVerdict::Refuted);
         assert_eq!(of(10.0, [5.0, 40.0]), FindingVerdict::Undecided);
@@ -150,16 +119,10 @@ mod tests {
         let same = Noise::of(&effect(40.0, [30.0, 50.0]));
         assert_eq!((same.least, same.most), (30.0, 50.0));
         let cause = effect(45.0, [40.0, 48.0]);
-        assert_eq!(
-            verdict(&cause, 300.0, 1000.0, same.most),
-            FindingVerdict::Undecided
-        );
+        assert_eq!(verdict(&cause, 300.0, 1000.0, same.most), FindingVerdict::Undecided);
         let same = Noise::of(&effect(4.0, [-30.0, 20.0]));
         assert_eq!((same.least, same.most), (0.0, 30.0));
-        assert_eq!(
-            verdict(&cause, 300.0, 1000.0, same.most),
-            FindingVerdict::Supported
-        );
+        assert_eq!(verdict(&cause, 300.0, 1000.0, same.most), FindingVerdict::Supported);
         assert!(confirms(300.0, (280.0, [250.0, 310.0]), 1000.0, 50.0));
         assert!(!confirms(300.0, (280.0, [-5.0, 310.0]), 1000.0, 50.0));
         assert!(!confirms(300.0, (-280.0, [-310.0, -250.0]), 1000.0, 50.0));
@@ -169,10 +132,7 @@ mod tests {
     #[test]
     fn an_effect_is_its_share_of_the_gap() {
         let of = |own_gap| {
-            let own = Effect {
-                own_gap,
-                ..effect(100.0, [80.0, 120.0])
-            };
+            let own = Effect { own_gap, ..effect(100.0, [80.0, 120.0]) };
             part(&own, 400.0, 1000.0)
         };
         let part = of(Some(200.0));

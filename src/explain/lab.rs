@@ -141,13 +141,7 @@ impl<'a> Lab<'a> {
                 }
             }
         });
-        let mut lab = Self {
-            child,
-            stdin,
-            lines,
-            setting,
-            stands_still: false,
-        };
+        let mut lab = Self { child, stdin, lines, setting, stands_still: false };
         lab.ask::<Value>(&json!({ "process": switch.process, "case": setting.case }))?;
         Ok(lab)
     }
@@ -215,8 +209,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// As for [`Lab::rounds`].
     pub fn drop_arms(&mut self, arms: &[usize]) -> Result<(), Error> {
-        self.ask::<Value>(&json!({ "do": "drop", "arms": arms }))
-            .map(drop)
+        self.ask::<Value>(&json!({ "do": "drop", "arms": arms })).map(drop)
     }
 
     /// Whether the process is there still, and nobody has asked to end.
@@ -227,10 +220,7 @@ impl<'a> Lab<'a> {
     fn ask<T: DeserializeOwned>(&mut self, question: &Value) -> Result<T, Error> {
         self.go_on();
         let text = format!("{question}\n");
-        let written = self
-            .stdin
-            .as_mut()
-            .map_or(Ok(()), |stdin| stdin.write_all(text.as_bytes()));
+        let written = self.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(text.as_bytes()));
         if written.is_err() {
             return Err(self.died());
         }
@@ -246,9 +236,7 @@ impl<'a> Lab<'a> {
         };
         self.stands_still = platform::stand_still(&self.child);
         self.setting.interrupt.check()?;
-        let internal = |error| {
-            Error::new("the laboratory gave an answer that is not understood").caused_by(error)
-        };
+        let internal = |error| Error::new("the laboratory gave an answer that is not understood").caused_by(error);
         let answer: Value = serde_json::from_str(&line).map_err(internal)?;
         if let Some(sentence) = answer.get("error").and_then(Value::as_str) {
             return Err(Error::new(sentence));
@@ -263,9 +251,7 @@ impl<'a> Lab<'a> {
     }
 
     fn died(&mut self) -> Error {
-        let how = self
-            .end()
-            .map_or_else(String::new, |status| format!(": {status}"));
+        let how = self.end().map_or_else(String::new, |status| format!(": {status}"));
         Error::new(format!("the laboratory's process ended early{how}"))
     }
 
@@ -273,14 +259,8 @@ impl<'a> Lab<'a> {
     fn end(&mut self) -> Option<std::process::ExitStatus> {
         self.go_on();
         self.stdin = None;
-        let patience = if self.setting.interrupt.asked() {
-            Duration::ZERO
-        } else {
-            PATIENCE
-        };
-        driver::end(&mut self.child, patience)
-            .ok()
-            .map(|(status, _)| status)
+        let patience = if self.setting.interrupt.asked() { Duration::ZERO } else { PATIENCE };
+        driver::end(&mut self.child, patience).ok().map(|(status, _)| status)
     }
 }
 

@@ -95,8 +95,7 @@ impl<'a> Survey<'a> {
         // Threads that were woken last run on into the next round: the least of several is the side's own.
         let busy = |side: usize| {
             let all = rounds[side].iter();
-            all.map(|round| round.cpu_ns / round.ns.max(1.0))
-                .fold(f64::INFINITY, f64::min)
+            all.map(|round| round.cpu_ns / round.ns.max(1.0)).fold(f64::INFINITY, f64::min)
         };
         let seen = [lab.survey(0)?, lab.survey(1)?];
         let mut tried = BTreeMap::new();
@@ -104,11 +103,8 @@ impl<'a> Survey<'a> {
             tried.insert(name, try_on_both(&mut lab, name)?);
         }
         let sized = sized && !case.shape.is_empty();
-        let sweep = if sized {
-            sweep::of(&mut lab, &case.shape, time.mul_f64(SWEEP).max(SWEEP_LEAST))?
-        } else {
-            Vec::new()
-        };
+        let sweep =
+            if sized { sweep::of(&mut lab, &case.shape, time.mul_f64(SWEEP).max(SWEEP_LEAST))? } else { Vec::new() };
         Ok(Self {
             case,
             machine: &comparison.machine,
@@ -146,10 +142,7 @@ impl<'a> Survey<'a> {
     /// Calls per operation of side 0 or 1 of one kind.
     pub fn calls(&self, side: usize, kind: CallKind) -> f64 {
         let calls = self.sides()[side].calls.iter();
-        calls
-            .filter(|call| call.kind == kind && call.depth == 0)
-            .map(|call| call.calls_per_op)
-            .sum()
+        calls.filter(|call| call.kind == kind && call.depth == 0).map(|call| call.calls_per_op).sum()
     }
 
     /// How often side 0 or 1 goes over all elements per operation, by loops and backends; calls per operation where the number
@@ -212,9 +205,7 @@ fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
         if armed.changed_anything() {
             let refused = match lab.difference(side as usize, arm) {
                 Ok(None) => None,
-                Ok(Some(difference)) => Some(format!(
-                    "it would change what the statement gives: {difference}"
-                )),
+                Ok(Some(difference)) => Some(format!("it would change what the statement gives: {difference}")),
                 Err(error) if lab.runs() => Some(format!("with it switched, {error}")),
                 Err(error) => return Err(error),
             };

@@ -33,12 +33,7 @@ pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>
             break;
         }
         match at(lab, &shape) {
-            Ok(ns) => points.push(Point {
-                elements: shape.iter().product(),
-                shape,
-                a_ns: ns[0],
-                b_ns: ns[1],
-            }),
+            Ok(ns) => points.push(Point { elements: shape.iter().product(), shape, a_ns: ns[0], b_ns: ns[1] }),
             Err(error) if !lab.runs() => return Err(error),
             Err(_) => break,
         }
@@ -101,12 +96,7 @@ pub fn knees(points: &[Point], side: usize) -> Vec<Knee<'_>> {
     for pair in points.windows(2) {
         let slope = per_element(pair, side);
         if slope > KNEE * least {
-            knees.push(Knee {
-                from: &pair[0],
-                to: &pair[1],
-                before: least,
-                after: slope,
-            });
+            knees.push(Knee { from: &pair[0], to: &pair[1], before: least, after: slope });
             least = slope;
         } else if slope > 0.0 {
             least = least.min(slope);
@@ -141,21 +131,13 @@ mod tests {
     use super::*;
 
     fn points(of: &[(u64, f64)]) -> Vec<Point> {
-        let point = |&(elements, ns): &(u64, f64)| Point {
-            shape: vec![elements],
-            elements,
-            a_ns: ns,
-            b_ns: 2.0 * ns,
-        };
+        let point = |&(elements, ns): &(u64, f64)| Point { shape: vec![elements], elements, a_ns: ns, b_ns: 2.0 * ns };
         of.iter().map(point).collect()
     }
 
     #[test]
     fn sizes_are_quartered_down_to_what_is_mostly_dispatch() {
-        assert_eq!(
-            shapes(&[64, 64]),
-            [vec![16, 16], vec![32, 32], vec![64, 64]]
-        );
+        assert_eq!(shapes(&[64, 64]), [vec![16, 16], vec![32, 32], vec![64, 64]]);
         assert_eq!(shapes(&[5000]), [vec![312], vec![1250], vec![5000]]);
         assert_eq!(shapes(&[3, 100]), [vec![3, 100]]);
         assert_eq!(shapes(&[0, 8]), [vec![0, 8]]);
@@ -165,13 +147,7 @@ mod tests {
     #[test]
     fn a_knee_is_where_an_element_more_takes_longer_and_fixed_cost_is_none() {
         // 1000 ns and 1 ns an element; from 1024 to 4096 elements on, 2 ns.
-        let points = points(&[
-            (64, 1064.0),
-            (256, 1256.0),
-            (1024, 2024.0),
-            (4096, 8168.0),
-            (16384, 32744.0),
-        ]);
+        let points = points(&[(64, 1064.0), (256, 1256.0), (1024, 2024.0), (4096, 8168.0), (16384, 32744.0)]);
         let found = knees(&points, 0);
         assert_eq!(found.len(), 1);
         let knee = &found[0];

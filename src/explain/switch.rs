@@ -18,43 +18,28 @@ pub struct Switch {
 impl Switch {
     /// Switches of an arm.
     pub fn arm(names: &[&str]) -> Self {
-        Self {
-            arm: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Self::default()
-        }
+        Self { arm: names.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
     }
 
     /// Environment variables set.
     pub fn environments(names: &[&'static str], value: &str) -> Self {
         let pairs = names.iter().map(|name| (*name, Some(value.to_owned())));
-        Self {
-            environment: pairs.collect(),
-            ..Self::default()
-        }
+        Self { environment: pairs.collect(), ..Self::default() }
     }
 
     /// One of the process.
     pub fn process(name: &'static str) -> Self {
-        Self {
-            process: BTreeSet::from([name]),
-            ..Self::default()
-        }
+        Self { process: BTreeSet::from([name]), ..Self::default() }
     }
 
     /// An environment variable set, or taken away.
     pub fn environment(name: &'static str, value: Option<&str>) -> Self {
-        Self {
-            environment: BTreeMap::from([(name, value.map(str::to_owned))]),
-            ..Self::default()
-        }
+        Self { environment: BTreeMap::from([(name, value.map(str::to_owned))]), ..Self::default() }
     }
 
     /// Another shape of the arrays.
     pub fn shape(shape: Vec<u64>) -> Self {
-        Self {
-            shape: Some(shape),
-            ..Self::default()
-        }
+        Self { shape: Some(shape), ..Self::default() }
     }
 
     /// Both.
@@ -80,14 +65,8 @@ impl Switch {
     /// Whether it is thrown by rewriting code or replacing data alone, so that a side in which nothing was changed runs
     /// as it did before.
     pub fn changes_only_what_it_tells(&self) -> bool {
-        const ROUNDS: [&str; 6] = [
-            "one_thread",
-            "quick_handover",
-            "inline_threads",
-            "flushed_denormals",
-            "collector",
-            "observed",
-        ];
+        const ROUNDS: [&str; 6] =
+            ["one_thread", "quick_handover", "inline_threads", "flushed_denormals", "collector", "observed"];
         self.shape.is_none() && !self.arm.iter().any(|name| ROUNDS.contains(&name.as_str()))
     }
 }

@@ -17,17 +17,11 @@ where
     let endian = header.endian()?;
     let sections = header.sections(endian, data)?;
     if sections.is_empty() {
-        return Err(Unreadable(
-            "it has no section headers, so its symbols cannot be listed".into(),
-        ));
+        return Err(Unreadable("it has no section headers, so its symbols cannot be listed".into()));
     }
     let bits = if header.is_class_64() { 64 } else { 32 };
-    let mut image = Image::empty(
-        Format::Elf,
-        architecture(header.e_machine(endian)),
-        bits,
-        kind(header.e_type(endian))?,
-    );
+    let mut image =
+        Image::empty(Format::Elf, architecture(header.e_machine(endian)), bits, kind(header.e_type(endian))?);
     read_dynamic(&mut image, &sections, endian, data)?;
     for (symbol, name) in named(&sections, endian, data, elf::SHT_DYNSYM)? {
         if symbol.is_undefined(endian) {
@@ -44,10 +38,9 @@ fn kind(of: FileType) -> Result<FileKind, Unreadable> {
     match of {
         elf::ET_DYN => Ok(FileKind::Library),
         elf::ET_EXEC => Ok(FileKind::Program),
-        elf::ET_REL => Err(Unreadable(
-            "it is an object file: what it calls is decided where it is linked into something"
-                .into(),
-        )),
+        elf::ET_REL => {
+            Err(Unreadable("it is an object file: what it calls is decided where it is linked into something".into()))
+        }
         elf::ET_CORE => Err(Unreadable("it is a core dump".into())),
         _ => Err(Unreadable("it is an ELF file of an unknown kind".into())),
     }
@@ -81,9 +74,7 @@ where
 {
     let table = sections.dynamic_table(endian, data)?;
     for entry in table.iter() {
-        let name = || -> Result<String, Unreadable> {
-            Ok(String::from_utf8_lossy(table.string(entry)?).into_owned())
-        };
+        let name = || -> Result<String, Unreadable> { Ok(String::from_utf8_lossy(table.string(entry)?).into_owned()) };
         match entry.tag {
             elf::DT_NEEDED => image.needed.push(name()?),
             elf::DT_SONAME => image.identity = Some(name()?),
@@ -91,9 +82,7 @@ where
         }
     }
     // A position-independent program is of the same type as a library, but asks for an interpreter.
-    let interpreted = sections
-        .iter()
-        .any(|section| sections.section_name(endian, section) == Ok(b".interp"));
+    let interpreted = sections.iter().any(|section| sections.section_name(endian, section) == Ok(b".interp"));
     if interpreted && image.identity.is_none() {
         image.kind = FileKind::Program;
     }
@@ -101,12 +90,8 @@ where
 }
 
 /// The functions of the full symbol table that are not exported. Nothing depends on it, so damage to it is no failure.
-fn read_locals<'data, E, R>(
-    image: &mut Image,
-    sections: &SectionTable<'data, E, R>,
-    endian: Endianness,
-    data: R,
-) where
+fn read_locals<'data, E, R>(image: &mut Image, sections: &SectionTable<'data, E, R>, endian: Endianness, data: R)
+where
     E: FileHeader<Endian = Endianness>,
     R: ReadRef<'data>,
 {
@@ -136,9 +121,7 @@ where
     if table.is_empty() {
         return Ok(Vec::new());
     }
-    let bytes = sections
-        .section(table.string_section())?
-        .data(endian, data)?;
+    let bytes = sections.section(table.string_section())?.data(endian, data)?;
     let strings = StringTable::new(bytes, 0, bytes.len() as u64);
     let mut symbols = Vec::new();
     for symbol in table.iter() {

@@ -7,13 +7,7 @@ use super::model::{Binding, Counts, Family, File, Format, Import, Library};
 use super::native::{Image, Source};
 
 /// The functions that find others by name.
-const LOOK_UPS: [&str; 5] = [
-    "dlopen",
-    "dlsym",
-    "dlvsym",
-    "dlmopen",
-    "NSLookupSymbolInImage",
-];
+const LOOK_UPS: [&str; 5] = ["dlopen", "dlsym", "dlvsym", "dlmopen", "NSLookupSymbolInImage"];
 /// A library that exports so many routines is a math library, whatever it is called.
 const ROUTINES_OF_A_LIBRARY: u64 = 8;
 
@@ -43,18 +37,11 @@ pub fn files(images: Vec<(String, Image)>) -> Vec<File> {
     for (at, node) in nodes.iter().enumerate() {
         let names = [node.image.identity.as_deref(), Some(node.path)];
         for name in names.into_iter().flatten() {
-            let key = (
-                node.image.format,
-                node.image.architecture.as_str(),
-                base(name),
-            );
+            let key = (node.image.format, node.image.architecture.as_str(), base(name));
             index.entry(key).or_insert(at);
         }
     }
-    let mut files: Vec<File> = nodes
-        .iter()
-        .map(|node| file(node, &nodes, &index))
-        .collect();
+    let mut files: Vec<File> = nodes.iter().map(|node| file(node, &nodes, &index)).collect();
     files.sort_by(|a, b| (&a.path, &a.architecture).cmp(&(&b.path, &b.architecture)));
     files
 }
@@ -65,22 +52,15 @@ fn base(name: &str) -> &str {
 }
 
 fn catalogued(symbols: &[String]) -> Counts {
-    let known = symbols
-        .iter()
-        .filter_map(|symbol| classify::catalogued(symbol));
+    let known = symbols.iter().filter_map(|symbol| classify::catalogued(symbol));
     known.map(|routine| routine.family).collect()
 }
 
 /// What a file may have from a static library. SciPy's modules hold `dgemm_` for each `scipy_dgemm_` or
 /// `dgemm$NEWLAPACK` that they import, and all it does is to call that one.
 fn held(locals: &[String], imports: &[Import]) -> Counts {
-    let imported: HashSet<&str> = imports
-        .iter()
-        .map(|import| import.routine.as_str())
-        .collect();
-    let known = locals
-        .iter()
-        .filter_map(|symbol| classify::catalogued(symbol));
+    let imported: HashSet<&str> = imports.iter().map(|import| import.routine.as_str()).collect();
+    let known = locals.iter().filter_map(|symbol| classify::catalogued(symbol));
     let own: BTreeSet<(Family, String)> = known
         .filter(|routine| !imported.contains(routine.name.as_str()))
         .map(|routine| (routine.family, routine.name))
@@ -91,19 +71,12 @@ fn held(locals: &[String], imports: &[Import]) -> Counts {
 fn file(node: &Node, nodes: &[Node], index: &Index) -> File {
     let image = node.image;
     let scope = Scope::of(node, nodes, index);
-    let mut imports: Vec<Import> = image
-        .imports
-        .iter()
-        .filter_map(|(symbol, from)| import(symbol, *from, node, nodes, index, &scope))
-        .collect();
-    imports
-        .sort_by(|a, b| (a.family, &a.routine, &a.symbol).cmp(&(b.family, &b.routine, &b.symbol)));
+    let mut imports: Vec<Import> =
+        image.imports.iter().filter_map(|(symbol, from)| import(symbol, *from, node, nodes, index, &scope)).collect();
+    imports.sort_by(|a, b| (a.family, &a.routine, &a.symbol).cmp(&(b.family, &b.routine, &b.symbol)));
     imports.dedup();
     let names = image.imports.iter().map(|(symbol, _)| symbol.as_str());
-    let mut looks_up: Vec<String> = names
-        .filter(|symbol| LOOK_UPS.contains(symbol))
-        .map(str::to_owned)
-        .collect();
+    let mut looks_up: Vec<String> = names.filter(|symbol| LOOK_UPS.contains(symbol)).map(str::to_owned).collect();
     looks_up.sort();
     let library = |name: &String| Library {
         name: name.clone(),
@@ -128,11 +101,7 @@ fn file(node: &Node, nodes: &[Node], index: &Index) -> File {
 
 /// The file that goes by a needed library's name, for the same system and processor.
 fn lookup(node: &Node, name: &str, index: &Index) -> Option<usize> {
-    let key = (
-        node.image.format,
-        node.image.architecture.as_str(),
-        base(name),
-    );
+    let key = (node.image.format, node.image.architecture.as_str(), base(name));
     index.get(&key).copied()
 }
 
@@ -147,10 +116,7 @@ struct Scope<'a> {
 impl<'a> Scope<'a> {
     fn of(node: &Node, nodes: &[Node<'a>], index: &Index) -> Self {
         let start = index_of(node, nodes);
-        let mut scope = Self {
-            read: Vec::new(),
-            unread: Vec::new(),
-        };
+        let mut scope = Self { read: Vec::new(), unread: Vec::new() };
         let mut seen: HashSet<&str> = HashSet::new();
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {
@@ -192,14 +158,7 @@ struct Provider {
 }
 
 /// A symbol that is a routine, with its provider.
-fn import(
-    symbol: &str,
-    from: Source,
-    node: &Node,
-    nodes: &[Node],
-    index: &Index,
-    scope: &Scope,
-) -> Option<Import> {
+fn import(symbol: &str, from: Source, node: &Node, nodes: &[Node], index: &Index, scope: &Scope) -> Option<Import> {
     let provider = match from {
         Source::Needed(at) => exact(at, node, nodes, index),
         Source::AnyNeeded => needed(symbol, nodes, scope),
@@ -234,12 +193,7 @@ fn exact(at: usize, node: &Node, nodes: &[Node], index: &Index) -> Provider {
 }
 
 fn process() -> Provider {
-    Provider {
-        libraries: Vec::new(),
-        file: None,
-        binding: Binding::Process,
-        origin: Origin::Unknown,
-    }
+    Provider { libraries: Vec::new(), file: None, binding: Binding::Process, origin: Origin::Unknown }
 }
 
 /// The first needed library that defines it, else those that may.
@@ -261,27 +215,18 @@ fn needed(symbol: &str, nodes: &[Node], scope: &Scope) -> Provider {
 /// The needed libraries that were not read: those named like math libraries, else any.
 fn guessed(scope: &Scope) -> Provider {
     let unread = scope.unread.iter().copied();
-    let named: Vec<&str> = unread
-        .filter(|name| classify::is_math_library(name))
-        .collect();
+    let named: Vec<&str> = unread.filter(|name| classify::is_math_library(name)).collect();
     let (libraries, binding, origin) = match (named.is_empty(), scope.unread.is_empty()) {
         (false, _) => (named, Binding::ByName, Origin::MayBeMath),
         (true, false) => (scope.unread.clone(), Binding::OneOf, Origin::Unknown),
         (true, true) => return process(),
     };
-    Provider {
-        libraries: libraries.into_iter().map(str::to_owned).collect(),
-        file: None,
-        binding,
-        origin,
-    }
+    Provider { libraries: libraries.into_iter().map(str::to_owned).collect(), file: None, binding, origin }
 }
 
 /// How many different routines of each family the files import.
 pub fn totals(files: &[File]) -> Counts {
     let imports = files.iter().flat_map(|file| &file.imports);
-    let different: BTreeSet<(Family, &str)> = imports
-        .map(|import| (import.family, import.routine.as_str()))
-        .collect();
+    let different: BTreeSet<(Family, &str)> = imports.map(|import| (import.family, import.routine.as_str())).collect();
     different.into_iter().map(|(family, _)| family).collect()
 }

@@ -16,12 +16,8 @@ where
     let header = M::parse(data, 0)?;
     let endian = header.endian()?;
     let bits = if header.is_type_64() { 64 } else { 32 };
-    let mut image = Image::empty(
-        Format::MachO,
-        architecture(header.cputype(endian)),
-        bits,
-        kind(header.filetype(endian))?,
-    );
+    let mut image =
+        Image::empty(Format::MachO, architecture(header.cputype(endian)), bits, kind(header.filetype(endian))?);
     let two_level = header.flags(endian).contains(macho::MH_TWOLEVEL);
     let mut commands = header.load_commands(endian, data, 0)?;
     while let Some(command) = commands.next()? {
@@ -54,10 +50,7 @@ where
         .read_bytes_at(start.into(), size.into())
         .map_err(|()| Unreadable("it is damaged or cut off: its names lie outside".into()))?;
     let strings = StringTable::new(bytes, 0, bytes.len() as u64);
-    symbols
-        .iter()
-        .map(|symbol| Ok((symbol, symbol.name(endian, strings)?)))
-        .collect()
+    symbols.iter().map(|symbol| Ok((symbol, symbol.name(endian, strings)?))).collect()
 }
 
 fn kind(of: FileType) -> Result<FileKind, Unreadable> {
@@ -65,14 +58,11 @@ fn kind(of: FileType) -> Result<FileKind, Unreadable> {
         macho::MH_DYLIB => Ok(FileKind::Library),
         macho::MH_BUNDLE => Ok(FileKind::Bundle),
         macho::MH_EXECUTE => Ok(FileKind::Program),
-        macho::MH_OBJECT => Err(Unreadable(
-            "it is an object file: what it calls is decided where it is linked into something"
-                .into(),
-        )),
+        macho::MH_OBJECT => {
+            Err(Unreadable("it is an object file: what it calls is decided where it is linked into something".into()))
+        }
         macho::MH_DSYM => Err(Unreadable("it holds debug information only".into())),
-        _ => Err(Unreadable(
-            "it is a Mach-O file of another kind than library, bundle or program".into(),
-        )),
+        _ => Err(Unreadable("it is a Mach-O file of another kind than library, bundle or program".into())),
     }
 }
 
@@ -122,9 +112,7 @@ fn read_symbol<N: Nlist<Endian = Endianness>>(
     let name = String::from_utf8_lossy(name).into_owned();
     let kind = symbol.n_type();
     if symbol.is_undefined() && kind.is_ext() {
-        image
-            .imports
-            .push((name, from(symbol.library_ordinal(endian), two_level)));
+        image.imports.push((name, from(symbol.library_ordinal(endian), two_level)));
     } else if symbol.is_definition() && kind.is_ext() && !kind.is_pext() {
         image.exports.push(name);
     } else if symbol.is_definition() {

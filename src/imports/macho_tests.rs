@@ -34,27 +34,10 @@ fn image(flags: u32, symbols: &[(&str, u8, u16)]) -> Vec<u8> {
     }
     let strings_at = tables + table.len() as u32;
     let count = symbols.len() as u32;
-    words(
-        &mut commands,
-        &[2, 24, tables, count, strings_at, strings.len() as u32],
-    );
+    words(&mut commands, &[2, 24, tables, count, strings_at, strings.len() as u32]);
     let mut image = Vec::new();
-    words(
-        &mut image,
-        &[
-            0xfeed_facf,
-            0x0100_000c,
-            0,
-            8,
-            3,
-            commands.len() as u32,
-            flags,
-            0,
-        ],
-    );
-    [commands, table, strings]
-        .into_iter()
-        .for_each(|part| image.extend(part));
+    words(&mut image, &[0xfeed_facf, 0x0100_000c, 0, 8, 3, commands.len() as u32, flags, 0]);
+    [commands, table, strings].into_iter().for_each(|part| image.extend(part));
     image
 }
 
@@ -85,13 +68,8 @@ fn usual() -> Vec<u8> {
 #[test]
 fn each_import_has_the_library_of_its_ordinal() {
     let images = native::read(usual().as_slice()).unwrap();
-    let [image] = images.as_slice() else {
-        panic!("{images:?}")
-    };
-    assert_eq!(
-        (image.format, image.kind),
-        (Format::MachO, FileKind::Bundle)
-    );
+    let [image] = images.as_slice() else { panic!("{images:?}") };
+    assert_eq!((image.format, image.kind), (Format::MachO, FileKind::Bundle));
     assert_eq!((image.architecture.as_str(), image.bits), ("aarch64", 64));
     assert_eq!(image.needed, [ACCELERATE, SYSTEM]);
     let expected = [
@@ -100,36 +78,19 @@ fn each_import_has_the_library_of_its_ordinal() {
         ("dlsym", Source::Needed(1)),
         ("PyList_New", Source::Process),
     ];
-    assert_eq!(
-        image.imports,
-        expected.map(|(name, from)| (name.to_owned(), from))
-    );
+    assert_eq!(image.imports, expected.map(|(name, from)| (name.to_owned(), from)));
     assert_eq!(image.exports, ["PyInit_x"], "C++ names are left out");
-    assert_eq!(
-        (image.local_symbols, &image.locals[..]),
-        (true, &["cblas_dgemm".to_owned()][..])
-    );
+    assert_eq!((image.local_symbols, &image.locals[..]), (true, &["cblas_dgemm".to_owned()][..]));
 }
 
 #[test]
 fn what_it_imports_holds_and_looks_up_is_told() {
     let files = read_bytes("x.so", &usual()).unwrap();
-    let [file] = files.as_slice() else {
-        panic!("{files:?}")
-    };
+    let [file] = files.as_slice() else { panic!("{files:?}") };
     let gemm = &file.imports[0];
-    assert_eq!(
-        (gemm.routine.as_str(), gemm.integer_bits),
-        ("cblas_sgemm", Some(64))
-    );
-    assert_eq!(
-        (&gemm.libraries[..], gemm.binding),
-        (&[ACCELERATE.to_owned()][..], Binding::Exact)
-    );
-    assert_eq!(
-        (file.counts.cblas, file.counts.vdsp, file.counts.total()),
-        (1, 1, 2)
-    );
+    assert_eq!((gemm.routine.as_str(), gemm.integer_bits), ("cblas_sgemm", Some(64)));
+    assert_eq!((&gemm.libraries[..], gemm.binding), (&[ACCELERATE.to_owned()][..], Binding::Exact));
+    assert_eq!((file.counts.cblas, file.counts.vdsp, file.counts.total()), (1, 1, 2));
     assert!(!file.imports[1].in_catalogue, "{:?}", file.imports[1]);
     assert_eq!((file.holds.cblas, file.defines.total()), (1, 0));
     assert_eq!(file.looks_up, ["dlsym"]);
@@ -137,10 +98,7 @@ fn what_it_imports_holds_and_looks_up_is_told() {
 
 #[test]
 fn a_wrapper_of_an_imported_routine_is_not_a_static_library() {
-    let symbols = [
-        ("_dgemm$NEWLAPACK", UNDEFINED, ordinal(1)),
-        ("_dgemm_", PRIVATE, 0),
-    ];
+    let symbols = [("_dgemm$NEWLAPACK", UNDEFINED, ordinal(1)), ("_dgemm_", PRIVATE, 0)];
     let files = read_bytes("x.so", &image(TWO_LEVEL, &symbols)).unwrap();
     assert_eq!((files[0].counts.blas, files[0].holds.total()), (1, 0));
     let files = read_bytes("x.so", &image(TWO_LEVEL, &symbols[1..])).unwrap();
@@ -155,10 +113,7 @@ fn no_library_is_claimed_where_the_file_names_none() {
     let damaged = read_bytes("x.so", &image(TWO_LEVEL, &damaged)).unwrap();
     for files in [flat, damaged] {
         let import = &files[0].imports[0];
-        assert_eq!(
-            (import.binding, import.libraries.len()),
-            (Binding::Process, 0)
-        );
+        assert_eq!((import.binding, import.libraries.len()), (Binding::Process, 0));
     }
 }
 
@@ -168,10 +123,7 @@ fn fat(sizes: [u32; 2]) -> Vec<u8> {
     let slice = usual();
     let mut word = |n: u32| bytes.extend(n.to_be_bytes());
     [0xcafe_babe, 2].into_iter().for_each(&mut word);
-    for (cpu, (at, size)) in [0x0100_000c, 0x0100_0007]
-        .into_iter()
-        .zip([4096, 8192].into_iter().zip(sizes))
-    {
+    for (cpu, (at, size)) in [0x0100_000c, 0x0100_0007].into_iter().zip([4096, 8192].into_iter().zip(sizes)) {
         [cpu, 0, at, size, 12].into_iter().for_each(&mut word);
     }
     for at in [4096, 8192] {
@@ -187,10 +139,7 @@ fn every_slice_of_a_fat_file_is_read_and_none_twice() {
     let files = read_bytes("x.so", &fat([size; 2])).unwrap();
     assert_eq!(files.len(), 2);
     let error = read_bytes("x.so", &fat([size, u32::MAX])).unwrap_err();
-    assert!(
-        error.to_string().contains("larger than the file"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("larger than the file"), "{error}");
     let mut java = fat([size; 2]);
     java[4..8].copy_from_slice(&[0, 0, 0, 52]);
     let error = read_bytes("X.class", &java).unwrap_err();

@@ -83,9 +83,7 @@ pub struct File {
 }
 
 /// The format of a file.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Of Linux and others.
@@ -137,9 +135,7 @@ pub struct Import {
 }
 
 /// How it is known which library provides a symbol.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
     /// The file says so (Mach-O's two-level namespace).
@@ -155,9 +151,7 @@ pub enum Binding {
 }
 
 /// The families of routines.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// The C interface to the BLAS.
@@ -178,15 +172,8 @@ pub enum Family {
 
 impl Family {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 7] = [
-        Self::Cblas,
-        Self::Blas,
-        Self::BlasExtension,
-        Self::Lapack,
-        Self::Vdsp,
-        Self::Vforce,
-        Self::Other,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Cblas, Self::Blas, Self::BlasExtension, Self::Lapack, Self::Vdsp, Self::Vforce, Self::Other];
 
     /// Its heading.
     pub fn title(self) -> &'static str {

@@ -102,9 +102,7 @@ impl Magic {
         };
         match bytes {
             [0x7f, b'E', b'L', b'F', ..] => Self::Native,
-            [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => {
-                Self::Native
-            }
+            [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Self::Native,
             [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] if slices(bytes) => Self::Native,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
             [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => Self::StaticLibrary,
@@ -133,9 +131,7 @@ fn thin<'data, R: ReadRef<'data>>(magic: &[u8], data: R) -> Result<Image, Unread
     match magic {
         [0x7f, _, _, _, 1, ..] => elf::read::<object::elf::FileHeader32<Endianness>, R>(data),
         [0x7f, _, _, _, 2, ..] => elf::read::<object::elf::FileHeader64<Endianness>, R>(data),
-        [0x7f, ..] => Err(Unreadable(
-            "it is an ELF file of neither 32 nor 64 bits".into(),
-        )),
+        [0x7f, ..] => Err(Unreadable("it is an ELF file of neither 32 nor 64 bits".into())),
         [0xce, ..] | [_, _, _, 0xce, ..] => macho::read::<MachHeader32<Endianness>, R>(data),
         _ => macho::read::<MachHeader64<Endianness>, R>(data),
     }
@@ -145,23 +141,15 @@ fn thin<'data, R: ReadRef<'data>>(magic: &[u8], data: R) -> Result<Image, Unread
 fn fat<'data, Arch: FatArch, R: ReadRef<'data>>(data: R) -> Result<Vec<Image>, Unreadable> {
     let file = MachOFatFile::<Arch>::parse(data)?;
     let size = |arch: &Arch| arch.size().into();
-    let claimed = file
-        .arches()
-        .iter()
-        .fold(0_u64, |sum, arch| sum.saturating_add(size(arch)));
+    let claimed = file.arches().iter().fold(0_u64, |sum, arch| sum.saturating_add(size(arch)));
     if claimed > data.len().unwrap_or(0) {
-        return Err(Unreadable(
-            "it is damaged or cut off: its slices are larger than the file".into(),
-        ));
+        return Err(Unreadable("it is damaged or cut off: its slices are larger than the file".into()));
     }
     let slice = |arch: &Arch| {
         let bytes = arch.data(data)?;
         match Magic::of(bytes) {
             Magic::Native if bytes.first() != Some(&0xca) => thin(bytes, bytes),
-            _ => Err(Unreadable(format!(
-                "a slice of it is damaged: {}",
-                not_native(bytes)
-            ))),
+            _ => Err(Unreadable(format!("a slice of it is damaged: {}", not_native(bytes)))),
         }
     };
     file.arches().iter().map(slice).collect()
@@ -170,9 +158,7 @@ fn fat<'data, Arch: FatArch, R: ReadRef<'data>>(data: R) -> Result<Vec<Image>, U
 /// What a file is instead.
 pub fn not_native(magic: &[u8]) -> &'static str {
     match Magic::of(magic) {
-        Magic::StaticLibrary => {
-            "it is a static library: what it calls is decided where it is linked into something"
-        }
+        Magic::StaticLibrary => "it is a static library: what it calls is decided where it is linked into something",
         Magic::Windows => "it is a file of Windows; only ELF and Mach-O are read",
         Magic::Zip => "it is a zip archive inside an archive",
         _ if magic.is_empty() => "it is empty",

@@ -75,31 +75,22 @@ pub fn find(name: &str, options: &Options) -> Result<Package, Error> {
     let surroundings = Surroundings::collect(options.python.clone(), options.host.python.clone());
     let (python, origin) = interpreter::choose(&surroundings, Path::is_file).map_err(|error| {
         let mend = error.mend();
-        Error::new(format!(
-            "there is no file `{name}`, and no Python to ask for a package of that name"
-        ))
-        .caused_by(error)
-        .mend(mend)
+        Error::new(format!("there is no file `{name}`, and no Python to ask for a package of that name"))
+            .caused_by(error)
+            .mend(mend)
     })?;
     let shown = format!("{} (from {origin})", python.display());
     let answer = ask(&python, name).map_err(|why| {
-        Error::new(format!(
-            "{shown} could not be asked where `{name}` is: {why}"
-        ))
-        .mend("choose another interpreter with --python PATH, or give the package's directory")
+        Error::new(format!("{shown} could not be asked where `{name}` is: {why}"))
+            .mend("choose another interpreter with --python PATH, or give the package's directory")
     })?;
     if !answer.known {
-        let sentence =
-            format!("there is no file `{name}`, and {shown} has no package of that name");
+        let sentence = format!("there is no file `{name}`, and {shown} has no package of that name");
         return Err(Error::new(sentence).mend(
             "give the path of a file, a directory or a wheel, or the interpreter that has the package with --python PATH",
         ));
     }
-    Ok(Package {
-        roots: answer.roots,
-        version: answer.version,
-        interpreter: python,
-    })
+    Ok(Package { roots: answer.roots, version: answer.version, interpreter: python })
 }
 
 fn ask(python: &Path, name: &str) -> Result<Answer, String> {
@@ -109,17 +100,11 @@ fn ask(python: &Path, name: &str) -> Result<Answer, String> {
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let answer = text
-        .lines()
-        .find_map(|line| line.strip_prefix("raptors-trace-package "));
+    let answer = text.lines().find_map(|line| line.strip_prefix("raptors-trace-package "));
     let errors = String::from_utf8_lossy(&output.stderr);
     let said = || errors.lines().rev().find(|line| !line.trim().is_empty());
     let Some(answer) = answer else {
-        return Err(format!(
-            "{}; {}",
-            output.status,
-            said().unwrap_or("it said nothing")
-        ));
+        return Err(format!("{}; {}", output.status, said().unwrap_or("it said nothing")));
     };
     serde_json::from_str(answer).map_err(|error| format!("its answer was odd: {error}"))
 }

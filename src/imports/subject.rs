@@ -29,10 +29,7 @@ struct Found {
 
 impl Found {
     fn unread(&mut self, path: &str, why: impl ToString) {
-        self.unread.push(Unread {
-            path: path.to_owned(),
-            why: why.to_string(),
-        });
+        self.unread.push(Unread { path: path.to_owned(), why: why.to_string() });
     }
 
     fn take(&mut self, path: &str, read: Result<Vec<Image>, native::Unreadable>) {
@@ -52,9 +49,7 @@ pub fn read(given: &Path, options: &Options) -> Result<Subject, Error> {
     let (found, mut subject) = match fs::metadata(given) {
         Ok(about) if about.is_dir() => (directory(given), empty(given, SubjectKind::Directory)),
         Ok(_) => file(given)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_name(&shown) => {
-            installed(&shown, options)?
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_name(&shown) => installed(&shown, options)?,
         Err(error) => {
             return Err(Error::new(format!("`{shown}` cannot be opened"))
                 .caused_by(error)
@@ -78,14 +73,9 @@ fn is_name(text: &str) -> bool {
 }
 
 fn empty(path: &Path, kind: SubjectKind) -> Subject {
-    let name = path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Subject {
-        version: (kind == SubjectKind::Wheel)
-            .then(|| wheel_version(&name))
-            .flatten(),
+        version: (kind == SubjectKind::Wheel).then(|| wheel_version(&name)).flatten(),
         name,
         kind,
         path: path.display().to_string(),
@@ -106,41 +96,28 @@ fn wheel_version(name: &str) -> Option<String> {
 fn nothing(shown: &str, found: &Found) -> Error {
     if let Some(first) = found.unread.first() {
         let count = found.unread.len();
-        let more = if count > 1 {
-            format!(" (and {} more)", count - 1)
-        } else {
-            String::new()
-        };
-        let sentence = format!(
-            "nothing in `{shown}` could be read: {}: {}{more}",
-            first.path, first.why
-        );
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        let sentence = format!("nothing in `{shown}` could be read: {}: {}{more}", first.path, first.why);
         return Error::new(sentence).mend("give it whole and unpacked, or download it again");
     }
     let windows = match found.windows {
         0 => String::new(),
         n => format!(" ({n} of Windows, which are not read)"),
     };
-    Error::new(format!(
-        "there is no ELF and no Mach-O file in `{shown}`{windows}"
-    ))
-    .mend("give a wheel or a package that has extension modules, for Linux or macOS")
-    .exit(Exit::NothingObserved)
+    Error::new(format!("there is no ELF and no Mach-O file in `{shown}`{windows}"))
+        .mend("give a wheel or a package that has extension modules, for Linux or macOS")
+        .exit(Exit::NothingObserved)
 }
 
 /// A single file, or an archive.
 fn file(path: &Path) -> Result<(Found, Subject), Error> {
     let shown = path.display().to_string();
     let failed = |error: io::Error| {
-        Error::new(format!("`{shown}` cannot be read"))
-            .caused_by(error)
-            .mend("give a file that can be read")
+        Error::new(format!("`{shown}` cannot be read")).caused_by(error).mend("give a file that can be read")
     };
     if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(
-            Error::new(format!("`{shown}` is neither a file nor a directory"))
-                .mend("give a file, a directory, a wheel or the name of an installed package"),
-        );
+        return Err(Error::new(format!("`{shown}` is neither a file nor a directory"))
+            .mend("give a file, a directory, a wheel or the name of an installed package"));
     }
     let mut opened = fs::File::open(path).map_err(failed)?;
     let magic = first_bytes(&mut opened).map_err(failed)?;
@@ -169,9 +146,7 @@ fn first_bytes(file: &mut fs::File) -> io::Result<Vec<u8>> {
 fn read_opened(file: fs::File) -> Result<Vec<Image>, native::Unreadable> {
     let size = file.metadata().map_or(0, |about| about.len());
     if size > LARGEST_FILE {
-        return Err(native::Unreadable(format!(
-            "it has {size} bytes; at most {LARGEST_FILE} are read"
-        )));
+        return Err(native::Unreadable(format!("it has {size} bytes; at most {LARGEST_FILE} are read")));
     }
     native::read(&ReadCache::new(file))
 }
@@ -188,11 +163,7 @@ fn walk(root: &Path, found: &mut Found) {
     let above = root.file_name().and_then(|_| root.parent()).unwrap_or(root);
     let mut waiting = vec![root.to_owned()];
     while let Some(path) = waiting.pop() {
-        let name = path
-            .strip_prefix(above)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
+        let name = path.strip_prefix(above).unwrap_or(&path).display().to_string();
         let linked = path != root && path.is_symlink();
         match fs::metadata(&path) {
             Ok(about) if about.is_dir() && !linked => match fs::read_dir(&path) {
@@ -233,9 +204,7 @@ fn listed(path: &Path, name: &str, found: &mut Found) {
 /// The members of a wheel. They are unpacked into memory one after the other, and only those that are native.
 fn archive(shown: &str, file: fs::File) -> Result<Found, Error> {
     let failed = |error: zip::result::ZipError| {
-        Error::new(format!("`{shown}` is not a sound wheel or zip archive"))
-            .caused_by(error)
-            .mend("download it again")
+        Error::new(format!("`{shown}` is not a sound wheel or zip archive")).caused_by(error).mend("download it again")
     };
     let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(failed)?;
     let mut found = Found::default();
@@ -261,10 +230,7 @@ fn unpacked(name: &str, mut member: impl Read, found: &mut Found) {
     match Magic::of(&bytes) {
         Magic::Native => match more(&mut bytes, LARGEST_MEMBER) {
             Ok(_) if bytes.len() as u64 >= LARGEST_MEMBER => {
-                found.unread(
-                    name,
-                    format!("it unpacks to more than {LARGEST_MEMBER} bytes"),
-                );
+                found.unread(name, format!("it unpacks to more than {LARGEST_MEMBER} bytes"));
             }
             Ok(_) => found.take(name, native::read(bytes.as_slice())),
             Err(error) => found.unread(name, error),

@@ -37,12 +37,7 @@ impl Arrays {
         };
         let dst = filled(0.0);
         let lead = dst.as_ptr().align_offset(64);
-        Self {
-            src: filled(1.0),
-            dst,
-            lead,
-            length,
-        }
+        Self { src: filled(1.0), dst, lead, length }
     }
 
     /// The arrays cut into one pair of pieces per thread, whole cache lines each.
@@ -69,11 +64,7 @@ pub fn measure(bytes: usize, threads: u32) -> Vec<LimitDetail> {
     if threads > 1 {
         counts.push(threads);
     }
-    let stores: &[bool] = if stream::AVAILABLE {
-        &[false, true]
-    } else {
-        &[false]
-    };
+    let stores: &[bool] = if stream::AVAILABLE { &[false, true] } else { &[false] };
     let mut details = Vec::new();
     for threads in counts {
         for scale in [false, true] {
@@ -89,10 +80,7 @@ pub fn measure(bytes: usize, threads: u32) -> Vec<LimitDetail> {
 fn best(arrays: &mut Arrays, work: Work, threads: u32) -> LimitDetail {
     let bytes = arrays.length as f64 * 8.0;
     let pieces = arrays.pieces(threads as usize);
-    let works = pieces
-        .into_iter()
-        .map(|(src, dst)| move || once(src, dst, work))
-        .collect();
+    let works = pieces.into_iter().map(|(src, dst)| move || once(src, dst, work)).collect();
     let seconds = together::fastest(works, BUDGET);
     LimitDetail {
         work: if work.scale { "scale" } else { "copy" }.to_owned(),
@@ -124,10 +112,7 @@ mod tests {
         let details = measure(1 << 20, 3);
         let kinds = if stream::AVAILABLE { 4 } else { 2 };
         assert_eq!(details.len(), kinds * 2);
-        assert!(
-            details.iter().all(|d| d.gb_s.is_finite() && d.gb_s > 0.0),
-            "{details:?}"
-        );
+        assert!(details.iter().all(|d| d.gb_s.is_finite() && d.gb_s > 0.0), "{details:?}");
         assert_eq!(details.iter().filter(|d| d.threads == 3).count(), kinds);
     }
 
@@ -136,20 +121,10 @@ mod tests {
         for threads in [1, 2, 3, 7] {
             let mut arrays = Arrays::new(1 << 16);
             for (src, dst) in arrays.pieces(threads) {
-                once(
-                    src,
-                    dst,
-                    Work {
-                        scale: false,
-                        streaming: stream::AVAILABLE,
-                    },
-                );
+                once(src, dst, Work { scale: false, streaming: stream::AVAILABLE });
             }
             let (lead, length) = (arrays.lead, arrays.length);
-            assert!(
-                arrays.dst[lead..lead + length].iter().all(|&x| x == 1.0),
-                "{threads} threads"
-            );
+            assert!(arrays.dst[lead..lead + length].iter().all(|&x| x == 1.0), "{threads} threads");
         }
     }
 

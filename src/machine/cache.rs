@@ -55,11 +55,7 @@ const VERSION: u32 = 1;
 pub fn kept<T: Detail>(dir: &Path, machine: &Machine) -> Option<Measured<T>> {
     let key = key(machine);
     let details = read(&file_for::<T>(dir, &key), &key)?;
-    Some(Measured {
-        details,
-        cached: true,
-        note: None,
-    })
+    Some(Measured { details, cached: true, note: None })
 }
 
 /// What is kept in `dir` or, where there is nothing or `fresh` is set, what `measure` gives, which is kept. That it could not
@@ -70,10 +66,7 @@ pub fn kept_or_measured<T: Detail>(
     fresh: bool,
     measure: impl FnOnce() -> Vec<T>,
 ) -> Measured<T> {
-    if let Some(kept) = dir
-        .filter(|_| !fresh)
-        .and_then(|dir| kept::<T>(dir, machine))
-    {
+    if let Some(kept) = dir.filter(|_| !fresh).and_then(|dir| kept::<T>(dir, machine)) {
         return kept;
     }
     let key = key(machine);
@@ -82,34 +75,20 @@ pub fn kept_or_measured<T: Detail>(
     let note = match dir.map(|dir| file_for::<T>(dir, &key)) {
         None => Some(failed("there is no home directory".to_owned())),
         Some(file) => {
-            let kept = Kept {
-                version: VERSION,
-                machine: key,
-                details: details.clone(),
-            };
+            let kept = Kept { version: VERSION, machine: key, details: details.clone() };
             let error = write(&file, &kept).err();
             error.map(|error| failed(format!("{}: {error}", file.display())))
         }
     };
-    Measured {
-        details,
-        cached: false,
-        note,
-    }
+    Measured { details, cached: false, note }
 }
 
 /// The most by number of threads, from pairs of both: key `"1"` for one thread, `"all"` for all. With one core, all threads
 /// are one.
-pub fn most(
-    measured: impl Iterator<Item = (u32, f64)> + Clone,
-    cores: u32,
-) -> BTreeMap<String, f64> {
+pub fn most(measured: impl Iterator<Item = (u32, f64)> + Clone, cores: u32) -> BTreeMap<String, f64> {
     let best = |threads: u32| {
         let seen = measured.clone().filter(|(with, _)| *with == threads);
-        seen.map(|(_, value)| value)
-            .fold(None, |most: Option<f64>, value| {
-                Some(most.map_or(value, |m| m.max(value)))
-            })
+        seen.map(|(_, value)| value).fold(None, |most: Option<f64>, value| Some(most.map_or(value, |m| m.max(value))))
     };
     let one = best(1).map(|value| ("1".to_owned(), value));
     let all = best(cores.max(1)).map(|value| ("all".to_owned(), value));
@@ -117,19 +96,15 @@ pub fn most(
 }
 
 fn key(machine: &Machine) -> Key {
-    Key {
-        cpu: machine.cpu.clone(),
-        cores: machine.cores,
-        id: platform::machine_id().unwrap_or_default(),
-    }
+    Key { cpu: machine.cpu.clone(), cores: machine.cores, id: platform::machine_id().unwrap_or_default() }
 }
 
 fn file_for<T: Detail>(dir: &Path, key: &Key) -> PathBuf {
     // FNV-1a: the name only has to differ between machines that share a home; the key inside is what is compared.
     let text = format!("{}\n{}\n{}", key.cpu, key.cores, key.id);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     dir.join(format!("{}-{hash:016x}.json", T::FILE))
 }
 
@@ -137,11 +112,8 @@ fn file_for<T: Detail>(dir: &Path, key: &Key) -> PathBuf {
 fn read<T: Detail>(file: &Path, key: &Key) -> Option<Vec<T>> {
     let kept: Kept<T> = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
     let sane = |detail: &T| detail.value().is_finite() && detail.value() > 0.0;
-    (kept.version == VERSION
-        && kept.machine == *key
-        && !kept.details.is_empty()
-        && kept.details.iter().all(sane))
-    .then_some(kept.details)
+    (kept.version == VERSION && kept.machine == *key && !kept.details.is_empty() && kept.details.iter().all(sane))
+        .then_some(kept.details)
 }
 
 /// Makes a directory and those it is in, each for whom the one around it belongs to.

@@ -37,11 +37,7 @@ impl Way {
     /// For vectors of so many bytes.
     const fn of(name: &'static str, bytes: u64, steps: [unsafe fn(u64); 2]) -> Self {
         let operations = [2 * CHAINS * bytes / 4, 2 * CHAINS * bytes / 8];
-        Self {
-            name,
-            steps,
-            operations,
-        }
+        Self { name, steps, operations }
     }
 }
 
@@ -159,12 +155,8 @@ mod portable {
 
     pub const WAY: Way = Way::of("multiply and add, 16 bytes", 16, [f32s, f64s]);
 
-    chains!(f32s, [f32; 4], same, |chain, times, plus| {
-        std::array::from_fn(|i| chain[i] * times[i] + plus[i])
-    });
-    chains!(f64s, [f64; 2], same, |chain, times, plus| {
-        std::array::from_fn(|i| chain[i] * times[i] + plus[i])
-    });
+    chains!(f32s, [f32; 4], same, |chain, times, plus| { std::array::from_fn(|i| chain[i] * times[i] + plus[i]) });
+    chains!(f64s, [f64; 2], same, |chain, times, plus| { std::array::from_fn(|i| chain[i] * times[i] + plus[i]) });
 
     fn same<T: Copy, const N: usize>(value: T) -> [T; N] {
         [value; N]

@@ -37,12 +37,7 @@ pub fn kept(machine: &Machine) -> Option<Limit> {
     Some(Limit::of(kept, machine))
 }
 
-fn limit_in(
-    dir: Option<&Path>,
-    machine: &Machine,
-    fresh: bool,
-    measure: impl FnOnce() -> Vec<LimitDetail>,
-) -> Limit {
+fn limit_in(dir: Option<&Path>, machine: &Machine, fresh: bool, measure: impl FnOnce() -> Vec<LimitDetail>) -> Limit {
     let measured = cache::kept_or_measured(dir, machine, fresh, measure);
     Limit::of(measured, machine)
 }
@@ -51,10 +46,7 @@ impl Limit {
     fn of(measured: Measured<LimitDetail>, machine: &Machine) -> Self {
         let of = measured.details.iter();
         Self {
-            gb_s: cache::most(
-                of.map(|detail| (detail.threads, detail.gb_s)),
-                machine.cores,
-            ),
+            gb_s: cache::most(of.map(|detail| (detail.threads, detail.gb_s)), machine.cores),
             details: measured.details,
             cached: measured.cached,
             note: measured.note,
@@ -78,20 +70,11 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        Machine {
-            cpu: "Test CPU".into(),
-            cores: 2,
-            ..Machine::default()
-        }
+        Machine { cpu: "Test CPU".into(), cores: 2, ..Machine::default() }
     }
 
     fn detail(threads: u32, gb_s: f64) -> LimitDetail {
-        LimitDetail {
-            work: "copy".into(),
-            stores: "plain".into(),
-            threads,
-            gb_s,
-        }
+        LimitDetail { work: "copy".into(), stores: "plain".into(), threads, gb_s }
     }
 
     #[test]
@@ -101,18 +84,9 @@ mod tests {
         let measured = vec![detail(1, 30.0), detail(1, 40.5), detail(2, 35.0)];
         let first = limit_in(Some(&dir), &machine(), false, || measured.clone());
         assert!(!first.cached && first.note.is_none(), "{first:?}");
-        assert_eq!(
-            first.gb_s,
-            BTreeMap::from([("1".to_owned(), 40.5), ("all".to_owned(), 35.0)])
-        );
+        assert_eq!(first.gb_s, BTreeMap::from([("1".to_owned(), 40.5), ("all".to_owned(), 35.0)]));
         let second = limit_in(Some(&dir), &machine(), false, || panic!("measured again"));
-        assert_eq!(
-            second,
-            Limit {
-                cached: true,
-                ..first
-            }
-        );
+        assert_eq!(second, Limit { cached: true, ..first });
         let again = limit_in(Some(&dir), &machine(), true, || vec![detail(1, 9.0)]);
         assert_eq!(again.gb_s["1"], 9.0, "asked for a fresh one");
     }
@@ -120,38 +94,20 @@ mod tests {
     #[test]
     fn another_machine_or_a_broken_file_is_measured_anew() {
         let dir = tempfile::tempdir().unwrap();
-        limit_in(Some(dir.path()), &machine(), false, || {
-            vec![detail(1, 30.0)]
-        });
-        let other = Machine {
-            cores: 4,
-            ..machine()
-        };
-        assert_eq!(
-            limit_in(Some(dir.path()), &other, false, || vec![detail(1, 1.0)]).gb_s["1"],
-            1.0
-        );
+        limit_in(Some(dir.path()), &machine(), false, || vec![detail(1, 30.0)]);
+        let other = Machine { cores: 4, ..machine() };
+        assert_eq!(limit_in(Some(dir.path()), &other, false, || vec![detail(1, 1.0)]).gb_s["1"], 1.0);
         for entry in fs::read_dir(dir.path()).unwrap() {
             fs::write(entry.unwrap().path(), "{ not json").unwrap();
         }
-        assert_eq!(
-            limit_in(Some(dir.path()), &machine(), false, || vec![detail(1, 2.0)]).gb_s["1"],
-            2.0
-        );
+        assert_eq!(limit_in(Some(dir.path()), &machine(), false, || vec![detail(1, 2.0)]).gb_s["1"], 2.0);
     }
 
     #[test]
     fn a_cache_that_cannot_be_written_is_said_and_no_failure() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let limit = limit_in(Some(&file.path().join("sub")), &machine(), false, || {
-            vec![detail(1, 30.0)]
-        });
+        let limit = limit_in(Some(&file.path().join("sub")), &machine(), false, || vec![detail(1, 30.0)]);
         assert_eq!(limit.gb_s["1"], 30.0);
-        assert!(
-            limit
-                .note
-                .unwrap()
-                .starts_with("the memory limit was measured and not kept: ")
-        );
+        assert!(limit.note.unwrap().starts_with("the memory limit was measured and not kept: "));
     }
 }

@@ -82,9 +82,7 @@ pub fn check_fits(shape: &Shape, dtype: Dtype) -> Result<(), Error> {
 /// # Errors
 /// A sentence with what is needed and what is there.
 pub fn check_fits_in(shape: &Shape, dtype: Dtype, available: u64) -> Result<(), Error> {
-    let needed = shape
-        .bytes(dtype)
-        .and_then(|bytes| bytes.checked_mul(ARRAYS_ALIVE));
+    let needed = shape.bytes(dtype).and_then(|bytes| bytes.checked_mul(ARRAYS_ALIVE));
     if needed.is_some_and(|needed| needed <= available) {
         return Ok(());
     }
@@ -111,23 +109,14 @@ mod tests {
         assert_eq!(error.to_string(), expected);
         assert!(check_fits_in(&shape, Dtype::Float32, 32 << 30).is_ok());
         let huge: Shape = "1000000000".parse().unwrap();
-        assert!(
-            check_fits_in(&huge, Dtype::Float64, u64::MAX).is_err(),
-            "the product overflows u64"
-        );
+        assert!(check_fits_in(&huge, Dtype::Float64, u64::MAX).is_err(), "the product overflows u64");
     }
 
     #[test]
     fn facts_of_this_machine_are_there() {
         let facts = facts();
-        assert!(
-            facts.cores >= 1 && facts.cores <= facts.cores_online,
-            "{facts:?}"
-        );
-        assert!(
-            !facts.cpu.is_empty() && !facts.kernel.is_empty(),
-            "{facts:?}"
-        );
+        assert!(facts.cores >= 1 && facts.cores <= facts.cores_online, "{facts:?}");
+        assert!(!facts.cpu.is_empty() && !facts.kernel.is_empty(), "{facts:?}");
         let (total, available) = (facts.memory, available_memory());
         if let (Some(total), Some(available)) = (total, available) {
             assert!(available <= total, "{available} of {total}");

@@ -17,9 +17,7 @@ const ELEMENTS: [&str; 2] = ["float32", "float64"];
 /// The peak of this machine, from the cache or, where it is not there or `fresh` is set, measured (about a quarter of a second).
 pub fn peak(machine: &Machine, fresh: bool) -> Measured<PeakDetail> {
     let dir = platform::cache_dir();
-    cache::kept_or_measured(dir.as_deref(), machine, fresh, || {
-        measure(machine.cores, STEPS)
-    })
+    cache::kept_or_measured(dir.as_deref(), machine, fresh, || measure(machine.cores, STEPS))
 }
 
 /// The most by element type and number of threads, in the form of [`Machine::peak_gflop_s`].
@@ -47,11 +45,7 @@ impl cache::Detail for PeakDetail {
 /// Both element types with one thread and, where there are more, with `threads`.
 fn measure(threads: u32, steps: u64) -> Vec<PeakDetail> {
     let way = compute::widest();
-    let counts = if threads > 1 {
-        vec![1, threads]
-    } else {
-        vec![1]
-    };
+    let counts = if threads > 1 { vec![1, threads] } else { vec![1] };
     let mut details = Vec::new();
     for (element, dtype) in ELEMENTS.into_iter().enumerate() {
         for &threads in &counts {
@@ -82,30 +76,13 @@ mod tests {
     #[test]
     fn both_types_are_measured_on_one_thread_and_on_all() {
         let details = measure(3, 2_000);
-        let kinds: Vec<(&str, u32)> = details
-            .iter()
-            .map(|detail| (&*detail.dtype, detail.threads))
-            .collect();
-        assert_eq!(
-            kinds,
-            [
-                ("float32", 1),
-                ("float32", 3),
-                ("float64", 1),
-                ("float64", 3)
-            ]
-        );
+        let kinds: Vec<(&str, u32)> = details.iter().map(|detail| (&*detail.dtype, detail.threads)).collect();
+        assert_eq!(kinds, [("float32", 1), ("float32", 3), ("float64", 1), ("float64", 3)]);
         for detail in &details {
-            assert!(
-                detail.gflop_s.is_finite() && detail.gflop_s > 0.0,
-                "{detail:?}"
-            );
+            assert!(detail.gflop_s.is_finite() && detail.gflop_s > 0.0, "{detail:?}");
         }
         let most = most(&details, 3);
         assert_eq!(most["float64"]["all"], details[3].gflop_s);
-        assert!(
-            super::most(&[], 3).is_empty(),
-            "nothing measured is no zero"
-        );
+        assert!(super::most(&[], 3).is_empty(), "nothing measured is no zero");
     }
 }

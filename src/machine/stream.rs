@@ -39,11 +39,7 @@ unsafe fn lines_avx(src: &[f32], factor: Option<f32>, dst: &mut [f32]) {
         for half in 0..2 {
             // SAFETY: a line has 16 floats, so 8 can be read at 0 and at 8.
             let value = unsafe { _mm256_loadu_ps(from.as_ptr().add(half * 8)) };
-            let value = if factor.is_some() {
-                _mm256_mul_ps(value, times)
-            } else {
-                value
-            };
+            let value = if factor.is_some() { _mm256_mul_ps(value, times) } else { value };
             // SAFETY: the same of `to`, whose lines are 64-byte aligned, as the 32-byte aligned store needs.
             unsafe { _mm256_stream_ps(to.as_mut_ptr().add(half * 8), value) };
         }
@@ -61,11 +57,7 @@ unsafe fn lines_sse(src: &[f32], factor: Option<f32>, dst: &mut [f32]) {
         for quarter in 0..4 {
             // SAFETY: a line has 16 floats, so 4 can be read at each quarter.
             let value = unsafe { _mm_loadu_ps(from.as_ptr().add(quarter * 4)) };
-            let value = if factor.is_some() {
-                _mm_mul_ps(value, times)
-            } else {
-                value
-            };
+            let value = if factor.is_some() { _mm_mul_ps(value, times) } else { value };
             // SAFETY: the same of `to`, whose lines are 64-byte aligned, as the 16-byte aligned store needs.
             unsafe { _mm_stream_ps(to.as_mut_ptr().add(quarter * 4), value) };
         }
@@ -114,10 +106,7 @@ mod tests {
     #[test]
     fn streaming_stores_write_what_plain_ones_would() {
         if !AVAILABLE {
-            println!(
-                "skipped: no streaming stores are known for {}",
-                std::env::consts::ARCH
-            );
+            println!("skipped: no streaming stores are known for {}", std::env::consts::ARCH);
             return;
         }
         let src: Vec<f32> = (0..160).map(|i| i as f32).collect();
@@ -127,13 +116,7 @@ mod tests {
             scale(&src, factor, &mut memory[start..start + 160]);
             let expected: Vec<f32> = src.iter().map(|x| x * factor.unwrap_or(1.0)).collect();
             assert_eq!(&memory[start..start + 160], expected.as_slice());
-            assert!(
-                memory[..start]
-                    .iter()
-                    .chain(&memory[start + 160..])
-                    .all(|&x| x == -1.0),
-                "wrote outside"
-            );
+            assert!(memory[..start].iter().chain(&memory[start + 160..]).all(|&x| x == -1.0), "wrote outside");
         }
     }
 

@@ -20,26 +20,16 @@ struct Meeting {
 ///
 /// The first run is warm-up. After `budget` no other is begun, but one is always counted.
 pub fn fastest<W: FnMut() + Send>(works: Vec<W>, budget: Duration) -> Option<f64> {
-    let meeting = Meeting {
-        barrier: Barrier::new(works.len()),
-        begun: Instant::now(),
-        budget,
-        enough: AtomicBool::new(false),
-    };
+    let meeting =
+        Meeting { barrier: Barrier::new(works.len()), begun: Instant::now(), budget, enough: AtomicBool::new(false) };
     let meeting = &meeting;
     let times: Vec<Vec<(Instant, Instant)>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = works
-            .into_iter()
-            .map(|work| scope.spawn(move || runs(work, meeting)))
-            .collect();
+        let threads: Vec<_> = works.into_iter().map(|work| scope.spawn(move || runs(work, meeting))).collect();
         let joined = threads.into_iter().filter_map(|thread| thread.join().ok());
         joined.collect()
     });
     let seconds = (1..RUNS).filter_map(|i| {
-        let runs = times
-            .iter()
-            .map(|thread| thread.get(i))
-            .collect::<Option<Vec<_>>>()?;
+        let runs = times.iter().map(|thread| thread.get(i)).collect::<Option<Vec<_>>>()?;
         let start = runs.iter().map(|run| run.0).min()?;
         let end = runs.iter().map(|run| run.1).max()?;
         Some(end.duration_since(start).as_secs_f64())

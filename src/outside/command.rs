@@ -35,37 +35,22 @@ pub fn run(words: &[OsString], tag: Tag, frequency: u32, aside: bool) -> Result<
     let mut child = held.release(&name)?;
     let status = wait(&mut child, &mut map, &interrupt, &name)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let (script, said) =
-        session
-            .read(&|_| Some(tag), &map.last)
-            .map_err(|error| match error.exit_code() {
-                Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
-                _ => error,
-            })?;
+    let (script, said) = session.read(&|_| Some(tag), &map.last).map_err(|error| match error.exit_code() {
+        Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
+        _ => error,
+    })?;
     let failed = (!status.success()).then(|| format!("`{name}` ended with {status}"));
-    let mut taken = taken(
-        name,
-        script,
-        &said,
-        tag,
-        seconds,
-        failed.into_iter().collect(),
-    );
+    let mut taken = taken(name, script, &said, tag, seconds, failed.into_iter().collect());
     taken.side.status = Some(status.to_string());
     Ok(taken)
 }
 
-fn wait(
-    child: &mut Child,
-    map: &mut Map,
-    interrupt: &Interrupt,
-    name: &str,
-) -> Result<ExitStatus, Error> {
+fn wait(child: &mut Child, map: &mut Map, interrupt: &Interrupt, name: &str) -> Result<ExitStatus, Error> {
     let mut told = false;
     loop {
-        let ended = child.try_wait().map_err(|error| {
-            Error::new(format!("the end of `{name}` cannot be seen")).caused_by(error)
-        })?;
+        let ended = child
+            .try_wait()
+            .map_err(|error| Error::new(format!("the end of `{name}` cannot be seen")).caused_by(error))?;
         if let Some(status) = ended {
             return Ok(status);
         }
@@ -127,20 +112,14 @@ impl Held {
             };
             return Err(not_started(name, error));
         }
-        Ok(Self {
-            pid: u32::from_ne_bytes(pid),
-            gate,
-            starting: Some(starting),
-        })
+        Ok(Self { pid: u32::from_ne_bytes(pid), gate, starting: Some(starting) })
     }
 
     fn release(&mut self, name: &str) -> Result<Child, Error> {
         let failed = |error| not_started(name, error);
         self.gate.write_all(&[1]).map_err(failed)?;
         let starting = self.starting.take().expect("released once");
-        let started = starting
-            .join()
-            .map_err(|_| failed(io::Error::other("the thread that starts it ended")))?;
+        let started = starting.join().map_err(|_| failed(io::Error::other("the thread that starts it ended")))?;
         started.map_err(failed)
     }
 }
@@ -160,7 +139,5 @@ fn not_started(name: &str, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "give a file that may be run: chmod +x",
         _ => "see whether it starts by itself",
     };
-    Error::new(format!("`{name}` cannot be started"))
-        .caused_by(error)
-        .mend(mend)
+    Error::new(format!("`{name}` cannot be started")).caused_by(error).mend(mend)
 }

@@ -22,12 +22,7 @@ use crate::scripts::{self, Script, Tool};
 const RATE: &str = "profile-997";
 
 /// Samples process `pid`.
-pub fn process(
-    pid: u32,
-    time: Duration,
-    frequency: u32,
-    progress: &mut dyn Progress,
-) -> Result<Taken, Error> {
+pub fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Progress) -> Result<Taken, Error> {
     let interrupt = Interrupt::watch();
     attach::check(pid)?;
     let tool = tools::find(Tracer::Dtrace).map_err(|error| error.exit(Exit::NothingObserved))?;
@@ -40,8 +35,8 @@ pub fn process(
     let name = name_of(pid);
     progress.update(0.0, "starting DTrace");
     let script = script(frequency);
-    let session = Session::stacks(&tool, pid, &script, &|| interrupt.asked())
-        .map_err(|error| not_started(error, &interrupt))?;
+    let session =
+        Session::stacks(&tool, pid, &script, &|| interrupt.asked()).map_err(|error| not_started(error, &interrupt))?;
     let mut map = Map::new(pid);
     let mut spent = Spent::new(pid);
     let (seconds, mut warnings) = watch(pid, time, &interrupt, progress, &mut || {
@@ -83,11 +78,7 @@ struct Spent {
 impl Spent {
     fn new(pid: u32) -> Self {
         let first = platform::user_time(pid);
-        Self {
-            pid,
-            first,
-            last: first,
-        }
+        Self { pid, first, last: first }
     }
 
     fn look(&mut self) {
@@ -118,17 +109,11 @@ fn read(text: &str, mapped: &[Mapping]) -> Result<DtraceStacks, raptors_flamegra
             _ if mapped.is_empty() => Place::Unknown,
             // It would be named from another file's symbols.
             Some(part) if part.gone => Place::Unknown,
-            Some(part) => Place::File(
-                Arc::from(part.path.to_string_lossy()),
-                address - bases[part.path.as_path()],
-            ),
+            Some(part) => Place::File(Arc::from(part.path.to_string_lossy()), address - bases[part.path.as_path()]),
             None => Place::NoCode,
         }
     };
-    let loaded = Loaded {
-        place_of: &place_of,
-        path_of: &path_of,
-    };
+    let loaded = Loaded { place_of: &place_of, path_of: &path_of };
     DtraceStacks::read_in(text.as_bytes(), &loaded)
 }
 
@@ -166,11 +151,8 @@ mod tests {
             executable,
             gone: false,
         };
-        let mapped = [
-            part("/a/libx.so", 0x1000, false),
-            part("/a/libx.so", 0x2000, true),
-            part("/b/liby.so", 0x8000, true),
-        ];
+        let mapped =
+            [part("/a/libx.so", 0x1000, false), part("/a/libx.so", 0x2000, true), part("/b/liby.so", 0x8000, true)];
         let text = "\n liby.so`0x8010\n 0x2011\n 0x9999\n 4\n\n libx.so`f+0x1\n 2\n";
         let stacks = read(text, &mapped).unwrap();
         let folded = stacks.profile.folded(Tag::A).unwrap().to_string();

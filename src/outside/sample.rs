@@ -19,12 +19,7 @@ use crate::{pipe, platform};
 const SAMPLE: &str = "/usr/bin/sample";
 
 /// Samples process `pid`. It names all functions itself when it has sampled.
-pub fn process(
-    pid: u32,
-    time: Duration,
-    frequency: u32,
-    progress: &mut dyn Progress,
-) -> Result<Taken, Error> {
+pub fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Progress) -> Result<Taken, Error> {
     let interrupt = Interrupt::watch();
     if platform::SYSTEM != platform::System::MacOs {
         return Err(Error::new("sample is a tool of macOS")
@@ -69,11 +64,7 @@ fn line(pid: u32, time: Duration, frequency: u32, report: &Path) -> Command {
     let milliseconds = (1000 / frequency.max(1)).max(1);
     let mut command = Command::new(SAMPLE);
     command
-        .args([
-            pid.to_string(),
-            seconds.to_string(),
-            milliseconds.to_string(),
-        ])
+        .args([pid.to_string(), seconds.to_string(), milliseconds.to_string()])
         .args(["-mayDie", "-file"])
         .arg(report);
     command
@@ -81,9 +72,7 @@ fn line(pid: u32, time: Duration, frequency: u32, report: &Path) -> Command {
 
 /// Runs it to its end, and gives what it said.
 fn run(mut line: Command, interrupt: &Interrupt, step: &mut dyn FnMut()) -> Result<String, Error> {
-    line.stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    line.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let failed = |error| Error::new("sample cannot be run").caused_by(error);
     let mut child = platform::in_own_group(&mut line).spawn().map_err(failed)?;
     let said = pipe::read_aside(child.stderr.take());
@@ -107,10 +96,7 @@ mod tests {
     fn times_are_whole_and_never_none() {
         let words = |time, frequency| {
             let command = line(7, Duration::from_secs_f64(time), frequency, Path::new("r"));
-            let words: Vec<String> = command
-                .get_args()
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect();
+            let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
             words.join(" ")
         };
         assert_eq!(words(0.2, 997), "7 1 1 -mayDie -file r");

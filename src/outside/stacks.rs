@@ -8,7 +8,8 @@ use super::{DrawnSide, Taken, named};
 use crate::error::{Error, Exit};
 
 /// What `sample` counts.
-pub(super) const WAITS: &str = "sample looks at every thread, also at one that waits: widths are wall time of threads, not CPU time";
+pub(super) const WAITS: &str =
+    "sample looks at every thread, also at one that waits: widths are wall time of threads, not CPU time";
 /// What a run file begins with.
 const RUN_FILE: u8 = 0x89;
 
@@ -29,28 +30,16 @@ pub fn read(path: &Path) -> Result<Taken, Error> {
     let unreadable = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Error::new(format!("{name} holds no stacks that can be read"))
             .caused_by(cause)
-            .mend(
-                "give folded stacks, the text that perf script, DTrace or sample prints, or a run file",
-            )
+            .mend("give folded stacks, the text that perf script, DTrace or sample prints, or a run file")
     };
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.into()))?;
     let text = String::from_utf8_lossy(&bytes);
-    if text
-        .trim_start_matches('\u{feff}')
-        .trim_start()
-        .starts_with('<')
-    {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('<') {
         return Err(Error::new(format!("{name} is XML, not stacks as text"))
             .mend("tables that Instruments exported: raptors-trace instruments SAMPLES.xml SIGNPOSTS.xml"));
     }
-    let Stacks {
-        profile,
-        cpu_ns,
-        warnings,
-    } = stacks(&bytes, &text).map_err(|error| match error {
-        raptors_flamegraphs::Error::NoSamples => {
-            unreadable(error.into()).exit(Exit::NothingObserved)
-        }
+    let Stacks { profile, cpu_ns, warnings } = stacks(&bytes, &text).map_err(|error| match error {
+        raptors_flamegraphs::Error::NoSamples => unreadable(error.into()).exit(Exit::NothingObserved),
         _ => unreadable(error.into()),
     })?;
     let samples = profile.tags().get(&Tag::A).map_or(0, |(count, _)| *count);
@@ -59,14 +48,7 @@ pub fn read(path: &Path) -> Result<Taken, Error> {
         return Err(unreadable(error.into()).exit(Exit::NothingObserved));
     }
     Ok(Taken {
-        side: DrawnSide {
-            name,
-            samples,
-            idle_samples: 0,
-            cpu_ns,
-            seconds: None,
-            status: None,
-        },
+        side: DrawnSide { name, samples, idle_samples: 0, cpu_ns, seconds: None, status: None },
         profile,
         warnings,
     })
@@ -85,25 +67,11 @@ fn stacks(bytes: &[u8], text: &str) -> Result<Stacks, raptors_flamegraphs::Error
         Form::PerfScript => {
             let script = PerfScript::read(bytes)?;
             let clock = script.event.contains("cpu-clock") || script.event.contains("task-clock");
-            Stacks {
-                cpu_ns: clock.then_some(script.period),
-                profile: script.profile,
-                ..Stacks::default()
-            }
+            Stacks { cpu_ns: clock.then_some(script.period), profile: script.profile, ..Stacks::default() }
         }
-        Form::Dtrace => Stacks {
-            profile: DtraceStacks::read(bytes)?.profile,
-            ..Stacks::default()
-        },
-        Form::Sample => Stacks {
-            profile: read_sample(text)?,
-            warnings: vec![WAITS.to_owned()],
-            ..Stacks::default()
-        },
-        Form::Folded => Stacks {
-            profile: Profile::from(&Folded::parse(text)?),
-            ..Stacks::default()
-        },
+        Form::Dtrace => Stacks { profile: DtraceStacks::read(bytes)?.profile, ..Stacks::default() },
+        Form::Sample => Stacks { profile: read_sample(text)?, warnings: vec![WAITS.to_owned()], ..Stacks::default() },
+        Form::Folded => Stacks { profile: Profile::from(&Folded::parse(text)?), ..Stacks::default() },
     })
 }
 
@@ -137,14 +105,9 @@ impl Form {
 
 /// A sample of `perf script` is a line and, indented, its stack.
 fn is_perf_script(text: &str) -> bool {
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let first = lines.next().unwrap_or_default().trim_end();
-    first.ends_with(':')
-        || lines
-            .next()
-            .is_some_and(|line| line.starts_with(['\t', ' ']))
+    first.ends_with(':') || lines.next().is_some_and(|line| line.starts_with(['\t', ' ']))
 }
 
 #[cfg(test)]
@@ -159,10 +122,7 @@ mod tests {
             ("libc`a;libc`b 3\n", Form::Folded),
             (perf, Form::PerfScript),
             ("\n\n  libc`a+0x1\n  0x10\n    3\n", Form::Dtrace),
-            (
-                "Analysis of sampling a\n\nCall graph:\n    3 T\n",
-                Form::Sample,
-            ),
+            ("Analysis of sampling a\n\nCall graph:\n    3 T\n", Form::Sample),
         ] {
             assert_eq!(Form::of(text), form, "{text}");
         }
@@ -174,9 +134,7 @@ mod tests {
         let path = directory.path().join("x");
         std::fs::write(&path, "<?xml version=\"1.0\"?>\n<trace-query-result>\n").unwrap();
         let error = read(&path).err().unwrap().in_a_line();
-        assert!(
-            error.contains("is XML, not stacks") && error.contains("raptors-trace instruments")
-        );
+        assert!(error.contains("is XML, not stacks") && error.contains("raptors-trace instruments"));
         std::fs::write(&path, b"\x89RTR").unwrap();
         assert!(!is_text(&path));
         std::fs::write(&path, "a;b 3\n").unwrap();
@@ -189,10 +147,6 @@ mod tests {
         let path = directory.path().join("x.folded");
         std::fs::write(&path, "a;b 3\na;b many\n").unwrap();
         let error = read(&path).err().unwrap();
-        assert!(
-            error.in_a_line().contains("line 2 of the folded stacks"),
-            "{}",
-            error.in_a_line()
-        );
+        assert!(error.in_a_line().contains("line 2 of the folded stacks"), "{}", error.in_a_line());
     }
 }

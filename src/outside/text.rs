@@ -19,31 +19,17 @@ pub fn text(drawn: &Drawn) -> String {
         lines.push(line);
         if side.idle_samples > 0 {
             let idle = side.idle_samples;
-            lines.push(format!(
-                "  {idle} samples of OpenBLAS's threads waiting for work are left out"
-            ));
+            lines.push(format!("  {idle} samples of OpenBLAS's threads waiting for work are left out"));
         }
     }
     let two = drawn.sides.len() == 2;
-    let seconds: BTreeMap<&str, [f64; 2]> = drawn
-        .roles
-        .iter()
-        .map(|role| (role.name.as_str(), [role.a_ns / 1e9, role.b_ns / 1e9]))
-        .collect();
+    let seconds: BTreeMap<&str, [f64; 2]> =
+        drawn.roles.iter().map(|role| (role.name.as_str(), [role.a_ns / 1e9, role.b_ns / 1e9])).collect();
     for (name, [a, b]) in seconds {
-        let b = if two {
-            format!("  {b:>9.3} s")
-        } else {
-            String::new()
-        };
+        let b = if two { format!("  {b:>9.3} s") } else { String::new() };
         lines.push(format!("  {:<14}{a:>9.3} s{b}", name.replace('_', " ")));
     }
-    lines.extend(
-        drawn
-            .warnings
-            .iter()
-            .map(|why| format!("warning: {}", escape(why))),
-    );
+    lines.extend(drawn.warnings.iter().map(|why| format!("warning: {}", escape(why))));
     if let Some(index) = drawn.files.last() {
         lines.push(escape(&index.display().to_string()).to_string());
     }

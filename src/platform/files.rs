@@ -16,10 +16,7 @@ use super::is_root;
 /// # Errors
 /// When it cannot be made, where `TMPDIR` says or in `/tmp`.
 pub fn private_directory(prefix: &str) -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix(prefix)
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()
+    tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir()
 }
 
 /// Makes a named pipe that nobody else can open.

@@ -27,19 +27,11 @@ pub fn cpu_name() -> Option<String> {
 /// x86 names its processors; Arm gives numbers, which are at least the same on the same machine.
 fn cpu_name_of(cpuinfo: &str) -> Option<String> {
     let field = |name: &str| {
-        let line = cpuinfo
-            .lines()
-            .find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
-        line.split_once(':')
-            .map(|(_, value)| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
+        line.split_once(':').map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
     };
     field("model name").or_else(|| {
-        Some(format!(
-            "Arm processor, implementer {}, part {}",
-            field("CPU implementer")?,
-            field("CPU part")?
-        ))
+        Some(format!("Arm processor, implementer {}, part {}", field("CPU implementer")?, field("CPU part")?))
     })
 }
 
@@ -51,9 +43,7 @@ pub fn cores_usable() -> Option<u32> {
         return None;
     }
     // SAFETY: CPU_COUNT only reads the mask.
-    u32::try_from(unsafe { libc::CPU_COUNT(&set) })
-        .ok()
-        .filter(|&n| n > 0)
+    u32::try_from(unsafe { libc::CPU_COUNT(&set) }).ok().filter(|&n| n > 0)
 }
 
 pub fn caches() -> Caches {
@@ -67,8 +57,7 @@ fn caches_in(dir: &Path) -> Caches {
             let text = fs::read_to_string(dir.join(format!("index{index}")).join(file)).ok()?;
             Some(text.trim().to_owned())
         };
-        let (Some(level), Some(kind), Some(size)) = (read("level"), read("type"), read("size"))
-        else {
+        let (Some(level), Some(kind), Some(size)) = (read("level"), read("type"), read("size")) else {
             continue;
         };
         let size = kibibytes(&size);
@@ -93,10 +82,7 @@ fn kibibytes(text: &str) -> Option<u64> {
 
 pub fn transparent_huge_pages() -> Option<String> {
     let modes = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
-    modes
-        .split_whitespace()
-        .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))
-        .map(str::to_owned)
+    modes.split_whitespace().find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']')).map(str::to_owned)
 }
 
 pub fn memory_total() -> Option<u64> {
@@ -106,9 +92,7 @@ pub fn memory_total() -> Option<u64> {
 
 pub fn memory_available() -> Option<u64> {
     let machine = meminfo("MemAvailable:")?;
-    Some(control_group().map_or(machine, |group| {
-        group.limit.saturating_sub(group.used).min(machine)
-    }))
+    Some(control_group().map_or(machine, |group| group.limit.saturating_sub(group.used).min(machine)))
 }
 
 fn meminfo(field: &str) -> Option<u64> {
@@ -135,21 +119,14 @@ fn control_group() -> Option<ControlGroup> {
         // Inside a container the path is the host's, and the group itself is mounted at the root.
         let (root, limit, used) = match controllers {
             "" => ("/sys/fs/cgroup", "memory.max", "memory.current"),
-            c if c.split(',').any(|c| c == "memory") => (
-                "/sys/fs/cgroup/memory",
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-            ),
+            c if c.split(',').any(|c| c == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+            }
             _ => return None,
         };
         [format!("{root}{path}"), root.to_owned()]
             .iter()
-            .find_map(|dir| {
-                Some(ControlGroup {
-                    limit: read(dir, limit)?,
-                    used: read(dir, used)?,
-                })
-            })
+            .find_map(|dir| Some(ControlGroup { limit: read(dir, limit)?, used: read(dir, used)? }))
     })
 }
 
@@ -170,15 +147,11 @@ fn c_library() -> Option<String> {
 }
 
 pub fn machine_id() -> Option<String> {
-    [
-        "/etc/machine-id",
-        "/var/lib/dbus/machine-id",
-        "/etc/hostname",
-    ]
-    .iter()
-    .filter_map(|path| fs::read_to_string(path).ok())
-    .map(|text| text.trim().to_owned())
-    .find(|text| !text.is_empty())
+    ["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .map(|text| text.trim().to_owned())
+        .find(|text| !text.is_empty())
 }
 
 pub fn wish_huge_pages(start: *mut u8, bytes: usize) {
@@ -221,9 +194,7 @@ pub fn memory_byte(pid: u32, address: u64) -> Option<u8> {
 
 pub fn command_line(pid: u32) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words = bytes
-        .split(|&byte| byte == 0)
-        .filter(|word| !word.is_empty());
+    let words = bytes.split(|&byte| byte == 0).filter(|word| !word.is_empty());
     let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
@@ -237,10 +208,7 @@ pub fn waits_for_events(pid: u32) -> bool {
 pub fn user_time(pid: u32) -> Option<Duration> {
     // SAFETY: sysconf reads a number of the system's.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    user_time_in(
-        &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
-        ticks,
-    )
+    user_time_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?, ticks)
 }
 
 /// The 14th field, in clock ticks; the second, the command's name, may hold blanks and parentheses.
@@ -266,14 +234,8 @@ mod tests {
     #[test]
     fn arm_processors_without_a_name_are_told_by_their_numbers() {
         let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n";
-        assert_eq!(
-            cpu_name_of(arm).unwrap(),
-            "Arm processor, implementer 0x41, part 0xd0c"
-        );
-        assert_eq!(
-            cpu_name_of("model name\t: AMD EPYC\nmodel name\t: no\n").unwrap(),
-            "AMD EPYC"
-        );
+        assert_eq!(cpu_name_of(arm).unwrap(), "Arm processor, implementer 0x41, part 0xd0c");
+        assert_eq!(cpu_name_of("model name\t: AMD EPYC\nmodel name\t: no\n").unwrap(), "AMD EPYC");
         assert_eq!(cpu_name_of(""), None);
     }
 
@@ -288,11 +250,7 @@ mod tests {
     #[test]
     fn caches_are_told_apart_from_the_instruction_cache() {
         let dir = tempfile::tempdir().unwrap();
-        let entries = [
-            ("1", "Data", "48K"),
-            ("1", "Instruction", "32K"),
-            ("2", "Unified", "1024K"),
-        ];
+        let entries = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "1024K")];
         for (i, (level, kind, size)) in entries.iter().enumerate() {
             let index = dir.path().join(format!("index{i}"));
             fs::create_dir(&index).unwrap();
@@ -300,11 +258,7 @@ mod tests {
                 fs::write(index.join(file), format!("{text}\n")).unwrap();
             }
         }
-        let expected = Caches {
-            l1d: Some(48 << 10),
-            l2: Some(1 << 20),
-            l3: None,
-        };
+        let expected = Caches { l1d: Some(48 << 10), l2: Some(1 << 20), l3: None };
         assert_eq!(caches_in(dir.path()), expected);
     }
 }

@@ -12,29 +12,14 @@ fn sysctl(name: &str) -> Option<Vec<u8>> {
     let name = CString::new(name).ok()?;
     let mut size = 0;
     // SAFETY: a null buffer asks for the size only, which is written to a live usize.
-    let asked = unsafe {
-        libc::sysctlbyname(
-            name.as_ptr(),
-            std::ptr::null_mut(),
-            &mut size,
-            std::ptr::null_mut(),
-            0,
-        )
-    };
+    let asked = unsafe { libc::sysctlbyname(name.as_ptr(), std::ptr::null_mut(), &mut size, std::ptr::null_mut(), 0) };
     if asked != 0 {
         return None;
     }
     let mut value = vec![0_u8; size];
     // SAFETY: the buffer is live and `size` is its length; the call writes at most that and updates it.
-    let read = unsafe {
-        libc::sysctlbyname(
-            name.as_ptr(),
-            value.as_mut_ptr().cast(),
-            &mut size,
-            std::ptr::null_mut(),
-            0,
-        )
-    };
+    let read =
+        unsafe { libc::sysctlbyname(name.as_ptr(), value.as_mut_ptr().cast(), &mut size, std::ptr::null_mut(), 0) };
     (read == 0).then(|| {
         value.truncate(size);
         value
@@ -54,9 +39,7 @@ fn number(name: &str) -> Option<u64> {
 fn text(name: &str) -> Option<String> {
     let mut bytes = sysctl(name)?;
     bytes.truncate(bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len()));
-    String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.is_empty())
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
 /// What an unset locale means.
@@ -73,9 +56,7 @@ pub fn cores_usable() -> Option<u32> {
 
 pub fn caches() -> Caches {
     // On Apple silicon perflevel0 is the fast cores; the plain names give the slow ones.
-    let cache = |fast: &str, plain: &str| {
-        number(&format!("hw.perflevel0.{fast}")).or_else(|| number(plain))
-    };
+    let cache = |fast: &str, plain: &str| number(&format!("hw.perflevel0.{fast}")).or_else(|| number(plain));
     Caches {
         l1d: cache("l1dcachesize", "hw.l1dcachesize"),
         l2: cache("l2cachesize", "hw.l2cachesize"),
@@ -94,11 +75,7 @@ pub fn memory_total() -> Option<u64> {
 pub fn memory_available() -> Option<u64> {
     // Free, speculative and purgeable pages can be had at once. What is inactive is left out: too little is safe.
     let page = super::page_size()?;
-    let pages = [
-        "vm.page_free_count",
-        "vm.page_speculative_count",
-        "vm.page_purgeable_count",
-    ];
+    let pages = ["vm.page_free_count", "vm.page_speculative_count", "vm.page_purgeable_count"];
     let available = pages.iter().filter_map(|name| number(name)).sum::<u64>() * page;
     // Under memory pressure the counts are small by design, as memory is compressed on demand; half of it can be had.
     Some(available.max(memory_total()? / 2))
@@ -110,10 +87,7 @@ pub fn allocator() -> Option<String> {
 
 pub fn machine_id() -> Option<String> {
     let mut id = [0_u8; 16];
-    let patience = libc::timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
+    let patience = libc::timespec { tv_sec: 1, tv_nsec: 0 };
     // SAFETY: the buffer has the 16 bytes a UUID is written to, and the timeout is a live timespec.
     let asked = unsafe { libc::gethostuuid(id.as_mut_ptr(), &patience) };
     (asked == 0).then(|| id.iter().map(|byte| format!("{byte:02x}")).collect())

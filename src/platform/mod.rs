@@ -102,11 +102,7 @@ pub fn kernel() -> String {
         return std::env::consts::OS.to_owned();
     }
     let text = |field: &[libc::c_char]| {
-        let bytes: Vec<u8> = field
-            .iter()
-            .map(|&c| c as u8)
-            .take_while(|&c| c != 0)
-            .collect();
+        let bytes: Vec<u8> = field.iter().map(|&c| c as u8).take_while(|&c| c != 0).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     };
     format!("{} {}", text(&name.sysname), text(&name.release))
@@ -115,9 +111,7 @@ pub fn kernel() -> String {
 /// Size of a page, bytes.
 pub fn page_size() -> Option<u64> {
     // SAFETY: sysconf reads a number and touches no memory of ours.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
-        .ok()
-        .filter(|&n| n > 0)
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok().filter(|&n| n > 0)
 }
 
 /// Physical memory, or the control group's limit where that is less, bytes.
@@ -262,10 +256,7 @@ pub fn in_own_group(command: &mut Command) -> &mut Command {
 
 /// How many files a process may have open at most, however far it raises its own limit.
 pub fn most_files() -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a live rlimit of ours, which the call fills.
     match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
         0 => limit.rlim_max,
@@ -312,11 +303,7 @@ pub fn reach(pid: u32) -> Reach {
 /// A system call that changes nothing and that nothing else in this process makes, for a tracer to see: `getpriority` of
 /// this process for the beginning, of its group for the end.
 pub fn mark(begins: bool) {
-    let which = if begins {
-        libc::PRIO_PROCESS
-    } else {
-        libc::PRIO_PGRP
-    };
+    let which = if begins { libc::PRIO_PROCESS } else { libc::PRIO_PGRP };
     // SAFETY: getpriority reads a number of the kernel's.
     unsafe { libc::getpriority(which, 0) };
 }
@@ -365,9 +352,7 @@ mod tests {
             signal.signal(signal.SIGINT, lambda *_: sys.exit(7) if seen else seen.append(1))\n\
             print('ready', flush=True)\nselect.epoll().poll()";
         let mut command = Command::new("python3");
-        command
-            .args(["-c", program])
-            .stdout(std::process::Stdio::piped());
+        command.args(["-c", program]).stdout(std::process::Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();

@@ -3,8 +3,7 @@
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{escape, header, summary, units};
 use crate::comparison::{
-    Against, Case, CaseName, Change, ChangeVerdict, Comparison, Gate, GateCase, GateOn,
-    GateOutcome, ThenAndNow,
+    Against, Case, CaseName, Change, ChangeVerdict, Comparison, Gate, GateCase, GateOn, GateOutcome, ThenAndNow,
 };
 
 /// Writes both; nothing where nobody asked.
@@ -52,11 +51,7 @@ fn title(now: &Comparison, against: &Against) -> String {
 }
 
 /// The changes of one kind of case, each with the case of this run.
-fn changes<'a>(
-    comparison: &'a Comparison,
-    against: &'a Against,
-    name: CaseName,
-) -> Vec<(&'a Case, &'a Change)> {
+fn changes<'a>(comparison: &'a Comparison, against: &'a Against, name: CaseName) -> Vec<(&'a Case, &'a Change)> {
     let cases = || comparison.cases.iter();
     let changes = against.cases.iter().filter_map(|change| {
         let case = cases().find(|case| case.label() == change.case)?;
@@ -74,16 +69,10 @@ fn table(page: &mut Page, changes: &[(&Case, &Change)], limit: Option<f64>) {
     let [a, b] = &sides;
     let heads = [summary::title(first), a, b, "change", "95 % interval", ""];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong))];
-    rows.extend(
-        changes
-            .iter()
-            .map(|(case, change)| row(case, change, limit)),
-    );
+    rows.extend(changes.iter().map(|(case, change)| row(case, change, limit)));
     let widths = widths_of(&rows);
     if span(&widths) > page.width {
-        return changes
-            .iter()
-            .for_each(|(case, change)| stacked(page, case, change, limit));
+        return changes.iter().for_each(|(case, change)| stacked(page, case, change, limit));
     }
     for (i, row) in rows.iter().enumerate() {
         page.row(row, &widths);
@@ -141,11 +130,7 @@ fn times(of: &ThenAndNow) -> String {
 
 /// How the changes are to be read, and the cases that there are none of.
 fn foot(page: &mut Page, comparison: &Comparison, against: &Against) {
-    if let Some(first) = comparison
-        .cases
-        .first()
-        .filter(|_| !against.cases.is_empty())
-    {
+    if let Some(first) = comparison.cases.first().filter(|_| !against.cases.is_empty()) {
         let [a, b] = [&first.sides.a, &first.sides.b].map(|side| escape(&side.name));
         let sentence = format!(
             "change: {a} ÷ {b} now over then; {a} is in both runs, so what made the machine faster or slower for both \
@@ -154,10 +139,7 @@ fn foot(page: &mut Page, comparison: &Comparison, against: &Against) {
         page.wrapped(&sentence, 2, Tone::Faint);
     }
     let file = header::short_file(&against.file);
-    for (where_found, labels) in [
-        ("this run".to_owned(), &against.only_now),
-        (file, &against.only_then),
-    ] {
+    for (where_found, labels) in [("this run".to_owned(), &against.only_now), (file, &against.only_then)] {
         if !labels.is_empty() {
             let labels: Vec<String> = labels.iter().map(|label| escape(label)).collect();
             let sentence = format!("only in {where_found}: {}", labels.join("; "));

@@ -34,19 +34,13 @@ pub fn rows(comparison: &Comparison, case: &Case, part: Part) -> Table {
     let mut pairs = Vec::new();
     for call in &a.calls {
         let same = |other: &&Call| other.kind == call.kind && other.name == call.name;
-        let alike = others
-            .iter()
-            .position(|other| same(other) && other.strides == call.strides);
+        let alike = others.iter().position(|other| same(other) && other.strides == call.strides);
         let found = alike.or_else(|| others.iter().position(same));
         let other = found.map(|at| others.remove(at));
         pairs.push(pair(case, Some(call), other));
     }
     pairs.extend(others.into_iter().map(|call| pair(case, None, Some(call))));
-    let most = if part == Part::Calls {
-        usize::MAX
-    } else {
-        MOST
-    };
+    let most = if part == Part::Calls { usize::MAX } else { MOST };
     let left_out = pairs.len().saturating_sub(most);
     pairs.truncate(most);
     let blas = |side: &Side| side.blas_calls_per_op.map_or("–".to_owned(), units::count);
@@ -105,10 +99,7 @@ pub fn arguments(call: &Call) -> String {
         None => n,
     };
     let strides = call.strides.as_ref().map(|strides| {
-        let strides: Vec<String> = strides
-            .iter()
-            .map(|stride| units::decimal(*stride as f64, 0))
-            .collect();
+        let strides: Vec<String> = strides.iter().map(|stride| units::decimal(*stride as f64, 0)).collect();
         format!(" ({})", strides.join(","))
     });
     format!("{n}{}", strides.unwrap_or_default())
@@ -130,11 +121,7 @@ pub fn note(call: &Call, side: &Side) -> String {
     if call.kind != CallKind::Backend {
         return symbol;
     }
-    let reason = side
-        .dispatch_reason
-        .as_deref()
-        .map(escape)
-        .unwrap_or_default();
+    let reason = side.dispatch_reason.as_deref().map(escape).unwrap_or_default();
     match (symbol.is_empty(), reason.is_empty()) {
         (_, true) => symbol,
         (false, false) if !reason.contains(&symbol) => format!("{symbol}, {reason}"),
@@ -144,53 +131,30 @@ pub fn note(call: &Call, side: &Side) -> String {
 
 /// Everything else that is known of a pattern.
 fn detail(call: &Call) -> String {
-    let time = call.time_ns.as_ref().map(|time| {
-        format!(
-            "{} a call, {} an operation",
-            units::time(time.median),
-            units::time(time.total_per_op)
-        )
-    });
+    let time = call
+        .time_ns
+        .as_ref()
+        .map(|time| format!("{} a call, {} an operation", units::time(time.median), units::time(time.total_per_op)));
     let parts = [time, Some(rest(call)).filter(|rest| !rest.is_empty())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// What is known of a pattern besides how often, on what and how long.
 pub fn rest(call: &Call) -> String {
-    let list = |values: &[u64]| {
-        values
-            .iter()
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join(",")
-    };
+    let list = |values: &[u64]| values.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let scalar = call.scalar.as_ref().map(|scalar| match scalar {
         Scalar::Number(value) => format!("scalar {value}"),
         Scalar::Text(text) => format!("scalar {}", escape(text)),
     });
-    let threads = call.threads.map(|n| {
-        if n == 1 {
-            "1 thread".to_owned()
-        } else {
-            format!("{n} threads")
-        }
-    });
+    let threads = call.threads.map(|n| if n == 1 { "1 thread".to_owned() } else { format!("{n} threads") });
     let lengths = (call.n.len() > 1).then(|| {
-        let each: Vec<String> = call
-            .n
-            .iter()
-            .map(|(n, times)| format!("{} × {n}", units::count(*times)))
-            .collect();
+        let each: Vec<String> = call.n.iter().map(|(n, times)| format!("{} × {n}", units::count(*times))).collect();
         format!("n: {}", each.join(", "))
     });
     let parts = [
         lengths,
-        call.alignment
-            .as_ref()
-            .map(|bytes| format!("aligned to {} B", list(bytes))),
-        call.aliasing
-            .as_deref()
-            .map(|aliasing| format!("aliasing {}", escape(aliasing))),
+        call.alignment.as_ref().map(|bytes| format!("aligned to {} B", list(bytes))),
+        call.aliasing.as_deref().map(|aliasing| format!("aliasing {}", escape(aliasing))),
         scalar,
         threads,
         call.module.as_deref().map(short_file),
@@ -204,27 +168,13 @@ pub fn control(controls: &[Control]) -> (String, Tone) {
         return ("no control was run".to_owned(), Tone::Alarm);
     }
     if let Some(failed) = controls.iter().find(|control| !control.ok) {
-        return (
-            format!("control {} FAILED", escape(&failed.name)),
-            Tone::Alarm,
-        );
+        return (format!("control {} FAILED", escape(&failed.name)), Tone::Alarm);
     }
     let seen = |control: &Control| {
-        let routine = control
-            .routine
-            .as_deref()
-            .map(short_routine)
-            .unwrap_or_else(|| "call".to_owned());
-        format!(
-            "control {}: {} {routine} seen",
-            escape(&control.name),
-            control.seen
-        )
+        let routine = control.routine.as_deref().map(short_routine).unwrap_or_else(|| "call".to_owned());
+        format!("control {}: {} {routine} seen", escape(&control.name), control.seen)
     };
-    (
-        controls.iter().map(seen).collect::<Vec<_>>().join("; "),
-        Tone::Faint,
-    )
+    (controls.iter().map(seen).collect::<Vec<_>>().join("; "), Tone::Faint)
 }
 
 /// `sgemm` of `scipy_cblas_sgemm64_` and its like.
@@ -237,32 +187,17 @@ fn short_routine(symbol: &str) -> String {
 impl Table {
     /// The table as rows of the case's block.
     pub fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![[
-            Cell::plain("calls per operation"),
-            Cell::default(),
-            Cell::default(),
-            Cell::default(),
-        ]];
+        let mut rows = vec![[Cell::plain("calls per operation"), Cell::default(), Cell::default(), Cell::default()]];
         for pair in &self.pairs {
             let [a, b] = pair.cells.clone().map(Cell::plain);
-            rows.push([
-                Cell::plain(&pair.label),
-                a,
-                b,
-                Cell::new(&pair.note, Tone::Faint),
-            ]);
+            rows.push([Cell::plain(&pair.label), a, b, Cell::new(&pair.note, Tone::Faint)]);
         }
         if self.left_out > 0 {
             let more = Cell::new(self.more(), Tone::Faint);
             rows.push([more, Cell::default(), Cell::default(), Cell::default()]);
         }
         let [a, b] = self.blas.clone().map(Cell::plain);
-        rows.push([
-            Cell::plain("  BLAS / Accelerate"),
-            a,
-            b,
-            Cell::new(&self.control.0, self.control.1),
-        ]);
+        rows.push([Cell::plain("  BLAS / Accelerate"), a, b, Cell::new(&self.control.0, self.control.1)]);
         rows
     }
 
@@ -277,16 +212,9 @@ impl Table {
             let indent = " ".repeat(pair.indent + 4);
             lines.push((pair.label.clone(), Tone::Strong));
             for (i, cell) in pair.cells.iter().enumerate() {
-                let detail = pair.details[i]
-                    .as_ref()
-                    .filter(|detail| self.details && !detail.is_empty());
-                let detail = detail
-                    .map(|detail| format!(" · {detail}"))
-                    .unwrap_or_default();
-                lines.push((
-                    format!("{indent}{}: {cell}{detail}", self.names[i]),
-                    Tone::Plain,
-                ));
+                let detail = pair.details[i].as_ref().filter(|detail| self.details && !detail.is_empty());
+                let detail = detail.map(|detail| format!(" · {detail}")).unwrap_or_default();
+                lines.push((format!("{indent}{}: {cell}{detail}", self.names[i]), Tone::Plain));
             }
             if !pair.note.is_empty() {
                 lines.push((format!("{indent}{}", pair.note), Tone::Faint));
@@ -296,13 +224,7 @@ impl Table {
             lines.push((self.more(), Tone::Faint));
         }
         let [a, b] = &self.blas;
-        lines.push((
-            format!(
-                "  BLAS / Accelerate: {} {a}, {} {b}",
-                self.names[0], self.names[1]
-            ),
-            Tone::Plain,
-        ));
+        lines.push((format!("  BLAS / Accelerate: {} {a}, {} {b}", self.names[0], self.names[1]), Tone::Plain));
         lines.push((format!("    {}", self.control.0), self.control.1));
         lines
     }

@@ -4,8 +4,7 @@ use super::layout::{Cell, GAP, Page, Tone, bar, lines_of};
 use super::units::{self, TimeUnit};
 use super::{Part, calls, escape};
 use crate::comparison::{
-    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Rounds,
-    Side, Sides, Verdict,
+    Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Rounds, Side, Sides, Verdict,
 };
 
 /// Columns of the bar beside a difference.
@@ -82,10 +81,7 @@ fn narrow(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
 fn stacked(page: &mut Page, case: &Case, [label, a, b, _]: &Row) {
     page.wrapped_indented(&label.text, label.tone);
     for (side, cell) in [(&case.sides.a, a), (&case.sides.b, b)] {
-        page.wrapped_indented(
-            &format!("  {}: {}", escape(&side.name), cell.text),
-            cell.tone,
-        );
+        page.wrapped_indented(&format!("  {}: {}", escape(&side.name), cell.text), cell.tone);
     }
 }
 
@@ -98,21 +94,10 @@ fn table(page: &mut Page, rows: &[Row], widths: &[usize; 4]) {
             lines_of(&note.text, widths[3]).into_iter()
         };
         let first = lines.next().unwrap_or_default();
-        page.row(
-            &[
-                label.clone(),
-                a.clone(),
-                b.clone(),
-                Cell::new(first, note.tone),
-            ],
-            widths,
-        );
+        page.row(&[label.clone(), a.clone(), b.clone(), Cell::new(first, note.tone)], widths);
         for line in lines {
             let empty = Cell::default;
-            page.row(
-                &[empty(), empty(), empty(), Cell::new(line, note.tone)],
-                widths,
-            );
+            page.row(&[empty(), empty(), empty(), Cell::new(line, note.tone)], widths);
         }
     }
 }
@@ -125,16 +110,7 @@ fn widths(rows: &[&Row], page: usize) -> [usize; 4] {
             *width = (*width).max(cell.width());
         }
     }
-    for (column, least) in [
-        (3, 18),
-        (0, 24),
-        (2, 14),
-        (1, 14),
-        (0, 14),
-        (3, 8),
-        (2, 8),
-        (1, 8),
-    ] {
+    for (column, least) in [(3, 18), (0, 24), (2, 14), (1, 14), (0, 14), (3, 8), (2, 8), (1, 8)] {
         let over = (widths.iter().sum::<usize>() + GAP * 3).saturating_sub(page);
         let spare = widths[column].saturating_sub(least);
         widths[column] -= over.min(spare);
@@ -145,17 +121,10 @@ fn widths(rows: &[&Row], page: usize) -> [usize; 4] {
 /// What was compared, and who won.
 fn heading(case: &Case) -> [Cell; 2] {
     let size = size(case);
-    let what = if size.is_empty() {
-        kind(case)
-    } else {
-        format!("{size}, {}", kind(case))
-    };
+    let what = if size.is_empty() { kind(case) } else { format!("{size}, {}", kind(case)) };
     let (ratio, interval) = units::ratio(&case.ratio);
     let (verdict, tone) = verdict(case);
-    [
-        Cell::new(what, Tone::Strong),
-        Cell::new(format!("{verdict}: {ratio} {interval}"), tone),
-    ]
+    [Cell::new(what, Tone::Strong), Cell::new(format!("{verdict}: {ratio} {interval}"), tone)]
 }
 
 /// `float32 2048 × 2048 (16 MiB)`; empty where the statements choose their own arrays.
@@ -163,44 +132,23 @@ pub fn size(case: &Case) -> String {
     if case.shape.is_empty() {
         return String::new();
     }
-    let bytes = case
-        .array_bytes()
-        .map(|bytes| format!(" ({})", units::bytes(bytes as f64)));
+    let bytes = case.array_bytes().map(|bytes| format!(" ({})", units::bytes(bytes as f64)));
     let dtype = case.dtype.as_deref().map(|dtype| escape(dtype) + " ");
-    format!(
-        "{}{}{}",
-        dtype.unwrap_or_default(),
-        case.shape_text(" × "),
-        bytes.unwrap_or_default()
-    )
+    format!("{}{}{}", dtype.unwrap_or_default(), case.shape_text(" × "), bytes.unwrap_or_default())
 }
 
 /// The pair of statements, and what happens to the results where they are kept.
 pub fn kind(case: &Case) -> String {
-    let kept = if case.results == Results::Kept {
-        ", results kept"
-    } else {
-        ""
-    };
-    let name = if case.name == CaseName::Custom {
-        "two statements"
-    } else {
-        case.name.as_str()
-    };
+    let kept = if case.results == Results::Kept { ", results kept" } else { "" };
+    let name = if case.name == CaseName::Custom { "two statements" } else { case.name.as_str() };
     format!("{name}{kept}")
 }
 
 /// Who is faster, if that may be said.
 pub fn verdict(case: &Case) -> (String, Tone) {
     match case.ratio.verdict {
-        Verdict::BFaster => (
-            format!("{} is faster", escape(&case.sides.b.name)),
-            Tone::Good,
-        ),
-        Verdict::AFaster => (
-            format!("{} is faster", escape(&case.sides.a.name)),
-            Tone::Bad,
-        ),
+        Verdict::BFaster => (format!("{} is faster", escape(&case.sides.b.name)), Tone::Good),
+        Verdict::AFaster => (format!("{} is faster", escape(&case.sides.a.name)), Tone::Bad),
         Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Strong),
     }
 }
@@ -214,36 +162,20 @@ fn title(case: &Case) -> Vec<Row> {
         size => (size, kind(case)),
     };
     let statement = |side: &Side| {
-        let text = if fits(case) {
-            escape(&side.statement)
-        } else {
-            String::new()
-        };
+        let text = if fits(case) { escape(&side.statement) } else { String::new() };
         Cell::plain(text)
     };
     let name = |side: &Side| Cell::new(escape(&side.name), Tone::Strong);
     let Sides { a, b } = &case.sides;
     vec![
-        [
-            Cell::new(first, Tone::Strong),
-            name(a),
-            name(b),
-            Cell::new(verdict, tone),
-        ],
-        [
-            Cell::plain(second),
-            statement(a),
-            statement(b),
-            Cell::new(format!("{ratio} {interval}"), tone),
-        ],
+        [Cell::new(first, Tone::Strong), name(a), name(b), Cell::new(verdict, tone)],
+        [Cell::plain(second), statement(a), statement(b), Cell::new(format!("{ratio} {interval}"), tone)],
     ]
 }
 
 /// Whether both statements fit beside each other.
 fn fits(case: &Case) -> bool {
-    [&case.sides.a, &case.sides.b]
-        .iter()
-        .all(|side| escape(&side.statement).len() <= LONG_STATEMENT)
+    [&case.sides.a, &case.sides.b].iter().all(|side| escape(&side.statement).len() <= LONG_STATEMENT)
 }
 
 /// The statements in full.
@@ -284,33 +216,14 @@ pub fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
         extra: [format!(" {}", unit.name()), format!(" {}", unit.name())],
         whole: true,
     };
-    let faults = |side: &Side| {
-        side.faults_per_op
-            .map(|n| format!(" ({})", units::count(n)))
-            .unwrap_or_default()
-    };
-    let part = |label, a, b| TimeRow {
-        label,
-        a,
-        b,
-        extra: Default::default(),
-        whole: false,
-    };
+    let faults = |side: &Side| side.faults_per_op.map(|n| format!(" ({})", units::count(n))).unwrap_or_default();
+    let part = |label, a, b| TimeRow { label, a, b, extra: Default::default(), whole: false };
     let (x, y) = (&a.phases_ns, &b.phases_ns);
-    let page_faults = TimeRow {
-        extra: [faults(a), faults(b)],
-        ..part("  page faults (per op)", x.page_fault, y.page_fault)
-    };
-    let any_fault = [a, b]
-        .iter()
-        .any(|side| side.faults_per_op.is_some_and(|n| n >= 0.005));
-    let zero = |value: Option<f64>| {
-        value.is_some_and(|ns| {
-            unit.number(ns)
-                .chars()
-                .all(|c| matches!(c, '0' | '.' | ' '))
-        })
-    };
+    let page_faults =
+        TimeRow { extra: [faults(a), faults(b)], ..part("  page faults (per op)", x.page_fault, y.page_fault) };
+    let any_fault = [a, b].iter().any(|side| side.faults_per_op.is_some_and(|n| n >= 0.005));
+    let zero =
+        |value: Option<f64>| value.is_some_and(|ns| unit.number(ns).chars().all(|c| matches!(c, '0' | '.' | ' ')));
     let shown = |row: &TimeRow, always: bool| always || !(zero(row.a) && zero(row.b));
     let rows = [
         (whole, true),
@@ -323,10 +236,7 @@ pub fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
         (part("  free", x.free, y.free), false),
         (part("  residual", x.residual, y.residual), true),
     ];
-    rows.into_iter()
-        .filter(|(row, always)| shown(row, *always))
-        .map(|(row, _)| row)
-        .collect()
+    rows.into_iter().filter(|(row, always)| shown(row, *always)).map(|(row, _)| row).collect()
 }
 
 /// The unit of a case's times.
@@ -342,54 +252,26 @@ fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
     let (shorter, unit) = (shorter(case), unit(case));
     let rows = time_rows(case, &unit);
     let number = |value: Option<f64>| value.map_or(NOT_MEASURED.to_owned(), |ns| unit.number(ns));
-    let widest = |side: fn(&TimeRow) -> Option<f64>| {
-        rows.iter()
-            .map(|row| number(side(row)).chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let widest =
+        |side: fn(&TimeRow) -> Option<f64>| rows.iter().map(|row| number(side(row)).chars().count()).max().unwrap_or(0);
     let (wide_a, wide_b) = (widest(|row| row.a), widest(|row| row.b));
-    let differences: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            row.difference()
-                .map(|ns| unit.difference(ns))
-                .unwrap_or_default()
-        })
-        .collect();
-    let wide_d = differences
-        .iter()
-        .map(|text| text.chars().count())
-        .max()
-        .unwrap_or(0);
-    let largest = rows
-        .iter()
-        .filter(|row| !row.whole)
-        .filter_map(TimeRow::difference)
-        .map(f64::abs)
-        .fold(0.0, f64::max);
+    let differences: Vec<String> =
+        rows.iter().map(|row| row.difference().map(|ns| unit.difference(ns)).unwrap_or_default()).collect();
+    let wide_d = differences.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let largest =
+        rows.iter().filter(|row| !row.whole).filter_map(TimeRow::difference).map(f64::abs).fold(0.0, f64::max);
     let one = |(row, difference): (&TimeRow, &String)| {
         let mut text = format!("{difference:>wide_d$}");
         if row.whole {
             text = format!("{text} {}", unit.name());
         } else if let (true, Some(ns)) = (bars && largest > 0.0, row.difference()) {
             let room = unit.name().chars().count() + 3;
-            text = format!(
-                "{text}{}{}",
-                " ".repeat(room),
-                bar(ns.abs() / largest, BAR, blocks)
-            );
+            text = format!("{text}{}{}", " ".repeat(room), bar(ns.abs() / largest, BAR, blocks));
         }
         let cell = |value, wide: usize, extra: &String| {
-            Cell::new(
-                format!("{:>wide$}{extra}", number(value)),
-                if row.whole { Tone::Strong } else { Tone::Plain },
-            )
+            Cell::new(format!("{:>wide$}{extra}", number(value)), if row.whole { Tone::Strong } else { Tone::Plain })
         };
-        let label = Cell::new(
-            row.label,
-            if row.whole { Tone::Strong } else { Tone::Plain },
-        );
+        let label = Cell::new(row.label, if row.whole { Tone::Strong } else { Tone::Plain });
         let tone = tone(case, row, shorter);
         [
             label,
@@ -404,11 +286,8 @@ fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
 /// A difference has a colour where it may be said to be one: the whole by its verdict, a phase from 1 % of the time on.
 fn tone(case: &Case, row: &TimeRow, shorter: f64) -> Tone {
     let difference = row.difference().unwrap_or(0.0);
-    let said = if row.whole {
-        case.ratio.verdict != Verdict::NoDifferenceShown
-    } else {
-        difference.abs() >= 0.01 * shorter
-    };
+    let said =
+        if row.whole { case.ratio.verdict != Verdict::NoDifferenceShown } else { difference.abs() >= 0.01 * shorter };
     match (said, difference < 0.0) {
         (false, _) => Tone::Faint,
         (true, true) => Tone::Good,
@@ -418,20 +297,11 @@ fn tone(case: &Case, row: &TimeRow, shorter: f64) -> Tone {
 
 fn threads(case: &Case) -> Row {
     let cell = |side: &Side| {
-        let threads = side
-            .threads
-            .map_or(NOT_MEASURED.to_owned(), |n| n.to_string());
-        let cpu = side
-            .cpu_ns_per_op
-            .map_or(NOT_MEASURED.to_owned(), units::time);
+        let threads = side.threads.map_or(NOT_MEASURED.to_owned(), |n| n.to_string());
+        let cpu = side.cpu_ns_per_op.map_or(NOT_MEASURED.to_owned(), units::time);
         Cell::plain(format!("{threads} · {cpu}"))
     };
-    [
-        Cell::plain("threads · CPU time"),
-        cell(&case.sides.a),
-        cell(&case.sides.b),
-        Cell::default(),
-    ]
+    [Cell::plain("threads · CPU time"), cell(&case.sides.a), cell(&case.sides.b), Cell::default()]
 }
 
 fn memory(machine: &Machine, case: &Case) -> Row {
@@ -439,11 +309,7 @@ fn memory(machine: &Machine, case: &Case) -> Row {
     let limits = sides.map(|side| machine.limit_for(side));
     let label = match limits {
         [Some(a), Some(b)] if a == b => format!("memory (limit {} GB/s)", units::gb_s(a)),
-        [Some(a), Some(b)] => format!(
-            "memory (limits {}, {} GB/s)",
-            units::gb_s(a),
-            units::gb_s(b)
-        ),
+        [Some(a), Some(b)] => format!("memory (limits {}, {} GB/s)", units::gb_s(a), units::gb_s(b)),
         [Some(one), None] | [None, Some(one)] => {
             format!("memory (limit {} GB/s)", units::gb_s(one))
         }
@@ -461,18 +327,9 @@ fn memory(machine: &Machine, case: &Case) -> Row {
             (None, ..) => None,
         };
         let parts: Vec<String> = [bytes, speed, level].into_iter().flatten().collect();
-        Cell::plain(if parts.is_empty() {
-            NOT_MEASURED.to_owned()
-        } else {
-            parts.join(", ")
-        })
+        Cell::plain(if parts.is_empty() { NOT_MEASURED.to_owned() } else { parts.join(", ") })
     };
-    [
-        Cell::plain(label),
-        cell(sides[0], limits[0]),
-        cell(sides[1], limits[1]),
-        Cell::default(),
-    ]
+    [Cell::plain(label), cell(sides[0], limits[0]), cell(sides[1], limits[1]), Cell::default()]
 }
 
 /// What else is known of both sides: threads, memory traffic, hardware counters.
@@ -483,16 +340,14 @@ pub fn facts(machine: &Machine, case: &Case) -> Vec<Row> {
 }
 
 fn counters(case: &Case) -> Vec<Row> {
-    let [a, b] =
-        [&case.sides.a, &case.sides.b].map(|side| side.counters.clone().unwrap_or_default());
+    let [a, b] = [&case.sides.a, &case.sides.b].map(|side| side.counters.clone().unwrap_or_default());
     let rows = [
         ("instructions", a.instructions, b.instructions),
         ("cycles", a.cycles, b.cycles),
         ("cache misses", a.cache_misses, b.cache_misses),
         ("TLB misses", a.tlb_misses, b.tlb_misses),
     ];
-    let cell =
-        |value: Option<f64>| Cell::plain(value.map_or(NOT_MEASURED.to_owned(), units::large));
+    let cell = |value: Option<f64>| Cell::plain(value.map_or(NOT_MEASURED.to_owned(), units::large));
     rows.into_iter()
         .filter(|(_, a, b)| a.is_some() || b.is_some())
         .map(|(label, a, b)| [Cell::plain(label), cell(a), cell(b), Cell::default()])
@@ -503,11 +358,7 @@ fn counters(case: &Case) -> Vec<Row> {
 fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     let missing = |side: &Side| side.phases_ns.named().iter().any(|(_, ns)| ns.is_none());
     if part != Part::Calls && (missing(&case.sides.a) || missing(&case.sides.b)) {
-        let why = if comparison.warnings.is_empty() {
-            ""
-        } else {
-            ", see the warnings"
-        };
+        let why = if comparison.warnings.is_empty() { "" } else { ", see the warnings" };
         page.wrapped(&format!("{NOT_MEASURED} not measured{why}"), 2, Tone::Faint);
     }
     let costs = [&case.sides.a, &case.sides.b].map(|side| side.wall_ratio_observed_to_unobserved);
@@ -539,10 +390,7 @@ fn observing(ratio: Option<f64>, cost: Option<&ObserverCost>) -> String {
     let a_call = a_call.map(|ns| format!(", {} a recorded call", units::time(ns.max(0.0))));
     ratio.map_or_else(String::new, |ratio| {
         let change = units::change(ratio - 1.0);
-        format!(
-            "observed rounds cost {change}{}",
-            a_call.unwrap_or_default()
-        )
+        format!("observed rounds cost {change}{}", a_call.unwrap_or_default())
     })
 }
 
@@ -554,8 +402,6 @@ fn warmed(rounds: &Rounds) -> String {
 }
 
 fn drifted(side: &Side, change: Option<f64>) -> String {
-    let by = change
-        .map(|change| format!(" by {}", units::change(change)))
-        .unwrap_or_default();
+    let by = change.map(|change| format!(" by {}", units::change(change))).unwrap_or_default();
     format!("{} drifts{by}", escape(&side.name))
 }

@@ -14,10 +14,7 @@ pub fn write(page: &mut Page, comparison: &Comparison) {
         table(page, comparison);
     }
     for engine in &comparison.engines {
-        let control = comparison
-            .controls
-            .iter()
-            .find(|control| control.engine == engine.cost.engine);
+        let control = comparison.controls.iter().find(|control| control.engine == engine.cost.engine);
         for (line, tone) in lines(engine, control) {
             page.wrapped(&line, 2, tone);
         }
@@ -29,11 +26,7 @@ fn table(page: &mut Page, comparison: &Comparison) {
     let engines = &comparison.engines;
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let mut heads = vec![Cell::new("calls per operation", Tone::Strong)];
-    heads.extend(
-        engines
-            .iter()
-            .map(|engine| Cell::new(escape(&engine.cost.engine), Tone::Strong)),
-    );
+    heads.extend(engines.iter().map(|engine| Cell::new(escape(&engine.cost.engine), Tone::Strong)));
     rows.push(heads);
     let mut known: Vec<&EngineCount> = Vec::new();
     for count in engines.iter().flat_map(|engine| &engine.counts) {
@@ -66,29 +59,16 @@ fn same(a: &EngineCount, b: &EngineCount) -> bool {
 }
 
 fn row(comparison: &Comparison, count: &EngineCount) -> Vec<Cell> {
-    let case = comparison
-        .cases
-        .iter()
-        .find(|case| case.label() == count.case);
+    let case = comparison.cases.iter().find(|case| case.label() == count.case);
     let side = case.map_or(count.side.as_str(), |case| match count.side.as_str() {
         "a" => &case.sides.a.name,
         _ => &case.sides.b.name,
     });
-    let mut cells = vec![Cell::plain(format!(
-        "  {}: {}",
-        escape(side),
-        escape(&count.name)
-    ))];
+    let mut cells = vec![Cell::plain(format!("  {}: {}", escape(side), escape(&count.name)))];
     let values: Vec<Option<f64>> = comparison
         .engines
         .iter()
-        .map(|engine| {
-            engine
-                .counts
-                .iter()
-                .find(|other| same(other, count))
-                .map(|other| other.calls_per_op)
-        })
+        .map(|engine| engine.counts.iter().find(|other| same(other, count)).map(|other| other.calls_per_op))
         .collect();
     let first = values.iter().flatten().next().copied();
     cells.extend(values.into_iter().map(|value| {
@@ -104,33 +84,19 @@ fn lines(engine: &Engine, control: Option<&Control>) -> Vec<(String, Tone)> {
     let name = escape(engine.version.as_deref().unwrap_or(&engine.cost.engine));
     if !engine.armed {
         let why = escape(engine.why_not.as_deref().unwrap_or("no reason was given"));
-        return vec![(
-            format!("{}: not armed: {why}", escape(&engine.cost.engine)),
-            Tone::Alarm,
-        )];
+        return vec![(format!("{}: not armed: {why}", escape(&engine.cost.engine)), Tone::Alarm)];
     }
     let mut parts = vec![name];
     parts.extend(control.map(|control| {
         let routine = escape(control.routine.as_deref().unwrap_or("call"));
-        format!(
-            "control {}: {} {routine} seen",
-            escape(&control.name),
-            control.seen
-        )
+        format!("control {}: {} {routine} seen", escape(&control.name), control.seen)
     }));
     let costs = engine.cost.ns_per_call;
     parts.extend(costs.map(|ns| format!("a call costs {} more", units::time(ns.max(0.0)))));
     let mut lines = vec![(parts.join(" · "), Tone::Faint)];
     let left_out = engine.left_out.iter();
-    lines.extend(left_out.map(|why| {
-        (
-            format!(
-                "  not watched by {}: {}",
-                escape(&engine.cost.engine),
-                escape(why)
-            ),
-            Tone::Plain,
-        )
-    }));
+    lines.extend(
+        left_out.map(|why| (format!("  not watched by {}: {}", escape(&engine.cost.engine), escape(why)), Tone::Plain)),
+    );
     lines
 }

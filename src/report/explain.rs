@@ -2,9 +2,7 @@
 
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, header, page_width, units, warnings};
-use crate::comparison::{
-    Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound, joined,
-};
+use crate::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound, joined};
 
 /// The whole answer.
 pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
@@ -29,12 +27,7 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
     page.wrapped(&escape(&headline(case, explained)), 2, Tone::Strong);
     let (a, b) = (&case.sides.a, &case.sides.b);
     let sides = [a, b].map(|side| {
-        format!(
-            "{} `{}` {}",
-            escape(&side.name),
-            escape(&side.statement),
-            units::time(side.wall_ns.median)
-        )
+        format!("{} `{}` {}", escape(&side.name), escape(&side.statement), units::time(side.wall_ns.median))
     });
     page.parts(&sides, 2, Tone::Plain);
     if !explained.gap {
@@ -47,10 +40,7 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
         ("undecided", FindingVerdict::Undecided),
         ("refuted", FindingVerdict::Refuted),
     ] {
-        let of: Vec<&&Finding> = findings
-            .iter()
-            .filter(|finding| finding.verdict == verdict)
-            .collect();
+        let of: Vec<&&Finding> = findings.iter().filter(|finding| finding.verdict == verdict).collect();
         if of.is_empty() {
             continue;
         }
@@ -64,10 +54,7 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
         page.gap();
         page.wrapped("not tried", 0, Tone::Strong);
         for not in &explained.not_tried {
-            page.wrapped_indented(
-                &format!("  {}", escape(&format!("{}: {}", not.cause, not.why))),
-                Tone::Faint,
-            );
+            page.wrapped_indented(&format!("  {}", escape(&format!("{}: {}", not.cause, not.why))), Tone::Faint);
         }
     }
     if !explained.interactions.is_empty() {
@@ -106,11 +93,7 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
             units::signed_time(high)
         );
     }
-    let (slower, faster) = if explained.gap_ns > 0.0 {
-        (b, a)
-    } else {
-        (a, b)
-    };
+    let (slower, faster) = if explained.gap_ns > 0.0 { (b, a) } else { (a, b) };
     let (gap_low, gap_high) = {
         let [low, high] = explained.gap_ns_ci95.map(f64::abs);
         (low.min(high), low.max(high))
@@ -125,24 +108,16 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
 
 /// The gap as a sum: each supported cause with its effect, its interval and its share, then the residual, then the gap.
 pub fn rows(explained: &Explained, findings: &[&Finding]) -> Vec<[String; 4]> {
-    let interval = |[low, high]: [f64; 2]| {
-        format!(
-            "[{}, {}]",
-            units::signed_time(low),
-            units::signed_time(high)
-        )
-    };
+    let interval = |[low, high]: [f64; 2]| format!("[{}, {}]", units::signed_time(low), units::signed_time(high));
     let percent = |share: f64| format!("{} %", units::decimal(100.0 * share, 0));
-    let parts = findings.iter().filter(|finding| {
-        finding.verdict == FindingVerdict::Supported && finding.share_of_gap.is_some()
-    });
+    let parts = findings
+        .iter()
+        .filter(|finding| finding.verdict == FindingVerdict::Supported && finding.share_of_gap.is_some());
     let mut rows: Vec<[String; 4]> = parts
         .map(|finding| {
             [
                 escape(&finding.cause),
-                finding
-                    .effect_ns
-                    .map_or_else(String::new, units::signed_time),
+                finding.effect_ns.map_or_else(String::new, units::signed_time),
                 finding.effect_ns_ci95.map_or_else(String::new, interval),
                 finding.share_of_gap.map_or_else(String::new, percent),
             ]
@@ -154,12 +129,7 @@ pub fn rows(explained: &Explained, findings: &[&Finding]) -> Vec<[String; 4]> {
         interval(explained.residual_ns_ci95),
         percent(explained.residual_ns / explained.gap_ns),
     ]);
-    rows.push([
-        "gap".to_owned(),
-        units::signed_time(explained.gap_ns),
-        interval(explained.gap_ns_ci95),
-        String::new(),
-    ]);
+    rows.push(["gap".to_owned(), units::signed_time(explained.gap_ns), interval(explained.gap_ns_ci95), String::new()]);
     rows
 }
 
@@ -182,12 +152,7 @@ pub fn size_rows(explained: &Explained) -> Vec<[String; 4]> {
 /// What the columns of [`size_rows`] are.
 pub fn size_heads(case: &Case) -> [String; 4] {
     let (a, b) = (escape(&case.sides.a.name), escape(&case.sides.b.name));
-    [
-        "ns per element, by size".to_owned(),
-        a.clone(),
-        b.clone(),
-        format!("{a} ÷ {b}"),
-    ]
+    ["ns per element, by size".to_owned(), a.clone(), b.clone(), format!("{a} ÷ {b}")]
 }
 
 /// What the columns of [`rows`] are.
@@ -196,9 +161,7 @@ pub const HEADS: [&str; 4] = ["the gap as a sum", "effect", "95 % interval", "sh
 /// The findings of a case.
 pub fn of_case<'a>(comparison: &'a Comparison, explained: &Explained) -> Vec<&'a Finding> {
     let findings = comparison.findings.iter();
-    findings
-        .filter(|finding| finding.case == explained.case)
-        .collect()
+    findings.filter(|finding| finding.case == explained.case).collect()
 }
 
 /// The case that was explained, where it is there.
@@ -214,11 +177,7 @@ pub fn how(explained: &Explained) -> String {
          and on an effect of 2 % of the slower side's time{}",
         explained.experiments,
         units::decimal(100.0 * explained.confidence, 2),
-        if explained.complete {
-            ""
-        } else {
-            "; the run ended early"
-        }
+        if explained.complete { "" } else { "; the run ended early" }
     )
 }
 
@@ -267,12 +226,9 @@ fn sizes(page: &mut Page, case: &Case, explained: &Explained) {
 
 fn one(page: &mut Page, finding: &Finding) {
     let effect = match (finding.alone_ns, finding.alone_ns_interval) {
-        (Some(ns), Some([low, high])) => format!(
-            ": {} alone [{}, {}]",
-            units::signed_time(ns),
-            units::signed_time(low),
-            units::signed_time(high)
-        ),
+        (Some(ns), Some([low, high])) => {
+            format!(": {} alone [{}, {}]", units::signed_time(ns), units::signed_time(low), units::signed_time(high))
+        }
         _ => String::new(),
     };
     let tone = match finding.verdict {
@@ -293,18 +249,9 @@ fn hypotheses(page: &mut Page, hypotheses: &[HypothesisFound]) {
         return;
     }
     page.gap();
-    page.wrapped(
-        "the hypotheses that the project began with",
-        0,
-        Tone::Strong,
-    );
+    page.wrapped("the hypotheses that the project began with", 0, Tone::Strong);
     for hypothesis in hypotheses {
-        let line = format!(
-            "{}: {}: {}",
-            hypothesis.name,
-            hypothesis.says,
-            hypothesis.verdict.as_str()
-        );
+        let line = format!("{}: {}: {}", hypothesis.name, hypothesis.says, hypothesis.verdict.as_str());
         page.wrapped_indented(&format!("  {}", escape(&line)), Tone::Plain);
         for because in &hypothesis.because {
             page.wrapped_indented(&format!("    {}", escape(because)), Tone::Faint);

@@ -21,12 +21,7 @@ fn write(page: &mut Page, case: &DrawnCase) {
     let [a, b] = &case.sides;
     let head = |text: &str| Cell::new(escape(text), Tone::Strong);
     let mut rows = vec![
-        vec![
-            head(&case.label),
-            head(&a.name),
-            head(&b.name),
-            head("B − A"),
-        ],
+        vec![head(&case.label), head(&a.name), head(&b.name), head("B − A")],
         both("", [a, b], |side| escape(&side.statement)),
         vec![
             Cell::plain("CPU time per operation"),
@@ -48,9 +43,7 @@ fn write(page: &mut Page, case: &DrawnCase) {
         0 => side.samples.to_string(),
         dropped => format!("{}, {dropped} dropped", side.samples),
     }));
-    rows.push(both("a second of CPU time", [a, b], |side| {
-        units::decimal(side.rate_hz, 0)
-    }));
+    rows.push(both("a second of CPU time", [a, b], |side| units::decimal(side.rate_hz, 0)));
     rows.push(both("sampling costs", [a, b], cost));
     let mut widths = widths_of(&rows);
     // Names and statements can be cut, numbers cannot.
@@ -68,16 +61,11 @@ fn write(page: &mut Page, case: &DrawnCase) {
     page.gap();
     if let Some(unnamed) = case.frames_named.get("offset") {
         let known: usize = case.frames_named.values().sum();
-        let note = format!(
-            "{unnamed} of {known} frames have no name in any file; they are shown as file+offset"
-        );
+        let note = format!("{unnamed} of {known} frames have no name in any file; they are shown as file+offset");
         page.wrapped(&note, 2, Tone::Faint);
     }
     if case.samples_outside > 0 {
-        let note = format!(
-            "{} samples fell between the rounds and belong to neither side",
-            case.samples_outside
-        );
+        let note = format!("{} samples fell between the rounds and belong to neither side", case.samples_outside);
         page.wrapped(&note, 2, Tone::Faint);
     }
     if let Some(index) = case.files.last() {

@@ -27,11 +27,7 @@ pub fn lines(comparison: &Comparison) -> Vec<String> {
 /// The machine in a line, its memory, the software, and each BLAS; empty parts are left out.
 fn parts(comparison: &Comparison) -> Vec<Vec<String>> {
     let (machine_facts, software_facts) = (&comparison.machine, &comparison.software);
-    let mut lines = vec![
-        machine(machine_facts),
-        memory(machine_facts, software_facts),
-        software(software_facts),
-    ];
+    let mut lines = vec![machine(machine_facts), memory(machine_facts, software_facts), software(software_facts)];
     lines.extend(blas(software_facts));
     lines
 }
@@ -42,9 +38,7 @@ fn machine(machine: &Machine) -> Vec<String> {
         (1, _) => "1 core".to_owned(),
         (usable, _) => format!("{usable} cores"),
     };
-    let memory = machine
-        .memory
-        .map(|size| format!("{} memory", units::bytes(size as f64)));
+    let memory = machine.memory.map(|size| format!("{} memory", units::bytes(size as f64)));
     let mut parts = vec![escape(&machine.cpu), cores];
     parts.extend(caches(machine));
     parts.extend(memory);
@@ -54,18 +48,11 @@ fn machine(machine: &Machine) -> Vec<String> {
 /// The machine's data caches, as `L2 2 MiB`.
 pub fn caches(machine: &Machine) -> Vec<String> {
     let caches = machine.caches().into_iter();
-    caches
-        .map(|(name, size)| format!("{name} {}", units::bytes(size as f64)))
-        .collect()
+    caches.map(|(name, size)| format!("{name} {}", units::bytes(size as f64))).collect()
 }
 
 fn memory(machine: &Machine, software: &Software) -> Vec<String> {
-    let limit = |threads: &str| {
-        machine
-            .limit_gb_s
-            .get(threads)
-            .map(|&gb_s| units::gb_s(gb_s))
-    };
+    let limit = |threads: &str| machine.limit_gb_s.get(threads).map(|&gb_s| units::gb_s(gb_s));
     let limit = match (limit("1"), limit("all")) {
         (Some(one), Some(all)) if machine.cores > 1 => {
             format!("memory limit {one} GB/s one thread, {all} GB/s all")
@@ -75,37 +62,18 @@ fn memory(machine: &Machine, software: &Software) -> Vec<String> {
     };
     vec![
         limit,
-        machine
-            .thp
-            .as_ref()
-            .map(|mode| format!("huge pages {}", escape(mode)))
-            .unwrap_or_default(),
-        software
-            .allocator
-            .as_deref()
-            .map(escape)
-            .unwrap_or_default(),
+        machine.thp.as_ref().map(|mode| format!("huge pages {}", escape(mode))).unwrap_or_default(),
+        software.allocator.as_deref().map(escape).unwrap_or_default(),
         escape(&machine.kernel),
     ]
 }
 
 fn software(software: &Software) -> Vec<String> {
-    let path = software
-        .python_path
-        .as_ref()
-        .map(|path| format!(" ({})", escape(path)));
+    let path = software.python_path.as_ref().map(|path| format!(" ({})", escape(path)));
     vec![
-        format!(
-            "Python {}{}",
-            escape(&software.python),
-            path.unwrap_or_default()
-        ),
+        format!("Python {}{}", escape(&software.python), path.unwrap_or_default()),
         format!("NumPy {}", escape(&software.numpy)),
-        software
-            .raptors
-            .as_ref()
-            .map(|version| format!("Raptors {}", escape(version)))
-            .unwrap_or_default(),
+        software.raptors.as_ref().map(|version| format!("Raptors {}", escape(version))).unwrap_or_default(),
     ]
 }
 
@@ -140,11 +108,7 @@ fn blas(software: &Software) -> Vec<Vec<String>> {
 
 /// A file without its directories.
 pub fn short_file(path: &str) -> String {
-    escape(
-        &Path::new(path)
-            .file_name()
-            .map_or(path.into(), |name| name.to_string_lossy()),
-    )
+    escape(&Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy()))
 }
 
 /// An extension's file without directories and without the tag of the interpreter it is for.
@@ -159,10 +123,7 @@ fn short_module(path: &str) -> String {
 }
 
 fn counters(comparison: &Comparison) -> String {
-    let mut sides = comparison
-        .cases
-        .iter()
-        .flat_map(|case| [&case.sides.a, &case.sides.b]);
+    let mut sides = comparison.cases.iter().flat_map(|case| [&case.sides.a, &case.sides.b]);
     if sides.clone().any(|side| side.counters.is_some()) {
         return "hardware counters: per operation, below".to_owned();
     }

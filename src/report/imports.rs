@@ -9,20 +9,12 @@ use self::columns::{Columns, side_by_side};
 use self::remarks::remarks;
 use super::layout::{Cell, GAP, Page, Tone, lines_of};
 use super::{NARROWEST, TextOptions, WIDEST, escape};
-use crate::imports::{
-    Binding, Counts, Family, File, Format, Import, Imports, Subject, SubjectKind,
-};
+use crate::imports::{Binding, Counts, Family, File, Format, Import, Imports, Subject, SubjectKind};
 
 /// Names of routines take at most so many lines where not all are asked for.
 const LINES_OF_NAMES: usize = 4;
 /// Families whose absence is an answer.
-const ALWAYS: [Family; 5] = [
-    Family::Cblas,
-    Family::Blas,
-    Family::Lapack,
-    Family::Vdsp,
-    Family::Vforce,
-];
+const ALWAYS: [Family; 5] = [Family::Cblas, Family::Blas, Family::Lapack, Family::Vdsp, Family::Vforce];
 
 /// What was read as text; every line ends in a newline, and no line is wider than the terminal. `all` lists every
 /// symbol.
@@ -30,10 +22,7 @@ pub fn text(imports: &Imports, options: &TextOptions, all: bool) -> String {
     let width = options.width.clamp(NARROWEST, WIDEST);
     let mut page = Page::new(width, options.color, options.unicode);
     let subjects = &imports.subjects;
-    if let Some(python) = subjects
-        .iter()
-        .find_map(|subject| subject.interpreter.as_ref())
-    {
+    if let Some(python) = subjects.iter().find_map(|subject| subject.interpreter.as_ref()) {
         page.wrapped(&format!("packages of {}", escape(python)), 2, Tone::Faint);
         page.gap();
     }
@@ -51,11 +40,7 @@ pub fn text(imports: &Imports, options: &TextOptions, all: bool) -> String {
             *first = format!("{}: {first}", heading(subject));
         }
         for (i, (remark, tone)) in remarks.iter().enumerate() {
-            let indent = if i > 0 && subjects.len() > 1 {
-                "  "
-            } else {
-                ""
-            };
+            let indent = if i > 0 && subjects.len() > 1 { "  " } else { "" };
             page.wrapped_indented(&format!("{indent}{remark}"), *tone);
         }
     }
@@ -78,28 +63,16 @@ fn section(page: &mut Page, subject: &Subject, all: bool) {
         let count = subject.imports.of(family);
         count_row(page, "", family, count, &providers(imports(), family));
         if one {
-            list(
-                page,
-                imports().filter(|import| import.family == family),
-                all,
-            );
+            list(page, imports().filter(|import| import.family == family), all);
         }
     }
-    for file in subject
-        .files
-        .iter()
-        .filter(|file| !one && !file.imports.is_empty())
-    {
+    for file in subject.files.iter().filter(|file| !one && !file.imports.is_empty()) {
         page.gap();
         one_file(page, file, all);
     }
     page.gap();
-    let silent: Vec<String> = subject
-        .files
-        .iter()
-        .filter(|file| file.imports.is_empty())
-        .map(|file| escape(&file.path))
-        .collect();
+    let silent: Vec<String> =
+        subject.files.iter().filter(|file| file.imports.is_empty()).map(|file| escape(&file.path)).collect();
     silent_files(page, &silent, subject.files.len(), all);
 }
 
@@ -160,11 +133,7 @@ fn about(subject: &Subject) -> Vec<String> {
 }
 
 fn files(count: usize) -> String {
-    if count == 1 {
-        "1 file".to_owned()
-    } else {
-        format!("{count} files")
-    }
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 /// Every format and architecture that occurs.
@@ -185,10 +154,7 @@ fn format(file: &File) -> String {
 /// The families that occur, and those whose absence is an answer.
 fn families(subjects: &[Subject]) -> impl Iterator<Item = Family> {
     let occurs = move |family: &Family| {
-        ALWAYS.contains(family)
-            || subjects
-                .iter()
-                .any(|subject| subject.imports.of(*family) > 0)
+        ALWAYS.contains(family) || subjects.iter().any(|subject| subject.imports.of(*family) > 0)
     };
     Family::ALL.into_iter().filter(occurs)
 }
@@ -199,31 +165,21 @@ fn count_row(page: &mut Page, indent: &str, family: Family, count: u64, from: &s
     let title = format!("{indent}{:<10}  {count:>5}", family.title());
     let room = page.width.saturating_sub(title.len() + GAP).max(1);
     for (i, line) in lines_or_empty(from, room).into_iter().enumerate() {
-        let first = if i == 0 {
-            title.clone()
-        } else {
-            " ".repeat(title.len())
-        };
+        let first = if i == 0 { title.clone() } else { " ".repeat(title.len()) };
         page.row(&[Cell::new(first, tone), Cell::plain(line)], &[title.len()]);
     }
 }
 
 fn lines_or_empty(text: &str, room: usize) -> Vec<String> {
     let lines = lines_of(text, room);
-    if lines.is_empty() {
-        vec![String::new()]
-    } else {
-        lines
-    }
+    if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
 /// Where the imports of a family come from: `Accelerate with 64-bit integers`.
 fn providers<'a>(imports: impl Iterator<Item = &'a Import>, family: Family) -> String {
     let mut seen: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
     for import in imports.filter(|import| import.family == family) {
-        seen.entry(provider(import))
-            .or_default()
-            .extend(import.integer_bits);
+        seen.entry(provider(import)).or_default().extend(import.integer_bits);
     }
     let each: Vec<String> = seen
         .into_iter()
@@ -259,21 +215,11 @@ fn one_file(page: &mut Page, file: &File, all: bool) {
     let title = format!("{}  ({})", escape(&file.path), format(file));
     page.wrapped(&title, 2, Tone::Strong);
     for family in Family::ALL {
-        let imports = || {
-            file.imports
-                .iter()
-                .filter(move |import| import.family == family)
-        };
+        let imports = || file.imports.iter().filter(move |import| import.family == family);
         if imports().next().is_none() {
             continue;
         }
-        count_row(
-            page,
-            "  ",
-            family,
-            file.counts.of(family),
-            &providers(imports(), family),
-        );
+        count_row(page, "  ", family, file.counts.of(family), &providers(imports(), family));
         list(page, imports(), all);
     }
 }
@@ -291,10 +237,8 @@ fn list<'a>(page: &mut Page, imports: impl Iterator<Item = &'a Import>, all: boo
 fn symbol(page: &mut Page, import: &Import) {
     let libraries: Vec<String> = import.libraries.iter().map(|name| escape(name)).collect();
     let width = (page.width / 2).min(40);
-    let cells = [
-        Cell::plain(format!("      {}", escape(&import.symbol))),
-        Cell::new(libraries.join(", "), Tone::Faint),
-    ];
+    let cells =
+        [Cell::plain(format!("      {}", escape(&import.symbol))), Cell::new(libraries.join(", "), Tone::Faint)];
     page.row(&cells, &[width]);
 }
 
@@ -337,15 +281,7 @@ fn few_lines(names: &[String], room: usize) -> Vec<String> {
 
 /// `22 CBLAS`, `4 BLAS, 31 LAPACK`.
 fn counted(counts: &Counts) -> String {
-    let occurring = Family::ALL
-        .into_iter()
-        .filter(|family| counts.of(*family) > 0);
-    let each: Vec<String> = occurring
-        .map(|family| format!("{} {}", counts.of(family), family.title()))
-        .collect();
-    if each.is_empty() {
-        "0".to_owned()
-    } else {
-        each.join(", ")
-    }
+    let occurring = Family::ALL.into_iter().filter(|family| counts.of(*family) > 0);
+    let each: Vec<String> = occurring.map(|family| format!("{} {}", counts.of(family), family.title())).collect();
+    if each.is_empty() { "0".to_owned() } else { each.join(", ") }
 }

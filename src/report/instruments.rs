@@ -12,9 +12,7 @@ pub fn recorded(recorded: &Recorded, options: &TextOptions) -> String {
         Sampler::Perf => "perf",
         Sampler::Instruments => "Instruments",
     };
-    let samples = recorded
-        .samples
-        .map_or(String::new(), |samples| format!("{samples} samples, "));
+    let samples = recorded.samples.map_or(String::new(), |samples| format!("{samples} samples, "));
     let head = format!("{samples}recorded by {tool}: {}", escape(&recorded.file));
     page.wrapped(&head, 2, Tone::Strong);
     if let Some(folded) = &recorded.folded {
@@ -58,25 +56,10 @@ fn write(page: &mut Page, sides: &Sides) {
 }
 
 fn write_case(page: &mut Page, case: &Case) {
-    let name = if case.name.is_empty() {
-        "rounds that do not say of which case they are"
-    } else {
-        &case.name
-    };
+    let name = if case.name.is_empty() { "rounds that do not say of which case they are" } else { &case.name };
     page.wrapped(&escape(name), 2, Tone::Strong);
-    let heads = [
-        "",
-        "per operation",
-        "samples",
-        "sampled",
-        "operations",
-        "rounds",
-    ];
-    let rows = [
-        heads.map(|head| Cell::new(head, Tone::Faint)),
-        row("a", &case.a),
-        row("b", &case.b),
-    ];
+    let heads = ["", "per operation", "samples", "sampled", "operations", "rounds"];
+    let rows = [heads.map(|head| Cell::new(head, Tone::Faint)), row("a", &case.a), row("b", &case.b)];
     let mut widths = widths_of(&rows);
     widths[0] = widths[0].min(24);
     // A number is shown whole or not at all.

@@ -33,10 +33,7 @@ pub struct Cell {
 impl Cell {
     /// A cell with a tone.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self {
-            text: text.into(),
-            tone,
-        }
+        Self { text: text.into(), tone }
     }
 
     /// A cell without one.
@@ -64,12 +61,7 @@ pub struct Page {
 impl Page {
     /// An empty page.
     pub fn new(width: usize, color: bool, unicode: bool) -> Self {
-        Self {
-            width,
-            color,
-            unicode,
-            text: String::new(),
-        }
+        Self { width, color, unicode, text: String::new() }
     }
 
     /// The text so far.
@@ -86,28 +78,18 @@ impl Page {
 
     /// A line across the page, `columns` long.
     pub fn rule(&mut self, columns: usize) {
-        self.row(
-            &[Cell::new("─".repeat(columns.min(self.width)), Tone::Faint)],
-            &[],
-        );
+        self.row(&[Cell::new("─".repeat(columns.min(self.width)), Tone::Faint)], &[]);
     }
 
     /// One line of cells, each but the last padded to its width; two columns between them. What is too wide for its
     /// column is cut and shows that it was.
     pub fn row(&mut self, cells: &[Cell], widths: &[usize]) {
-        let last = cells
-            .iter()
-            .rposition(|cell| !cell.text.is_empty())
-            .unwrap_or(0);
+        let last = cells.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or(0);
         let mut left = self.width;
         let mut line = String::new();
         for (i, cell) in cells.iter().enumerate().take(last + 1) {
             let room = widths.get(i).copied().unwrap_or(left).min(left);
-            let text = cut(
-                &self.shown(&cell.text),
-                room,
-                if self.unicode { '…' } else { '~' },
-            );
+            let text = cut(&self.shown(&cell.text), room, if self.unicode { '…' } else { '~' });
             let used = text.width();
             self.paint(&mut line, &text, cell.tone);
             if i < last {
@@ -130,11 +112,7 @@ impl Page {
     pub fn parts(&mut self, parts: &[String], indent: usize, tone: Tone) {
         let mut line = String::new();
         for part in parts.iter().filter(|part| !part.is_empty()) {
-            let joined = if line.is_empty() {
-                part.clone()
-            } else {
-                format!("{line} · {part}")
-            };
+            let joined = if line.is_empty() { part.clone() } else { format!("{line} · {part}") };
             if !line.trim().is_empty() && joined.width() > self.width {
                 self.row(&[Cell::new(std::mem::take(&mut line), tone)], &[]);
                 line = format!("{}{part}", " ".repeat(indent));
@@ -276,11 +254,7 @@ pub fn cut(text: &str, room: usize, sign: char) -> String {
 
 /// A bar of up to `columns` columns for `share` of the largest (0 to 1), in eighths where blocks can be shown.
 pub fn bar(share: f64, columns: usize, unicode: bool) -> String {
-    let share = if share.is_finite() {
-        share.clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     if !unicode {
         return "#".repeat((share * columns as f64).round() as usize);
     }
@@ -317,10 +291,7 @@ mod tests {
         let text = page(|p| p.wrapped("one two three four five", 2, Tone::Plain));
         assert_eq!(text, "one two three four\n  five\n");
         let text = page(|p| p.wrapped(&"x".repeat(45), 2, Tone::Plain));
-        assert!(
-            text.lines().all(|line| line.len() <= 20) && text.matches('x').count() == 45,
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.len() <= 20) && text.matches('x').count() == 45, "{text}");
     }
 
     #[test]

@@ -8,37 +8,16 @@ use crate::live::{Live, LiveCall};
 /// The whole answer.
 pub fn text(live: &Live, options: &TextOptions) -> String {
     let mut page = Page::new(options.width, options.color, options.unicode);
-    let command = live
-        .command_line
-        .as_deref()
-        .map_or(String::new(), |line| format!(": {}", escape(line)));
-    page.row(
-        &[Cell::new(
-            format!("process {}{command}", live.pid),
-            Tone::Strong,
-        )],
-        &[],
-    );
+    let command = live.command_line.as_deref().map_or(String::new(), |line| format!(": {}", escape(line)));
+    page.row(&[Cell::new(format!("process {}{command}", live.pid), Tone::Strong)], &[]);
     let ended = if live.ended { ", until it ended" } else { "" };
     let head = [
-        format!(
-            "{:.1} s watched by {}{ended}",
-            live.seconds,
-            escape(&live.version)
-        ),
+        format!("{:.1} s watched by {}{ended}", live.seconds, escape(&live.version)),
         format!("{} probes seen in its memory", live.probes),
     ];
     page.parts(&head, 2, Tone::Faint);
     page.gap();
-    let heads = [
-        "",
-        "calls",
-        "per second",
-        "n, strides or sizes",
-        "mean",
-        "in all",
-        "code",
-    ];
+    let heads = ["", "calls", "per second", "n, strides or sizes", "mean", "in all", "code"];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
     rows.extend(live.calls.iter().map(|call| row(call, live)));
     let mut widths = widths_of(&rows);
@@ -55,14 +34,10 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
             _ => 0,
         };
     }
-    let kept: Vec<usize> = (0..heads.len())
-        .filter(|&column| widths[column] > 0)
-        .collect();
+    let kept: Vec<usize> = (0..heads.len()).filter(|&column| widths[column] > 0).collect();
     let widths: Vec<usize> = kept.iter().map(|&column| widths[column]).collect();
-    let rows: Vec<Vec<Cell>> = rows
-        .into_iter()
-        .map(|row| kept.iter().map(|&column| row[column].clone()).collect())
-        .collect();
+    let rows: Vec<Vec<Cell>> =
+        rows.into_iter().map(|row| kept.iter().map(|&column| row[column].clone()).collect()).collect();
     for (index, row) in rows.iter().enumerate() {
         page.row(row, &widths);
         if index == 0 {

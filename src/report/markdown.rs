@@ -32,9 +32,7 @@ pub fn text(comparison: &Comparison) -> String {
         block(list(warnings.iter().map(|warning| plain(warning))));
     }
     block(vec!["#### Machine, and how to repeat it".to_owned()]);
-    block(list(
-        header::lines(comparison).iter().map(|line| plain(line)),
-    ));
+    block(list(header::lines(comparison).iter().map(|line| plain(line))));
     block(command(comparison));
     text
 }
@@ -48,9 +46,7 @@ fn title(comparison: &Comparison) -> String {
 
 /// The statements with their sides' names.
 fn both(case: &Case) -> String {
-    let side = |side: &crate::comparison::Side| {
-        format!("{} ({})", plain(&escape(&side.name)), code(&side.statement))
-    };
+    let side = |side: &crate::comparison::Side| format!("{} ({})", plain(&escape(&side.name)), code(&side.statement));
     format!("{} and {}", side(&case.sides.a), side(&case.sides.b))
 }
 
@@ -80,10 +76,7 @@ fn phases_title(comparison: &Comparison, case: &Case) -> String {
         1 => format!("#### Where the time goes: {label}"),
         _ => {
             let (_, b) = story::names(case);
-            format!(
-                "#### Where the time goes in the case that {} comes off worst in: {label}",
-                plain(&b)
-            )
+            format!("#### Where the time goes in the case that {} comes off worst in: {label}", plain(&b))
         }
     }
 }
@@ -92,36 +85,21 @@ fn phases(case: &Case) -> Vec<String> {
     let unit = case::unit(case);
     let (a, b) = story::names(case);
     let (a, b) = (plain(&a), plain(&b));
-    let number = |ns: Option<f64>| {
-        ns.map_or(NOT_MEASURED.to_owned(), |ns| {
-            unit.number(ns).trim_end().to_owned()
-        })
-    };
+    let number = |ns: Option<f64>| ns.map_or(NOT_MEASURED.to_owned(), |ns| unit.number(ns).trim_end().to_owned());
     let mut rows = vec![
-        format!(
-            "| {} | {a} | {b} | difference |",
-            plain(&format!("{} per operation", unit.name()))
-        ),
+        format!("| {} | {a} | {b} | difference |", plain(&format!("{} per operation", unit.name()))),
         "|:---|---:|---:|---:|".to_owned(),
     ];
     rows.extend(case::time_rows(case, &unit).iter().map(|line| {
-        let difference = line
-            .difference()
-            .map(|ns| unit.difference(ns).trim_end().to_owned());
-        row(&[
-            line.label.trim_start().to_owned(),
-            number(line.a),
-            number(line.b),
-            difference.unwrap_or_default(),
-        ])
+        let difference = line.difference().map(|ns| unit.difference(ns).trim_end().to_owned());
+        row(&[line.label.trim_start().to_owned(), number(line.a), number(line.b), difference.unwrap_or_default()])
     }));
     rows
 }
 
 fn findings(comparison: &Comparison) -> Vec<String> {
     if comparison.findings.is_empty() {
-        let sentence =
-            "None was looked for: `raptors-trace explain` switches causes off and on, one by one.";
+        let sentence = "None was looked for: `raptors-trace explain` switches causes off and on, one by one.";
         return vec![sentence.to_owned()];
     }
     let mut lines = Vec::new();
@@ -131,15 +109,8 @@ fn findings(comparison: &Comparison) -> Vec<String> {
     for finding in &comparison.findings {
         lines.push(format!("- {}", head_of(comparison, finding)));
         let evidence = finding.evidence.iter().map(|sentence| escape(sentence));
-        let mend = finding
-            .mend
-            .as_ref()
-            .map(|mend| format!("What mends it: {}", escape(mend)));
-        lines.extend(
-            evidence
-                .chain(mend)
-                .map(|line| format!("  - {}", plain(&line))),
-        );
+        let mend = finding.mend.as_ref().map(|mend| format!("What mends it: {}", escape(mend)));
+        lines.extend(evidence.chain(mend).map(|line| format!("  - {}", plain(&line))));
     }
     lines
 }
@@ -171,18 +142,9 @@ fn table(heads: &[String; 4], rows: &[[String; 4]]) -> Vec<String> {
 }
 
 fn head_of(comparison: &Comparison, finding: &Finding) -> String {
-    let parts = [
-        Some(finding.verdict.as_str().to_owned()),
-        story::effect(comparison, finding),
-        story::share(finding),
-    ];
+    let parts = [Some(finding.verdict.as_str().to_owned()), story::effect(comparison, finding), story::share(finding)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!(
-        "**{}** ({}): {}",
-        plain(&escape(&finding.cause)),
-        plain(&escape(&finding.case)),
-        plain(&parts.join(", "))
-    )
+    format!("**{}** ({}): {}", plain(&escape(&finding.cause)), plain(&escape(&finding.case)), plain(&parts.join(", ")))
 }
 
 fn command(comparison: &Comparison) -> Vec<String> {
@@ -217,9 +179,7 @@ fn plain(text: &str) -> String {
             c => plain.push(c),
         }
     }
-    plain
-        .replace("://", ":\u{2060}//")
-        .replace("www.", "www\u{2060}.")
+    plain.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
 }
 
 /// A statement as code; where it has a `|`, which would end a cell of a table also in code, as text.
@@ -249,14 +209,8 @@ mod tests {
 
     #[test]
     fn whatever_markdown_could_take_for_something_is_text() {
-        assert_eq!(
-            plain("<script>|`*a_b*`|</script> & #1"),
-            r"\<script\>\|\`\*a\_b\*\`\|\</script\> \& \#1"
-        );
-        assert_eq!(
-            plain("a @b https://c.d"),
-            "a @\u{2060}b https:\u{2060}//c.d"
-        );
+        assert_eq!(plain("<script>|`*a_b*`|</script> & #1"), r"\<script\>\|\`\*a\_b\*\`\|\</script\> \& \#1");
+        assert_eq!(plain("a @b https://c.d"), "a @\u{2060}b https:\u{2060}//c.d");
         assert_eq!(code("a * 2.5"), "`a * 2.5`");
         assert_eq!(code("f\"`x` ``\""), "``` f\"`x` ``\" ```");
         assert_eq!(code("a | b"), r"a \| b");

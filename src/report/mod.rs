@@ -142,10 +142,7 @@ mod tests {
 
     #[test]
     fn nothing_that_moves_the_cursor_or_hides_gets_through() {
-        assert_eq!(
-            escape("a\u{1b}[2J\n\u{202e}b\u{9b}c\u{200b}"),
-            "a\\x1b[2J\\n\\u{202e}b\\x9bc\\u{200b}"
-        );
+        assert_eq!(escape("a\u{1b}[2J\n\u{202e}b\u{9b}c\u{200b}"), "a\\x1b[2J\\n\\u{202e}b\\x9bc\\u{200b}");
         assert_eq!(escape("数組 × µ"), "数組 × µ");
         assert_eq!(escape_lines("a\nb\t"), "a\nb\\t");
     }

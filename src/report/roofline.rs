@@ -70,30 +70,19 @@ impl Roofline {
             }
         }
         let sentences = missing.into_iter();
-        roofline
-            .notes
-            .extend(sentences.map(|(why, cases)| format!("{why} ({}).", cases.join("; "))));
+        roofline.notes.extend(sentences.map(|(why, cases)| format!("{why} ({}).", cases.join("; "))));
         roofline
     }
 
     fn roofs(&mut self, comparison: &Comparison) {
         let machine = &comparison.machine;
-        let roof = |threads, dtype: Option<&str>, value: f64| Roof {
-            threads,
-            dtype: dtype.map(escape),
-            value,
-        };
+        let roof = |threads, dtype: Option<&str>, value: f64| Roof { threads, dtype: dtype.map(escape), value };
         let positive = |value: &&f64| value.is_finite() && **value > 0.0;
         for (key, threads) in THREADS {
             let limit = machine.limit_gb_s.get(key).filter(positive);
-            self.memory
-                .extend(limit.map(|&value| roof(threads, None, value)));
+            self.memory.extend(limit.map(|&value| roof(threads, None, value)));
         }
-        let mut dtypes: Vec<&str> = comparison
-            .cases
-            .iter()
-            .filter_map(|case| case.dtype.as_deref())
-            .collect();
+        let mut dtypes: Vec<&str> = comparison.cases.iter().filter_map(|case| case.dtype.as_deref()).collect();
         dtypes.sort_unstable();
         dtypes.dedup();
         for dtype in dtypes {
@@ -102,8 +91,7 @@ impl Roofline {
             };
             for (key, threads) in THREADS {
                 let peak = peaks.get(key).filter(positive);
-                self.compute
-                    .extend(peak.map(|&value| roof(threads, Some(dtype), value)));
+                self.compute.extend(peak.map(|&value| roof(threads, Some(dtype), value)));
             }
         }
         if self.memory.is_empty() {
@@ -149,23 +137,11 @@ fn operations(side: &Side) -> Result<f64, String> {
             format!("how many floating-point operations a call of {name} makes is not known")
         })?;
     }
-    if all > 0.0 {
-        Ok(all)
-    } else {
-        Err("no call that computes was seen".to_owned())
-    }
+    if all > 0.0 { Ok(all) } else { Err("no call that computes was seen".to_owned()) }
 }
 
 /// Ufuncs that make one floating-point operation of each element.
-const ONE_EACH: [&str; 7] = [
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "square",
-    "reciprocal",
-    "true_divide",
-];
+const ONE_EACH: [&str; 7] = ["add", "subtract", "multiply", "divide", "square", "reciprocal", "true_divide"];
 
 /// Floating-point operations of a pattern's calls in one operation.
 fn of_call(call: &Call) -> Option<f64> {
@@ -216,10 +192,7 @@ mod tests {
     use super::*;
 
     fn call(kind: CallKind, name: &str, n: u64, times: f64, sizes: &[(&str, u64)]) -> Call {
-        let sizes: BTreeMap<String, u64> = sizes
-            .iter()
-            .map(|(name, size)| ((*name).to_owned(), *size))
-            .collect();
+        let sizes: BTreeMap<String, u64> = sizes.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
         Call {
             kind,
             name: name.to_owned(),
@@ -249,12 +222,7 @@ mod tests {
             (Loop, "np.multiply[ll->l]", &[], None),
             (Loop, "np.exp[f->f]", &[], None),
             (Loop, "np.matmul[ff->f]", &cube, Some(7200.0)),
-            (
-                Loop,
-                "np.matmul[ff->f]",
-                &[("n", 5), ("k", 6)],
-                Some(1800.0),
-            ),
+            (Loop, "np.matmul[ff->f]", &[("n", 5), ("k", 6)], Some(1800.0)),
             (Loop, "np.matmul[ff->f]", &[], None),
             (Backend, "raptors scale", &[], Some(30.0)),
             (Backend, "raptors something", &[], None),
@@ -265,29 +233,16 @@ mod tests {
             (Routine, "cblas_zgemm", &cube, None),
             (Routine, "cblas_sgemm_batch", &cube, None),
         ] {
-            assert_eq!(
-                of_call(&call(kind, name, 10, 3.0, sizes)),
-                expected,
-                "{name}"
-            );
+            assert_eq!(of_call(&call(kind, name, 10, 3.0, sizes)), expected, "{name}");
         }
     }
 
     #[test]
     fn only_outermost_calls_count_and_one_unknown_hides_the_side() {
         let known = call(CallKind::Loop, "np.multiply[ff->f]", 8, 1.0, &[]);
-        let inner = Call {
-            depth: 1,
-            ..call(CallKind::Routine, "cblas_dnrm2", 8, 1.0, &[])
-        };
-        let side = |calls| Side {
-            calls,
-            ..Side::default()
-        };
-        assert_eq!(
-            operations(&side(vec![known.clone(), inner.clone()])),
-            Ok(8.0)
-        );
+        let inner = Call { depth: 1, ..call(CallKind::Routine, "cblas_dnrm2", 8, 1.0, &[]) };
+        let side = |calls| Side { calls, ..Side::default() };
+        assert_eq!(operations(&side(vec![known.clone(), inner.clone()])), Ok(8.0));
         let outer = Call { depth: 0, ..inner };
         let why = operations(&side(vec![known, outer])).unwrap_err();
         assert!(why.contains("cblas_dnrm2"), "{why}");

@@ -19,8 +19,7 @@ pub fn verdict(comparison: &Comparison) -> String {
         }
         [first, ..] => {
             let (a, b) = names(first);
-            let spread = [least(comparison), most(comparison)]
-                .map(|case| case.map(|case| units::ratio(&case.ratio).0));
+            let spread = [least(comparison), most(comparison)].map(|case| case.map(|case| units::ratio(&case.ratio).0));
             let spread = match spread {
                 [Some(least), Some(most)] if least != most => {
                     format!(" {a} ÷ {b} is {least} to {most}.")
@@ -87,10 +86,7 @@ fn quoted(word: &str) -> String {
 /// What a cause costs: `raptors is slower by 12.3 µs [11.0 µs, 13.5 µs]`.
 pub fn effect(comparison: &Comparison, finding: &Finding) -> Option<String> {
     let ns = finding.effect_ns?;
-    let case = comparison
-        .cases
-        .iter()
-        .find(|case| case.label() == finding.case);
+    let case = comparison.cases.iter().find(|case| case.label() == finding.case);
     let b = case.map_or("B".to_owned(), |case| names(case).1);
     let interval = finding.effect_ns_ci95.map(|[low, high]| {
         // Of a gain, from the small end.
@@ -99,10 +95,7 @@ pub fn effect(comparison: &Comparison, finding: &Finding) -> Option<String> {
     });
     let way = if ns < 0.0 { "faster" } else { "slower" };
     let time = units::time(ns.abs());
-    Some(format!(
-        "{b} is {way} by {time}{}",
-        interval.unwrap_or_default()
-    ))
+    Some(format!("{b} is {way} by {time}{}", interval.unwrap_or_default()))
 }
 
 /// `34 % of the gap`.
@@ -117,9 +110,7 @@ pub fn began(comparison: &Comparison) -> Option<String> {
     let minutes = (seconds / 60.0) as i64;
     let (year, month, day) = civil(minutes.div_euclid(1440));
     let (hour, minute) = (minutes.rem_euclid(1440) / 60, minutes.rem_euclid(60));
-    Some(format!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}"
-    ))
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}"))
 }
 
 /// The date of a day counted from 1970-01-01, after Howard Hinnant's `civil_from_days`.
@@ -131,11 +122,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -146,10 +133,7 @@ mod tests {
     #[test]
     fn a_command_is_quoted_for_a_shell() {
         let command = |words: &[&str]| command(&words.map_to_strings());
-        assert_eq!(
-            command(&["compare", "--a", "a * 2.5"]),
-            "compare --a 'a * 2.5'"
-        );
+        assert_eq!(command(&["compare", "--a", "a * 2.5"]), "compare --a 'a * 2.5'");
         assert_eq!(command(&["it's"]), r"'it'\''s'");
         assert_eq!(command(&["a\nb'\u{202e}1"]), r"$'a\012b\'\342\200\2561'");
         assert_eq!(command(&["`x`|$y", ""]), "'`x`|$y' ''");
@@ -167,20 +151,11 @@ mod tests {
 
     #[test]
     fn days_are_dates() {
-        for (days, date) in [
-            (0, (1970, 1, 1)),
-            (-1, (1969, 12, 31)),
-            (11_016, (2000, 2, 29)),
-            (20_785, (2026, 11, 28)),
-        ] {
+        for (days, date) in [(0, (1970, 1, 1)), (-1, (1969, 12, 31)), (11_016, (2000, 2, 29)), (20_785, (2026, 11, 28))]
+        {
             assert_eq!(civil(days), date);
         }
-        let at = |started_unix_s| {
-            began(&Comparison {
-                started_unix_s,
-                ..Comparison::default()
-            })
-        };
+        let at = |started_unix_s| began(&Comparison { started_unix_s, ..Comparison::default() });
         assert_eq!(at(Some(1_795_884_124.5)).unwrap(), "2026-11-28 16:42");
         assert_eq!(at(None), None);
         assert_eq!(at(Some(f64::NAN)), None);

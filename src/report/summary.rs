@@ -12,11 +12,7 @@ pub fn write(page: &mut Page, comparison: &Comparison) {
         return;
     }
     for name in [CaseName::Operation, CaseName::RoundTrip, CaseName::Custom] {
-        let cases: Vec<&Case> = comparison
-            .cases
-            .iter()
-            .filter(|case| case.name == name)
-            .collect();
+        let cases: Vec<&Case> = comparison.cases.iter().filter(|case| case.name == name).collect();
         if let Some(first) = cases.first() {
             page.gap();
             table(page, first, &cases);
@@ -65,12 +61,7 @@ fn narrow(rows: &mut [[Cell; COLUMNS]], widths: &mut [usize; COLUMNS], page: usi
         }
     }
     for (column, width) in widths.iter_mut().enumerate() {
-        *width = rows
-            .iter()
-            .skip(1)
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0);
+        *width = rows.iter().skip(1).map(|row| row[column].width()).max().unwrap_or(0);
     }
     for (column, least) in [(0, 14), (4, 8), (0, 8)] {
         let over = (widths.iter().sum::<usize>() + GAP * (COLUMNS - 1)).saturating_sub(page);
@@ -91,11 +82,7 @@ pub fn title(first: &Case) -> &'static str {
 /// What tells a case from the others of its table.
 pub fn size(case: &Case) -> String {
     let dtype = case.dtype.as_deref().map(escape).unwrap_or_default();
-    let kept = if case.results == Results::Kept {
-        ", kept"
-    } else {
-        ""
-    };
+    let kept = if case.results == Results::Kept { ", kept" } else { "" };
     let shape = case.shape_text(" × ");
     match (shape.is_empty(), case.results) {
         (false, _) => format!("{dtype} {shape}{kept}").trim().to_owned(),
@@ -107,14 +94,8 @@ pub fn size(case: &Case) -> String {
 fn row(case: &Case) -> [Cell; COLUMNS] {
     let (ratio, interval) = units::ratio(&case.ratio);
     let (verdict, tone) = match case.ratio.verdict {
-        Verdict::BFaster => (
-            format!("{} is faster", escape(&case.sides.b.name)),
-            Tone::Good,
-        ),
-        Verdict::AFaster => (
-            format!("{} is faster", escape(&case.sides.a.name)),
-            Tone::Bad,
-        ),
+        Verdict::BFaster => (format!("{} is faster", escape(&case.sides.b.name)), Tone::Good),
+        Verdict::AFaster => (format!("{} is faster", escape(&case.sides.a.name)), Tone::Bad),
         Verdict::NoDifferenceShown => ("no difference shown".to_owned(), Tone::Faint),
     };
     [
@@ -130,23 +111,13 @@ fn row(case: &Case) -> [Cell; COLUMNS] {
 /// `raptors is faster in 4 of 6, numpy in 1, no difference shown in 1`.
 pub fn count(comparison: &Comparison) -> String {
     let total = comparison.cases.len();
-    let with = |verdict| {
-        comparison
-            .cases
-            .iter()
-            .filter(|case| case.ratio.verdict == verdict)
-            .count()
-    };
+    let with = |verdict| comparison.cases.iter().filter(|case| case.ratio.verdict == verdict).count();
     let Some(first) = comparison.cases.first() else {
         return String::new();
     };
     let (a, b) = (escape(&first.sides.a.name), escape(&first.sides.b.name));
     let (b_wins, a_wins) = (with(Verdict::BFaster), with(Verdict::AFaster));
     let open = with(Verdict::NoDifferenceShown);
-    let open = if open > 0 {
-        format!(", no difference shown in {open}")
-    } else {
-        String::new()
-    };
+    let open = if open > 0 { format!(", no difference shown in {open}") } else { String::new() };
     format!("{b} is faster in {b_wins} of {total} cases, {a} in {a_wins}{open}")
 }

@@ -7,9 +7,7 @@ use crate::tune::{Candidate, Case, Tuned};
 /// The whole answer.
 pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
     let mut page = Page::new(page_width(options.width), options.color, options.unicode);
-    let groups = tuned
-        .cases
-        .chunk_by(|a, b| (a.dtype, a.place, a.threads) == (b.dtype, b.place, b.threads));
+    let groups = tuned.cases.chunk_by(|a, b| (a.dtype, a.place, a.threads) == (b.dtype, b.place, b.threads));
     for group in groups {
         write(&mut page, group);
         page.gap();
@@ -36,22 +34,11 @@ fn where_it_is(tuned: &Tuned) -> String {
 
 fn write(page: &mut Page, group: &[Case]) {
     let first = &group[0];
-    let place = if first.place == "in" {
-        "in place"
-    } else {
-        "out of place"
-    };
+    let place = if first.place == "in" { "in place" } else { "out of place" };
     let plural = if first.threads == 1 { "" } else { "s" };
     let title = format!("{} {place}, {} thread{plural}", first.dtype, first.threads);
     let head = |text: &str| Cell::new(text, Tone::Strong);
-    let mut rows = vec![vec![
-        head(&title),
-        head("taken"),
-        head("time"),
-        head("shipped"),
-        head("time"),
-        head("ratio"),
-    ]];
+    let mut rows = vec![vec![head(&title), head("taken"), head("time"), head("shipped"), head("time"), head("ratio")]];
     for case in group {
         let (taken, usual) = (&case.candidates[case.chosen], &case.candidates[0]);
         let mut row = vec![
@@ -60,19 +47,12 @@ fn write(page: &mut Page, group: &[Case]) {
             Cell::plain(units::time(taken.ns)),
         ];
         if case.chosen == 0 {
-            row.extend([
-                Cell::new("the same", Tone::Faint),
-                Cell::default(),
-                Cell::default(),
-            ]);
+            row.extend([Cell::new("the same", Tone::Faint), Cell::default(), Cell::default()]);
         } else {
             let [low, high] = taken.ratio_ci95;
             row.push(Cell::new(name(usual), Tone::Faint));
             row.push(Cell::new(units::time(usual.ns), Tone::Faint));
-            row.push(Cell::plain(format!(
-                "{:.2} [{low:.2}, {high:.2}]",
-                taken.ratio
-            )));
+            row.push(Cell::plain(format!("{:.2} [{low:.2}, {high:.2}]", taken.ratio)));
         }
         rows.push(row);
     }

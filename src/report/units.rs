@@ -25,11 +25,7 @@ impl TimeUnit {
             _ if size == 1.0 => 1,
             _ => 2,
         };
-        Self {
-            ns: size,
-            name,
-            decimals,
-        }
+        Self { ns: size, name, decimals }
     }
 
     /// The number alone; whole zeroes are `0`, and decimal points of one block stand below each other when the texts
@@ -63,11 +59,7 @@ impl TimeUnit {
 pub fn decimal(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let zero = text.chars().all(|c| matches!(c, '0' | '.'));
-    if value < 0.0 && !zero {
-        format!("−{text}")
-    } else {
-        text
-    }
+    if value < 0.0 && !zero { format!("−{text}") } else { text }
 }
 
 /// A time on its own, in three digits.
@@ -105,11 +97,7 @@ pub fn digits(value: f64) -> String {
 pub fn count(value: f64) -> String {
     if (value - value.round()).abs() < 0.005 {
         let none = value != 0.0 && value.round() == 0.0;
-        return if none {
-            "<0.01".to_owned()
-        } else {
-            decimal(value.round(), 0)
-        };
+        return if none { "<0.01".to_owned() } else { decimal(value.round(), 0) };
     }
     digits(value)
 }
@@ -134,10 +122,7 @@ pub fn bytes(value: f64) -> String {
     };
     let value = value / size;
     let whole = (value - value.round()).abs() < 0.05;
-    format!(
-        "{} {name}",
-        decimal(value, usize::from(!whole && value < 99.95))
-    )
+    format!("{} {name}", decimal(value, usize::from(!whole && value < 99.95)))
 }
 
 /// Bandwidth in GB/s, two digits.
@@ -180,27 +165,18 @@ pub fn factor_beside(median: f64, ci95: Ci95, limit: f64) -> (String, String) {
 
 /// Decimals that a bound needs: small ones more.
 fn least(ci95: Ci95) -> usize {
-    if ci95.iter().any(|bound| bound.abs() < 0.1) {
-        3
-    } else {
-        2
-    }
+    if ci95.iter().any(|bound| bound.abs() < 0.1) { 3 } else { 2 }
 }
 
 /// From `least` to six decimals, as many as it takes for no figure to look like `mark`.
 fn apart(figures: &[f64], mark: f64, least: usize) -> usize {
     let alike = |value: f64, decimals: i32| (value - mark).abs() < 0.5 * 10_f64.powi(-decimals);
-    (least..6)
-        .find(|&decimals| !figures.iter().any(|&value| alike(value, decimals as i32)))
-        .unwrap_or(6)
+    (least..6).find(|&decimals| !figures.iter().any(|&value| alike(value, decimals as i32))).unwrap_or(6)
 }
 
 fn with_decimals(median: f64, ci95: Ci95, decimals: usize) -> (String, String) {
     let [low, high] = ci95.map(|bound| decimal(bound, decimals));
-    (
-        format!("{}×", decimal(median, decimals)),
-        format!("[{low}, {high}]"),
-    )
+    (format!("{}×", decimal(median, decimals)), format!("[{low}, {high}]"))
 }
 
 /// How long something lasted, in one unit: `40 s`, `3.2 hours`, `12 days`.
@@ -223,17 +199,11 @@ mod tests {
     #[test]
     fn times_of_a_block_share_unit_and_decimals() {
         let unit = TimeUnit::for_block(424_000.0);
-        assert_eq!(
-            (unit.number(548_213.0), unit.name()),
-            ("548.2".into(), "µs")
-        );
+        assert_eq!((unit.number(548_213.0), unit.name()), ("548.2".into(), "µs"));
         assert_eq!(unit.number(-124_040.0), "−124.0");
         assert_eq!(unit.number(-20.0), "0.0", "no minus before a zero");
         assert_eq!(unit.number(0.0), "0  ");
-        assert_eq!(
-            (unit.difference(4_100.0), unit.difference(20.0)),
-            ("+4.1".into(), "0.0".into())
-        );
+        assert_eq!((unit.difference(4_100.0), unit.difference(20.0)), ("+4.1".into(), "0.0".into()));
         assert_eq!(TimeUnit::for_block(413.0).number(38.0), "38.0");
         assert_eq!(TimeUnit::for_block(6_404_000.0).number(6_404_400.0), "6404");
         assert_eq!(TimeUnit::for_block(31e6).name(), "ms");
@@ -246,11 +216,7 @@ mod tests {
         assert_eq!(time(0.0), "0 ns");
         assert_eq!(count(0.9999), "1");
         assert_eq!(count(2.5), "2.50");
-        assert_eq!(
-            (count(0.0), count(0.001)),
-            ("0".into(), "<0.01".into()),
-            "rare is not never"
-        );
+        assert_eq!((count(0.0), count(0.001)), ("0".into(), "<0.01".into()), "rare is not never");
         assert_eq!(bytes(16_777_216.0), "16 MiB");
         assert_eq!(bytes(1_572_864.0), "1.5 MiB");
         assert_eq!(large(4_194_304.0), "4.19 M");
@@ -260,38 +226,17 @@ mod tests {
 
     #[test]
     fn an_interval_that_nearly_touches_one_is_printed_so_that_it_does_not() {
-        let text = |median, ci95| {
-            ratio(&Ratio {
-                median,
-                ci95,
-                verdict: Verdict::of(ci95),
-            })
-        };
-        assert_eq!(
-            text(1.29, [1.27, 1.31]),
-            ("1.29×".into(), "[1.27, 1.31]".into())
-        );
-        assert_eq!(
-            text(1.01, [1.002, 1.018]),
-            ("1.010×".into(), "[1.002, 1.018]".into())
-        );
-        assert_eq!(
-            text(0.05, [0.04, 0.06]),
-            ("0.050×".into(), "[0.040, 0.060]".into())
-        );
+        let text = |median, ci95| ratio(&Ratio { median, ci95, verdict: Verdict::of(ci95) });
+        assert_eq!(text(1.29, [1.27, 1.31]), ("1.29×".into(), "[1.27, 1.31]".into()));
+        assert_eq!(text(1.01, [1.002, 1.018]), ("1.010×".into(), "[1.002, 1.018]".into()));
+        assert_eq!(text(0.05, [0.04, 0.06]), ("0.050×".into(), "[0.040, 0.060]".into()));
     }
 
     #[test]
     fn a_figure_at_a_gate_is_printed_on_its_side_of_it() {
         let text = |median, ci95| factor_beside(median, ci95, 0.95);
-        assert_eq!(
-            text(0.9, [0.88, 0.92]),
-            ("0.90×".into(), "[0.88, 0.92]".into())
-        );
-        assert_eq!(
-            text(0.93, [0.92, 0.9497]),
-            ("0.9300×".into(), "[0.9200, 0.9497]".into())
-        );
+        assert_eq!(text(0.9, [0.88, 0.92]), ("0.90×".into(), "[0.88, 0.92]".into()));
+        assert_eq!(text(0.93, [0.92, 0.9497]), ("0.9300×".into(), "[0.9200, 0.9497]".into()));
     }
 
     #[test]

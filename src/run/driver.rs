@@ -49,17 +49,9 @@ pub fn run(
     };
     let last = driver.follow(interrupt, progress);
     // Who was asked to end and did not, or has closed its output without a word, has had its time.
-    let patience = if last.is_some() || !interrupt.asked() {
-        PATIENCE
-    } else {
-        Duration::ZERO
-    };
+    let patience = if last.is_some() || !interrupt.asked() { PATIENCE } else { Duration::ZERO };
     let (status, by_us) = end(&mut driver.child, patience).map_err(internal)?;
-    let death = Death {
-        status,
-        by_us,
-        place: driver.place,
-    };
+    let death = Death { status, by_us, place: driver.place };
     Ok(judge(last, &death, interrupt.asked()))
 }
 
@@ -77,10 +69,7 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
 pub fn command(interpreter: &Interpreter, options: &CompareOptions, module: &str) -> Command {
     let mut command = Command::new(&interpreter.path);
     // -P: a `random.py` in the current directory is not the standard library's.
-    command
-        .args(["-P", "-m", module])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.args(["-P", "-m", module]).stdin(Stdio::piped()).stdout(Stdio::piped());
     for variable in environment::withheld() {
         command.env_remove(variable);
     }
@@ -96,13 +85,9 @@ pub fn command(interpreter: &Interpreter, options: &CompareOptions, module: &str
 /// # Errors
 /// When the interpreter cannot be started.
 pub fn spawn(command: &mut Command, interpreter: &Interpreter) -> Result<Child, Error> {
-    command.spawn().map_err(|error| {
-        Error::new(format!(
-            "`{}` could not be started",
-            interpreter.path.display()
-        ))
-        .caused_by(error)
-    })
+    command
+        .spawn()
+        .map_err(|error| Error::new(format!("`{}` could not be started", interpreter.path.display())).caused_by(error))
 }
 
 /// Writes the spec, and later answers, from a thread of its own: a driver that dies early must not block or kill this
@@ -122,9 +107,7 @@ fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
 }
 
 fn barrier_text(pid: u32, seconds: Option<f64>) -> String {
-    let timer = seconds.map_or(String::new(), |seconds| {
-        format!(", or in {seconds} s by itself")
-    });
+    let timer = seconds.map_or(String::new(), |seconds| format!(", or in {seconds} s by itself"));
     format!(
         "the driver is process {pid}; it waits at its start, imported and warm. Attach now (raptors-trace attach {pid} \
          tells how), then press Enter, or: kill -USR1 {pid}{timer}"
@@ -135,10 +118,7 @@ fn barrier_text(pid: u32, seconds: Option<f64>) -> String {
 fn go_on_at_enter(answers: Sender<String>) {
     thread::spawn(move || {
         let mut line = String::new();
-        if io::stdin()
-            .read_line(&mut line)
-            .is_ok_and(|bytes| bytes > 0)
-        {
+        if io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
             let _ = answers.send("{\"go\": true}\n".to_owned());
         }
     });
@@ -181,17 +161,8 @@ impl Driver<'_> {
         let mut until: Option<Instant> = None;
         loop {
             match self.events.recv_timeout(STEP) {
-                Ok(Event::Started {}) => self.see(
-                    0.0,
-                    "importing NumPy and looking for its loops".into(),
-                    progress,
-                ),
-                Ok(Event::Case {
-                    case,
-                    stage,
-                    block,
-                    blocks,
-                }) => {
+                Ok(Event::Started {}) => self.see(0.0, "importing NumPy and looking for its loops".into(), progress),
+                Ok(Event::Case { case, stage, block, blocks }) => {
                     self.see_case(case, &stage, block / blocks.max(1.0), progress);
                 }
                 Ok(Event::Waiting { pid, seconds }) => {

@@ -103,12 +103,7 @@ pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
     match last {
         // The run file is whole by then, whatever became of the process.
         Some(Event::Finished {}) => Ending::Finished,
-        Some(Event::Error {
-            kind,
-            text,
-            detail,
-            mend,
-        }) => Ending::Failed(failure(&kind, text, detail, mend)),
+        Some(Event::Error { kind, text, detail, mend }) => Ending::Failed(failure(&kind, text, detail, mend)),
         Some(Event::Interrupted {}) => Ending::Interrupted,
         _ if interrupted => Ending::Interrupted,
         _ => Ending::Died(died(death)),
@@ -116,20 +111,17 @@ pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
 }
 
 fn died(death: &Death) -> Error {
-    let seen = death.place.as_ref().map_or_else(
-        || "before it said anything".to_owned(),
-        |place| format!("last seen at `{place}`"),
-    );
+    let seen = death
+        .place
+        .as_ref()
+        .map_or_else(|| "before it said anything".to_owned(), |place| format!("last seen at `{place}`"));
     if death.by_us {
-        let sentence =
-            format!("the driver closed its output and did not end, so it was ended; {seen}");
+        let sentence = format!("the driver closed its output and did not end, so it was ended; {seen}");
         return Error::new(sentence)
             .mend("look for code in the setup or a statement that closes files it did not open");
     }
     let status = death.status;
-    let error = Error::new(format!(
-        "the driver ended before its work was done ({status}); {seen}"
-    ));
+    let error = Error::new(format!("the driver ended before its work was done ({status}); {seen}"));
     match signal(status) {
         Some(libc::SIGKILL) => error
             .caused_by(Error::new("often the system ran out of memory"))
@@ -153,9 +145,7 @@ fn failure(kind: &str, text: String, detail: String, mend: String) -> Error {
         error = error.mend(mend);
     }
     match kind {
-        "different" => {
-            error.mend("compare statements that compute the same, or give --allow-different")
-        }
+        "different" => error.mend("compare statements that compute the same, or give --allow-different"),
         "memory" => error.mend("choose a smaller --size, or allow more memory"),
         _ => error,
     }
@@ -168,11 +158,7 @@ mod tests {
     use super::*;
 
     fn death(status: i32, by_us: bool, place: Option<&str>) -> Death {
-        Death {
-            status: ExitStatus::from_raw(status),
-            by_us,
-            place: place.map(str::to_owned),
-        }
+        Death { status: ExitStatus::from_raw(status), by_us, place: place.map(str::to_owned) }
     }
 
     fn report(death: &Death) -> String {
@@ -185,24 +171,12 @@ mod tests {
     #[test]
     fn a_death_says_where_and_what_is_likely() {
         let told = report(&death(9, false, Some("custom: measuring")));
-        assert!(
-            told.contains("(signal: 9 (SIGKILL)); last seen at `custom: measuring`"),
-            "{told}"
-        );
-        assert!(
-            told.contains("because: often the system ran out of memory"),
-            "{told}"
-        );
+        assert!(told.contains("(signal: 9 (SIGKILL)); last seen at `custom: measuring`"), "{told}");
+        assert!(told.contains("because: often the system ran out of memory"), "{told}");
         let told = report(&death(11, false, None));
-        assert!(
-            told.contains("before it said anything") && !told.contains("memory"),
-            "{told}"
-        );
+        assert!(told.contains("before it said anything") && !told.contains("memory"), "{told}");
         let told = report(&death(9, true, None));
-        assert!(
-            told.contains("closed its output") && !told.contains("memory"),
-            "{told}"
-        );
+        assert!(told.contains("closed its output") && !told.contains("memory"), "{told}");
         // 256: exit code 1.
         assert!(report(&death(256, false, None)).contains("if something was written"));
     }
@@ -210,17 +184,13 @@ mod tests {
     #[test]
     fn what_was_said_last_counts_more_than_how_the_process_ended() {
         let killed = death(9, true, None);
-        assert!(matches!(
-            judge(Some(Event::Finished {}), &killed, true),
-            Ending::Finished
-        ));
+        assert!(matches!(judge(Some(Event::Finished {}), &killed, true), Ending::Finished));
         assert!(matches!(judge(None, &killed, true), Ending::Interrupted));
     }
 
     #[test]
     fn a_failure_has_one_mend() {
-        let line =
-            r#"{"event": "error", "kind": "recording", "text": "no room", "mend": "make room"}"#;
+        let line = r#"{"event": "error", "kind": "recording", "text": "no room", "mend": "make room"}"#;
         let event: Event = serde_json::from_str(line).unwrap();
         match judge(Some(event), &death(0, false, None), false) {
             Ending::Failed(error) => {

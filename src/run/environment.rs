@@ -15,9 +15,8 @@ pub const LOG: &str = "RAPTORS_LOG";
 /// `RAPTORS_BACKEND`, `RAPTORS_THREADS` or `RAPTORS_SIGNPOSTS` with a value that is not taken.
 pub fn check(options: &CompareOptions) -> Result<(), Error> {
     let value = std::env::var(SIGNPOSTS).ok();
-    raptors_signposts::asked(value.as_deref()).map_err(|sentence| {
-        Error::new(sentence).mend(format!("unset {SIGNPOSTS}, or set it to 1"))
-    })?;
+    raptors_signposts::asked(value.as_deref())
+        .map_err(|sentence| Error::new(sentence).mend(format!("unset {SIGNPOSTS}, or set it to 1")))?;
     for result in raptors_kernel::check_environment() {
         let Err(error) = result else { continue };
         let raptors_kernel::Error::Environment { variable, .. } = &error else {
@@ -62,11 +61,7 @@ fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
             "{SIGNPOSTS} has no effect here: signposts are for Apple's Instruments, on macOS only"
         ),
     });
-    logging
-        .then_some(log)
-        .into_iter()
-        .chain(signposts)
-        .collect()
+    logging.then_some(log).into_iter().chain(signposts).collect()
 }
 
 #[cfg(test)]

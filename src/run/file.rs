@@ -53,11 +53,7 @@ impl RunFile {
                 .caused_by(error)
                 .mend("set TMPDIR to a directory that can be written to")
         })?;
-        Ok(Self {
-            recording: directory.path().join("run.rtrace"),
-            save: None,
-            directory: Some(directory),
-        })
+        Ok(Self { recording: directory.path().join("run.rtrace"), save: None, directory: Some(directory) })
     }
 
     fn beside(name: &Path) -> Result<Self, Error> {
@@ -74,11 +70,7 @@ impl RunFile {
             .and_then(|_| fs::remove_file(&recording))
             .map_err(|error| Refusal::from(error).of(name))?;
         let name = name.to_owned();
-        Ok(Self {
-            recording,
-            save: Some(Save { name, file }),
-            directory: None,
-        })
+        Ok(Self { recording, save: Some(Save { name, file }), directory: None })
     }
 
     /// Where the driver records.
@@ -121,11 +113,9 @@ impl RunFile {
 pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         let name = name.display();
-        Error::new(format!(
-            "nothing could be added to the run `{name}`, which is kept as it was"
-        ))
-        .caused_by(error)
-        .mend("free some space where it is")
+        Error::new(format!("nothing could be added to the run `{name}`, which is kept as it was"))
+            .caused_by(error)
+            .mend("free some space where it is")
     };
     let file = fs::canonicalize(name).map_err(|error| failed(error.into()))?;
     let copy = tempfile::Builder::new()
@@ -135,9 +125,7 @@ pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
     fs::copy(&file, copy.path()).map_err(|error| failed(error.into()))?;
     append_document(copy.path(), key, json).map_err(|error| failed(error.into()))?;
     files::give_to_invoker(copy.path());
-    copy.persist(&file)
-        .map(drop)
-        .map_err(|error| failed(error.into()))
+    copy.persist(&file).map(drop).map_err(|error| failed(error.into()))
 }
 
 impl Drop for RunFile {
@@ -250,9 +238,7 @@ mod tests {
 
     fn names(place: &Path) -> Vec<String> {
         let entries = fs::read_dir(place).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

@@ -52,10 +52,7 @@ pub struct Outcome {
 pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let interrupt = Interrupt::watch();
     environment::check(options)?;
-    if options
-        .sampling
-        .is_some_and(|sampling| sampling.engine == SampledBy::Perf)
-    {
+    if options.sampling.is_some_and(|sampling| sampling.engine == SampledBy::Perf) {
         sampling::check()?;
     }
     for shape in &options.shapes {
@@ -96,27 +93,14 @@ fn conclude(
         Ending::Finished => {
             let (comparison, timings, samples) = read(run_file.recording())?;
             let failure = run_file.keep().err();
-            Ok(Outcome {
-                comparison,
-                timings,
-                samples,
-                failure,
-            })
+            Ok(Outcome { comparison, timings, samples, failure })
         }
         Ending::Interrupted => {
-            let (mut comparison, timings, samples) =
-                read(run_file.recording()).map_err(|_| interrupt::too_early())?;
+            let (mut comparison, timings, samples) = read(run_file.recording()).map_err(|_| interrupt::too_early())?;
             comparison.cut_short();
-            let failure = run_file.keep().map_or_else(
-                |error| error,
-                |path| kept(Error::new("interrupted"), path.as_deref()),
-            );
-            Ok(Outcome {
-                comparison,
-                timings,
-                samples,
-                failure: Some(failure),
-            })
+            let failure =
+                run_file.keep().map_or_else(|error| error, |path| kept(Error::new("interrupted"), path.as_deref()));
+            Ok(Outcome { comparison, timings, samples, failure: Some(failure) })
         }
         Ending::Failed(error) => Err(error),
         Ending::Died(error) => {
@@ -131,10 +115,7 @@ fn kept(error: Error, path: Option<&std::path::Path>) -> Error {
     let Some(path) = path else {
         return error;
     };
-    error.mend(format!(
-        "what was measured until then is kept: raptors-trace show {}",
-        interpreter::quoted(path)
-    ))
+    error.mend(format!("what was measured until then is kept: raptors-trace show {}", interpreter::quoted(path)))
 }
 
 /// The interpreter that runs both sides.
@@ -148,9 +129,6 @@ pub(crate) fn interpreter(
 ) -> Result<Interpreter, Error> {
     let host = options.host.python.clone();
     let surroundings = Surroundings::collect(options.python.clone(), host);
-    let waiting = Waiting {
-        interrupted: &|| interrupt.asked(),
-        tell: &mut |text| progress.note(text),
-    };
+    let waiting = Waiting { interrupted: &|| interrupt.asked(), tell: &mut |text| progress.note(text) };
     interpreter::find(&surroundings, waiting)
 }

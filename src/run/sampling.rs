@@ -42,10 +42,7 @@ pub struct Sampling {
 impl Sampling {
     /// Not at work yet.
     pub fn new(spec: &Spec) -> Self {
-        Self {
-            frequency: spec.sampling.map_or(1, |sampling| sampling.frequency),
-            current: None,
-        }
+        Self { frequency: spec.sampling.map_or(1, |sampling| sampling.frequency), current: None }
     }
 
     /// The driver, process `pid`, is ready to be sampled: starts perf, and gives the line to answer with, which has the
@@ -123,11 +120,11 @@ impl Rights {
             );
         }
         match self.restricted {
-            Some(2..) => Err(Error::new(
-                "the kernel hides the names of its functions from everybody: kernel.kptr_restrict is 2",
-            )
-            .mend(as_root("sysctl kernel.kptr_restrict=1"))
-            .exit(Exit::NothingObserved)),
+            Some(2..) => {
+                Err(Error::new("the kernel hides the names of its functions from everybody: kernel.kptr_restrict is 2")
+                    .mend(as_root("sysctl kernel.kptr_restrict=1"))
+                    .exit(Exit::NothingObserved))
+            }
             Some(1) if !self.sees_addresses => refuse(
                 "the kernel hides the names of its functions from this user: kernel.kptr_restrict is 1",
                 "sysctl kernel.kptr_restrict=0",
@@ -155,12 +152,7 @@ impl Pipes {
             options.custom_flags(libc::O_NONBLOCK).open(path)
         };
         let [control, acknowledged] = ["control", "acknowledged"].map(|name| directory.join(name));
-        Ok(Self {
-            to_perf: open(&control)?,
-            from_perf: open(&acknowledged)?,
-            control,
-            acknowledged,
-        })
+        Ok(Self { to_perf: open(&control)?, from_perf: open(&acknowledged)?, control, acknowledged })
     }
 
     /// Whether perf has answered since it was last asked.
@@ -184,11 +176,7 @@ impl Session {
     ///
     /// # Errors
     /// perf's own words where it cannot.
-    pub(crate) fn start(
-        pid: u32,
-        frequency: u32,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(pid: u32, frequency: u32, interrupted: &dyn Fn() -> bool) -> Result<Self, Error> {
         let no_place = |error| {
             Error::new("there is no place for perf's recording")
                 .caused_by(error)
@@ -198,47 +186,21 @@ impl Session {
         let pipes = Pipes::new(directory.path()).map_err(no_place)?;
         let mut command = perf();
         command
-            .args([
-                "record",
-                "-q",
-                "-e",
-                "cpu-clock",
-                "-F",
-                &frequency.to_string(),
-            ])
+            .args(["record", "-q", "-e", "cpu-clock", "-F", &frequency.to_string()])
             // The driver's clock; and the stacks of code without frame pointers.
-            .args([
-                "-k",
-                "mono",
-                "--call-graph",
-                "dwarf",
-                "-p",
-                &pid.to_string(),
-            ])
+            .args(["-k", "mono", "--call-graph", "dwarf", "-p", &pid.to_string()])
             // Off at first. No copies of libraries in the user's home.
             .args(["-D", "-1", "--no-buildid", "--no-buildid-cache"])
             .arg("--control")
-            .arg(format!(
-                "fifo:{},{}",
-                pipes.control.display(),
-                pipes.acknowledged.display()
-            ))
+            .arg(format!("fifo:{},{}", pipes.control.display(), pipes.acknowledged.display()))
             .arg("-o")
             .arg(directory.path().join("perf.data"))
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         platform::end_with_us(platform::in_own_group(&mut command));
-        let mut child = command
-            .spawn()
-            .map_err(|error| Error::new("perf could not be started").caused_by(error))?;
+        let mut child = command.spawn().map_err(|error| Error::new("perf could not be started").caused_by(error))?;
         let complaints = Some(pipe::read_aside(child.stderr.take()));
-        let mut session = Self {
-            pid,
-            child,
-            complaints,
-            pipes,
-            directory,
-        };
+        let mut session = Self { pid, child, complaints, pipes, directory };
         session.arm(interrupted)?;
         Ok(session)
     }
@@ -256,11 +218,8 @@ impl Session {
                 return Err(Error::new("interrupted"));
             }
             if Instant::now() > until {
-                return Err(Error::new(format!(
-                    "perf did not begin to sample within {} s",
-                    ARM_PATIENCE.as_secs()
-                ))
-                .mend("try again when the machine is less busy; perf 5.10 or later is needed"));
+                return Err(Error::new(format!("perf did not begin to sample within {} s", ARM_PATIENCE.as_secs()))
+                    .mend("try again when the machine is less busy; perf 5.10 or later is needed"));
             }
             thread::sleep(STEP);
         }
@@ -327,9 +286,7 @@ fn perf() -> Command {
 
 /// The error with what a program has said as its cause.
 fn with_words(error: Error, words: Option<JoinHandle<String>>) -> Error {
-    let words = words
-        .and_then(|words| words.join().ok())
-        .unwrap_or_default();
+    let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
     let words: Vec<&str> = words.trim().lines().map(str::trim).collect();
     match words.join(" ") {
         words if words.trim().is_empty() => error,
@@ -344,10 +301,7 @@ fn read(
     mapped: &[Mapping],
 ) -> Result<(PerfScript, String), Error> {
     let places = Places::new(mapped);
-    let context = Context {
-        tag_of,
-        offset_of: &|module, address| places.offset_of(module, address),
-    };
+    let context = Context { tag_of, offset_of: &|module, address| places.offset_of(module, address) };
     let mut child = perf()
         .args(["script", "-F", "comm,pid,tid,time,period,event,ip,sym,dso"])
         .args(["--ns", "--no-inline", "-i"])
@@ -363,15 +317,11 @@ fn read(
         Error::new("perf cannot read what it recorded, which is cut off or damaged")
             .mend("free some space where TMPDIR says, or give a shorter --sample-time")
     };
-    let status = child
-        .wait()
-        .map_err(|error| unreadable().caused_by(error))?;
+    let status = child.wait().map_err(|error| unreadable().caused_by(error))?;
     if !status.success() {
         return Err(with_words(unreadable(), words));
     }
-    let words = words
-        .and_then(|words| words.join().ok())
-        .unwrap_or_default();
+    let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
     let script = match read {
         Ok(script) => script,
         Err(raptors_flamegraphs::Error::NoSamples) => {
@@ -408,8 +358,7 @@ fn values(script: &PerfScript, words: &str) -> Value {
 /// What limits the trust in what perf saw.
 pub(crate) fn troubles(script: &PerfScript, words: &str) -> Vec<String> {
     let lost = words.lines().find(|line| line.contains(" lost "));
-    let lost =
-        lost.map(|line| format!("perf could not keep up, and lost samples: {}", line.trim()));
+    let lost = lost.map(|line| format!("perf could not keep up, and lost samples: {}", line.trim()));
     let frames = script.profile.frames();
     let blind = frames.iter().all(|frame| frame.kind != Kind::Kernel);
     let blind = blind.then(|| {
@@ -437,9 +386,7 @@ impl<'a> Places<'a> {
         let mut files: HashMap<&Path, (u64, Vec<&Mapping>)> = HashMap::new();
         // A file that was replaced would be named from another's symbols.
         for mapping in mapped.iter().filter(|mapping| !mapping.gone) {
-            let (base, parts) = files
-                .entry(&mapping.path)
-                .or_insert((mapping.start, Vec::new()));
+            let (base, parts) = files.entry(&mapping.path).or_insert((mapping.start, Vec::new()));
             *base = mapping.start.min(*base);
             parts.extend(mapping.executable.then_some(mapping));
         }
@@ -450,9 +397,7 @@ impl<'a> Places<'a> {
     /// in the file. The former are beyond any file's length.
     fn offset_of(&self, module: &str, address: u64) -> Option<u64> {
         let (base, parts) = self.files.get(Path::new(module))?;
-        let in_process = parts
-            .iter()
-            .find_map(|part| (part.start..part.end).contains(&address).then_some(address));
+        let in_process = parts.iter().find_map(|part| (part.start..part.end).contains(&address).then_some(address));
         let in_file = || {
             parts.iter().find_map(|part| {
                 let inside = address.checked_sub(part.offset)?;
@@ -511,30 +456,19 @@ mod tests {
 
     #[test]
     fn rights_that_are_missing_are_one_sentence_with_the_mend() {
-        let all = Rights {
-            paranoid: Some(2),
-            restricted: Some(1),
-            unbound: true,
-            sees_addresses: true,
-        };
+        let all = Rights { paranoid: Some(2), restricted: Some(1), unbound: true, sees_addresses: true };
         assert!(all.check().is_ok());
         let refused = |rights: Rights| {
             let error = rights.check().unwrap_err();
             assert_eq!(error.exit_code(), Exit::NothingObserved);
             format!("{error}: {}", error.mend_text().unwrap())
         };
-        let bound = Rights {
-            unbound: false,
-            ..all
-        };
+        let bound = Rights { unbound: false, ..all };
         assert!(refused(bound).contains("sysctl kernel.perf_event_paranoid=1"));
         let paranoid = Some(1);
         assert!(Rights { paranoid, ..bound }.check().is_ok());
         let sees_addresses = false;
-        let blind = Rights {
-            sees_addresses,
-            ..all
-        };
+        let blind = Rights { sees_addresses, ..all };
         assert!(refused(blind).contains("sysctl kernel.kptr_restrict=0"));
         let restricted = Some(2);
         assert!(refused(Rights { restricted, ..all }).contains("kernel.kptr_restrict=1"));

@@ -115,9 +115,7 @@ impl Spec {
             ahead_bytes: AHEAD_BYTES,
             cases: cases(options),
             engines: options.engines.names(),
-            wait: options.wait.map(|most| Wait {
-                seconds: most.map(|most| most.as_secs_f64()),
-            }),
+            wait: options.wait.map(|most| Wait { seconds: most.map(|most| most.as_secs_f64()) }),
             tracers: options.engines.tracers().to_vec(),
             sampling: options.sampling.map(|sampling| Sampling {
                 engine: sampling.engine,
@@ -178,10 +176,7 @@ pub fn cases(options: &CompareOptions) -> Vec<Case> {
 fn sizes(options: &CompareOptions) -> Vec<(String, Vec<u64>)> {
     let each = |dtype: &Dtype| {
         let dtype = dtype.as_str().to_owned();
-        options
-            .shapes
-            .iter()
-            .map(move |shape: &Shape| (dtype.clone(), shape.lengths().to_vec()))
+        options.shapes.iter().map(move |shape: &Shape| (dtype.clone(), shape.lengths().to_vec()))
     };
     let all: Vec<_> = options.dtypes.iter().flat_map(each).collect();
     if all.is_empty() {
@@ -194,11 +189,7 @@ const ARRAY: &str = "a = rng.random(shape, dtype=dtype)";
 const RAPTORS: &str = "a = rng.random(shape, dtype=dtype)\nr = kernel.from_numpy(a)";
 
 fn side(name: &str, setup: &str, statement: &str) -> Side {
-    Side {
-        name: name.to_owned(),
-        setup: setup.to_owned(),
-        statement: statement.to_owned(),
-    }
+    Side { name: name.to_owned(), setup: setup.to_owned(), statement: statement.to_owned() }
 }
 
 fn pairs(subject: &Subject) -> Vec<Pair> {
@@ -210,11 +201,7 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
         return vec![Pair {
             name: CaseName::Custom,
             a: side(names[0], setup, subject.a.as_deref().unwrap_or("a * 2.5")),
-            b: side(
-                names[1],
-                setup,
-                subject.b.as_deref().unwrap_or("r.scale(2.5)"),
-            ),
+            b: side(names[1], setup, subject.b.as_deref().unwrap_or("r.scale(2.5)")),
             dropped: 0.7,
             kept: (!subject.in_place).then_some(0.3),
         }];
@@ -253,14 +240,7 @@ mod tests {
     use crate::cli::options::{EngineChoice, Sampling};
 
     fn cases_with(sampling: Option<Sampling>) -> Vec<(CaseName, Results, bool)> {
-        let subject = Subject {
-            setup: None,
-            a: None,
-            b: None,
-            name_a: None,
-            name_b: None,
-            in_place: false,
-        };
+        let subject = Subject { setup: None, a: None, b: None, name_a: None, name_b: None, in_place: false };
         let options = CompareOptions {
             subject,
             shapes: vec!["8".parse().unwrap()],
@@ -280,26 +260,17 @@ mod tests {
             command: Vec::new(),
         };
         let cases = cases(&options).into_iter();
-        cases
-            .map(|case| (case.name, case.results, case.sampled))
-            .collect()
+        cases.map(|case| (case.name, case.results, case.sampled)).collect()
     }
 
     #[test]
     fn sampling_is_of_the_operation_and_alone_leaves_the_others_out() {
-        let sampling = |alone| Sampling {
-            engine: SampledBy::Inprocess,
-            frequency: 1,
-            time: Duration::from_secs(1),
-            alone,
-        };
+        let sampling =
+            |alone| Sampling { engine: SampledBy::Inprocess, frequency: 1, time: Duration::from_secs(1), alone };
         let operation = (CaseName::Operation, Results::Dropped, true);
         assert_eq!(cases_with(Some(sampling(true))), [operation]);
-        let all = [
-            operation,
-            (CaseName::Operation, Results::Kept, false),
-            (CaseName::RoundTrip, Results::Dropped, false),
-        ];
+        let all =
+            [operation, (CaseName::Operation, Results::Kept, false), (CaseName::RoundTrip, Results::Dropped, false)];
         assert_eq!(cases_with(Some(sampling(false))), all);
         assert_eq!(cases_with(None), all);
     }

@@ -21,11 +21,7 @@ pub struct Tracing {
 impl Tracing {
     /// None at work yet.
     pub fn new(spec: &Spec) -> Self {
-        Self {
-            tracers: spec.tracers.clone(),
-            recording: PathBuf::from(&spec.recording),
-            current: None,
-        }
+        Self { tracers: spec.tracers.clone(), recording: PathBuf::from(&spec.recording), current: None }
     }
 
     /// The driver, process `pid`, is ready for the tracer of this number: starts it, and gives the line to answer with.
@@ -40,12 +36,7 @@ impl Tracing {
         line(&json!({ "go": go }))
     }
 
-    fn start(
-        &self,
-        tracer: Tracer,
-        pid: u32,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Session, Error> {
+    fn start(&self, tracer: Tracer, pid: u32, interrupted: &dyn Fn() -> bool) -> Result<Session, Error> {
         let plan = analysis::plan(&self.recording, pid)?;
         engines::start(&tools::find(tracer)?, &plan, interrupted)
     }
@@ -54,11 +45,7 @@ impl Tracing {
     pub fn traced(&mut self, number: usize) -> String {
         let document = match self.current.take() {
             Some(Ok(session)) => session.finish().unwrap_or_else(|error| {
-                let tracer = self
-                    .tracers
-                    .get(number)
-                    .copied()
-                    .unwrap_or(Tracer::Bpftrace);
+                let tracer = self.tracers.get(number).copied().unwrap_or(Tracer::Bpftrace);
                 Traced::refused(tracer, &error)
             }),
             Some(Err(refused)) => refused,

@@ -8,10 +8,7 @@ use super::watch::{Armed, ArmedLoop};
 
 /// A clause's probes, one a line; `kind` is `uprobe` or `uretprobe`.
 pub fn probes<'a>(places: impl Iterator<Item = &'a String>, kind: &str) -> String {
-    places
-        .map(|place| format!("{kind}:{place}"))
-        .collect::<Vec<_>>()
-        .join(",\n")
+    places.map(|place| format!("{kind}:{place}")).collect::<Vec<_>>().join(",\n")
 }
 
 /// A name in a key, in quotes. bpftrace 0.17 makes a key's string as long as the literal, and what stands after it has to
@@ -21,21 +18,13 @@ pub fn label(name: &str) -> String {
     const SHORTEST: usize = 31;
     let name = literal(name);
     let length = name.len().max(SHORTEST).next_multiple_of(8);
-    let length = if length == name.len() {
-        length + 7
-    } else {
-        length - 1
-    };
+    let length = if length == name.len() { length + 7 } else { length - 1 };
     format!("\"{name:length$}\"")
 }
 
 /// The key of a call by its shape: name, m, n, k, steps, scalar.
 pub fn shape_key(armed: &Armed) -> String {
-    let values = armed
-        .layout
-        .0
-        .iter()
-        .map(|place| value(*place, armed.width));
+    let values = armed.layout.0.iter().map(|place| value(*place, armed.width));
     let values: Vec<String> = values.collect();
     format!("{}, {}", label(armed.label), values.join(", "))
 }

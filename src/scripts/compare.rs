@@ -23,20 +23,12 @@ fn sides(request: &Request) -> [(&'static str, String); 3] {
     match pair(request) {
         Some((a, b)) => {
             let told = format!("The left column is process {a}, the right one process {b}.");
-            [
-                ("SIDES", told),
-                ("A", format!("pid {a}")),
-                ("B", format!("pid {b}")),
-            ]
+            [("SIDES", told), ("A", format!("pid {a}")), ("B", format!("pid {b}"))]
         }
         None => {
             let told = manual::lines(one, 1);
             let told = told.strip_prefix(" * ").unwrap_or(&told).to_owned();
-            [
-                ("SIDES", told),
-                ("A", "NumPy".into()),
-                ("B", "Raptors".into()),
-            ]
+            [("SIDES", told), ("A", "NumPy".into()), ("B", "Raptors".into())]
         }
     }
 }
@@ -51,16 +43,11 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
         let other = watch::dtrace(Script::CompareCallPatterns, request, &format!("pid{b}"));
         clauses += &dtrace_clauses(request, &other);
         raptors += &dtrace_raptors(request, &b.to_string());
-        begin = format!(
-            "Processes %d and {b}: routines, loops and the probes of Raptors are armed.\\n"
-        );
+        begin = format!("Processes %d and {b}: routines, loops and the probes of Raptors are armed.\\n");
     }
     let mut values: Values = vec![
         ("ROUTINES", asked_for(request)),
-        (
-            "ARMED",
-            manual::armed_d(request, Script::CompareCallPatterns, watched),
-        ),
+        ("ARMED", manual::armed_d(request, Script::CompareCallPatterns, watched)),
         ("BEGIN", begin),
         ("CLAUSES", clauses),
         ("RAPTORS", raptors),
@@ -82,15 +69,8 @@ fn dtrace_clauses(request: &Request, watched: &Watched) -> String {
         )
     };
     let of_loop = |armed: &ArmedLoop| {
-        let key = format!(
-            "probefunc,\n\t    {}",
-            d::loop_values(armed).join(",\n\t    ")
-        );
-        format!(
-            "{}\n{{\n\t{}\n}}\n\n",
-            d::probes(armed.places.iter(), "entry"),
-            counted(&key)
-        )
+        let key = format!("probefunc,\n\t    {}", d::loop_values(armed).join(",\n\t    "));
+        format!("{}\n{{\n\t{}\n}}\n\n", d::probes(armed.places.iter(), "entry"), counted(&key))
     };
     let loops: String = watched.loops.iter().map(of_loop).collect();
     d::shape_clauses(&watched.routines, &counted) + &loops
@@ -122,22 +102,10 @@ impl Sides {
                 "($5 != 0 && pid == $5) || ($5 == 0 && @in_raptors[tid] > 0)".to_owned(),
                 "$5 == 0 || pid == $5".to_owned(),
             ),
-            (Some(_), Some((_, b))) => (
-                condition(request),
-                format!("pid == {b}"),
-                format!("pid == {b}"),
-            ),
-            (Some(_), None) => (
-                condition(request),
-                "@in_raptors[tid] > 0".to_owned(),
-                "1 == 1".to_owned(),
-            ),
+            (Some(_), Some((_, b))) => (condition(request), format!("pid == {b}"), format!("pid == {b}")),
+            (Some(_), None) => (condition(request), "@in_raptors[tid] > 0".to_owned(), "1 == 1".to_owned()),
         };
-        Self {
-            filter: filter(&condition),
-            right,
-            scale,
-        }
+        Self { filter: filter(&condition), right, scale }
     }
 }
 
@@ -147,13 +115,9 @@ pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
     let parts = [("raptors", raptors), ("no_raptors", !raptors)];
     let table = Table::of(watched);
     let clauses = bpftrace_clauses(&Sides::of(request), watched, &table);
-    let says =
-        "routines, loops and the probes of Raptors are armed, as far as the files have them.";
+    let says = "routines, loops and the probes of Raptors are armed, as far as the files have them.";
     let mut values: Values = vec![
-        (
-            "ARMED",
-            manual::armed_bt(request, Script::CompareCallPatterns, watched),
-        ),
+        ("ARMED", manual::armed_bt(request, Script::CompareCallPatterns, watched)),
         ("BEGIN", begin(request, says)),
         ("CLAUSES", clauses),
         ("SLOTS", table.slots().to_string()),
@@ -165,22 +129,14 @@ pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
 }
 
 fn bpftrace_clauses(sides: &Sides, watched: &Watched, table: &Table) -> String {
-    let Sides {
-        filter,
-        right,
-        scale,
-    } = sides;
+    let Sides { filter, right, scale } = sides;
     let routines = watched.routines.iter().map(|armed| {
         let places = bt::probes(armed.places.iter(), "uprobe");
         table.clause(&places, filter, right, armed.label, &bt::shape_key(armed))
     });
     let loops = watched.loops.iter().map(|armed| {
         let [n, steps @ ..] = bt::loop_values(armed);
-        let key = format!(
-            "{}, {n}, 0, 0, {}, 0",
-            bt::label(&armed.label),
-            steps.join(", ")
-        );
+        let key = format!("{}, {n}, 0, 0, {}, 0", bt::label(&armed.label), steps.join(", "));
         let places = bt::probes(armed.places.iter(), "uprobe");
         table.clause(&places, filter, right, &armed.label, &key)
     });
@@ -189,10 +145,7 @@ fn bpftrace_clauses(sides: &Sides, watched: &Watched, table: &Table) -> String {
         return clauses;
     };
     let spelling = Spelling::Bpftrace(paths.clone());
-    let (n, bits) = (
-        spelling.spell("scale__entry.n"),
-        spelling.spell("scale__entry.factor_bits"),
-    );
+    let (n, bits) = (spelling.spell("scale__entry.n"), spelling.spell("scale__entry.factor_bits"));
     let key = format!("{}, {n}, 0, 0, 0, 0, 0, {bits}", bt::label(SCALE));
     let counted = table.clause(&spelling.spell("scale__entry"), filter, scale, SCALE, &key);
     let others = include_str!("templates/compare_raptors.bt");
@@ -225,11 +178,7 @@ impl Table {
 
     /// A clause that counts in the row of a label.
     fn clause(&self, probes: &str, filter: &str, side: &str, label: &str, key: &str) -> String {
-        let row = self
-            .0
-            .iter()
-            .position(|row| row == label)
-            .unwrap_or_default();
+        let row = self.0.iter().position(|row| row == label).unwrap_or_default();
         let hit = format!("@hits[{row}, (int64)(cpu & {})]", self.slots() - 1);
         format!(
             "{probes}\n{filter}{{\n\t@seen = 1;\n\tif ({side}) {{\n\t\t{hit} += {RIGHT};\n\t\t@b[{key}] = count();\n\
@@ -240,11 +189,7 @@ impl Table {
     /// For how many processors counts are kept, a power of two: as many as the verifier lets pass.
     fn slots(&self) -> usize {
         let most = (MOST_LOOKUPS / self.0.len().max(1)).clamp(1, 64);
-        if most.is_power_of_two() {
-            most
-        } else {
-            most.next_power_of_two() / 2
-        }
+        if most.is_power_of_two() { most } else { most.next_power_of_two() / 2 }
     }
 
     fn report(&self) -> String {

@@ -7,10 +7,7 @@ use super::watch::{Armed, ArmedLoop};
 
 /// A clause's probes, one a line.
 pub fn probes<'a>(places: impl Iterator<Item = &'a String>, end: &str) -> String {
-    places
-        .map(|place| format!("{place}:{end}"))
-        .collect::<Vec<_>>()
-        .join(",\n")
+    places.map(|place| format!("{place}:{end}")).collect::<Vec<_>>().join(",\n")
 }
 
 /// A clause for each layout, which counts calls by their shape: `counted` is what is done with the key.
@@ -59,8 +56,7 @@ fn value(place: Option<Place>, width: Option<Width>) -> String {
 /// The values of a loop's call in the columns of routines: n, then the inner dimensions or the strides.
 pub fn loop_values(armed: &ArmedLoop) -> [String; 7] {
     let mut values = std::array::from_fn(|_| "(int64_t)0".to_owned());
-    let at =
-        |argument: &str, index: usize| format!("*(int64_t *)copyin({argument} + {}, 8)", 8 * index);
+    let at = |argument: &str, index: usize| format!("*(int64_t *)copyin({argument} + {}, 8)", 8 * index);
     values[0] = at("arg1", 0);
     if armed.core_dimensions > 0 {
         for inner in 1..=armed.core_dimensions.min(3) {

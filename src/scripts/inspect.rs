@@ -44,11 +44,7 @@ struct RawLoop {
 /// When the interpreter does not run, cannot import NumPy, or this system does not say where its code is.
 pub fn loops(python: &Path) -> Result<Vec<LoopPoint>, Error> {
     let answer = ask(Command::new(python), python)?;
-    Ok(points(
-        answer.loops,
-        &mut Images::default(),
-        &mut Vec::new(),
-    ))
+    Ok(points(answer.loops, &mut Images::default(), &mut Vec::new()))
 }
 
 /// The libraries with routines of the catalogue that a running process has loaded.
@@ -58,10 +54,7 @@ pub fn loops(python: &Path) -> Result<Vec<LoopPoint>, Error> {
 pub fn libraries(pid: u32, routines: &[&'static Routine]) -> Result<Vec<Library>, Error> {
     let files = Process::look_at(pid)?.files()?;
     let mut images = Images::default();
-    Ok(files
-        .iter()
-        .filter_map(|file| library(file, routines, &mut images))
-        .collect())
+    Ok(files.iter().filter_map(|file| library(file, routines, &mut images)).collect())
 }
 
 /// All that an interpreter has to offer.
@@ -70,10 +63,7 @@ pub fn libraries(pid: u32, routines: &[&'static Routine]) -> Result<Vec<Library>
 /// Those of [`loops`].
 pub fn interpreter(python: &Path, routines: &[&'static Routine]) -> Result<Filled, Error> {
     let answer = ask(Command::new(python), python)?;
-    let mut filled = Filled {
-        python: Some(python.to_owned()),
-        ..Filled::default()
-    };
+    let mut filled = Filled { python: Some(python.to_owned()), ..Filled::default() };
     add(&mut filled, &answer.files, answer.loops, routines);
     Ok(filled)
 }
@@ -87,39 +77,26 @@ pub fn processes(pids: &[u32], routines: &[&'static Routine]) -> Result<Filled, 
     for &pid in pids {
         let process = Process::look_at(pid)?;
         let files = process.files()?;
-        filled
-            .left_out
-            .extend(process.replaced().into_iter().map(|path| LeftOut {
-                what: path,
-                why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
-            }));
+        filled.left_out.extend(process.replaced().into_iter().map(|path| LeftOut {
+            what: path,
+            why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
+        }));
         let loops = process_loops(&process, &files, &mut filled.left_out);
         add(&mut filled, &files, loops, routines);
         filled.processes.push(pid);
-        filled.modules = if pids.len() == 1 {
-            process.modules()
-        } else {
-            Vec::new()
-        };
+        filled.modules = if pids.len() == 1 { process.modules() } else { Vec::new() };
     }
     Ok(filled)
 }
 
 /// The loops of a process's NumPy: its interpreter is started once more, in the process's environment, and what it
 /// says is held against the files that the process has loaded.
-fn process_loops(
-    process: &Process,
-    files: &[PathBuf],
-    left_out: &mut Vec<LeftOut>,
-) -> Vec<RawLoop> {
+fn process_loops(process: &Process, files: &[PathBuf], left_out: &mut Vec<LeftOut>) -> Vec<RawLoop> {
     if !files.iter().any(|file| is_numpy(file)) {
         return Vec::new();
     }
     let mut leave_out = |why: String| {
-        left_out.push(LeftOut {
-            what: format!("NumPy's inner loops in process {}", process.pid()),
-            why,
-        });
+        left_out.push(LeftOut { what: format!("NumPy's inner loops in process {}", process.pid()), why });
         Vec::new()
     };
     let command = match process.interpreter() {
@@ -130,10 +107,8 @@ fn process_loops(
     match ask(command, &program) {
         Err(error) => leave_out(error.to_string()),
         Ok(answer) => {
-            let (same, other): (Vec<RawLoop>, Vec<RawLoop>) = answer
-                .loops
-                .into_iter()
-                .partition(|point| files.contains(&point.path));
+            let (same, other): (Vec<RawLoop>, Vec<RawLoop>) =
+                answer.loops.into_iter().partition(|point| files.contains(&point.path));
             if same.is_empty() && !other.is_empty() {
                 return leave_out(format!("{} loads another NumPy", program.display()));
             }
@@ -143,17 +118,14 @@ fn process_loops(
 }
 
 fn is_numpy(file: &Path) -> bool {
-    file.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("_multiarray_umath"))
+    file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("_multiarray_umath"))
 }
 
 fn add(filled: &mut Filled, files: &[PathBuf], loops: Vec<RawLoop>, routines: &[&'static Routine]) {
     let mut images = Images::default();
     for file in files {
         if !filled.libraries.iter().any(|known| known.path == *file) {
-            filled
-                .libraries
-                .extend(library(file, routines, &mut images));
+            filled.libraries.extend(library(file, routines, &mut images));
         }
         let has_probes = |image: &Image| image.has_usdt(PROVIDER);
         if !filled.extensions.contains(file) && images.get(file).is_some_and(has_probes) {
@@ -201,9 +173,7 @@ fn library(path: &Path, routines: &[&'static Routine], images: &mut Images) -> O
 }
 
 fn place_in(routines: &[&'static Routine], exported: &Exported) -> Option<usize> {
-    routines
-        .iter()
-        .position(|routine| std::ptr::eq(*routine, exported.routine))
+    routines.iter().position(|routine| std::ptr::eq(*routine, exported.routine))
 }
 
 /// The routine behind a symbol. `plain_width` is the width that the library's name tells.
@@ -212,16 +182,8 @@ fn routine_of(symbol: &str, plain_width: Option<Width>) -> Option<Exported> {
     // A Fortran name without its underscore is a second name of the same function, or a program's own.
     let own = mangling == Mangling::Plain && routine.convention == Convention::Fortran;
     let suffixed = symbol.contains("64_");
-    let width = if suffixed {
-        width
-    } else {
-        plain_width.unwrap_or(width)
-    };
-    (!own && is_plain_symbol(symbol)).then(|| Exported {
-        symbol: symbol.to_owned(),
-        routine,
-        width,
-    })
+    let width = if suffixed { width } else { plain_width.unwrap_or(width) };
+    (!own && is_plain_symbol(symbol)).then(|| Exported { symbol: symbol.to_owned(), routine, width })
 }
 
 fn points(loops: Vec<RawLoop>, images: &mut Images, left_out: &mut Vec<LeftOut>) -> Vec<LoopPoint> {
@@ -244,22 +206,13 @@ fn points(loops: Vec<RawLoop>, images: &mut Images, left_out: &mut Vec<LeftOut>)
 }
 
 fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
-    let image = images
-        .get(&raw.path)
-        .ok_or_else(|| format!("{} cannot be read as an ELF file", raw.path.display()))?;
-    let address = image.address_of(raw.offset).ok_or_else(|| {
-        format!(
-            "{} has no code at offset {:#x}",
-            raw.path.display(),
-            raw.offset
-        )
-    })?;
+    let image = images.get(&raw.path).ok_or_else(|| format!("{} cannot be read as an ELF file", raw.path.display()))?;
+    let address = image
+        .address_of(raw.offset)
+        .ok_or_else(|| format!("{} has no code at offset {:#x}", raw.path.display(), raw.offset))?;
     let symbol = match image.function_at(address) {
         Some(function) if function.address != address => {
-            return Err(format!(
-                "it begins inside {}, where no probe may be put",
-                function.name
-            ));
+            return Err(format!("it begins inside {}, where no probe may be put", function.name));
         }
         function => function.map(|function| function.name.clone()),
     };
@@ -280,34 +233,21 @@ fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
 /// Runs the snippet and reads its answer. Its standard error is the user's to see when it fails.
 fn ask(mut command: Command, python: &Path) -> Result<Answer, Error> {
     let failed = |why: String| {
-        Error::new(format!(
-            "{} could not be asked for its loops: {why}",
-            python.display()
-        ))
-        .mend("name an interpreter that has NumPy with --python PATH")
+        Error::new(format!("{} could not be asked for its loops: {why}", python.display()))
+            .mend("name an interpreter that has NumPy with --python PATH")
     };
-    let output = command
-        .args(["-c", SNIPPET])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let output =
+        command.args(["-c", SNIPPET]).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let Some(line) = text.lines().find_map(|line| line.strip_prefix(MARK)) else {
         let errors = String::from_utf8_lossy(&output.stderr);
         let last = errors.lines().rev().find(|line| !line.trim().is_empty());
-        return Err(failed(format!(
-            "{}; {}",
-            output.status,
-            last.unwrap_or("it said nothing")
-        )));
+        return Err(failed(format!("{}; {}", output.status, last.unwrap_or("it said nothing"))));
     };
-    let answer: Answer = serde_json::from_str(line)
-        .map_err(|error| failed(format!("its answer was odd: {error}")))?;
+    let answer: Answer = serde_json::from_str(line).map_err(|error| failed(format!("its answer was odd: {error}")))?;
     match &answer.numpy_error {
-        Some(why) => Err(
-            Error::new(format!("{} cannot import NumPy: {why}", python.display()))
-                .mend("name an interpreter that has NumPy with --python PATH"),
-        ),
+        Some(why) => Err(Error::new(format!("{} cannot import NumPy: {why}", python.display()))
+            .mend("name an interpreter that has NumPy with --python PATH")),
         None => Ok(answer),
     }
 }

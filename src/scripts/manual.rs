@@ -37,11 +37,7 @@ pub fn usage(script: Script, tool: Tool, request: &Request) -> String {
         (Tool::Dtrace, Some(filled)) => {
             let pids = match filled.processes.as_slice() {
                 [] => "-p PID".to_owned(),
-                pids => pids
-                    .iter()
-                    .map(|pid| format!("-p {pid}"))
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                pids => pids.iter().map(|pid| format!("-p {pid}")).collect::<Vec<_>>().join(" "),
             };
             format!(" *   sudo dtrace -s {name} {pids}\n{SAVED}")
         }
@@ -65,9 +61,7 @@ fn generic_bpftrace(script: Script, name: &str) -> String {
     };
     let mut text = format!(" *   sudo bpftrace -p PID dtrace/{name} PID{files}");
     if script == Script::CompareCallPatterns {
-        text += &format!(
-            "\n *   sudo bpftrace dtrace/{name} PID_A{files} PID_B      two processes, one side each"
-        );
+        text += &format!("\n *   sudo bpftrace dtrace/{name} PID_A{files} PID_B      two processes, one side each");
     }
     text += "\n *\n";
     if files.is_empty() {
@@ -88,11 +82,7 @@ fn generic_bpftrace(script: Script, name: &str) -> String {
 }
 
 fn filled_bpftrace(filled: &Filled, name: &str, request: &Request) -> String {
-    let option = if super::watch::needs_unsafe(request) {
-        "--unsafe "
-    } else {
-        ""
-    };
+    let option = if super::watch::needs_unsafe(request) { "--unsafe " } else { "" };
     let with = match filled.processes.as_slice() {
         [pid] => format!("-p {pid} "),
         _ => String::new(),
@@ -122,12 +112,7 @@ pub fn armed_patterns(request: &Request) -> String {
 /// What DTrace scripts arm: patterns and where they are looked for, or the files of a filled one.
 pub fn armed_d(request: &Request, script: Script, watched: &Watched) -> String {
     let told = match request.filled() {
-        None => format!(
-            "{}\n{}\n{}",
-            armed_patterns(request),
-            lines("in these libraries:", 1),
-            looked_for()
-        ),
+        None => format!("{}\n{}\n{}", armed_patterns(request), lines("in these libraries:", 1), looked_for()),
         Some(filled) => files(filled, script, watched),
     };
     let more = "Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux opens \
@@ -158,9 +143,7 @@ pub fn armed_bt(request: &Request, script: Script, watched: &Watched) -> String 
 
 fn what_is_armed(script: Script) -> &'static str {
     match script {
-        Script::ProfileStacks => {
-            "A sample of every running thread of the process, 199 a second on each processor."
-        }
+        Script::ProfileStacks => "A sample of every running thread of the process, 199 a second on each processor.",
         Script::ScalePhases => {
             "The probes of the provider `raptors` (probes/provider.d) in EXTENSION; NumPy's side is not in it."
         }
@@ -184,21 +167,12 @@ fn what_is_armed(script: Script) -> &'static str {
 /// The files of a filled script with what is watched in each.
 fn files(filled: &Filled, script: Script, watched: &Watched) -> String {
     let mut told = Vec::new();
-    let is_left_out = |path: &Path| {
-        watched
-            .left_out
-            .iter()
-            .any(|left| left.what == path.display().to_string())
-    };
+    let is_left_out = |path: &Path| watched.left_out.iter().any(|left| left.what == path.display().to_string());
     let mut tell = |path: &Path, what: &str| {
         told.push(lines(&comment(&format!("{}: {what}", path.display())), 3));
     };
     if script.watches_routines() {
-        for library in filled
-            .libraries
-            .iter()
-            .filter(|library| !is_left_out(&library.path))
-        {
+        for library in filled.libraries.iter().filter(|library| !is_left_out(&library.path)) {
             tell(&library.path, &symbols(library));
         }
     }
@@ -217,19 +191,12 @@ fn files(filled: &Filled, script: Script, watched: &Watched) -> String {
 }
 
 fn symbols(library: &Library) -> String {
-    let names = library
-        .routines
-        .iter()
-        .map(|exported| exported.symbol.as_str());
+    let names = library.routines.iter().map(|exported| exported.symbol.as_str());
     names.collect::<Vec<_>>().join(" ")
 }
 
 fn loop_files(filled: &Filled) -> Vec<&Path> {
-    let mut files: Vec<&Path> = filled
-        .loops
-        .iter()
-        .map(|point| point.path.as_path())
-        .collect();
+    let mut files: Vec<&Path> = filled.loops.iter().map(|point| point.path.as_path()).collect();
     files.sort_unstable();
     files.dedup();
     files
@@ -250,19 +217,8 @@ pub fn left_out(list: &[LeftOut]) -> String {
 
 /// How the same script is printed again.
 fn again(script: Script, tool: Tool, filled: &Filled) -> String {
-    let pids: String = filled
-        .processes
-        .iter()
-        .map(|pid| format!(" --pid {pid}"))
-        .collect();
-    let python = filled
-        .python
-        .as_deref()
-        .map(|path| format!(" --python {}", shell(path)));
-    let command = format!(
-        "raptors-trace script {}{pids}{}",
-        script.file_name(tool),
-        python.unwrap_or_default()
-    );
+    let pids: String = filled.processes.iter().map(|pid| format!(" --pid {pid}")).collect();
+    let python = filled.python.as_deref().map(|path| format!(" --python {}", shell(path)));
+    let command = format!("raptors-trace script {}{pids}{}", script.file_name(tool), python.unwrap_or_default());
     format!(" *\n * Printed by: {command}")
 }

@@ -9,11 +9,7 @@ use super::{Script, bt, d, manual};
 /// page_faults for DTrace.
 pub fn dtrace_faults(watched: &Watched) -> Parts {
     let places = some(watched.loop_places());
-    let labels: Vec<&str> = watched
-        .loops
-        .iter()
-        .map(|armed| armed.label.as_str())
-        .collect();
+    let labels: Vec<&str> = watched.loops.iter().map(|armed| armed.label.as_str()).collect();
     Parts {
         template: include_str!("templates/page_faults.d").to_owned(),
         values: vec![
@@ -29,25 +25,13 @@ pub fn bpftrace_faults(request: &Request, watched: &Watched) -> Parts {
     let filter = filter(&condition(request));
     let (loops, raptors) = (!watched.loops.is_empty(), watched.extensions.is_some());
     // A map that is read has to be written somewhere.
-    let parts = [
-        ("operations", loops || raptors),
-        ("no_loops", !loops),
-        ("no_raptors", !raptors),
-    ];
-    let clauses = raptors_clauses(
-        include_str!("templates/fault_raptors.bt"),
-        watched,
-        &filter,
-        &parts,
-    );
+    let parts = [("operations", loops || raptors), ("no_loops", !loops), ("no_raptors", !raptors)];
+    let clauses = raptors_clauses(include_str!("templates/fault_raptors.bt"), watched, &filter, &parts);
     Parts {
         template: keep(include_str!("templates/page_faults.bt"), &parts),
         values: vec![
             ("BEGIN", begin(request, "page faults are counted.")),
-            (
-                "ARMED",
-                manual::armed_bt(request, Script::PageFaults, watched),
-            ),
+            ("ARMED", manual::armed_bt(request, Script::PageFaults, watched)),
             ("LOOP_CLAUSES", fault_loops(&watched.loops, &filter)),
             ("RAPTORS_CLAUSES", clauses),
             ("FILTER", filter),
@@ -61,24 +45,13 @@ fn fault_loops(loops: &[ArmedLoop], filter: &str) -> String {
         return String::new();
     }
     let entry = |armed: &ArmedLoop| {
-        let (places, label) = (
-            bt::probes(armed.places.iter(), "uprobe"),
-            bt::label(&armed.label),
-        );
-        let values = [
-            ("PLACES", places.as_str()),
-            ("FILTER", filter),
-            ("LABEL", &label),
-        ];
+        let (places, label) = (bt::probes(armed.places.iter(), "uprobe"), bt::label(&armed.label));
+        let values = [("PLACES", places.as_str()), ("FILTER", filter), ("LABEL", &label)];
         fill(include_str!("templates/fault_loop.bt"), &values)
     };
     let entries: String = loops.iter().map(entry).collect();
     let places = bt::probes(loops.iter().flat_map(|armed| &armed.places), "uretprobe");
-    entries
-        + &fill(
-            include_str!("templates/fault_loop_return.bt"),
-            &[("PLACES", &places)],
-        )
+    entries + &fill(include_str!("templates/fault_loop_return.bt"), &[("PLACES", &places)])
 }
 
 /// alloc for bpftrace.
@@ -87,24 +60,12 @@ pub fn bpftrace_alloc(request: &Request, watched: &Watched) -> Parts {
     let (filter, and) = (filter(&condition), and_filter(&condition));
     let malloc = malloc_clauses(request, &and);
     let raptors = watched.extensions.is_some();
-    let parts = [
-        ("malloc", !malloc.is_empty()),
-        ("raptors", raptors),
-        ("no_raptors", !raptors),
-    ];
-    let clauses = raptors_clauses(
-        include_str!("templates/alloc_raptors.bt"),
-        watched,
-        &filter,
-        &parts,
-    );
+    let parts = [("malloc", !malloc.is_empty()), ("raptors", raptors), ("no_raptors", !raptors)];
+    let clauses = raptors_clauses(include_str!("templates/alloc_raptors.bt"), watched, &filter, &parts);
     Parts {
         template: keep(include_str!("templates/alloc.bt"), &parts),
         values: vec![
-            (
-                "BEGIN",
-                begin(request, "blocks of 64 KiB and more are counted."),
-            ),
+            ("BEGIN", begin(request, "blocks of 64 KiB and more are counted.")),
             ("ARMED", manual::armed_bt(request, Script::Alloc, watched)),
             ("MALLOC_CLAUSES", malloc),
             ("RAPTORS_CLAUSES", clauses),
@@ -118,14 +79,10 @@ pub fn bpftrace_alloc(request: &Request, watched: &Watched) -> Parts {
 fn c_library(request: &Request) -> Result<String, LeftOut> {
     match request.filled().map(|filled| filled.libc.as_deref()) {
         None => Ok("libc".to_owned()),
-        Some(None) => Err(LeftOut {
-            what: "malloc and its like".into(),
-            why: "no C library was found among the files".into(),
-        }),
-        Some(Some(path)) => attach_path(path).map_err(|why| LeftOut {
-            what: path.display().to_string(),
-            why,
-        }),
+        Some(None) => {
+            Err(LeftOut { what: "malloc and its like".into(), why: "no C library was found among the files".into() })
+        }
+        Some(Some(path)) => attach_path(path).map_err(|why| LeftOut { what: path.display().to_string(), why }),
     }
 }
 

@@ -27,10 +27,7 @@ impl Spelling {
         let Some(argument) = argument else {
             return self.place(probe.stap_name, probe.name);
         };
-        let number = probe
-            .arguments
-            .iter()
-            .position(|known| known.name == argument);
+        let number = probe.arguments.iter().position(|known| known.name == argument);
         let number = number.unwrap_or_else(|| panic!("{name} has no argument {argument}"));
         self.value(number, probe.arguments[number].c_type)
     }
@@ -44,9 +41,7 @@ impl Spelling {
                 format!("usdt:$2:{PROVIDER}:{most}*{last}")
             }
             Self::Bpftrace(paths) => {
-                let places = paths
-                    .iter()
-                    .map(|path| format!("usdt:{path}:{PROVIDER}:{systemtap}"));
+                let places = paths.iter().map(|path| format!("usdt:{path}:{PROVIDER}:{systemtap}"));
                 places.collect::<Vec<_>>().join(",\n")
             }
         }
@@ -72,21 +67,12 @@ mod tests {
     fn probes_are_spelled_as_each_tool_does() {
         let d = Spelling::D("$target".into());
         assert_eq!(d.spell("scale__entry"), "raptors$target:::scale-entry");
-        assert_eq!(
-            (d.spell("scale__entry.n"), d.spell("dispatch.reason")),
-            ("arg0".into(), "copyinstr(arg1)".into())
-        );
+        assert_eq!((d.spell("scale__entry.n"), d.spell("dispatch.reason")), ("arg0".into(), "copyinstr(arg1)".into()));
         let generic = Spelling::Bpftrace(Vec::new());
-        assert_eq!(
-            generic.spell("scale__entry"),
-            "usdt:$2:raptors:scale__entr*y"
-        );
+        assert_eq!(generic.spell("scale__entry"), "usdt:$2:raptors:scale__entr*y");
         assert_eq!(generic.spell("dispatch.reason"), "str(arg1)");
         let filled = Spelling::Bpftrace(vec!["\"/a\"".into(), "\"/b\"".into()]);
-        assert_eq!(
-            filled.spell("dispatch"),
-            "usdt:\"/a\":raptors:dispatch,\nusdt:\"/b\":raptors:dispatch"
-        );
+        assert_eq!(filled.spell("dispatch"), "usdt:\"/a\":raptors:dispatch,\nusdt:\"/b\":raptors:dispatch");
     }
 
     #[test]

@@ -13,15 +13,7 @@ use crate::error::Error;
 use crate::platform::{self, Mapping};
 
 /// The variables that decide which modules an interpreter loads, and which loops NumPy chooses.
-const PASSED_ON: [&str; 7] = [
-    "PYTHON",
-    "VIRTUAL_ENV",
-    "NPY_",
-    "LD_LIBRARY_PATH",
-    "CONDA_PREFIX",
-    "PATH",
-    "HOME",
-];
+const PASSED_ON: [&str; 7] = ["PYTHON", "VIRTUAL_ENV", "NPY_", "LD_LIBRARY_PATH", "CONDA_PREFIX", "PATH", "HOME"];
 
 /// A running process.
 pub struct Process {
@@ -43,9 +35,7 @@ impl Process {
                 std::io::ErrorKind::NotFound => "give the number of a process that is running",
                 _ => "this system has no /proc: leave out --pid, and give it to the tracer when the script runs",
             };
-            Error::new(format!("what process {pid} has loaded cannot be read"))
-                .caused_by(error)
-                .mend(mend)
+            Error::new(format!("what process {pid} has loaded cannot be read")).caused_by(error).mend(mend)
         })?;
         Ok(Self { pid, root, maps })
     }
@@ -70,10 +60,8 @@ impl Process {
         files.sort();
         files.dedup();
         if files.is_empty() {
-            return Err(
-                Error::new(format!("process {} has no files loaded", self.pid))
-                    .mend("give the number of a process that is running"),
-            );
+            return Err(Error::new(format!("process {} has no files loaded", self.pid))
+                .mend("give the number of a process that is running"));
         }
         Ok(files)
     }
@@ -91,19 +79,10 @@ impl Process {
     pub fn modules(&self) -> Vec<Module> {
         let mut modules: Vec<Module> = Vec::new();
         for part in self.code() {
-            let name = part
-                .path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = part.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             match modules.last_mut() {
                 Some(last) if last.name == name => last.end = part.end,
-                _ => modules.push(Module {
-                    name,
-                    start: part.start,
-                    end: part.end,
-                }),
+                _ => modules.push(Module { name, start: part.start, end: part.end }),
             }
         }
         modules
@@ -144,25 +123,12 @@ impl Process {
             vec![directory.join(name)]
         } else {
             let path = variables(&environment).find(|(variable, _)| variable == "PATH");
-            path.map(|(_, value)| {
-                std::env::split_paths(&value)
-                    .map(|dir| dir.join(&name))
-                    .collect()
-            })
-            .unwrap_or_default()
+            path.map(|(_, value)| std::env::split_paths(&value).map(|dir| dir.join(&name)).collect())
+                .unwrap_or_default()
         };
         let found = candidates.into_iter().find(is_it).unwrap_or(exe);
-        let is_python = found
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("python"));
-        if is_python {
-            Ok(found)
-        } else {
-            Err(format!(
-                "{} is no interpreter that could be asked",
-                found.display()
-            ))
-        }
+        let is_python = found.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
+        if is_python { Ok(found) } else { Err(format!("{} is no interpreter that could be asked", found.display())) }
     }
 }
 
@@ -171,15 +137,8 @@ fn variables(environment: &[u8]) -> impl Iterator<Item = (OsString, OsString)> {
     environment.split(|&byte| byte == 0).filter_map(|line| {
         let equals = line.iter().position(|&byte| byte == b'=')?;
         let (name, value) = (&line[..equals], &line[equals + 1..]);
-        let passed = PASSED_ON
-            .iter()
-            .any(|prefix| name.starts_with(prefix.as_bytes()));
-        passed.then(|| {
-            (
-                OsString::from_vec(name.to_vec()),
-                OsString::from_vec(value.to_vec()),
-            )
-        })
+        let passed = PASSED_ON.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+        passed.then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
     })
 }
 
@@ -208,23 +167,15 @@ mod tests {
             ],
         };
         let files = process.files().unwrap();
-        assert_eq!(
-            files,
-            [PathBuf::from("/a/lib.so"), PathBuf::from("/b b/x\ny.so")]
-        );
+        assert_eq!(files, [PathBuf::from("/a/lib.so"), PathBuf::from("/b b/x\ny.so")]);
         assert_eq!(process.replaced(), ["/c/old.so"]);
-        let module = Module {
-            name: "lib.so".into(),
-            start: 0x7f01,
-            end: 0x7f02,
-        };
+        let module = Module { name: "lib.so".into(), start: 0x7f01, end: 0x7f02 };
         assert_eq!(process.modules()[0], module);
     }
 
     #[test]
     fn only_what_decides_about_modules_and_loops_is_passed_on() {
-        let environment =
-            b"PYTHONPATH=/x=y\0SECRET=1\0NPY_DISABLE_CPU_FEATURES=AVX2\0LD_PRELOAD=/z\0";
+        let environment = b"PYTHONPATH=/x=y\0SECRET=1\0NPY_DISABLE_CPU_FEATURES=AVX2\0LD_PRELOAD=/z\0";
         let passed: Vec<String> = variables(environment)
             .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
             .collect();

@@ -20,23 +20,15 @@ const CBLAS: [(&str, &str); 11] = [
     ("sd", "trsm"),
 ];
 const LAPACK: [&str; 6] = ["gesv", "getrf", "potrf", "geqrf", "gesdd", "syevd"];
-const VDSP: [&str; 13] = [
-    "vsmul", "vsadd", "vsdiv", "vsma", "vsmsa", "vadd", "vsub", "vmul", "vdiv", "vma", "dotpr",
-    "sve", "mmul",
-];
-const VFORCE: [&str; 10] = [
-    "sqrt", "rsqrt", "rec", "exp", "log", "pow", "sin", "cos", "tanh", "div",
-];
+const VDSP: [&str; 13] =
+    ["vsmul", "vsadd", "vsdiv", "vsma", "vsmsa", "vadd", "vsub", "vmul", "vdiv", "vma", "dotpr", "sve", "mmul"];
+const VFORCE: [&str; 10] = ["sqrt", "rsqrt", "rec", "exp", "log", "pow", "sin", "cos", "tanh", "div"];
 
 /// The routines that a script watches by itself.
 pub fn default_routines() -> Vec<&'static Routine> {
     let mut names = Vec::new();
     for (letters, stem) in CBLAS {
-        names.extend(
-            letters
-                .chars()
-                .map(|letter| format!("cblas_{letter}{stem}")),
-        );
+        names.extend(letters.chars().map(|letter| format!("cblas_{letter}{stem}")));
     }
     for stem in LAPACK {
         names.extend(["s", "d"].map(|letter| format!("{letter}{stem}")));
@@ -58,9 +50,7 @@ pub fn named_routines(names: &[String]) -> Result<Vec<&'static Routine>, Error> 
     names
         .iter()
         .map(|name| {
-            find(name).ok_or_else(|| {
-                Error::new(format!("`{name}` is no routine of the catalogue")).mend(near(name))
-            })
+            find(name).ok_or_else(|| Error::new(format!("`{name}` is no routine of the catalogue")).mend(near(name)))
         })
         .collect()
 }
@@ -75,8 +65,7 @@ fn near(name: &str) -> String {
         .take(6)
         .collect();
     if close.is_empty() {
-        "names are written without a library's own spelling: cblas_sgemm, dgesv, vDSP_vsmul, vvexpf"
-            .into()
+        "names are written without a library's own spelling: cblas_sgemm, dgesv, vDSP_vsmul, vvexpf".into()
     } else {
         format!("did you mean {}?", close.join(", "))
     }
@@ -114,12 +103,8 @@ pub struct Layout(pub [Option<Place>; 7]);
 pub fn layout(routine: &Routine, registers: u8) -> Layout {
     use raptors_routines::Role;
     let shape = routine.shape();
-    let mut steps = (0..routine.args.len()).filter(|&i| {
-        matches!(
-            routine.args[i].role,
-            Role::Increment { .. } | Role::LeadingDim { .. }
-        )
-    });
+    let mut steps = (0..routine.args.len())
+        .filter(|&i| matches!(routine.args[i].role, Role::Increment { .. } | Role::LeadingDim { .. }));
     let at = |index: Option<u8>| place(routine, usize::from(index?), registers);
     let step = |index: Option<usize>| place(routine, index?, registers);
     Layout([
@@ -144,10 +129,7 @@ fn place(routine: &Routine, index: usize, registers: u8) -> Option<Place> {
         // By value it is in a vector register, which no tracer here can read; a complex one has two halves.
         _ => return None,
     };
-    let before = routine.args[..index]
-        .iter()
-        .filter(|arg| !matches!(arg.ty, ArgTy::F32 | ArgTy::F64))
-        .count();
+    let before = routine.args[..index].iter().filter(|arg| !matches!(arg.ty, ArgTy::F32 | ArgTy::F64)).count();
     let argument = u8::try_from(before).ok()?;
     (argument < registers).then_some(Place { argument, read })
 }
@@ -180,18 +162,12 @@ mod tests {
 
     fn places(name: &str, registers: u8) -> Vec<Option<(u8, Read)>> {
         let Layout(places) = layout(find(name).unwrap(), registers);
-        places
-            .iter()
-            .map(|place| place.map(|place| (place.argument, place.read)))
-            .collect()
+        places.iter().map(|place| place.map(|place| (place.argument, place.read))).collect()
     }
 
     #[test]
     fn every_default_routine_is_in_the_catalogue() {
-        let written = CBLAS
-            .iter()
-            .map(|(letters, _)| letters.len())
-            .sum::<usize>();
+        let written = CBLAS.iter().map(|(letters, _)| letters.len()).sum::<usize>();
         let all = written + 2 * (LAPACK.len() + VDSP.len() + VFORCE.len());
         assert_eq!(default_routines().len(), all);
     }
@@ -200,24 +176,10 @@ mod tests {
     fn sizes_stand_where_the_prototype_says() {
         // cblas_sgemm(layout, transa, transb, m, n, k, float alpha, a, lda, …): alpha is in a vector register.
         let int = |argument| Some((argument, Read::Int));
-        assert_eq!(
-            places("cblas_sgemm", 8),
-            [int(3), int(4), int(5), int(7), None, None, None]
-        );
+        assert_eq!(places("cblas_sgemm", 8), [int(3), int(4), int(5), int(7), None, None, None]);
         assert_eq!(places("cblas_sgemm", 6)[3], None);
         let long = |argument| Some((argument, Read::Long));
-        assert_eq!(
-            places("vDSP_vsmul", 8),
-            [
-                long(5),
-                None,
-                None,
-                long(1),
-                long(4),
-                None,
-                Some((2, Read::BitsAt(4)))
-            ]
-        );
+        assert_eq!(places("vDSP_vsmul", 8), [long(5), None, None, long(1), long(4), None, Some((2, Read::BitsAt(4)))]);
         assert_eq!(places("vvexpf", 8)[0], Some((2, Read::Int32At)));
         assert_eq!(places("dgesv", 8)[0], Some((0, Read::IntAt)));
         assert_eq!(places("cblas_zgemm", 8)[6], None);

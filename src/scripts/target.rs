@@ -70,17 +70,8 @@ pub struct Library {
 impl Library {
     /// The names that it may be loaded by: its soname and its file's name.
     pub fn names(&self) -> Vec<String> {
-        let file = self
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let soname = self
-            .soname
-            .iter()
-            .filter(|soname| **soname != file)
-            .cloned();
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let soname = self.soname.iter().filter(|soname| **soname != file).cloned();
         soname.chain([file.clone()]).collect()
     }
 }

@@ -81,19 +81,12 @@ pub fn attach_path(path: &Path) -> Result<String, String> {
 
 /// A symbol as bpftrace takes it: `$` would begin a parameter outside of quotes. It has to be [plain](is_plain_symbol).
 pub fn attach_symbol(symbol: &str) -> String {
-    if symbol.contains('$') {
-        format!("\"{symbol}\"")
-    } else {
-        symbol.to_owned()
-    }
+    if symbol.contains('$') { format!("\"{symbol}\"") } else { symbol.to_owned() }
 }
 
 /// Whether a symbol can stand in a probe's name: letters, digits and `_`, `.`, `$`.
 pub fn is_plain_symbol(symbol: &str) -> bool {
-    !symbol.is_empty()
-        && symbol
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c))
+    !symbol.is_empty() && symbol.chars().all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c))
 }
 
 /// A file name or a symbol in a probe description of D: what D would read as anything but itself becomes `?`, which
@@ -135,18 +128,12 @@ pub fn keep(template: &str, parts: &[(&str, bool)]) -> String {
 /// # Panics
 /// Where the template asks for a value that is not there: templates are part of the program, and a test fills each.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    fill_with(template, values, &|probe| {
-        panic!("a template asks for the probe {probe}")
-    })
+    fill_with(template, values, &|probe| panic!("a template asks for the probe {probe}"))
 }
 
 /// [`fill`], and `${…}` becomes what `spell` makes of the inside. All in one pass: a path that is put in may hold
 /// anything.
-pub fn fill_with(
-    template: &str,
-    values: &[(&str, &str)],
-    spell: &dyn Fn(&str) -> String,
-) -> String {
+pub fn fill_with(template: &str, values: &[(&str, &str)], spell: &dyn Fn(&str) -> String) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some(start) = rest.find(['@', '$']) {
@@ -154,16 +141,10 @@ pub fn fill_with(
         let (mark, after) = rest[start..].split_at(1);
         let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
         let name = &after[..after.find(|c| !is_name(c)).unwrap_or(after.len())];
-        let probe = after
-            .strip_prefix('{')
-            .and_then(|inside| inside.split_once('}'));
+        let probe = after.strip_prefix('{').and_then(|inside| inside.split_once('}'));
         if mark == "@" && !name.is_empty() && after[name.len()..].starts_with('@') {
             let value = values.iter().find(|(known, _)| *known == name);
-            text.push_str(
-                value
-                    .unwrap_or_else(|| panic!("a template asks for {name}"))
-                    .1,
-            );
+            text.push_str(value.unwrap_or_else(|| panic!("a template asks for {name}")).1);
             rest = &after[name.len() + 1..];
         } else if let ("$", Some((inside, left))) = (mark, probe) {
             text.push_str(&spell(inside));
@@ -184,10 +165,7 @@ mod tests {
 
     #[test]
     fn a_literal_ends_only_where_it_should() {
-        assert_eq!(
-            literal(NASTY),
-            "a\\\"b'c$(touch x)`touch y`\\n*/ } END { %s \\\\ 🦖"
-        );
+        assert_eq!(literal(NASTY), "a\\\"b'c$(touch x)`touch y`\\n*/ } END { %s \\\\ 🦖");
         assert_eq!(literal("\t"), "\\\\x09");
     }
 
@@ -207,15 +185,7 @@ mod tests {
 
     #[test]
     fn a_shell_gets_back_what_was_given() {
-        for text in [
-            NASTY,
-            "plain/path",
-            "with space",
-            "it's",
-            "",
-            "*/",
-            "a\r\u{85}b",
-        ] {
+        for text in [NASTY, "plain/path", "with space", "it's", "", "*/", "a\r\u{85}b"] {
             let quoted = shell(Path::new(text));
             assert!(!quoted.contains("*/") && !quoted.contains('\n'), "{quoted}");
             let said = std::process::Command::new("bash")
@@ -230,27 +200,17 @@ mod tests {
     #[test]
     fn an_attach_path_is_quoted_or_refused() {
         let path = |text: &str| attach_path(Path::new(text));
-        assert_eq!(
-            path("/a b/\"c\"$(d)`e`").unwrap(),
-            "\"/a b/\\\"c\\\"$(d)`e`\""
-        );
-        for (text, why) in [
-            ("/a:b", "':'"),
-            ("/a\nb", "'\\n'"),
-            ("/a\\b", "'\\\\'"),
-            ("/a*/b", "'*'"),
-            ("a/b", "not absolute"),
-        ] {
+        assert_eq!(path("/a b/\"c\"$(d)`e`").unwrap(), "\"/a b/\\\"c\\\"$(d)`e`\"");
+        for (text, why) in
+            [("/a:b", "':'"), ("/a\nb", "'\\n'"), ("/a\\b", "'\\\\'"), ("/a*/b", "'*'"), ("a/b", "not absolute")]
+        {
             assert!(path(text).unwrap_err().contains(why), "{text}");
         }
     }
 
     #[test]
     fn a_part_of_a_probe_is_itself_or_a_question_mark() {
-        assert_eq!(
-            probe_part("cblas_sgemm$NEWLAPACK$ILP64"),
-            "cblas_sgemm?NEWLAPACK?ILP64"
-        );
+        assert_eq!(probe_part("cblas_sgemm$NEWLAPACK$ILP64"), "cblas_sgemm?NEWLAPACK?ILP64");
         assert_eq!(probe_part("a:b,c{*/}"), "a?b?c????");
         assert!(is_plain_symbol("FLOAT_multiply.isra.0") && !is_plain_symbol("a b"));
         assert!(!is_plain_symbol("") && !is_plain_symbol("a`b") && !is_plain_symbol("x*/"));

@@ -10,22 +10,16 @@ use super::{Script, bt, d, manual};
 pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
     let places = some(watched.routine_places());
     let entry = d::probes(places.iter(), "entry");
-    let mut shapes = d::shape_clauses(&watched.routines, &|key| {
-        format!("@shapes[{key}] = count();")
-    });
+    let mut shapes = d::shape_clauses(&watched.routines, &|key| format!("@shapes[{key}] = count();"));
     if shapes.is_empty() {
         let nothing = "(int64_t)0, ".repeat(6);
-        shapes =
-            format!("{entry}\n{{\n\t@shapes[probefunc, {nothing}(int64_t)0] = count();\n}}\n\n");
+        shapes = format!("{entry}\n{{\n\t@shapes[probefunc, {nothing}(int64_t)0] = count();\n}}\n\n");
     }
     Parts {
         template: include_str!("templates/trace_accelerate_calls.d").to_owned(),
         values: vec![
             ("ROUTINES", asked_for(request)),
-            (
-                "ARMED",
-                manual::armed_d(request, Script::TraceAccelerateCalls, watched),
-            ),
+            ("ARMED", manual::armed_d(request, Script::TraceAccelerateCalls, watched)),
             ("CALLER", dtrace_caller(modules(request))),
             ("RETURN", d::probes(places.iter(), "return")),
             ("SHAPES", shapes.trim_end_matches('\n').to_owned() + "\n"),
@@ -36,10 +30,7 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
 
 /// The files that a filled script names callers by.
 fn modules(request: &Request) -> &[Module] {
-    request
-        .filled()
-        .map(|filled| filled.modules.as_slice())
-        .unwrap_or_default()
+    request.filled().map(|filled| filled.modules.as_slice()).unwrap_or_default()
 }
 
 /// The calling file in D: by address where the process is known, else what D makes of it while the process lives.
@@ -52,8 +43,7 @@ fn dtrace_caller(modules: &[Module]) -> String {
     let mut text = String::new();
     for Module { name, start, end } in modules.iter().take(MOST) {
         let name = literal(name);
-        text +=
-            &format!("\n\t    this->from >= {start:#x} && this->from < {end:#x} ? \"{name}\" :");
+        text += &format!("\n\t    this->from >= {start:#x} && this->from < {end:#x} ? \"{name}\" :");
     }
     text + " \"another file\""
 }
@@ -75,22 +65,10 @@ pub fn bpftrace(request: &Request, watched: &Watched) -> Parts {
         template: keep(include_str!("templates/trace_accelerate_calls.bt"), &parts),
         values: vec![
             ("BEGIN", begin(request, &says(request, watched))),
-            (
-                "ARMED",
-                manual::armed_bt(request, Script::TraceAccelerateCalls, watched),
-            ),
-            (
-                "ROUTINE_CLAUSES",
-                routine_clauses(&watched.routines, modules, &filter),
-            ),
-            (
-                "LOOP_CLAUSES",
-                loop_clauses(&watched.loops, &filter, &parts),
-            ),
-            (
-                "RAPTORS_CLAUSES",
-                raptors_clauses(raptors, watched, &filter, &parts),
-            ),
+            ("ARMED", manual::armed_bt(request, Script::TraceAccelerateCalls, watched)),
+            ("ROUTINE_CLAUSES", routine_clauses(&watched.routines, modules, &filter)),
+            ("LOOP_CLAUSES", loop_clauses(&watched.loops, &filter, &parts)),
+            ("RAPTORS_CLAUSES", raptors_clauses(raptors, watched, &filter, &parts)),
         ],
     }
 }
@@ -101,11 +79,7 @@ fn says(request: &Request, watched: &Watched) -> String {
         return "the routines of BLAS, the loops of UMATH and the probes of EXTENSION are armed, where the files have them."
             .into();
     }
-    let raptors = if watched.extensions.is_some() {
-        "Raptors' probes"
-    } else {
-        "no probes of Raptors"
-    };
+    let raptors = if watched.extensions.is_some() { "Raptors' probes" } else { "no probes of Raptors" };
     let (routines, loops) = (watched.routines.len(), watched.loops.len());
     format!("{routines} routines, {loops} loops and {raptors} are armed.")
 }
@@ -115,27 +89,15 @@ fn routine_clauses(routines: &[Armed], modules: &[Module], filter: &str) -> Stri
         return String::new();
     }
     let entry = |armed: &Armed| {
-        let (places, label) = (
-            bt::probes(armed.places.iter(), "uprobe"),
-            bt::label(armed.label),
-        );
+        let (places, label) = (bt::probes(armed.places.iter(), "uprobe"), bt::label(armed.label));
         let key = bt::shape_key(armed);
-        let values = [
-            ("PLACES", places.as_str()),
-            ("FILTER", filter),
-            ("LABEL", &label),
-            ("KEY", &key),
-        ];
+        let values = [("PLACES", places.as_str()), ("FILTER", filter), ("LABEL", &label), ("KEY", &key)];
         fill(include_str!("templates/trace_routine.bt"), &values)
     };
     let entries: String = routines.iter().map(entry).collect();
     let places = bt::probes(routines.iter().flat_map(|armed| &armed.places), "uretprobe");
     let modules = module_of_caller(modules);
-    entries
-        + &fill(
-            include_str!("templates/trace_return.bt"),
-            &[("PLACES", &places), ("MODULES", &modules)],
-        )
+    entries + &fill(include_str!("templates/trace_return.bt"), &[("PLACES", &places), ("MODULES", &modules)])
 }
 
 /// Counts a call for the file that its return address lies in. Said by address, so it holds for stripped files and after
@@ -144,23 +106,11 @@ fn module_of_caller(modules: &[Module]) -> String {
     if modules.is_empty() {
         return String::new();
     }
-    let register = if std::env::consts::ARCH == "aarch64" {
-        "pc"
-    } else {
-        "ip"
-    };
-    let count = |name: &str| {
-        format!(
-            "{{\n\t\t@modules[@name[tid, $depth], {}] = count();\n\t}}",
-            bt::label(name)
-        )
-    };
+    let register = if std::env::consts::ARCH == "aarch64" { "pc" } else { "ip" };
+    let count = |name: &str| format!("{{\n\t\t@modules[@name[tid, $depth], {}] = count();\n\t}}", bt::label(name));
     let mut text = format!("\t$to = reg(\"{register}\");\n\t");
     for Module { name, start, end } in modules {
-        text += &format!(
-            "if ($to >= {start:#x} && $to < {end:#x}) {} else ",
-            count(name)
-        );
+        text += &format!("if ($to >= {start:#x} && $to < {end:#x}) {} else ", count(name));
     }
     text + &count("another file") + "\n"
 }
@@ -171,20 +121,9 @@ fn loop_clauses(loops: &[ArmedLoop], filter: &str, parts: &[(&str, bool)]) -> St
     }
     let template = keep(include_str!("templates/trace_loop.bt"), parts);
     let entry = |armed: &ArmedLoop| {
-        let (places, label) = (
-            bt::probes(armed.places.iter(), "uprobe"),
-            bt::label(&armed.label),
-        );
+        let (places, label) = (bt::probes(armed.places.iter(), "uprobe"), bt::label(&armed.label));
         let key = bt::loop_key(armed);
-        fill(
-            &template,
-            &[
-                ("PLACES", &places),
-                ("FILTER", filter),
-                ("LABEL", &label),
-                ("KEY", &key),
-            ],
-        )
+        fill(&template, &[("PLACES", &places), ("FILTER", filter), ("LABEL", &label), ("KEY", &key)])
     };
     let entries: String = loops.iter().map(entry).collect();
     let places = bt::probes(loops.iter().flat_map(|armed| &armed.places), "uretprobe");

@@ -22,8 +22,8 @@ pub struct Request {
 
 /// What is watched unless somebody asks for more.
 pub const UFUNCS: [&str; 15] = [
-    "multiply", "add", "subtract", "divide", "negative", "absolute", "square", "sqrt", "exp",
-    "log", "maximum", "minimum", "power", "matmul", "vecdot",
+    "multiply", "add", "subtract", "divide", "negative", "absolute", "square", "sqrt", "exp", "log", "maximum",
+    "minimum", "power", "matmul", "vecdot",
 ];
 
 /// The places of one routine, or of several with the same layout.
@@ -72,10 +72,7 @@ impl Request {
             [all] if all == "all" => true,
             names => names.iter().any(|name| point.serves(name)),
         };
-        self.filled()
-            .into_iter()
-            .flat_map(|filled| &filled.loops)
-            .filter(wanted)
+        self.filled().into_iter().flat_map(|filled| &filled.loops).filter(wanted)
     }
 }
 
@@ -107,9 +104,7 @@ impl Watched {
     /// A path in quotes, or `None` and the reason among what is left out.
     fn path(&mut self, path: &Path) -> Option<String> {
         let quoted = attach_path(path);
-        quoted
-            .map_err(|why| self.leave_out(path.display().to_string(), why))
-            .ok()
+        quoted.map_err(|why| self.leave_out(path.display().to_string(), why)).ok()
     }
 
     /// Adds places to the entry that `same` finds, or to a new one.
@@ -127,9 +122,7 @@ impl Watched {
             layout: select::layout(routine, BPFTRACE_REGISTERS),
             width: Some(width),
         };
-        self.add(armed, |known| {
-            known.label == routine.name && known.width == Some(width)
-        });
+        self.add(armed, |known| known.label == routine.name && known.width == Some(width));
     }
 
     fn add_loop(&mut self, point: &LoopPoint, place: String) {
@@ -179,11 +172,7 @@ pub fn bpftrace(script: Script, request: &Request) -> Watched {
     if script.watches_loops() {
         filled_bpftrace_loops(request, &mut watched);
     }
-    let paths: Vec<String> = filled
-        .extensions
-        .iter()
-        .filter_map(|path| watched.path(path))
-        .collect();
+    let paths: Vec<String> = filled.extensions.iter().filter_map(|path| watched.path(path)).collect();
     watched.extensions = (!paths.is_empty()).then_some(paths);
     watched
 }
@@ -191,10 +180,7 @@ pub fn bpftrace(script: Script, request: &Request) -> Watched {
 fn generic_bpftrace_routines(request: &Request, watched: &mut Watched) {
     for routine in &request.routines {
         for width in [Width::Lp64, Width::Ilp64] {
-            let places: Vec<String> = generic_names(routine, width)
-                .iter()
-                .map(|name| format!("$4:{name}"))
-                .collect();
+            let places: Vec<String> = generic_names(routine, width).iter().map(|name| format!("$4:{name}")).collect();
             if !places.is_empty() {
                 watched.add_named(routine, width, places);
             }
@@ -208,11 +194,7 @@ fn filled_bpftrace_loops(request: &Request, watched: &mut Watched) {
             Err(why) => watched.leave_out(point.name(), why),
             // bpftrace takes a number for an address where a symbol covers it, and for a file offset elsewhere.
             Ok(path) => {
-                let number = if point.symbol.is_some() {
-                    point.address
-                } else {
-                    point.offset
-                };
+                let number = if point.symbol.is_some() { point.address } else { point.offset };
                 watched.add_loop(point, format!("{path}:{number:#x}"));
             }
         }
@@ -239,12 +221,7 @@ fn generic_names(routine: &Routine, width: Width) -> Vec<String> {
 /// Patterns for a loop's symbols in NumPy's file: without and with the CPU target that its source is compiled for.
 fn bpftrace_loop_names(name: &str) -> Vec<String> {
     let (most, last) = name.split_at(name.len() - 1);
-    let patterns = [
-        format!("{most}*{last}"),
-        format!("{name}_X86_V*"),
-        format!("{name}_A*"),
-        format!("{name}_N*"),
-    ];
+    let patterns = [format!("{most}*{last}"), format!("{name}_X86_V*"), format!("{name}_A*"), format!("{name}_N*")];
     patterns.map(|name| format!("$3:{name}")).to_vec()
 }
 
@@ -306,12 +283,7 @@ pub fn dtrace(script: Script, request: &Request, provider: &str) -> Watched {
 fn generic_dtrace_routines(request: &Request, provider: &str, watched: &mut Watched) {
     let layout = |routine: &&'static Routine| select::layout(routine, DTRACE_REGISTERS);
     for (layout, routines) in select::by_layout(&request.routines, layout) {
-        watched.routines.push(Armed {
-            label: "",
-            places: generic_places(&routines, provider),
-            layout,
-            width: None,
-        });
+        watched.routines.push(Armed { label: "", places: generic_places(&routines, provider), layout, width: None });
     }
 }
 
@@ -331,26 +303,19 @@ fn dtrace_library(library: &Library, provider: &str, watched: &mut Watched) {
             width: Some(exported.width),
         };
         let (layout, width) = (armed.layout, armed.width);
-        watched.add(armed, |known| {
-            known.layout == layout && known.width == width
-        });
+        watched.add(armed, |known| known.layout == layout && known.width == width);
     }
 }
 
 /// Only a loop whose file DTrace places right and whose symbol is there.
 fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
-    const STRIPPED: &str =
-        "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets";
+    const STRIPPED: &str = "its file is stripped, and DTrace names functions by symbol; the .bt twin takes offsets";
     let file = point.path.file_name().unwrap_or_default().to_string_lossy();
     match (&point.symbol, dtrace_refuses(&point.path, point.shifted)) {
         (None, _) => watched.leave_out(point.name(), STRIPPED),
         (Some(_), Some(why)) => watched.leave_out(point.name(), why),
         (Some(symbol), None) => {
-            let place = format!(
-                "{provider}:{}:{}",
-                probe_part(file.as_bytes()),
-                probe_part(symbol)
-            );
+            let place = format!("{provider}:{}:{}", probe_part(file.as_bytes()), probe_part(symbol));
             watched.add_loop(point, place);
         }
     }
@@ -366,9 +331,7 @@ fn dtrace_refuses(path: &Path, shifted: bool) -> Option<&'static str> {
 
 fn dtrace_loop_names(provider: &str, name: &str) -> Vec<String> {
     let names = [name.to_owned(), format!("{name}_[XAN]*")];
-    names
-        .map(|name| format!("{provider}:_multiarray_umath*:{}", optional(&name)))
-        .to_vec()
+    names.map(|name| format!("{provider}:_multiarray_umath*:{}", optional(&name))).to_vec()
 }
 
 const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
@@ -391,16 +354,11 @@ fn generic_places(routines: &[&&'static Routine], provider: &str) -> Vec<String>
                 (LINUX_MODULES, "_"),
                 (LINUX_MODULES, "_64_"),
             ],
-            Family::Cblas | Family::BlasExtension => &[
-                ("libBLAS.dylib", ""),
-                ("libBLAS.dylib", "?NEWLAPACK*"),
-                (LINUX_MODULES, ""),
-                (LINUX_MODULES, "64_"),
-            ],
+            Family::Cblas | Family::BlasExtension => {
+                &[("libBLAS.dylib", ""), ("libBLAS.dylib", "?NEWLAPACK*"), (LINUX_MODULES, ""), (LINUX_MODULES, "64_")]
+            }
         };
-        let names = spelled
-            .iter()
-            .map(|(module, suffix)| (module, optional(&format!("{name}{suffix}"))));
+        let names = spelled.iter().map(|(module, suffix)| (module, optional(&format!("{name}{suffix}"))));
         places.extend(names.map(|(module, name)| format!("{provider}:{module}:{name}")));
     }
     places
@@ -420,29 +378,16 @@ pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
     for routine in routines {
         let at = select::letter(routine);
         let (before, letter, after) = match at {
-            Some(at) => (
-                &routine.name[..at],
-                &routine.name[at..=at],
-                &routine.name[at + 1..],
-            ),
+            Some(at) => (&routine.name[..at], &routine.name[at..=at], &routine.name[at + 1..]),
             None => (routine.name, "", ""),
         };
-        let same =
-            |group: &&mut Group| at.is_some() && (group.before, group.after) == (before, after);
+        let same = |group: &&mut Group| at.is_some() && (group.before, group.after) == (before, after);
         match groups.iter_mut().find(same) {
             Some(group) => group.letters.push_str(letter),
-            None => groups.push(Group {
-                before,
-                letters: letter.to_owned(),
-                after,
-                family: routine.family,
-            }),
+            None => groups.push(Group { before, letters: letter.to_owned(), after, family: routine.family }),
         }
     }
-    groups
-        .iter()
-        .map(|group| (group.pattern(), group.family))
-        .collect()
+    groups.iter().map(|group| (group.pattern(), group.family)).collect()
 }
 
 /// Names that differ in one letter.
@@ -455,16 +400,7 @@ struct Group {
 
 impl Group {
     fn pattern(&self) -> String {
-        let Self {
-            before,
-            letters,
-            after,
-            ..
-        } = self;
-        if letters.len() > 1 {
-            format!("{before}[{letters}]{after}")
-        } else {
-            format!("{before}{letters}{after}")
-        }
+        let Self { before, letters, after, .. } = self;
+        if letters.len() > 1 { format!("{before}[{letters}]{after}") } else { format!("{before}{letters}{after}") }
     }
 }

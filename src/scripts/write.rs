@@ -31,10 +31,7 @@ pub fn write(script: Script, tool: Tool, request: &Request) -> Written {
         Tool::Dtrace => watch::dtrace(script, request, "pid$target"),
         Tool::Bpftrace => watch::bpftrace(script, request),
     };
-    let Parts {
-        template,
-        mut values,
-    } = match tool {
+    let Parts { template, mut values } = match tool {
         Tool::Dtrace => dtrace(script, request, &watched),
         Tool::Bpftrace => bpftrace(script, request, &watched),
     };
@@ -51,14 +48,8 @@ pub fn write(script: Script, tool: Tool, request: &Request) -> Written {
         Tool::Dtrace => Spelling::D("$target".into()),
         Tool::Bpftrace => Spelling::Bpftrace(watched.extensions.clone().unwrap_or_default()),
     };
-    let values: Vec<(&str, &str)> = values
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    Written {
-        text: fill_with(&template, &values, &|probe| spelling.spell(probe)),
-        left_out,
-    }
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Written { text: fill_with(&template, &values, &|probe| spelling.spell(probe)), left_out }
 }
 
 /// Output of a real run, as lines of a comment.
@@ -91,20 +82,13 @@ fn dtrace(script: Script, request: &Request, watched: &Watched) -> Parts {
         Script::Alloc => (include_str!("templates/alloc.d"), Vec::new()),
         Script::ProfileStacks => (include_str!("templates/profile_stacks.d"), Vec::new()),
     };
-    Parts {
-        template: template.to_owned(),
-        values,
-    }
+    Parts { template: template.to_owned(), values }
 }
 
 /// A clause of D has to have a probe: one that is nowhere, where there is none.
 pub fn some<'a>(places: impl Iterator<Item = &'a String>) -> Vec<String> {
     let places: Vec<String> = places.cloned().collect();
-    if places.is_empty() {
-        vec!["pid$target:nothing_to_watch:nothing_to_watch".to_owned()]
-    } else {
-        places
-    }
+    if places.is_empty() { vec!["pid$target:nothing_to_watch:nothing_to_watch".to_owned()] } else { places }
 }
 
 /// How many routines a D script asks for: any of these patterns, or those of the libraries that can be watched.
@@ -113,10 +97,7 @@ pub fn asked_for(request: &Request) -> String {
         let libraries = filled.libraries.iter().filter(|library| !library.shifted);
         libraries.map(|library| library.routines.len()).sum()
     };
-    request
-        .filled()
-        .map_or(request.routines.len(), armed)
-        .to_string()
+    request.filled().map_or(request.routines.len(), armed).to_string()
 }
 
 fn bpftrace(script: Script, request: &Request, watched: &Watched) -> Parts {
@@ -125,10 +106,7 @@ fn bpftrace(script: Script, request: &Request, watched: &Watched) -> Parts {
         Script::CompareCallPatterns => return compare::bpftrace(request, watched),
         Script::PageFaults => return memory::bpftrace_faults(request, watched),
         Script::Alloc => return memory::bpftrace_alloc(request, watched),
-        Script::ScalePhases => (
-            include_str!("templates/scale_phases.bt"),
-            "the probes of Raptors are armed.",
-        ),
+        Script::ScalePhases => (include_str!("templates/scale_phases.bt"), "the probes of Raptors are armed."),
         Script::ProfileStacks => (include_str!("templates/profile_stacks.bt"), ""),
     };
     Parts {
@@ -152,37 +130,22 @@ pub fn condition(request: &Request) -> String {
 
 /// A condition as a clause's predicate, with a line break, or nothing.
 pub fn filter(condition: &str) -> String {
-    if condition.is_empty() {
-        String::new()
-    } else {
-        format!("/{condition}/\n")
-    }
+    if condition.is_empty() { String::new() } else { format!("/{condition}/\n") }
 }
 
 /// A condition in front of another one, or nothing.
 pub fn and_filter(condition: &str) -> String {
-    if condition.is_empty() {
-        String::new()
-    } else {
-        format!("({condition}) && ")
-    }
+    if condition.is_empty() { String::new() } else { format!("({condition}) && ") }
 }
 
 /// The clauses on Raptors' probes, for bpftrace: none where there is no file with them.
-pub fn raptors_clauses(
-    template: &str,
-    watched: &Watched,
-    filter: &str,
-    parts: &[(&str, bool)],
-) -> String {
+pub fn raptors_clauses(template: &str, watched: &Watched, filter: &str, parts: &[(&str, bool)]) -> String {
     let Some(paths) = &watched.extensions else {
         return String::new();
     };
     let spelling = Spelling::Bpftrace(paths.clone());
     let values = [("FILTER", filter)];
-    fill_with(&keep(template, parts), &values, &|probe| {
-        spelling.spell(probe)
-    })
+    fill_with(&keep(template, parts), &values, &|probe| spelling.spell(probe))
 }
 
 /// What a script says when it begins.

@@ -46,10 +46,7 @@ macro_rules! value {
                 let chunks = values.chunks_exact(lanes.len());
                 let rest: $t = chunks.remainder().iter().sum();
                 for chunk in chunks {
-                    lanes
-                        .iter_mut()
-                        .zip(chunk)
-                        .for_each(|(lane, value)| *lane += value);
+                    lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += value);
                 }
                 lanes.iter().sum::<$t>() + rest
             }
@@ -92,26 +89,15 @@ pub fn case<T: Value>(
 ) -> Result<Vec<Measured>, Error> {
     let n = bytes / size_of::<T>();
     let mut source = filled::<T>(n, 1.5)?;
-    let mut result = if place == Place::Out {
-        filled::<T>(n, 0.0)?
-    } else {
-        Vec::new()
-    };
+    let mut result = if place == Place::Out { filled::<T>(n, 0.0)? } else { Vec::new() };
     let requests: Vec<Request> = ways
         .iter()
-        .map(|(backend, stores)| Request {
-            backend: Some(*backend),
-            threads: Some(threads),
-            stores: Some(*stores),
-        })
+        .map(|(backend, stores)| Request { backend: Some(*backend), threads: Some(threads), stores: Some(*stores) })
         .collect();
     let reads = ways.iter().any(|way| way.1 == Stores::Stream);
     let mut measured: Vec<Measured> = Vec::with_capacity(ways.len());
     for request in &requests {
-        measured.push(Measured {
-            refused: deviates::<T>(place, request)?,
-            ..Measured::default()
-        });
+        measured.push(Measured { refused: deviates::<T>(place, request)?, ..Measured::default() });
     }
     let mut run = |request: &Request, times: usize, read: bool| -> Result<f64, Error> {
         let start = Instant::now();
@@ -124,11 +110,7 @@ pub fn case<T: Value>(
             }
             .map_err(failed)?;
             if read {
-                black_box(T::sum(black_box(if place == Place::Out {
-                    &result
-                } else {
-                    &source
-                })));
+                black_box(T::sum(black_box(if place == Place::Out { &result } else { &source })));
             }
         }
         Ok(start.elapsed().as_nanos() as f64 / times as f64)
@@ -146,11 +128,7 @@ pub fn case<T: Value>(
     while round < LEAST_ROUNDS || Instant::now() < end {
         for step in 0..requests.len() {
             // Forwards and backwards, so that none always follows the same other.
-            let index = if round % 2 == 0 {
-                step
-            } else {
-                requests.len() - 1 - step
-            };
+            let index = if round % 2 == 0 { step } else { requests.len() - 1 - step };
             let (request, of) = (&requests[index], &mut measured[index]);
             of.ns.push(run(request, times[index], false)?);
             if reads {
@@ -182,16 +160,8 @@ fn filled<T: Value>(n: usize, value: f64) -> Result<Vec<T>, Error> {
 fn deviates<T: Value>(place: Place, request: &Request) -> Result<Option<String>, Error> {
     let special = T::special();
     // More than a piece of every backend's, and no multiple of a vector.
-    let source: Vec<T> = special
-        .iter()
-        .copied()
-        .cycle()
-        .take((1 << 16) + 13)
-        .collect();
-    let reference = Request {
-        backend: Some(Backend::SCALAR),
-        ..Request::default()
-    };
+    let source: Vec<T> = special.iter().copied().cycle().take((1 << 16) + 13).collect();
+    let reference = Request { backend: Some(Backend::SCALAR), ..Request::default() };
     for factor in special {
         let apply = |request: &Request| {
             let mut result = source.clone();
@@ -203,14 +173,8 @@ fn deviates<T: Value>(place: Place, request: &Request) -> Result<Option<String>,
             Ok::<_, Error>(result)
         };
         let (own, right) = (apply(request)?, apply(&reference)?);
-        if own
-            .iter()
-            .zip(&right)
-            .any(|(own, right)| own.bits() != right.bits())
-        {
-            return Ok(Some(format!(
-                "other results than NumPy's for the factor {factor:?}"
-            )));
+        if own.iter().zip(&right).any(|(own, right)| own.bits() != right.bits()) {
+            return Ok(Some(format!("other results than NumPy's for the factor {factor:?}")));
         }
     }
     Ok(None)
@@ -222,10 +186,7 @@ mod tests {
 
     #[test]
     fn every_candidate_is_measured_in_every_round() {
-        let ways = [
-            (Backend::SIMD, Stores::Plain),
-            (Backend::SIMD, Stores::Stream),
-        ];
+        let ways = [(Backend::SIMD, Stores::Plain), (Backend::SIMD, Stores::Stream)];
         let measured = case::<f32>(Place::Out, 1, 4096, &ways, 0.0).unwrap();
         for of in &measured {
             assert_eq!(of.ns.len(), LEAST_ROUNDS);
@@ -239,11 +200,7 @@ mod tests {
     #[test]
     fn all_our_own_loops_give_numpys_results() {
         for backend in [Backend::SIMD, Backend::CHUNKED, Backend::PARALLEL] {
-            let request = Request {
-                backend: Some(backend),
-                threads: Some(2),
-                ..Request::default()
-            };
+            let request = Request { backend: Some(backend), threads: Some(2), ..Request::default() };
             assert_eq!(deviates::<f32>(Place::Out, &request).unwrap(), None);
             assert_eq!(deviates::<f64>(Place::In, &request).unwrap(), None);
         }

@@ -52,15 +52,7 @@ pub struct Entry {
 
 /// A record without arguments at the beginning of its operation.
 pub fn call(kind: Kind, site: u32, ticks: u64) -> Entry {
-    Entry {
-        kind,
-        depth: 0,
-        flags: 0,
-        site,
-        start: 0,
-        ticks,
-        args: [0; 5],
-    }
+    Entry { kind, depth: 0, flags: 0, site, start: 0, ticks, args: [0; 5] }
 }
 
 /// `a * 2.5` over `n` float32.
@@ -74,10 +66,7 @@ pub fn multiply(n: u64, ticks: u64) -> Entry {
 
 /// `a @ a` of two matrices of n × n float32.
 pub fn gemm(n: u64) -> Entry {
-    Entry {
-        args: [n, n << 32 | n, 0, 0, 0],
-        ..call(Kind::Routine, SGEMM, 50)
-    }
+    Entry { args: [n, n << 32 | n, 0, 0, 0], ..call(Kind::Routine, SGEMM, 50) }
 }
 
 /// `count` operations of one side between two marks; times, processor time and page faults are per operation.
@@ -97,27 +86,13 @@ pub struct Round {
 
 /// A round of four operations of `WALL` on one thread, which has the processor all the time.
 pub fn round(case: u64, side: usize, kind: u64) -> Round {
-    Round {
-        case,
-        side,
-        kind,
-        ops: 4,
-        wall: WALL,
-        cpu: WALL,
-        faults: 0,
-        threads: 1,
-        placement: 0,
-    }
+    Round { case, side, kind, ops: 4, wall: WALL, cpu: WALL, faults: 0, threads: 1, placement: 0 }
 }
 
 impl Round {
     /// The same, each operation taking `wall` ns, all of them on the processor.
     pub fn lasting(self, wall: u64) -> Self {
-        Self {
-            wall,
-            cpu: wall,
-            ..self
-        }
+        Self { wall, cpu: wall, ..self }
     }
 
     fn code(&self) -> u64 {
@@ -158,18 +133,9 @@ impl Recording {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().unwrap();
-        let options = Options {
-            limit_bytes: limit << 20,
-            ahead_bytes: 1 << 20,
-        };
+        let options = Options { limit_bytes: limit << 20, ahead_bytes: 1 << 20 };
         let writer = Writer::create(&directory.path().join("run.rtrace"), options).unwrap();
-        Self {
-            directory,
-            writer: Ending(writer),
-            now: STRIDE,
-            cases: 0,
-            _turn: turn,
-        }
+        Self { directory, writer: Ending(writer), now: STRIDE, cases: 0, _turn: turn }
     }
 
     /// A file with its spec, call sites and software, but without any round.
@@ -181,10 +147,8 @@ impl Recording {
     pub fn within(limit: u64, cases: &[Value]) -> Self {
         let mut recording = Self::empty(limit);
         recording.cases = cases.len() as u64;
-        recording.document(
-            "spec",
-            &json!({"cases": cases, "command": ["raptors-trace", "compare"], "machine": machine()}),
-        );
+        recording
+            .document("spec", &json!({"cases": cases, "command": ["raptors-trace", "compare"], "machine": machine()}));
         for site in sites() {
             recording.document("site", &site);
         }
@@ -207,10 +171,7 @@ impl Recording {
     }
 
     pub fn settled(&self, case: u64, settled: bool) {
-        self.document(
-            "warmup",
-            &json!({"case": case, "rounds": 7, "settled": settled}),
-        );
+        self.document("warmup", &json!({"case": case, "rounds": 7, "settled": settled}));
     }
 
     pub fn done(&self, case: u64) {
@@ -219,10 +180,7 @@ impl Recording {
 
     /// The control, each of its operations making `calls` calls of the gemm.
     pub fn control(&mut self, calls: usize) {
-        let control = Round {
-            ops: CONTROL_OPS,
-            ..round(self.cases, A, CONTROL)
-        };
+        let control = Round { ops: CONTROL_OPS, ..round(self.cases, A, CONTROL) };
         self.round(control, &vec![gemm(64); calls]);
     }
 
@@ -270,10 +228,7 @@ impl Recording {
     /// Ends the recording.
     pub fn finish(self) -> RunFile {
         self.writer.0.finish().unwrap();
-        RunFile {
-            path: self.directory.path().join("run.rtrace"),
-            _directory: self.directory,
-        }
+        RunFile { path: self.directory.path().join("run.rtrace"), _directory: self.directory }
     }
 }
 
@@ -281,20 +236,12 @@ fn push_all(at: u64, calls: &[Entry]) {
     for call in calls {
         let start = at + call.start;
         let end = start + call.ticks;
-        push(
-            call.kind, call.depth, call.flags, call.site, start, end, call.args,
-        );
+        push(call.kind, call.depth, call.flags, call.site, start, end, call.args);
     }
 }
 
 fn machine() -> Machine {
-    Machine {
-        os: "linux".into(),
-        l1d: Some(32 << 10),
-        l2: Some(1 << 20),
-        l3: Some(8 << 20),
-        ..Machine::default()
-    }
+    Machine { os: "linux".into(), l1d: Some(32 << 10), l2: Some(1 << 20), l3: Some(8 << 20), ..Machine::default() }
 }
 
 fn sites() -> [Value; 7] {
@@ -324,8 +271,7 @@ impl RunFile {
     /// What it boils down to, which must succeed.
     #[track_caller]
     pub fn comparison(&self) -> Comparison {
-        self.read()
-            .unwrap_or_else(|error| panic!("{}", error.report()))
+        self.read().unwrap_or_else(|error| panic!("{}", error.report()))
     }
 
     /// Length of a tick, which the machine that runs the test decides.

@@ -9,12 +9,7 @@ use crate::{measured, timed, with_all_phases};
 
 /// What the user reads of it, on one line each.
 fn shown(comparison: &Comparison) -> String {
-    let options = TextOptions {
-        width: 110,
-        color: false,
-        unicode: true,
-        part: Part::All,
-    };
+    let options = TextOptions { width: 110, color: false, unicode: true, part: Part::All };
     let text = report::text(comparison, &options);
     text.replace("\n         ", " ")
 }
@@ -30,11 +25,7 @@ fn lost_records_are_warned_of_once() {
         raptors_recording::push(Kind::Free, 0, 0, 0, 1, 2, [0; 5]);
     }
     let comparison = recording.finish().comparison();
-    assert!(
-        comparison.lost_records > 5_000,
-        "{}",
-        comparison.lost_records
-    );
+    assert!(comparison.lost_records > 5_000, "{}", comparison.lost_records);
     let count = format!("{} records found no room", comparison.lost_records);
     let text = shown(&comparison);
     assert_eq!(text.matches(&count).count(), 1, "{text}");
@@ -91,24 +82,13 @@ fn each_kind_of_trouble_gets_one_sentence_for_all_cases() {
     for troubled in [1, 2, 3] {
         let comparison = three_cases(troubled);
         let start = format!("in {troubled} of 3 cases");
-        for trouble in [
-            "kept off the processor, for up to 50 %",
-            "had not settled",
-            "times moved during the run",
-        ] {
-            let told: Vec<&String> = comparison
-                .warnings
-                .iter()
-                .filter(|warning| warning.contains(trouble))
-                .collect();
+        for trouble in ["kept off the processor, for up to 50 %", "had not settled", "times moved during the run"] {
+            let told: Vec<&String> = comparison.warnings.iter().filter(|warning| warning.contains(trouble)).collect();
             let [sentence] = told[..] else {
                 panic!("{trouble}: {:?}", comparison.warnings);
             };
             assert!(sentence.starts_with(&start), "{sentence}");
-            assert!(
-                sentence.contains("operation float32 64 × 64"),
-                "names a case: {sentence}"
-            );
+            assert!(sentence.contains("operation float32 64 × 64"), "names a case: {sentence}");
         }
         let moved = comparison.warnings.iter().find(|w| w.contains("moved"));
         assert!(moved.unwrap().contains("side A drifts"));
@@ -129,23 +109,13 @@ fn drift_is_told_for_the_side_that_moved() {
     // Up and down by as much, but in no direction.
     let restless = |i| 10_000 + (i * 7 % 4) * 500;
     let verdict = |count: u64, a: &dyn Fn(u64) -> u64, b: &dyn Fn(u64) -> u64| {
-        timed((0..count).map(|i| (a(i), b(i))))
-            .cases
-            .remove(0)
-            .rounds
-            .drift
+        timed((0..count).map(|i| (a(i), b(i)))).cases.remove(0).rounds.drift
     };
     assert_eq!(verdict(24, &steady, &steady).verdict, DriftVerdict::None);
-    assert_eq!(
-        verdict(24, &restless, &restless).verdict,
-        DriftVerdict::None
-    );
+    assert_eq!(verdict(24, &restless, &restless).verdict, DriftVerdict::None);
     assert_eq!(verdict(24, &steady, &slower).verdict, DriftVerdict::B);
     assert_eq!(verdict(24, &faster, &slower).verdict, DriftVerdict::Both);
-    assert_eq!(
-        verdict(8, &slower, &slower).verdict,
-        DriftVerdict::TooFewRounds
-    );
+    assert_eq!(verdict(8, &slower, &slower).verdict, DriftVerdict::TooFewRounds);
     let drift = verdict(24, &slower, &steady);
     assert_eq!(drift.verdict, DriftVerdict::A);
     // From the median of the first eight rounds, 10 350, to that of the last eight, 11 950.
@@ -157,18 +127,12 @@ fn drift_is_told_for_the_side_that_moved() {
 #[test]
 fn what_no_phase_explains_is_said_once_for_the_worse_side() {
     let warnings = with_all_phases().comparison().warnings;
-    let told: Vec<&String> = warnings
-        .iter()
-        .filter(|warning| warning.contains("the phases miss the time"))
-        .collect();
+    let told: Vec<&String> = warnings.iter().filter(|warning| warning.contains("the phases miss the time")).collect();
     let [sentence] = told[..] else {
         panic!("{warnings:?}");
     };
     // Dispatch is a tenth of A's time and a fifth of B's, and the calls are next to nothing.
-    assert!(
-        sentence.starts_with("the phases miss"),
-        "there is one case only: {sentence}"
-    );
+    assert!(sentence.starts_with("the phases miss"), "there is one case only: {sentence}");
     assert!(sentence.contains("of numpy"), "{sentence}");
     assert!(sentence.contains("is in no phase"), "{sentence}");
 }

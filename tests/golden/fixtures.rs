@@ -34,26 +34,14 @@ pub fn whole() -> Comparison {
 
 /// One case of [`whole`] alone.
 pub fn single() -> Comparison {
-    Comparison {
-        cases: vec![large()],
-        ..whole()
-    }
+    Comparison { cases: vec![large()], ..whole() }
 }
 
 /// Everything that can be wrong at once.
 pub fn troubled() -> Comparison {
     let mut case = large();
-    case.ratio = Ratio {
-        median: 1.004,
-        ci95: [0.991, 1.018],
-        verdict: Verdict::NoDifferenceShown,
-    };
-    case.rounds.drift = Drift {
-        a: Some(0.071),
-        b: Some(0.01),
-        ratio: Some(0.06),
-        verdict: DriftVerdict::A,
-    };
+    case.ratio = Ratio { median: 1.004, ci95: [0.991, 1.018], verdict: Verdict::NoDifferenceShown };
+    case.rounds.drift = Drift { a: Some(0.071), b: Some(0.01), ratio: Some(0.06), verdict: DriftVerdict::A };
     case.sides.b.wall_ns.median = 546_000.0;
     case.sides.b.phases_ns.kernel = Some(496_000.0);
     case.sides.b.phases_ns.residual = Some(48_700.0);
@@ -91,11 +79,7 @@ pub fn hostile() -> Comparison {
     case.sides.b.name = "数組演算".into();
     case.sides.b.statement = format!("very_long_name({})", "argument, ".repeat(12));
     case.sides.b.calls[0].name = "raptors\tscale\u{9b}31m".into();
-    Comparison {
-        cases: vec![case],
-        warnings: vec!["odd \u{1b}[31m warning\nof two lines".into()],
-        ..whole()
-    }
+    Comparison { cases: vec![case], warnings: vec!["odd \u{1b}[31m warning\nof two lines".into()], ..whole() }
 }
 
 /// Names and statements that are markup.
@@ -107,16 +91,7 @@ pub fn markup() -> Comparison {
     case.sides.b.statement = "f(\"`\")".into();
     case.sides.b.calls[0].name = "</td><img src=x onerror=alert(1)>".into();
     Comparison {
-        command: [
-            "raptors-trace",
-            "compare",
-            "--a",
-            "f\"```\" | x",
-            "--b",
-            "it's",
-        ]
-        .map(String::from)
-        .into(),
+        command: ["raptors-trace", "compare", "--a", "f\"```\" | x", "--b", "it's"].map(String::from).into(),
         cases: vec![case],
         warnings: vec!["<i>odd</i> | `warning`".into()],
         ..found()
@@ -169,18 +144,14 @@ pub fn found() -> Comparison {
                 verdict: FindingVerdict::Refuted,
                 because: vec!["vendor routine: refuted".into()],
             }],
-            sizes: [
-                (64, 400.0, 300.0),
-                (256, 6_000.0, 5_900.0),
-                (1024, 250_000.0, 126_000.0),
-            ]
-            .map(|(length, a_ns, b_ns)| SizePoint {
-                shape: vec![length, length],
-                elements: length * length,
-                a_ns,
-                b_ns,
-            })
-            .into(),
+            sizes: [(64, 400.0, 300.0), (256, 6_000.0, 5_900.0), (1024, 250_000.0, 126_000.0)]
+                .map(|(length, a_ns, b_ns)| SizePoint {
+                    shape: vec![length, length],
+                    elements: length * length,
+                    a_ns,
+                    b_ns,
+                })
+                .into(),
         }],
         ..single()
     }
@@ -199,10 +170,7 @@ pub fn held() -> Comparison {
         .iter()
         .zip(figures)
         .map(|(case, ([change, low, high], verdict))| {
-            let both = |then: f64, now: f64| ThenAndNow {
-                then: estimate(then),
-                now: estimate(now),
-            };
+            let both = |then: f64, now: f64| ThenAndNow { then: estimate(then), now: estimate(now) };
             let Sides { a, b } = &case.sides;
             let (a, b) = (a.wall_ns.median, b.wall_ns.median);
             Change {
@@ -223,21 +191,13 @@ pub fn held() -> Comparison {
         ci95: change.ci95,
         outcome: GateOutcome::of(change.change, change.ci95, 0.95),
     });
-    comparison.gate = Some(Gate {
-        fail_below: 0.95,
-        on: GateOn::Change,
-        outcome: GateOutcome::Missed,
-        cases: gated.collect(),
-    });
+    comparison.gate =
+        Some(Gate { fail_below: 0.95, on: GateOn::Change, outcome: GateOutcome::Missed, cases: gated.collect() });
     comparison.against = Some(Against {
         file: "runs/of \u{1b}[2Jmain.rtrace".into(),
         tool_version: "0.0.0-hand-made".into(),
         started_unix_s: Some(1.0 - 3.2 * 86_400.0),
-        differences: vec![Difference {
-            what: "NumPy".into(),
-            then: Some("2.4.5".into()),
-            now: Some("2.4.6".into()),
-        }],
+        differences: vec![Difference { what: "NumPy".into(), then: Some("2.4.5".into()), now: Some("2.4.6".into()) }],
         cases,
         only_now: vec![comparison.cases[3].label()],
         only_then: vec!["operation float64 512 × 512".into()],
@@ -246,10 +206,7 @@ pub fn held() -> Comparison {
 }
 
 fn estimate(median: f64) -> Estimate {
-    Estimate {
-        median,
-        ci95: [0.99 * median, 1.01 * median],
-    }
+    Estimate { median, ci95: [0.99 * median, 1.01 * median] }
 }
 
 /// Calls of many patterns, nested ones among them, with counters of the hardware.
@@ -263,21 +220,12 @@ pub fn many_calls() -> Comparison {
     };
     case.sides.a.counters = Some(counters(1.0));
     case.sides.b.counters = Some(counters(0.5));
-    let inner = Call {
-        depth: 1,
-        ..routine("scipy_cblas_sgemm64_", 2.5)
-    };
+    let inner = Call { depth: 1, ..routine("scipy_cblas_sgemm64_", 2.5) };
     case.sides.a.calls.push(routine("scipy_spotrf_64_", 1.0));
     case.sides.a.calls.push(inner);
-    case.sides
-        .a
-        .calls
-        .extend((0..14).map(|i| routine(&format!("cblas_d{i}axpy"), 0.002 + 0.5 * f64::from(i))));
+    case.sides.a.calls.extend((0..14).map(|i| routine(&format!("cblas_d{i}axpy"), 0.002 + 0.5 * f64::from(i))));
     case.sides.a.blas_calls_per_op = Some(3.5);
-    Comparison {
-        cases: vec![case],
-        ..whole()
-    }
+    Comparison { cases: vec![case], ..whole() }
 }
 
 fn machine() -> Machine {
@@ -295,12 +243,7 @@ fn machine() -> Machine {
         page_size: Some(4096),
         memory: Some(24 << 30),
         limit_gb_s: threads([50.2, 54.1]),
-        limit_details: vec![LimitDetail {
-            work: "scale".into(),
-            stores: "streaming".into(),
-            threads: 1,
-            gb_s: 50.2,
-        }],
+        limit_details: vec![LimitDetail { work: "scale".into(), stores: "streaming".into(), threads: 1, gb_s: 50.2 }],
         peak_gflop_s: BTreeMap::from([
             ("float32".into(), threads([101.5, 190.0])),
             ("float64".into(), threads([50.4, 95.0])),
@@ -349,42 +292,15 @@ fn control(ok: bool) -> Control {
 }
 
 fn wall(median: f64) -> Wall {
-    let quantiles = Quantiles {
-        p05: median * 0.98,
-        p25: median * 0.99,
-        p75: median * 1.01,
-        p95: median * 1.05,
-    };
-    Wall {
-        median,
-        ci95: [median * 0.995, median * 1.006],
-        samples: 212,
-        quantiles: Some(quantiles),
-    }
+    let quantiles = Quantiles { p05: median * 0.98, p25: median * 0.99, p75: median * 1.01, p95: median * 1.05 };
+    Wall { median, ci95: [median * 0.995, median * 1.006], samples: 212, quantiles: Some(quantiles) }
 }
 
 /// dispatch, conversion, allocation, page_fault, kernel, sync, free; the residual is what is left of `wall`.
 fn phases(wall: f64, parts: [f64; 7]) -> Phases {
-    let [
-        dispatch,
-        conversion,
-        allocation,
-        page_fault,
-        kernel,
-        sync,
-        free,
-    ] = parts.map(Some);
+    let [dispatch, conversion, allocation, page_fault, kernel, sync, free] = parts.map(Some);
     let residual = Some(wall - parts.iter().sum::<f64>());
-    Phases {
-        dispatch,
-        conversion,
-        allocation,
-        page_fault,
-        kernel,
-        sync,
-        free,
-        residual,
-    }
+    Phases { dispatch, conversion, allocation, page_fault, kernel, sync, free, residual }
 }
 
 fn intervals(phases: &Phases) -> PhaseIntervals {
@@ -440,10 +356,7 @@ fn multiply(n: u64, ns: f64) -> Call {
         scalar: Some(2.5.into()),
         threads: Some(1),
         depth: 0,
-        time_ns: Some(CallTime {
-            median: ns,
-            total_per_op: ns,
-        }),
+        time_ns: Some(CallTime { median: ns, total_per_op: ns }),
     }
 }
 
@@ -467,11 +380,7 @@ fn routine(name: &str, calls_per_op: f64) -> Call {
         module: Some("/venv/numpy.libs/libscipy_openblas64_-hand.so".into()),
         calls_per_op,
         n: BTreeMap::from([(64, 2.5)]),
-        sizes: Some(
-            [("m", 64), ("n", 48), ("k", 512)]
-                .map(|(name, size)| (name.into(), size))
-                .into(),
-        ),
+        sizes: Some([("m", 64), ("n", 48), ("k", 512)].map(|(name, size)| (name.into(), size)).into()),
         strides: Some(vec![64, 512]),
         ..multiply(64, 1200.0)
     }
@@ -486,11 +395,7 @@ fn case(name: CaseName, length: u64, a: Side, b: Side, ci95: Ci95) -> Case {
         shape: vec![length, length],
         in_place: false,
         sides: Sides { a, b },
-        ratio: Ratio {
-            median,
-            ci95,
-            verdict: Verdict::of(ci95),
-        },
+        ratio: Ratio { median, ci95, verdict: Verdict::of(ci95) },
         rounds: Rounds {
             count: 212,
             observed: 60,
@@ -498,96 +403,42 @@ fn case(name: CaseName, length: u64, a: Side, b: Side, ci95: Ci95) -> Case {
             settled: Some(true),
             placements: Some(12),
             ops_per_round: OpsPerRound { a: 16, b: 20 },
-            drift: Drift {
-                a: Some(0.001),
-                b: Some(-0.002),
-                ratio: Some(0.0),
-                verdict: DriftVerdict::None,
-            },
+            drift: Drift { a: Some(0.001), b: Some(-0.002), ratio: Some(0.0), verdict: DriftVerdict::None },
         },
     }
 }
 
 fn large() -> Case {
     let n = 2048 * 2048;
-    let a = side(
-        "numpy",
-        "a * 2.5",
-        548_000.0,
-        [900.0, 0.0, 4100.0, 0.0, 542_000.0, 0.0, 700.0],
-        multiply(n, 542e3),
-    );
-    let mut b = side(
-        "raptors",
-        "r.scale(2.5)",
-        424_000.0,
-        [300.0, 0.0, 1000.0, 0.0, 422_000.0, 0.0, 400.0],
-        scale(n, 422e3),
-    );
+    let a = side("numpy", "a * 2.5", 548_000.0, [900.0, 0.0, 4100.0, 0.0, 542_000.0, 0.0, 700.0], multiply(n, 542e3));
+    let mut b =
+        side("raptors", "r.scale(2.5)", 424_000.0, [300.0, 0.0, 1000.0, 0.0, 422_000.0, 0.0, 400.0], scale(n, 422e3));
     b.dispatch_reason = Some("streaming stores, beyond the last-level cache".into());
     case(CaseName::Operation, 2048, a, b, [1.27, 1.31])
 }
 
 fn small() -> Case {
     let n = 512 * 512;
-    let a = side(
-        "numpy",
-        "a * 2.5",
-        21_300.0,
-        [450.0, 0.0, 300.0, 0.0, 20_300.0, 0.0, 100.0],
-        multiply(n, 20.3e3),
-    );
-    let b = side(
-        "raptors",
-        "r.scale(2.5)",
-        25_700.0,
-        [190.0, 0.0, 200.0, 0.0, 25_100.0, 0.0, 90.0],
-        scale(n, 25.1e3),
-    );
+    let a = side("numpy", "a * 2.5", 21_300.0, [450.0, 0.0, 300.0, 0.0, 20_300.0, 0.0, 100.0], multiply(n, 20.3e3));
+    let b = side("raptors", "r.scale(2.5)", 25_700.0, [190.0, 0.0, 200.0, 0.0, 25_100.0, 0.0, 90.0], scale(n, 25.1e3));
     case(CaseName::Operation, 512, a, b, [0.82, 0.84])
 }
 
 fn kept() -> Case {
     let n = 4096 * 4096;
-    let mut a = side(
-        "numpy",
-        "a * 2.5",
-        6.4e6,
-        [900.0, 0.0, 12e3, 2.9e6, 3.4e6, 0.0, 80e3],
-        multiply(n, 6.3e6),
-    );
-    let mut b = side(
-        "raptors",
-        "r.scale(2.5)",
-        30.9e6,
-        [300.0, 0.0, 15e3, 27e6, 3.44e6, 0.0, 400e3],
-        scale(n, 30e6),
-    );
+    let mut a = side("numpy", "a * 2.5", 6.4e6, [900.0, 0.0, 12e3, 2.9e6, 3.4e6, 0.0, 80e3], multiply(n, 6.3e6));
+    let mut b = side("raptors", "r.scale(2.5)", 30.9e6, [300.0, 0.0, 15e3, 27e6, 3.44e6, 0.0, 400e3], scale(n, 30e6));
     (a.faults_per_op, b.faults_per_op) = (Some(6.0), Some(16_385.0));
     (a.memory_level, b.memory_level) = (Some(MemoryLevel::Memory), Some(MemoryLevel::Memory));
-    Case {
-        results: Results::Kept,
-        ..case(CaseName::Operation, 4096, a, b, [0.205, 0.209])
-    }
+    Case { results: Results::Kept, ..case(CaseName::Operation, 4096, a, b, [0.205, 0.209]) }
 }
 
 fn round_trip() -> Case {
     let n = 1024 * 1024;
-    let a = side(
-        "numpy",
-        "a * 2.5",
-        90_500.0,
-        [500.0, 0.0, 900.0, 0.0, 88_300.0, 0.0, 200.0],
-        multiply(n, 88.3e3),
-    );
+    let a = side("numpy", "a * 2.5", 90_500.0, [500.0, 0.0, 900.0, 0.0, 88_300.0, 0.0, 200.0], multiply(n, 88.3e3));
     let statement = "kernel.from_numpy(a).scale(2.5).to_numpy()";
-    let mut b = side(
-        "raptors",
-        statement,
-        61_000.0,
-        [700.0, 1200.0, 800.0, 0.0, 44_000.0, 13_000.0, 300.0],
-        scale(n, 44e3),
-    );
+    let mut b =
+        side("raptors", statement, 61_000.0, [700.0, 1200.0, 800.0, 0.0, 44_000.0, 13_000.0, 300.0], scale(n, 44e3));
     (b.threads, b.cpu_ns_per_op) = (Some(2), Some(104_000.0));
     case(CaseName::RoundTrip, 1024, a, b, [1.46, 1.51])
 }

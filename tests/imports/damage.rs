@@ -7,15 +7,8 @@ use super::support::{member, numpy};
 
 /// Small real modules: ELF of Linux, Mach-O of macOS.
 fn modules() -> Option<Vec<Vec<u8>>> {
-    let platforms = [
-        "manylinux_2_28_x86_64",
-        "manylinux_2_28_aarch64",
-        "macosx_14_0_arm64",
-    ];
-    platforms
-        .iter()
-        .map(|platform| Some(member(&numpy(platform)?, "linalg/lapack_lite.cpython")))
-        .collect()
+    let platforms = ["manylinux_2_28_x86_64", "manylinux_2_28_aarch64", "macosx_14_0_arm64"];
+    platforms.iter().map(|platform| Some(member(&numpy(platform)?, "linalg/lapack_lite.cpython"))).collect()
 }
 
 #[test]
@@ -26,12 +19,7 @@ fn a_module_that_was_cut_off_is_refused() {
         for length in (0..module.len()).step_by(251) {
             // What lies behind all tables (a signature, say) is not missed.
             if let Ok(files) = read_bytes("x.so", &module[..length]) {
-                assert_eq!(
-                    files[0].counts.lapack,
-                    6,
-                    "{length} of {} bytes",
-                    module.len()
-                );
+                assert_eq!(files[0].counts.lapack, 6, "{length} of {} bytes", module.len());
             }
         }
         assert!(read_bytes("x.so", &module[..module.len() / 2]).is_err());

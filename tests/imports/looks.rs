@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use raptors_trace::imports::{
-    Binding, Counts, Family, File, FileKind, Format, Import, Imports, Library, SCHEMA, Subject,
-    SubjectKind, Unread,
+    Binding, Counts, Family, File, FileKind, Format, Import, Imports, Library, SCHEMA, Subject, SubjectKind, Unread,
 };
 use raptors_trace::report::imports::text;
 use raptors_trace::report::{Part, TextOptions};
@@ -13,12 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::support::{numpy, read};
 
-pub const PLAIN: TextOptions = TextOptions {
-    width: 100,
-    color: false,
-    unicode: true,
-    part: Part::All,
-};
+pub const PLAIN: TextOptions = TextOptions { width: 100, color: false, unicode: true, part: Part::All };
 
 fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -31,19 +25,12 @@ fn blessed(path: &str, now: &str) {
         std::fs::write(&path, now).unwrap();
         return;
     }
-    let expected = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
+    let expected =
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; BLESS=1 writes it", path.display()));
     if now != expected {
         let difference = similar::TextDiff::from_lines(expected.as_str(), now);
-        let difference = difference
-            .unified_diff()
-            .context_radius(2)
-            .header("committed", "now")
-            .to_string();
-        panic!(
-            "{} differs; if that is meant, BLESS=1 writes it anew\n{difference}",
-            path.display()
-        );
+        let difference = difference.unified_diff().context_radius(2).header("committed", "now").to_string();
+        panic!("{} differs; if that is meant, BLESS=1 writes it anew\n{difference}", path.display());
     }
 }
 
@@ -51,11 +38,7 @@ fn blessed(path: &str, now: &str) {
 fn golden(name: &str, imports: &Imports, options: &TextOptions, all: bool) {
     let shown = text(imports, options, all);
     for line in shown.lines() {
-        assert!(
-            line.width() <= options.width,
-            "{} columns: {line:?}",
-            line.width()
-        );
+        assert!(line.width() <= options.width, "{} columns: {line:?}", line.width());
         assert!(!line.chars().any(char::is_control), "{line:?}");
         assert!(line == line.trim_end(), "{line:?}");
         assert!(options.unicode || line.is_ascii(), "{line:?}");
@@ -84,10 +67,7 @@ fn module(path: &str, imports: Vec<Import>) -> File {
         bits: 64,
         kind: FileKind::Library,
         identity: None,
-        libraries: vec![Library {
-            name: "libm.so.6".to_owned(),
-            file: None,
-        }],
+        libraries: vec![Library { name: "libm.so.6".to_owned(), file: None }],
         counts: imports.iter().map(|import| import.family).collect(),
         imports,
         defines: Counts::default(),
@@ -104,11 +84,7 @@ fn subject(name: &str, files: Vec<File>) -> Subject {
         path: format!("site-packages/{name}"),
         version: Some("1.0".to_owned()),
         interpreter: Some(".venv/bin/python".to_owned()),
-        imports: files
-            .iter()
-            .flat_map(|file| &file.imports)
-            .map(|import| import.family)
-            .collect(),
+        imports: files.iter().flat_map(|file| &file.imports).map(|import| import.family).collect(),
         files,
         unread: Vec::new(),
     }
@@ -116,97 +92,47 @@ fn subject(name: &str, files: Vec<File>) -> Subject {
 
 /// Two packages with all that a table can say.
 fn two() -> Imports {
-    let gemm =
-        |libraries: &[&str], binding| import("cblas_sgemm", Family::Cblas, libraries, binding);
+    let gemm = |libraries: &[&str], binding| import("cblas_sgemm", Family::Cblas, libraries, binding);
     let mut asking = module("one/asking.so", Vec::new());
     asking.looks_up = vec!["dlopen".to_owned(), "dlsym".to_owned()];
-    asking.holds = Counts {
-        cblas: 3,
-        lapack: 1,
-        ..Counts::default()
-    };
+    asking.holds = Counts { cblas: 3, lapack: 1, ..Counts::default() };
     let mut stripped = module("two/stripped.so", Vec::new());
     stripped.local_symbols = false;
-    let many = (0..60).map(|i| {
-        import(
-            &format!("dlapack{i:03}"),
-            Family::Lapack,
-            &["libb.so"],
-            Binding::Defined,
-        )
-    });
+    let many = (0..60).map(|i| import(&format!("dlapack{i:03}"), Family::Lapack, &["libb.so"], Binding::Defined));
     let vdsp = import("vDSP_vsmul", Family::Vdsp, &[], Binding::Process);
     let one = vec![
-        module(
-            "one/core.cpython-311-x86_64-linux-gnu.so",
-            vec![gemm(&["libblas.so.3"], Binding::ByName), vdsp],
-        ),
+        module("one/core.cpython-311-x86_64-linux-gnu.so", vec![gemm(&["libblas.so.3"], Binding::ByName), vdsp]),
         asking,
     ];
     let two = vec![
-        module(
-            "two/core.so",
-            [gemm(&["liba.so", "libb.so"], Binding::OneOf)]
-                .into_iter()
-                .chain(many)
-                .collect(),
-        ),
+        module("two/core.so", [gemm(&["liba.so", "libb.so"], Binding::OneOf)].into_iter().chain(many).collect()),
         stripped,
     ];
     let mut two = subject("two", two);
-    two.unread.push(Unread {
-        path: "two/broken.so".to_owned(),
-        why: "it is damaged or cut off".to_owned(),
-    });
-    Imports {
-        schema: SCHEMA.to_owned(),
-        subjects: vec![subject("one", one), two],
-    }
+    two.unread.push(Unread { path: "two/broken.so".to_owned(), why: "it is damaged or cut off".to_owned() });
+    Imports { schema: SCHEMA.to_owned(), subjects: vec![subject("one", one), two] }
 }
 
 /// Names that would move the cursor, hide themselves, or fill the screen.
 fn hostile() -> Imports {
     let evil = "\u{1b}[2J\u{202e}\r\n数組".repeat(9);
-    let mut file = module(
-        &evil,
-        vec![import(&evil, Family::Other, &[&evil, "b"], Binding::OneOf)],
-    );
+    let mut file = module(&evil, vec![import(&evil, Family::Other, &[&evil, "b"], Binding::OneOf)]);
     file.architecture.clone_from(&evil);
     file.looks_up.push(evil.clone());
     let mut other = subject(&evil, vec![file.clone(), file]);
-    other.unread.push(Unread {
-        path: evil.clone(),
-        why: evil.clone(),
-    });
+    other.unread.push(Unread { path: evil.clone(), why: evil.clone() });
     other.version = Some(evil.clone());
     other.path.clone_from(&evil);
     other.interpreter = Some(evil);
-    Imports {
-        schema: SCHEMA.to_owned(),
-        subjects: vec![other],
-    }
+    Imports { schema: SCHEMA.to_owned(), subjects: vec![other] }
 }
 
 #[test]
 fn the_tables_are_as_committed() {
     golden("two", &two(), &PLAIN, false);
     golden("two_all", &two(), &PLAIN, true);
-    golden(
-        "two_narrow",
-        &two(),
-        &TextOptions { width: 60, ..PLAIN },
-        false,
-    );
-    golden(
-        "hostile",
-        &hostile(),
-        &TextOptions {
-            width: 60,
-            unicode: false,
-            ..PLAIN
-        },
-        true,
-    );
+    golden("two_narrow", &two(), &TextOptions { width: 60, ..PLAIN }, false);
+    golden("hostile", &hostile(), &TextOptions { width: 60, unicode: false, ..PLAIN }, true);
     let mut one = two();
     one.subjects.truncate(1);
     golden("one", &one, &PLAIN, false);
@@ -221,12 +147,7 @@ fn hostile_names_fit_everywhere() {
             for all in [true, false] {
                 let shown = text(&imports, &options, all);
                 let widest = width.clamp(40, 116);
-                assert!(
-                    shown
-                        .lines()
-                        .all(|line| line.width() <= widest && !line.contains('\u{1b}')),
-                    "{shown}"
-                );
+                assert!(shown.lines().all(|line| line.width() <= widest && !line.contains('\u{1b}')), "{shown}");
             }
             imports.subjects.extend(hostile().subjects);
         }
@@ -236,27 +157,20 @@ fn hostile_names_fit_everywhere() {
 /// The document is for a reader without a Mac: what it shows is what the command prints.
 #[test]
 fn the_document_shows_what_the_command_prints() {
-    let (Some(mac), Some(linux)) = (numpy("macosx_14_0_arm64"), numpy("manylinux_2_28_x86_64"))
-    else {
+    let (Some(mac), Some(linux)) = (numpy("macosx_14_0_arm64"), numpy("manylinux_2_28_x86_64")) else {
         return;
     };
     let document = std::fs::read_to_string(repository("docs/imports.md")).unwrap();
     for paths in [vec![mac.as_path()], vec![mac.as_path(), linux.as_path()]] {
         let shown = text(&read(&paths), &PLAIN, false);
-        assert!(
-            document.contains(&shown),
-            "docs/imports.md does not show this:\n{shown}"
-        );
+        assert!(document.contains(&shown), "docs/imports.md does not show this:\n{shown}");
     }
 }
 
 /// The schema that the types make: every field is required, unknown ones are allowed, as fields may be added.
 fn generated() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<Imports>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<Imports>().to_value();
     schema["$id"] = json!("https://raptors-trace/imports.schema.json");
     schema["title"] = json!("raptors-trace imports --json");
     schema["properties"]["schema"]["const"] = json!(SCHEMA);
@@ -265,17 +179,11 @@ fn generated() -> Value {
 
 #[test]
 fn the_committed_schema_is_that_of_the_types_and_holds_the_promised_names() {
-    blessed(
-        "docs/imports.schema.json",
-        &(serde_json::to_string_pretty(&generated()).unwrap() + "\n"),
-    );
+    blessed("docs/imports.schema.json", &(serde_json::to_string_pretty(&generated()).unwrap() + "\n"));
     let validator = jsonschema::validator_for(&generated()).unwrap();
     for imports in [two(), hostile()] {
         let json = serde_json::to_value(&imports).unwrap();
-        let errors: Vec<String> = validator
-            .iter_errors(&json)
-            .map(|e| format!("{}: {e}", e.instance_path))
-            .collect();
+        let errors: Vec<String> = validator.iter_errors(&json).map(|e| format!("{}: {e}", e.instance_path)).collect();
         assert!(errors.is_empty(), "{errors:#?}");
         assert_eq!(serde_json::from_value::<Imports>(json).unwrap(), imports);
     }
@@ -286,20 +194,13 @@ fn the_committed_schema_is_that_of_the_types_and_holds_the_promised_names() {
         ("/subjects/0/imports/vdsp", json!(1)),
         ("/subjects/0/files/0/format", json!("elf")),
         ("/subjects/0/files/0/imports/0/binding", json!("by_name")),
-        (
-            "/subjects/0/files/0/imports/0/libraries/0",
-            json!("libblas.so.3"),
-        ),
+        ("/subjects/0/files/0/imports/0/libraries/0", json!("libblas.so.3")),
         ("/subjects/0/files/1/looks_up/1", json!("dlsym")),
     ] {
         assert_eq!(whole.pointer(place), Some(&value), "{place}");
     }
     let mut renamed = whole;
-    let file = renamed
-        .pointer_mut("/subjects/0/files/0")
-        .unwrap()
-        .as_object_mut()
-        .unwrap();
+    let file = renamed.pointer_mut("/subjects/0/files/0").unwrap().as_object_mut().unwrap();
     let holds = file.remove("holds").unwrap();
     file.insert("contains".to_owned(), holds);
     assert!(!validator.is_valid(&renamed));

@@ -16,14 +16,10 @@ pub fn skip(why: &str) {
 /// NumPy's wheel for a platform, downloaded once into the build directory. `None` where it cannot be had, which was
 /// said.
 pub fn numpy(platform: &str) -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("imports-wheels")
-        .join(platform);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("imports-wheels").join(platform);
     let find = |dir: &Path| {
         let files = std::fs::read_dir(dir).ok()?;
-        files
-            .map(|file| file.unwrap().path())
-            .find(|path| path.extension().is_some_and(|e| e == "whl"))
+        files.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "whl"))
     };
     if let Some(wheel) = find(&dir) {
         return Some(wheel);
@@ -32,14 +28,7 @@ pub fn numpy(platform: &str) -> Option<PathBuf> {
     std::fs::create_dir_all(&dir).unwrap();
     let fresh = tempfile::tempdir_in(dir.parent().unwrap()).unwrap();
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--only-binary=:all:",
-    ]);
+    pip.args(["-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]);
     pip.args(["--platform", platform, "--python-version", "3.11", "-d"]);
     pip.arg(fresh.path()).arg(format!("numpy=={NUMPY}"));
     if !pip.status().is_ok_and(|status| status.success()) {
@@ -55,10 +44,7 @@ pub fn numpy(platform: &str) -> Option<PathBuf> {
 /// Reads paths.
 pub fn read(paths: &[&Path]) -> Imports {
     let subjects = paths.iter().map(|path| path.to_path_buf()).collect();
-    let options = Options {
-        subjects,
-        ..Options::default()
-    };
+    let options = Options { subjects, ..Options::default() };
     imports::read(&options).unwrap_or_else(|error| panic!("{}", error.report()))
 }
 
@@ -97,8 +83,7 @@ pub fn member(wheel: &Path, part: &str) -> Vec<u8> {
 pub fn archive(path: &Path, members: &[(&str, &[u8])]) {
     use std::io::Write;
     let mut writer = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
-    let stored =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, bytes) in members {
         writer.start_file(*name, stored).unwrap();
         writer.write_all(bytes).unwrap();
@@ -112,10 +97,7 @@ pub fn gcc(dir: &Path, name: &str, source: &str, flags: &[&str]) -> Option<PathB
     std::fs::write(&code, source).unwrap();
     let out = dir.join(name);
     let mut gcc = Command::new("gcc");
-    gcc.args(["-shared", "-fPIC", "-nostdlib", "-o"])
-        .arg(&out)
-        .arg(&code)
-        .args(flags);
+    gcc.args(["-shared", "-fPIC", "-nostdlib", "-o"]).arg(&out).arg(&code).args(flags);
     if !cfg!(target_os = "linux") {
         skip("only Linux's gcc makes ELF files");
         return None;

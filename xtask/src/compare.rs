@@ -17,11 +17,7 @@ pub struct Options {
     #[arg(long, short)]
     verbose: bool,
     /// Passed to `raptors-trace compare`, for example --size 2048 or --json
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
 }
 

@@ -37,9 +37,7 @@ fn fault(project: &Project, wanted: &Interpreter, named: bool) -> Option<&'stati
     }
     match Interpreter::ask(&python.into()) {
         Err(_) => Some(", as the Python of the present one does not run"),
-        Ok(found) if found.check().is_err() => {
-            Some(", as the Python of the present one is too old")
-        }
+        Ok(found) if found.check().is_err() => Some(", as the Python of the present one is too old"),
         Ok(found) if named && found.path != wanted.path => Some(", as another one was named"),
         Ok(_) => None,
     }
@@ -60,17 +58,8 @@ fn install_requirements(session: &mut Session<'_>, files: &[&str]) -> Result<()>
     }
     session.say(format_args!("installing the packages of {last} into .venv"));
     let mut pip = project.python();
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "-r",
-        last,
-    ]);
-    session
-        .run(&mut pip)
-        .with_context(|| format!("the packages of {last} could not be installed"))?;
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "-r", last]);
+    session.run(&mut pip).with_context(|| format!("the packages of {last} could not be installed"))?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {stamp:?}"))
 }
 
@@ -87,9 +76,7 @@ pub fn build_wheel(session: &mut Session<'_>) -> Result<PathBuf> {
         .arg(&wheels)
         .arg(".")
         .env("MATURIN_PEP517_ARGS", "--locked");
-    session
-        .run(&mut pip)
-        .context("the extension could not be built")?;
+    session.run(&mut pip).context("the extension could not be built")?;
     wheel(project)
 }
 
@@ -98,22 +85,15 @@ pub fn wheel(project: &Project) -> Result<PathBuf> {
     let wheels = project.target().join("wheels");
     match find_wheels(&wheels)?.as_slice() {
         [wheel] => Ok(wheel.clone()),
-        found => bail!(
-            "there are {} wheels in {wheels:?} instead of one",
-            found.len()
-        ),
+        found => bail!("there are {} wheels in {wheels:?} instead of one", found.len()),
     }
 }
 
 /// Puts `wheel` into `.venv` in place of the one that is there.
 pub fn install_wheel(session: &mut Session<'_>, wheel: &Path) -> Result<()> {
     let mut pip = session.project.python();
-    pip.args(["-m", "pip", "install", "--no-deps", "--force-reinstall"])
-        .arg("--disable-pip-version-check")
-        .arg(wheel);
-    session
-        .run(&mut pip)
-        .context("the extension could not be installed into .venv")?;
+    pip.args(["-m", "pip", "install", "--no-deps", "--force-reinstall"]).arg("--disable-pip-version-check").arg(wheel);
+    session.run(&mut pip).context("the extension could not be installed into .venv")?;
     Ok(())
 }
 
@@ -121,13 +101,8 @@ fn find_wheels(dir: &Path) -> Result<Vec<PathBuf>> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Ok(Vec::new());
     };
-    let paths = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(paths
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "whl"))
-        .collect())
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "whl")).collect())
 }
 
 fn remove_wheels(dir: &Path) -> Result<()> {

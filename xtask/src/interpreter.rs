@@ -12,14 +12,7 @@ const OLDEST: (u32, u32) = (3, 11);
 /// The variables that name the interpreter, the first one set wins.
 const VARIABLES: [&str; 2] = ["RAPTORS_TRACE_PYTHON", "PYTHON"];
 /// What is tried otherwise: `python3` first, as a person would.
-const NAMES: [&str; 6] = [
-    "python3",
-    "python",
-    "python3.14",
-    "python3.13",
-    "python3.12",
-    "python3.11",
-];
+const NAMES: [&str; 6] = ["python3", "python", "python3.14", "python3.13", "python3.12", "python3.11"];
 
 /// Prints the version, whether it is 64-bit, whether it can make environments, and where it is.
 /// `_base_executable` is the interpreter behind a virtual environment.
@@ -74,19 +67,13 @@ fn named() -> Option<(&'static str, OsString)> {
 impl Interpreter {
     /// Starts `program` and asks it what it is.
     pub fn ask(program: &OsString) -> Result<Interpreter> {
-        let output = Command::new(program)
-            .args(["-I", "-c", PROBE])
-            .output()
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => anyhow::anyhow!("not found"),
-                _ => error.into(),
-            })?;
+        let output = Command::new(program).args(["-I", "-c", PROBE]).output().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => anyhow::anyhow!("not found"),
+            _ => error.into(),
+        })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "it does not run: {}",
-                said.lines().next_back().unwrap_or("no message")
-            );
+            bail!("it does not run: {}", said.lines().next_back().unwrap_or("no message"));
         }
         Interpreter::parse(&String::from_utf8_lossy(&output.stdout))
             .with_context(|| format!("{program:?} is not a Python interpreter"))
@@ -111,11 +98,7 @@ impl Interpreter {
     pub fn check(&self) -> Result<()> {
         let (major, minor) = self.version;
         if self.version < OLDEST {
-            bail!(
-                "it is Python {major}.{minor}, and {}.{} is the oldest",
-                OLDEST.0,
-                OLDEST.1
-            );
+            bail!("it is Python {major}.{minor}, and {}.{} is the oldest", OLDEST.0, OLDEST.1);
         }
         if !self.is_64_bit {
             bail!("it is a 32-bit Python, and the observers need a 64-bit one");
@@ -132,13 +115,7 @@ impl Interpreter {
 
 impl std::fmt::Display for Interpreter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} (Python {}.{})",
-            self.path.display(),
-            self.version.0,
-            self.version.1
-        )
+        write!(f, "{} (Python {}.{})", self.path.display(), self.version.0, self.version.1)
     }
 }
 
@@ -161,10 +138,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let why = |answer| parse(answer).check().unwrap_err().to_string();
-        assert_eq!(
-            why("3 9 1 1\n/p"),
-            "it is Python 3.9, and 3.11 is the oldest"
-        );
+        assert_eq!(why("3 9 1 1\n/p"), "it is Python 3.9, and 3.11 is the oldest");
         assert!(why("2 7 1 1\n/p").contains("Python 2.7"));
         assert!(why("3 12 0 1\n/p").contains("32-bit"));
         assert!(why("3 12 1 0\n/p").contains("apt-get install python3.12-venv"));

@@ -11,17 +11,14 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = ["/opt/dtrace/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     let places = more.into_iter().chain(env::split_paths(&path));
-    places
-        .map(|place| place.join(name))
-        .find(|program| program.is_file())
+    places.map(|place| place.join(name)).find(|program| program.is_file())
 }
 
 /// A DTrace that traces. SystemTap's package has a header generator of the same name.
 pub fn find_dtrace() -> Option<PathBuf> {
     let program = find_program("dtrace")?;
     let output = Command::new(&program).arg("-V").output().ok()?;
-    (output.status.success() && is_dtrace(&String::from_utf8_lossy(&output.stdout)))
-        .then_some(program)
+    (output.status.success() && is_dtrace(&String::from_utf8_lossy(&output.stdout))).then_some(program)
 }
 
 /// `dtrace: D 2.0.7` on Linux, `dtrace: Sun D 1.13.1` on macOS.
@@ -57,9 +54,7 @@ fn names_debian(os_release: &str) -> bool {
         let (key, value) = line.split_once('=')?;
         matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches('"'))
     });
-    values
-        .flat_map(str::split_whitespace)
-        .any(|id| matches!(id, "debian" | "ubuntu"))
+    values.flat_map(str::split_whitespace).any(|id| matches!(id, "debian" | "ubuntu"))
 }
 
 /// Whether a missing tool or right is a failure and not a skip: root on a CI machine can install
@@ -79,14 +74,10 @@ mod tests {
 
     #[test]
     fn debian_and_its_kin_are_known() {
-        assert!(names_debian(
-            "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n"
-        ));
+        assert!(names_debian("PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n"));
         assert!(names_debian("ID=ubuntu\nID_LIKE=debian\n"));
         assert!(names_debian("ID=pop\nID_LIKE=\"ubuntu debian\"\n"));
-        assert!(!names_debian(
-            "ID=fedora\nHOME_URL=\"https://debian.example\"\n"
-        ));
+        assert!(!names_debian("ID=fedora\nHOME_URL=\"https://debian.example\"\n"));
         assert!(!names_debian(""));
     }
 

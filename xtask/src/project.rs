@@ -13,11 +13,9 @@ pub struct Project {
 impl Project {
     /// The clone this command was built from.
     pub fn find() -> Project {
-        let manifest = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest
-            .parent()
-            .map_or_else(|| manifest.clone(), Path::to_path_buf);
+        let manifest =
+            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest.parent().map_or_else(|| manifest.clone(), Path::to_path_buf);
         Project { root }
     }
 
@@ -50,16 +48,10 @@ impl Project {
     /// does) would otherwise build its crate anew in each.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir(&self.root)
-            .env("PATH", self.path())
-            .env_remove("PYTHONPATH");
+        command.current_dir(&self.root).env("PATH", self.path()).env_remove("PYTHONPATH");
         let python = self.venv_program("python");
         if python.exists() {
-            command
-                .env("VIRTUAL_ENV", self.venv())
-                .env("PYO3_PYTHON", &python)
-                .env("RAPTORS_TRACE_PYTHON", &python);
+            command.env("VIRTUAL_ENV", self.venv()).env("PYO3_PYTHON", &python).env("RAPTORS_TRACE_PYTHON", &python);
         }
         command
     }

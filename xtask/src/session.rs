@@ -34,21 +34,12 @@ pub struct Failed {
 impl<'a> Session<'a> {
     /// Work that shows the output of its programs as it comes when `verbose`, else only on failure.
     pub fn new(project: &'a Project, verbose: bool) -> Session<'a> {
-        Session {
-            project,
-            verbose,
-            polite: false,
-            log: None,
-            notes: Vec::new(),
-        }
+        Session { project, verbose, polite: false, log: None, notes: Vec::new() }
     }
 
     /// Work beside other work: its programs get what the others leave of the processor, and it says nothing until it is done.
     pub fn beside(project: &'a Project) -> Session<'a> {
-        Session {
-            polite: true,
-            ..Session::new(project, false)
-        }
+        Session { polite: true, ..Session::new(project, false) }
     }
 
     /// Writes everything that is run, and its output, to `path` too.
@@ -102,29 +93,16 @@ impl<'a> Session<'a> {
         self.record(format_args!("$ {line}\n"));
         let name = command.get_program().to_owned();
         let (reader, writer) = io::pipe()?;
-        command
-            .stdin(std::process::Stdio::null())
-            .stderr(writer.try_clone()?)
-            .stdout(writer);
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {name:?}"))?;
+        command.stdin(std::process::Stdio::null()).stderr(writer.try_clone()?).stdout(writer);
+        let mut child = command.spawn().with_context(|| format!("cannot start {name:?}"))?;
         // The parent's ends of the pipe have to go, or the reading below never ends.
-        command
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let output = self.collect(BufReader::new(reader), live)?;
         let status = child.wait()?;
         if status.success() {
             return Ok(output);
         }
-        Err(Failed {
-            line,
-            status,
-            output,
-            shown: live,
-        }
-        .into())
+        Err(Failed { line, status, output, shown: live }.into())
     }
 
     fn collect(&mut self, mut reader: impl BufRead, live: bool) -> io::Result<String> {
@@ -221,24 +199,16 @@ mod tests {
     #[test]
     fn a_failure_carries_the_command_and_its_output() {
         let project = Project::find();
-        let error = Session::new(&project, false)
-            .run(&mut shell("echo why; exit 3"))
-            .unwrap_err();
+        let error = Session::new(&project, false).run(&mut shell("echo why; exit 3")).unwrap_err();
         assert_eq!(output_of(&error), Some("why\n"));
-        assert_eq!(
-            error.to_string(),
-            "`sh -c 'echo why; exit 3'` failed (exit status: 3)"
-        );
+        assert_eq!(error.to_string(), "`sh -c 'echo why; exit 3'` failed (exit status: 3)");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let project = Project::find();
         let error = Session::new(&project, false).run(&mut Command::new("no-such-program"));
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            "cannot start \"no-such-program\""
-        );
+        assert_eq!(error.unwrap_err().to_string(), "cannot start \"no-such-program\"");
     }
 
     #[test]

@@ -23,12 +23,8 @@ pub const NEXTEST: Subcommand = Subcommand {
 };
 
 /// The check of licences, bans and sources.
-pub const DENY: Subcommand = Subcommand {
-    name: "cargo-deny",
-    version: "0.20.2",
-    features: &["--no-default-features"],
-    minutes: "two to four",
-};
+pub const DENY: Subcommand =
+    Subcommand { name: "cargo-deny", version: "0.20.2", features: &["--no-default-features"], minutes: "two to four" };
 
 /// Installs `tool` into `target/tools` unless there is one on PATH.
 pub fn ensure(session: &mut Session<'_>, tool: &Subcommand) -> Result<()> {
@@ -36,30 +32,15 @@ pub fn ensure(session: &mut Session<'_>, tool: &Subcommand) -> Result<()> {
     if tools.join("bin").join(tool.name).exists() || machine::find_program(tool.name).is_some() {
         return Ok(());
     }
-    let Subcommand {
-        name,
-        version,
-        minutes,
-        ..
-    } = tool;
-    session.say(format_args!(
-        "{name} is missing: building {version} into {} ({minutes} minutes, once)",
-        tools.display()
-    ));
+    let Subcommand { name, version, minutes, .. } = tool;
+    session
+        .say(format_args!("{name} is missing: building {version} into {} ({minutes} minutes, once)", tools.display()));
     let mut cargo = session.project.cargo();
     // Unoptimised builds in half the time, and neither of them is what takes the time here.
-    cargo
-        .args(["install", "--locked", "--debug", "--version", version])
-        .args(tool.features);
-    cargo
-        .arg("--root")
-        .arg(&tools)
-        .arg(name)
-        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    cargo.args(["install", "--locked", "--debug", "--version", version]).args(tool.features);
+    cargo.arg("--root").arg(&tools).arg(name).env("CARGO_PROFILE_DEV_DEBUG", "0");
     cargo.env_remove("CARGO_TARGET_DIR");
-    session
-        .run(&mut cargo)
-        .with_context(|| format!("{name} could not be installed"))?;
+    session.run(&mut cargo).with_context(|| format!("{name} could not be installed"))?;
     Ok(())
 }
 
@@ -75,36 +56,12 @@ pub struct SystemTool {
 
 /// All of them, in the order in which they are installed.
 pub const SYSTEM_TOOLS: [SystemTool; 10] = [
-    SystemTool {
-        name: "gcc",
-        packages: &["gcc", "libc6-dev"],
-        needed_for: "stand-in libraries",
-    },
-    SystemTool {
-        name: "readelf",
-        packages: &["binutils"],
-        needed_for: "the notes of the probes",
-    },
-    SystemTool {
-        name: "valgrind",
-        packages: &["valgrind"],
-        needed_for: "instruction counts",
-    },
-    SystemTool {
-        name: "bpftrace",
-        packages: &["bpftrace"],
-        needed_for: "probes and counts",
-    },
-    SystemTool {
-        name: "dtrace",
-        packages: &[],
-        needed_for: "probes and D scripts",
-    },
-    SystemTool {
-        name: PERF,
-        packages: &["linux-perf"],
-        needed_for: "recorded stacks",
-    },
+    SystemTool { name: "gcc", packages: &["gcc", "libc6-dev"], needed_for: "stand-in libraries" },
+    SystemTool { name: "readelf", packages: &["binutils"], needed_for: "the notes of the probes" },
+    SystemTool { name: "valgrind", packages: &["valgrind"], needed_for: "instruction counts" },
+    SystemTool { name: "bpftrace", packages: &["bpftrace"], needed_for: "probes and counts" },
+    SystemTool { name: "dtrace", packages: &[], needed_for: "probes and D scripts" },
+    SystemTool { name: PERF, packages: &["linux-perf"], needed_for: "recorded stacks" },
     SystemTool {
         name: OPENBLAS,
         packages: &["libopenblas0-pthread"],
@@ -115,11 +72,7 @@ pub const SYSTEM_TOOLS: [SystemTool; 10] = [
         packages: &["chromium", "chromium-driver", "fonts-dejavu-core"],
         needed_for: "the pictures in a browser",
     },
-    SystemTool {
-        name: "go",
-        packages: &["golang-go"],
-        needed_for: "pprof's own reader of the export",
-    },
+    SystemTool { name: "go", packages: &["golang-go"], needed_for: "pprof's own reader of the export" },
     SystemTool {
         name: "npm",
         packages: &["npm"],
@@ -160,29 +113,20 @@ pub fn install_system_tools(session: &mut Session<'_>) -> Result<()> {
         }
         return Ok(());
     }
-    let packages: Vec<&str> = missing
-        .iter()
-        .filter(|tool| tool.name != PERF)
-        .flat_map(|tool| tool.packages)
-        .copied()
-        .collect();
+    let packages: Vec<&str> =
+        missing.iter().filter(|tool| tool.name != PERF).flat_map(|tool| tool.packages).copied().collect();
     if !packages.is_empty() {
         install_packages(session, &packages)?;
     }
     if let Some(perf) = missing.iter().find(|tool| tool.name == PERF)
         && let Err(error) = install_packages(session, perf.packages)
     {
-        session.note(format!(
-            "perf is missing, so what needs it is skipped: {} ({error:#})",
-            perf.needed_for
-        ));
+        session.note(format!("perf is missing, so what needs it is skipped: {} ({error:#})", perf.needed_for));
     }
     if missing.iter().any(|tool| tool.name == "dtrace") {
         session.say("installing DTrace under /opt/dtrace (scripts/install-dtrace)");
         let script = session.project.root().join("scripts/install-dtrace");
-        session
-            .run(&mut session.project.command(script))
-            .context("DTrace was not installed")?;
+        session.run(&mut session.project.command(script)).context("DTrace was not installed")?;
     }
     Ok(())
 }
@@ -196,14 +140,8 @@ pub fn install_packages(session: &mut Session<'_>, packages: &[&str]) -> Result<
         command
     };
     let (mut update, mut install) = (apt(), apt());
-    install
-        .args(["install", "-y", "--no-install-recommends"])
-        .args(packages);
-    session
-        .run(update.arg("update"))
-        .context("apt's lists could not be updated")?;
-    session
-        .run(&mut install)
-        .context("the packages could not be installed")?;
+    install.args(["install", "-y", "--no-install-recommends"]).args(packages);
+    session.run(update.arg("update")).context("apt's lists could not be updated")?;
+    session.run(&mut install).context("the packages could not be installed")?;
     Ok(())
 }

@@ -75,10 +75,7 @@ impl Sampled {
 
     /// What its samples weigh when `operations` ran while they were taken.
     pub fn scale(&self, operations: f64) -> Scale {
-        Scale {
-            seconds_per_sample: self.cpu.as_secs_f64() / self.samples as f64,
-            operations,
-        }
+        Scale { seconds_per_sample: self.cpu.as_secs_f64() / self.samples as f64, operations }
     }
 }
 
@@ -105,12 +102,8 @@ impl Sampler {
             return Err(Error::Busy);
         }
         signal::give_to(None);
-        let frequency = c_int::try_from(frequency)
-            .unwrap_or(c_int::MAX)
-            .clamp(1, 1_000_000);
-        let guard = ProfilerGuardBuilder::default()
-            .frequency(frequency)
-            .build()?;
+        let frequency = c_int::try_from(frequency).unwrap_or(c_int::MAX).clamp(1, 1_000_000);
+        let guard = ProfilerGuardBuilder::default().frequency(frequency).build()?;
         let sampler = Sampler {
             guard: Some(guard),
             before,
@@ -139,10 +132,7 @@ impl Sampler {
         }
         self.python.chains = used;
         for call in (0..python::CHAINS).flat_map(python::calls) {
-            self.python
-                .names
-                .entry((call.code, call.instruction))
-                .or_insert_with(|| name(&call));
+            self.python.names.entry((call.code, call.instruction)).or_insert_with(|| name(&call));
         }
     }
 
@@ -184,15 +174,7 @@ impl Sampler {
             let samples = samples.get(&tag).map_or(0, |(samples, _)| *samples);
             let dropped = signals[usize::from(tag.0)].saturating_sub(samples);
             let &Spent { wall, cpu } = spent;
-            (
-                tag,
-                Sampled {
-                    samples,
-                    dropped,
-                    wall,
-                    cpu,
-                },
-            )
+            (tag, Sampled { samples, dropped, wall, cpu })
         };
         let sampled = self.spent.iter().map(sampled).collect();
         Ok(Capture { profile, sampled })
@@ -218,10 +200,7 @@ impl Drop for Sampler {
 
 /// The CPU time that all threads of this process have used.
 fn cpu_time() -> std::io::Result<Duration> {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to `time` only.
     match unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) } {
         0 => Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)),
@@ -235,11 +214,8 @@ fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
     let mut frames = HashMap::new();
     let mut threads = Threads::default();
     for (stack, count) in &report.data {
-        let addresses: Vec<(usize, usize)> = stack
-            .frames
-            .iter()
-            .map(|frame| (frame.ip() as usize, frame.symbol_address() as usize))
-            .collect();
+        let addresses: Vec<(usize, usize)> =
+            stack.frames.iter().map(|frame| (frame.ip() as usize, frame.symbol_address() as usize)).collect();
         let Some(interrupted) = signal::interrupted(&addresses) else {
             continue;
         };
@@ -253,9 +229,7 @@ fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
                 Part::Python(frame) => profile.intern(frame),
                 Part::Native(depth) => {
                     let address = native[depth].0;
-                    *frames
-                        .entry(address)
-                        .or_insert_with(|| profile.intern(module::frame(address)))
+                    *frames.entry(address).or_insert_with(|| profile.intern(module::frame(address)))
                 }
             });
         }
@@ -280,10 +254,7 @@ impl Python {
     fn parts(&self, native: &[(usize, usize)], chain: usize, is_cut_off: bool) -> Vec<Part> {
         let calls = python::calls(chain);
         let is_chain_cut_off = calls.len() >= python::DEPTH;
-        let is_evaluator: Vec<bool> = native
-            .iter()
-            .map(|&(_, start)| Some(start) == self.evaluator)
-            .collect();
+        let is_evaluator: Vec<bool> = native.iter().map(|&(_, start)| Some(start) == self.evaluator).collect();
         let is_entry: Vec<bool> = calls.iter().map(|call| call.is_entry).collect();
         let merged = python::merge(&is_evaluator, &is_entry, is_cut_off || is_chain_cut_off);
         let mut parts = Vec::new();
@@ -292,9 +263,7 @@ impl Python {
                 python::Part::Native(index) => Part::Native(index),
                 python::Part::Python(index) => Part::Python(self.frame(&calls[index])),
             });
-            if is_chain_cut_off
-                && matches!(part, python::Part::Python(index) if index + 1 == calls.len())
-            {
+            if is_chain_cut_off && matches!(part, python::Part::Python(index) if index + 1 == calls.len()) {
                 parts.push(Part::Python(Frame::python(PYTHON_CUT_OFF, "", 0)));
             }
         }
@@ -306,9 +275,7 @@ impl Python {
 
     fn frame(&self, call: &python::Call) -> Frame {
         let known = self.names.get(&(call.code, call.instruction));
-        known
-            .cloned()
-            .unwrap_or_else(|| Frame::python(MORE_PYTHON, "", 0))
+        known.cloned().unwrap_or_else(|| Frame::python(MORE_PYTHON, "", 0))
     }
 }
 
@@ -331,13 +298,10 @@ struct Threads(HashMap<String, Vec<u64>>);
 impl Threads {
     fn name(&mut self, name: &str, id: u64) -> String {
         let known = self.0.entry(name.to_owned()).or_default();
-        let index = known
-            .iter()
-            .position(|known| *known == id)
-            .unwrap_or_else(|| {
-                known.push(id);
-                known.len() - 1
-            });
+        let index = known.iter().position(|known| *known == id).unwrap_or_else(|| {
+            known.push(id);
+            known.len() - 1
+        });
         match index {
             0 => name.to_owned(),
             _ => format!("{name} {}", index + 1),

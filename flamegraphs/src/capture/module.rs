@@ -25,19 +25,13 @@ pub fn locate(address: usize) -> Option<(Arc<str>, u64)> {
 pub(super) fn frame(address: usize) -> Frame {
     let Some(place) = place(address) else {
         let name = format!("{address:#x}").into();
-        return Frame {
-            name,
-            named: Named::Offset,
-            ..Frame::default()
-        };
+        return Frame { name, named: Named::Offset, ..Frame::default() };
     };
     let frame = Frame::unnamed(place.module.clone(), (address - place.base) as u64);
     match place.symbol {
-        Some(symbol) if !Path::new(&*place.module).is_file() => Frame {
-            name: symbol.into(),
-            named: Named::Symbols,
-            ..frame
-        },
+        Some(symbol) if !Path::new(&*place.module).is_file() => {
+            Frame { name: symbol.into(), named: Named::Symbols, ..frame }
+        }
         _ => frame,
     }
 }
@@ -46,12 +40,7 @@ fn place(address: usize) -> Option<Place> {
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: `dladdr` takes any address, valid or not, and writes to `info` only, which is large
     // enough; all-zero bytes are a valid Dl_info (null pointers).
-    let (found, info) = unsafe {
-        (
-            libc::dladdr(address as *const c_void, info.as_mut_ptr()),
-            info.assume_init(),
-        )
-    };
+    let (found, info) = unsafe { (libc::dladdr(address as *const c_void, info.as_mut_ptr()), info.assume_init()) };
     if found == 0 {
         return None;
     }

@@ -53,12 +53,8 @@ impl Interpreter {
     /// `this_thread` is `PyGILState_GetThisThreadState`, which takes no lock and returns null on
     /// a thread that Python does not know.
     pub unsafe fn new(version: (u8, u8), this_thread: ThisThread) -> Option<Interpreter> {
-        let is_known = version == (3, 11)
-            && cfg!(all(
-                target_os = "linux",
-                target_endian = "little",
-                target_pointer_width = "64"
-            ));
+        let is_known =
+            version == (3, 11) && cfg!(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"));
         is_known.then_some(Interpreter { this_thread })
     }
 
@@ -101,10 +97,7 @@ struct Window {
 
 impl Window {
     fn new() -> Self {
-        Self {
-            start: 0,
-            words: [0; BLOCK / size_of::<usize>()],
-        }
+        Self { start: 0, words: [0; BLOCK / size_of::<usize>()] }
     }
 
     /// As [`peek`].
@@ -131,14 +124,8 @@ impl Window {
 
 #[cfg(target_os = "linux")]
 fn read(address: usize, to: *mut c_void, bytes: usize) -> bool {
-    let local = libc::iovec {
-        iov_base: to,
-        iov_len: bytes,
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut c_void,
-        iov_len: bytes,
-    };
+    let local = libc::iovec { iov_base: to, iov_len: bytes };
+    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: bytes };
     // SAFETY: a system call, so it may be made in a handler. The kernel writes at most `bytes` bytes to `to`, which is
     // where the caller has that many, and checks the other address itself.
     let got = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
@@ -196,9 +183,7 @@ fn is_inside(code: usize, instruction: usize) -> bool {
 fn call([code, instruction]: [usize; 2]) -> Call {
     Call {
         code,
-        instruction: (instruction & !1)
-            .wrapping_sub(code)
-            .wrapping_sub(INSTRUCTIONS),
+        instruction: (instruction & !1).wrapping_sub(code).wrapping_sub(INSTRUCTIONS),
         is_entry: instruction & 1 == 1,
     }
 }
@@ -262,12 +247,7 @@ fn insert(calls: &[[usize; 2]]) -> usize {
             return index;
         }
         // Another thread that is at this place has the next one tried: a chain may be in the table twice.
-        let claim = |chain: &Chain| {
-            chain
-                .state
-                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-        };
+        let claim = |chain: &Chain| chain.state.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if state == 0 && claim(chain) {
             for (to, from) in chain.calls.iter().zip(calls) {
                 to[0].store(from[0], Ordering::Relaxed);
@@ -288,11 +268,7 @@ fn hash(calls: &[[usize; 2]]) -> u64 {
         let mixed = (hash ^ *word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^ (mixed >> 29)
     };
-    calls
-        .as_flattened()
-        .iter()
-        .fold(calls.len() as u64, mix)
-        .max(2)
+    calls.as_flattened().iter().fold(calls.len() as u64, mix).max(2)
 }
 
 /// How many chains were seen.
@@ -347,19 +323,13 @@ pub(super) fn merge(is_evaluator: &[bool], is_entry: &[bool], is_cut_off: bool) 
         groups.push(start..is_entry.len());
     }
     let evaluators = is_evaluator.iter().filter(|is| **is).count();
-    let bare = if is_cut_off {
-        0
-    } else {
-        evaluators.saturating_sub(groups.len())
-    };
+    let bare = if is_cut_off { 0 } else { evaluators.saturating_sub(groups.len()) };
     let mut groups = groups.into_iter();
     let mut seen = 0;
     let mut parts = Vec::with_capacity(is_evaluator.len() + is_entry.len());
     for (index, &is_evaluator) in is_evaluator.iter().enumerate() {
         seen += usize::from(is_evaluator);
-        let group = (is_evaluator && seen > bare)
-            .then(|| groups.next())
-            .flatten();
+        let group = (is_evaluator && seen > bare).then(|| groups.next()).flatten();
         match group {
             Some(group) => parts.extend(group.map(Part::Python)),
             None => parts.push(Part::Native(index)),
@@ -381,31 +351,18 @@ mod tests {
         let native = [false, true, false, true, false];
         assert_eq!(
             merge(&native, &[false, true, true], false),
-            [
-                Native(0),
-                Python(0),
-                Python(1),
-                Native(2),
-                Python(2),
-                Native(4)
-            ]
+            [Native(0), Python(0), Python(1), Native(2), Python(2), Native(4)]
         );
     }
 
     #[test]
     fn an_evaluator_that_has_just_begun_stays() {
-        assert_eq!(
-            merge(&[true, false, true], &[true], false),
-            [Native(0), Native(1), Python(0)]
-        );
+        assert_eq!(merge(&[true, false, true], &[true], false), [Native(0), Native(1), Python(0)]);
     }
 
     #[test]
     fn callers_of_what_was_cut_off_follow_the_native_frames() {
-        assert_eq!(
-            merge(&[false, true], &[true, true, false], true),
-            [Native(0), Python(0), Python(1), Python(2)]
-        );
+        assert_eq!(merge(&[false, true], &[true, true, false], true), [Native(0), Python(0), Python(1), Python(2)]);
         // Here it is the chain that ends early.
         assert_eq!(
             merge(&[true, true, false, true], &[true, false], true),
@@ -438,10 +395,7 @@ mod tests {
         // From the outer end to the inner one and back, over blocks' ends.
         for index in (0..words.len() - 5).chain((0..words.len() - 5).rev()) {
             let seen = window.peek::<5>(at(index));
-            assert_eq!(
-                seen.as_ref().map(|seen| &seen[..]),
-                Some(&words[index..index + 5])
-            );
+            assert_eq!(seen.as_ref().map(|seen| &seen[..]), Some(&words[index..index + 5]));
         }
         assert_eq!(window.peek::<1>(at(0) + 1), None);
         for nowhere in [0, 16, usize::MAX - 7] {
@@ -454,20 +408,12 @@ mod tests {
 
     #[test]
     fn a_chain_keeps_its_index_and_the_full_table_says_so() {
-        let chain = |number: usize| {
-            [
-                [0x1000 * (number + 1), (0x2000 * (number + 1)) | 1],
-                [8, 10],
-            ]
-        };
+        let chain = |number: usize| [[0x1000 * (number + 1), (0x2000 * (number + 1)) | 1], [8, 10]];
         let index = insert(&chain(0));
         assert_eq!(insert(&chain(0)), index);
         assert_ne!(insert(&chain(1)), index);
         assert_eq!(
-            calls(index)
-                .iter()
-                .map(|call| (call.code, call.is_entry))
-                .collect::<Vec<_>>(),
+            calls(index).iter().map(|call| (call.code, call.is_entry)).collect::<Vec<_>>(),
             [(0x1000, true), (8, false)]
         );
         assert!((2..2 * CHAINS).any(|number| is_more(insert(&chain(number)))));

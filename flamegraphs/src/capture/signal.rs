@@ -33,9 +33,8 @@ static PASSED: [AtomicU64; DIGITS] = [const { AtomicU64::new(0) }; DIGITS];
 /// pprof's handler.
 static PPROF: AtomicUsize = AtomicUsize::new(0);
 
-const ENTRIES: [Handler; TAGS] = [
-    entry::<0>, entry::<1>, entry::<2>, entry::<3>, entry::<4>, entry::<5>, entry::<6>, entry::<7>,
-];
+const ENTRIES: [Handler; TAGS] =
+    [entry::<0>, entry::<1>, entry::<2>, entry::<3>, entry::<4>, entry::<5>, entry::<6>, entry::<7>];
 
 /// Calls the function of the next digit, the lowest one first, and after the last one the entry of the tag.
 type Pass = extern "C" fn(usize, usize, c_int, *mut libc::siginfo_t, *mut c_void);
@@ -104,11 +103,7 @@ extern "C" fn digit<const DIGIT: usize>(
     PASSED[DIGIT].fetch_add(1, Ordering::Relaxed);
 }
 
-extern "C" fn entry<const TAG: usize>(
-    signal: c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut c_void,
-) {
+extern "C" fn entry<const TAG: usize>(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let pprof = PPROF.load(Ordering::Acquire);
     if pprof == 0 {
         return;
@@ -156,11 +151,7 @@ pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> 
         if start == outer {
             // The system's frame follows, which returns from the signal.
             let frames = frames.get(index + 2..)?;
-            return Some(Interrupted {
-                tag: tag?,
-                chain,
-                frames,
-            });
+            return Some(Interrupted { tag: tag?, chain, frames });
         }
         if let Some(digit) = passes.iter().position(|pass| *pass == start) {
             // The highest digit is the innermost.
@@ -175,20 +166,9 @@ pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> 
 
 /// Which of `functions` a frame is in. Where the unwinder does not know where functions start, as on
 /// macOS, it gives the instruction's address twice; then the nearest one before it.
-fn function(
-    (address, start): (usize, usize),
-    functions: impl Iterator<Item = usize>,
-) -> Option<usize> {
+fn function((address, start): (usize, usize), functions: impl Iterator<Item = usize>) -> Option<usize> {
     let is_near = |function: usize| (function..function + REACH).contains(&address);
-    functions
-        .filter(|&function| {
-            if start == address {
-                is_near(function)
-            } else {
-                start == function
-            }
-        })
-        .max()
+    functions.filter(|&function| if start == address { is_near(function) } else { start == function }).max()
 }
 
 /// What SIGPROF does in this process.
@@ -200,12 +180,8 @@ impl Action {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: no new action is given; the old one is written to memory that is large enough, and
         // all-zero bytes are a valid sigaction.
-        let (failed, action) = unsafe {
-            (
-                libc::sigaction(libc::SIGPROF, std::ptr::null(), action.as_mut_ptr()),
-                action.assume_init(),
-            )
-        };
+        let (failed, action) =
+            unsafe { (libc::sigaction(libc::SIGPROF, std::ptr::null(), action.as_mut_ptr()), action.assume_init()) };
         if failed != 0 {
             return Err(std::io::Error::last_os_error());
         }

@@ -74,9 +74,7 @@ pub(crate) fn signed_time(ns: f64) -> String {
 /// `text` with what XML 1.0 has no way to write replaced.
 pub(crate) fn printable(text: &str) -> String {
     let forbidden = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.chars()
-        .map(|c| if forbidden(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -102,16 +100,8 @@ mod tests {
 
     #[test]
     fn facts_leave_out_what_is_not_known() {
-        let facts = Facts {
-            n: Some(4_194_304),
-            samples: 1234,
-            rate: Some(250.2),
-            ..Facts::default()
-        };
-        assert_eq!(
-            facts.to_string(),
-            "n = 4,194,304 · 1,234 samples, 250 a second of CPU time"
-        );
+        let facts = Facts { n: Some(4_194_304), samples: 1234, rate: Some(250.2), ..Facts::default() };
+        assert_eq!(facts.to_string(), "n = 4,194,304 · 1,234 samples, 250 a second of CPU time");
         assert_eq!(Facts::default().to_string(), "0 samples");
     }
 }

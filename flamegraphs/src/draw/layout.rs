@@ -35,18 +35,10 @@ impl Layout {
     ///
     /// Nodes narrower than the part `narrowest` of the picture are left out.
     pub fn new(tree: &Tree, narrowest: f64) -> Layout {
-        let widths: Vec<f64> = tree
-            .nodes()
-            .iter()
-            .map(|node| node.total[0] + node.total[1])
-            .collect();
+        let widths: Vec<f64> = tree.nodes().iter().map(|node| node.total[0] + node.total[1]).collect();
         let all = widths.first().copied().unwrap_or(0.0);
         let children = tree.children();
-        let mut layout = Layout {
-            nodes: Vec::new(),
-            lines: Vec::new(),
-            cut: false,
-        };
+        let mut layout = Layout { nodes: Vec::new(), lines: Vec::new(), cut: false };
         // Depth first, each with its number and its parent's path.
         let mut open = vec![(0, String::new())];
         while let Some((node, above)) = open.pop() {
@@ -60,9 +52,7 @@ impl Layout {
             };
             let deep = tree.nodes()[node].depth >= DEEPEST;
             layout.cut |= deep && !children[node].is_empty();
-            let kept = children[node]
-                .iter()
-                .filter(|&&child| !deep && widths[child] >= all * narrowest);
+            let kept = children[node].iter().filter(|&&child| !deep && widths[child] >= all * narrowest);
             let kept: Vec<usize> = kept.copied().collect();
             let inside: f64 = kept.iter().map(|&child| widths[child]).sum();
             let own = ((widths[node] - inside).max(0.0) / all * WIDTH).round() as u64;

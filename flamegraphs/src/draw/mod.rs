@@ -31,12 +31,7 @@ pub struct Picture<'a> {
 
 impl Default for Picture<'_> {
     fn default() -> Self {
-        Picture {
-            title: "Flamegraph",
-            subtitle: "",
-            unit: "samples",
-            narrowest: NARROWEST,
-        }
+        Picture { title: "Flamegraph", subtitle: "", unit: "samples", narrowest: NARROWEST }
     }
 }
 
@@ -65,11 +60,7 @@ pub fn draw(folded: &Folded, picture: &Picture<'_>) -> Result<String, Error> {
 pub fn draw_tree(tree: &Tree, picture: &Picture<'_>) -> Result<String, Error> {
     let layout = Layout::new(tree, picture.narrowest);
     let painter = Painter::new(tree, picture);
-    let frames: Vec<Painted> = layout
-        .nodes
-        .iter()
-        .map(|&node| painter.paint(&tree.nodes()[node]))
-        .collect();
+    let frames: Vec<Painted> = layout.nodes.iter().map(|&node| painter.paint(&tree.nodes()[node])).collect();
     let mut options = Options::default();
     options.title = printable(picture.title);
     options.subtitle = Some(printable(picture.subtitle)).filter(|text| !text.is_empty());
@@ -95,16 +86,8 @@ struct Painter<'a> {
 
 impl<'a> Painter<'a> {
     fn new(tree: &'a Tree, picture: &Picture<'a>) -> Self {
-        let largest = tree
-            .nodes()
-            .iter()
-            .map(|node| node.delta().abs())
-            .fold(0.0, f64::max);
-        Painter {
-            tree,
-            unit: picture.unit,
-            largest,
-        }
+        let largest = tree.nodes().iter().map(|node| node.delta().abs()).fold(0.0, f64::max);
+        Painter { tree, unit: picture.unit, largest }
     }
 
     fn paint(&self, node: &Node) -> Painted {
@@ -113,11 +96,7 @@ impl<'a> Painter<'a> {
             true => colour::of_difference(0.0),
             false => colour::of_role(node.role).to_owned(),
         };
-        Painted {
-            name: printable(&node.name),
-            details: self.details(node).replace(['(', ')'], "|"),
-            colour,
-        }
+        Painted { name: printable(&node.name), details: self.details(node).replace(['(', ')'], "|"), colour }
     }
 
     fn details(&self, node: &Node) -> String {
@@ -131,12 +110,7 @@ impl<'a> Painter<'a> {
                 signed_time(node.delta())
             ),
             (false, Unit::Samples) => {
-                format!(
-                    "{:.0} {}, {:.2}%",
-                    node.total[0],
-                    printable(self.unit),
-                    percent(0)
-                )
+                format!("{:.0} {}, {:.2}%", node.total[0], printable(self.unit), percent(0))
             }
             (false, Unit::NanosecondsPerOperation) => {
                 format!("{} per operation, {:.2}%", time(node.total[0]), percent(0))
@@ -169,14 +143,7 @@ fn legend(tree: &Tree, cut: bool) -> Vec<Key> {
     } else {
         let has = |role: Role| tree.nodes().iter().any(|node| node.role == Some(role));
         let shown = Role::ALL.into_iter().filter(|role| has(*role));
-        shown
-            .map(|role| {
-                (
-                    colour::of_role(Some(role)).to_owned(),
-                    role.name().to_owned(),
-                )
-            })
-            .collect()
+        shown.map(|role| (colour::of_role(Some(role)).to_owned(), role.name().to_owned())).collect()
     };
     if cut {
         let note = format!("frames more than {} deep are not drawn", layout::DEEPEST);

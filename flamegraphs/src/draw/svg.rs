@@ -92,21 +92,13 @@ impl Dress<'_> {
         match event {
             Event::Start(element) => {
                 let name = text(element.name().as_ref());
-                let element = if self.open.is_empty() {
-                    self.taller(&element)?
-                } else {
-                    element
-                };
+                let element = if self.open.is_empty() { self.taller(&element)? } else { element };
                 self.open.push(name);
                 self.out.write_event(Event::Start(element))
             }
             Event::End(element) => self.close(element),
             Event::Empty(rect) if rect.name().as_ref() == b"rect" => {
-                let rect = if self.is_in_frame() {
-                    self.coloured(&rect)?
-                } else {
-                    self.background(&rect)?
-                };
+                let rect = if self.is_in_frame() { self.coloured(&rect)? } else { self.background(&rect)? };
                 self.out.write_event(Event::Empty(rect))
             }
             Event::Text(_) | Event::GeneralRef(_) if self.is_in_frame() => self.named(event),
@@ -122,8 +114,7 @@ impl Dress<'_> {
         let name = self.open.pop();
         match name.as_deref() {
             Some("style") => {
-                self.out
-                    .write_event(Event::Text(BytesText::from_escaped(STYLE)))?;
+                self.out.write_event(Event::Text(BytesText::from_escaped(STYLE)))?;
             }
             // inferno writes the text of narrow frames as no text at all.
             Some("g") => self.frame = None,
@@ -138,13 +129,7 @@ impl Dress<'_> {
         let height = attribute(svg, "height")?;
         self.height = height.parse().map_err(Error::other)?;
         let height = self.full_height();
-        with(
-            svg,
-            &[
-                ("height", height.to_string()),
-                ("viewBox", format!("0 0 {IMAGE} {height}")),
-            ],
-        )
+        with(svg, &[("height", height.to_string()), ("viewBox", format!("0 0 {IMAGE} {height}"))])
     }
 
     fn full_height(&self) -> usize {
@@ -160,9 +145,7 @@ impl Dress<'_> {
         let width = attribute(rect, "width")?;
         let width: f64 = width.trim_end_matches('%').parse().map_err(Error::other)?;
         self.room = (width / 100.0 * (IMAGE as f64 - 20.0) / LETTER) as usize;
-        let frame = self
-            .frame
-            .ok_or_else(|| Error::other("a frame without a name"))?;
+        let frame = self.frame.ok_or_else(|| Error::other("a frame without a name"))?;
         with(rect, &[("fill", frame.colour.clone())])
     }
 
@@ -192,11 +175,7 @@ impl Dress<'_> {
         for ((colour, meaning), &(mut x, line)) in self.legend.iter().zip(&self.places) {
             let y = self.height + line * STRIP;
             if !colour.is_empty() {
-                let place = [
-                    ("x", x.to_string()),
-                    ("y", y.to_string()),
-                    ("fill", colour.clone()),
-                ];
+                let place = [("x", x.to_string()), ("y", y.to_string()), ("fill", colour.clone())];
                 let size = [("width", "12".to_owned()), ("height", "12".to_owned())];
                 let swatch = element("rect", place.into_iter().chain(size));
                 self.out.write_event(Event::Empty(swatch))?;
@@ -237,10 +216,7 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Result<String, Error> {
     Ok(text(&found.value))
 }
 
-fn element<'a>(
-    name: &'a str,
-    attributes: impl IntoIterator<Item = (&'static str, String)>,
-) -> BytesStart<'a> {
+fn element<'a>(name: &'a str, attributes: impl IntoIterator<Item = (&'static str, String)>) -> BytesStart<'a> {
     let mut element = BytesStart::new(name);
     for (name, value) in attributes {
         element.push_attribute((name, value.as_str()));
@@ -249,10 +225,7 @@ fn element<'a>(
 }
 
 /// The element with these attributes in place of its own of the same name.
-fn with(
-    element: &BytesStart<'_>,
-    changed: &[(&str, String)],
-) -> Result<BytesStart<'static>, Error> {
+fn with(element: &BytesStart<'_>, changed: &[(&str, String)]) -> Result<BytesStart<'static>, Error> {
     let mut new = BytesStart::new(text(element.name().as_ref()));
     for attribute in element.attributes() {
         let attribute = attribute.map_err(Error::other)?;

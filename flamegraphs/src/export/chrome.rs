@@ -46,19 +46,15 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
         };
         events.push(about("process_name", &side(tag)));
         events.push(about("thread_name", profile.thread(thread)));
-        events.extend(
-            functions(profile, samples)
-                .into_iter()
-                .map(|(id, start, end)| Event {
-                    name: &profile.frame(id).name,
-                    ph: "X",
-                    pid,
-                    tid,
-                    ts: Some(start / 1e3),
-                    dur: Some((end - start) / 1e3),
-                    args: None,
-                }),
-        );
+        events.extend(functions(profile, samples).into_iter().map(|(id, start, end)| Event {
+            name: &profile.frame(id).name,
+            ph: "X",
+            pid,
+            tid,
+            ts: Some(start / 1e3),
+            dur: Some((end - start) / 1e3),
+            args: None,
+        }));
     }
     let axis = match profile.unit() {
         Unit::Samples => "a microsecond is a thousand samples",
@@ -74,21 +70,15 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
 /// Functions with where they begin and end, callers before what they call. Samples that begin alike
 /// lie side by side, so that a function is there once.
 fn functions(profile: &Profile, samples: Vec<&Sample>) -> Vec<(FrameId, f64, f64)> {
-    let mut stacks: Vec<(Vec<FrameId>, f64)> = samples
-        .iter()
-        .map(|sample| (frames(profile, sample), sample.weight))
-        .collect();
+    let mut stacks: Vec<(Vec<FrameId>, f64)> =
+        samples.iter().map(|sample| (frames(profile, sample), sample.weight)).collect();
     stacks.sort_by(|one, other| one.0.cmp(&other.0));
     let mut done: Vec<(FrameId, f64, f64)> = Vec::new();
     // Those that have begun, as indices into what is done.
     let mut open: Vec<usize> = Vec::new();
     let mut now = 0.0;
     for (stack, weight) in &stacks {
-        let alike = open
-            .iter()
-            .zip(stack)
-            .take_while(|&(&index, id)| done[index].0 == *id)
-            .count();
+        let alike = open.iter().zip(stack).take_while(|&(&index, id)| done[index].0 == *id).count();
         open.truncate(alike);
         for &id in &stack[alike..] {
             open.push(done.len());

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use fxprof_processed_profile::{
-    CategoryColor, CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, Profile as Firefox,
-    SamplingInterval, ThreadHandle, Timestamp, WeightType,
+    CategoryColor, CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, Profile as Firefox, SamplingInterval,
+    ThreadHandle, Timestamp, WeightType,
 };
 
 use super::{by_thread, frames, json, side};
@@ -27,17 +27,12 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     for ((tag, thread), samples) in by_thread(profile) {
         let pid = u32::from(tag.0) + 1;
         let zero = Timestamp::from_nanos_since_reference(0);
-        let process = *processes
-            .entry(tag)
-            .or_insert_with(|| out.add_process(&side(tag), pid, zero));
+        let process = *processes.entry(tag).or_insert_with(|| out.add_process(&side(tag), pid, zero));
         let is_main = thread == 0;
         let handle = out.add_thread(process, pid * 1000 + thread, zero, is_main);
         out.set_thread_name(handle, profile.thread(thread));
         out.set_thread_samples_weight_type(handle, WeightType::Samples);
-        let each = profile
-            .tags()
-            .get(&tag)
-            .map_or(1.0, |(_, weight)| weight / PARTS);
+        let each = profile.tags().get(&tag).map_or(1.0, |(_, weight)| weight / PARTS);
         let mut now = 0.0;
         for sample in samples {
             let stack: Vec<FrameInfo> = stack(&mut out, profile, sample, &roles, &categories);
@@ -48,14 +43,7 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     json(&out)
 }
 
-fn add(
-    out: &mut Firefox,
-    thread: ThreadHandle,
-    stack: Vec<FrameInfo>,
-    now: f64,
-    sample: &Sample,
-    each: f64,
-) {
+fn add(out: &mut Firefox, thread: ThreadHandle, stack: Vec<FrameInfo>, now: f64, sample: &Sample, each: f64) {
     let stack = out.intern_stack_frames(thread, stack.into_iter());
     let time = Timestamp::from_nanos_since_reference(now as u64);
     let cpu = CpuDelta::from_nanos(sample.weight as u64);
@@ -84,11 +72,7 @@ fn stack(
                 Kind::Python => FrameFlags::IS_RELEVANT_FOR_JS,
                 _ => FrameFlags::empty(),
             };
-            FrameInfo {
-                frame: Frame::Label(out.intern_string(&name)),
-                category_pair: categories[&role].into(),
-                flags,
-            }
+            FrameInfo { frame: Frame::Label(out.intern_string(&name)), category_pair: categories[&role].into(), flags }
         })
         .collect()
 }

@@ -28,13 +28,7 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 5] = [
-        Format::Folded,
-        Format::Pprof,
-        Format::Speedscope,
-        Format::Firefox,
-        Format::Chrome,
-    ];
+    pub const ALL: [Format; 5] = [Format::Folded, Format::Pprof, Format::Speedscope, Format::Firefox, Format::Chrome];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -130,10 +124,7 @@ fn unit(profile: &Profile) -> &'static str {
 fn by_thread(profile: &Profile) -> Vec<((Tag, u32), Vec<&Sample>)> {
     let mut threads = std::collections::BTreeMap::<_, Vec<&Sample>>::new();
     for sample in profile.samples() {
-        threads
-            .entry((sample.tag, sample.thread))
-            .or_default()
-            .push(sample);
+        threads.entry((sample.tag, sample.thread)).or_default().push(sample);
     }
     threads.into_iter().collect()
 }

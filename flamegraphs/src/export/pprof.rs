@@ -129,8 +129,7 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
         let (id, next) = (index as u64 + 1, modules.len() as u64 + 1);
         let module = *modules.entry(&frame.module).or_insert(next);
         if module == next {
-            file.mapping
-                .push(mapping(next, strings.number(&frame.module)));
+            file.mapping.push(mapping(next, strings.number(&frame.module)));
         }
         let name = strings.number(&frame.name);
         file.function.push(proto::Function {
@@ -143,32 +142,22 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
         file.location.push(proto::Location {
             id,
             mapping_id: module,
-            address: frame
-                .offset
-                .map_or(0, |offset| module * MODULE + offset % MODULE),
-            line: vec![proto::Line {
-                function_id: id,
-                line,
-            }],
+            address: frame.offset.map_or(0, |offset| module * MODULE + offset % MODULE),
+            line: vec![proto::Line { function_id: id, line }],
         });
     }
     samples(&mut file, profile, &mut strings);
     file.comment = vec![strings.number(title)];
     file.string_table = strings.list;
     // Without a time, so that equal profiles are equal files.
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .write(Vec::new(), Compression::default());
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     gzip.write_all(&file.encode_to_vec())?;
     gzip.finish()
 }
 
 /// What the numbers of a sample are.
 fn values(file: &mut proto::Profile, profile: &Profile, strings: &mut Strings) {
-    let mut value = |kind, unit| proto::ValueType {
-        kind: strings.number(kind),
-        unit: strings.number(unit),
-    };
+    let mut value = |kind, unit| proto::ValueType { kind: strings.number(kind), unit: strings.number(unit) };
     let samples = value("samples", "count");
     let time = value("time_per_operation", "nanoseconds");
     file.sample_type = vec![samples.clone()];
@@ -184,10 +173,7 @@ fn values(file: &mut proto::Profile, profile: &Profile, strings: &mut Strings) {
 fn samples(file: &mut proto::Profile, profile: &Profile, strings: &mut Strings) {
     let roles = Roles::default().of_all(profile);
     for sample in profile.samples() {
-        let mut location_id: Vec<u64> = frames(profile, sample)
-            .into_iter()
-            .map(|id| u64::from(id.0) + 1)
-            .collect();
+        let mut location_id: Vec<u64> = frames(profile, sample).into_iter().map(|id| u64::from(id.0) + 1).collect();
         location_id.reverse();
         let mut value = vec![i64::try_from(sample.count).unwrap_or(i64::MAX)];
         if profile.unit() == Unit::NanosecondsPerOperation {
@@ -197,20 +183,11 @@ fn samples(file: &mut proto::Profile, profile: &Profile, strings: &mut Strings) 
         let labels = [
             ("side", side(sample.tag)),
             ("thread", profile.thread(sample.thread).to_owned()),
-            (
-                "role",
-                role.map_or("no role", |role| role.name()).to_owned(),
-            ),
+            ("role", role.map_or("no role", |role| role.name()).to_owned()),
         ];
-        let label = labels.into_iter().map(|(key, text)| proto::Label {
-            key: strings.number(key),
-            str: strings.number(&text),
-        });
-        file.sample.push(proto::Sample {
-            location_id,
-            value,
-            label: label.collect(),
-        });
+        let label =
+            labels.into_iter().map(|(key, text)| proto::Label { key: strings.number(key), str: strings.number(&text) });
+        file.sample.push(proto::Sample { location_id, value, label: label.collect() });
     }
 }
 
@@ -236,10 +213,7 @@ struct Strings {
 
 impl Default for Strings {
     fn default() -> Strings {
-        Strings {
-            list: vec![String::new()],
-            numbers: HashMap::from([(String::new(), 0)]),
-        }
+        Strings { list: vec![String::new()], numbers: HashMap::from([(String::new(), 0)]) }
     }
 }
 

@@ -50,10 +50,7 @@ struct Sampled {
 pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     let shared = profile.frames().iter().map(|frame| Frame {
         name: &frame.name,
-        file: frame
-            .file
-            .as_deref()
-            .or(Some(&*frame.module).filter(|path| !path.is_empty())),
+        file: frame.file.as_deref().or(Some(&*frame.module).filter(|path| !path.is_empty())),
         line: frame.line,
     });
     let threads = by_thread(profile).into_iter().map(|(thread, samples)| {
@@ -76,9 +73,7 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
         exporter: concat!("raptors-trace ", env!("CARGO_PKG_VERSION")),
         name: title,
         active: 0,
-        shared: Shared {
-            frames: shared.collect(),
-        },
+        shared: Shared { frames: shared.collect() },
         profiles: threads.collect(),
     })
 }

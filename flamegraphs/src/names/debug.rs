@@ -7,11 +7,7 @@ use object::Object;
 /// The file with the debug information of `file`, which was read from `path`: by its build id under
 /// `debug_root`, else by the name that `.gnu_debuglink` gives. One that belongs to another
 /// build is not taken: its names would be wrong.
-pub(super) fn separate_debug_file(
-    file: &object::File<'_>,
-    path: &Path,
-    debug_root: &Path,
-) -> Option<PathBuf> {
+pub(super) fn separate_debug_file(file: &object::File<'_>, path: &Path, debug_root: &Path) -> Option<PathBuf> {
     let build_id = file.build_id().ok().flatten();
     if let Some([first, rest @ ..]) = build_id {
         let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -23,15 +23,13 @@ fn is_rust(symbol: &str) -> bool {
         let hash = hash.get(..16);
         hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
-    symbol.starts_with("_R")
-        || symbol.starts_with("_ZN") && symbol.rsplit_once("17h").is_some_and(hashed)
+    symbol.starts_with("_R") || symbol.starts_with("_ZN") && symbol.rsplit_once("17h").is_some_and(hashed)
 }
 
 fn cpp(symbol: &str) -> Option<String> {
     // What the compiler appends to a clone's name is not part of the mangling.
-    let (mangled, clone) = symbol.split_once('.').map_or((symbol, ""), |(mangled, _)| {
-        (mangled, &symbol[mangled.len()..])
-    });
+    let (mangled, clone) =
+        symbol.split_once('.').map_or((symbol, ""), |(mangled, _)| (mangled, &symbol[mangled.len()..]));
     let name = cpp_demangle::Symbol::new(mangled).ok()?.demangle().ok()?;
     Some(name + clone)
 }
@@ -43,14 +41,8 @@ mod tests {
     #[test]
     fn each_language_is_read_by_its_own_rules() {
         for (symbol, name) in [
-            (
-                "_ZN14raptors_kernel5split3run17h0123456789abcdefE",
-                "raptors_kernel::split::run",
-            ),
-            (
-                "_RNvNtCsgStHSCytQ6I_14raptors_kernel5split3run",
-                "raptors_kernel::split::run",
-            ),
+            ("_ZN14raptors_kernel5split3run17h0123456789abcdefE", "raptors_kernel::split::run"),
+            ("_RNvNtCsgStHSCytQ6I_14raptors_kernel5split3run", "raptors_kernel::split::run"),
             ("_ZN5space3fooEibc", "space::foo(int, bool, char)"),
             ("_ZN5space3fooEv.constprop.0", "space::foo().constprop.0"),
             ("malloc@@GLIBC_2.2.5", "malloc"),

@@ -30,21 +30,14 @@ pub struct Names {
 
 impl Default for Names {
     fn default() -> Names {
-        Names {
-            debug_root: DEBUG_ROOT.into(),
-            table: Table::default(),
-            modules: HashMap::new(),
-        }
+        Names { debug_root: DEBUG_ROOT.into(), table: Table::default(), modules: HashMap::new() }
     }
 }
 
 impl Names {
     /// With names that the caller knows.
     pub fn with_table(table: Table) -> Names {
-        Names {
-            table,
-            ..Names::default()
-        }
+        Names { table, ..Names::default() }
     }
 
     /// Looks for separate debug information under this directory instead of `/usr/lib/debug`.
@@ -61,20 +54,13 @@ impl Names {
         let frames: Vec<Vec<FrameId>> = profile
             .frames()
             .iter()
-            .map(|frame| {
-                self.frame(frame)
-                    .into_iter()
-                    .map(|frame| named.intern(frame))
-                    .collect()
-            })
+            .map(|frame| self.frame(frame).into_iter().map(|frame| named.intern(frame)).collect())
             .collect();
         // A stack's parent is before it, so it is known where the parent's frames went.
         let mut stacks = Vec::new();
         for (parent, FrameId(frame)) in profile.stacks() {
             let parent = parent.map(|parent| stacks[parent.0 as usize]);
-            let stack = frames[frame as usize]
-                .iter()
-                .fold(parent, |parent, &frame| Some(named.child(parent, frame)));
+            let stack = frames[frame as usize].iter().fold(parent, |parent, &frame| Some(named.child(parent, frame)));
             stacks.push(stack.expect("a frame becomes at least one frame"));
         }
         for sample in profile.samples() {
@@ -102,17 +88,10 @@ impl Names {
                 Some(name) => (name, Named::Table),
                 None => {
                     let start = function.map_or(offset, |function| function.start);
-                    (
-                        format!("{}+{start:#x}", file_name(&frame.module)),
-                        Named::Offset,
-                    )
+                    (format!("{}+{start:#x}", file_name(&frame.module)), Named::Offset)
                 }
             };
-            return vec![Frame {
-                name: name.into(),
-                named,
-                ..frame.clone()
-            }];
+            return vec![Frame { name: name.into(), named, ..frame.clone() }];
         }
         let inlined = |index: usize| index > 0;
         found

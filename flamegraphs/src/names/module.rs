@@ -57,8 +57,7 @@ impl Module {
             let data = std::fs::read(path).ok()?;
             Some(symbols(&object::File::parse(&*data).ok()?))
         });
-        let has_lines =
-            file.section_by_name(".debug_info").is_some() || file.format() == BinaryFormat::MachO;
+        let has_lines = file.section_by_name(".debug_info").is_some() || file.format() == BinaryFormat::MachO;
         let lines = debug_path.as_deref().or(has_lines.then_some(path));
         Module {
             base: base(&file),
@@ -81,21 +80,14 @@ impl Module {
             outer.name = demangle(&symbol.name);
             outer.named = named;
         } else if let Some(symbol) = symbol {
-            found.push(Found {
-                name: demangle(&symbol.name),
-                file: None,
-                line: None,
-                named,
-            });
+            found.push(Found { name: demangle(&symbol.name), file: None, line: None, named });
         }
         found
     }
 
     /// Where the function around `offset` starts and ends, as offsets.
     pub fn function(&self, offset: u64) -> Option<Range<u64>> {
-        let function = around(&self.functions, self.base.wrapping_add(offset), |range| {
-            range
-        })?;
+        let function = around(&self.functions, self.base.wrapping_add(offset), |range| range)?;
         Some(function.start.checked_sub(self.base)?..function.end.checked_sub(self.base)?)
     }
 
@@ -109,11 +101,7 @@ impl Module {
             return found;
         };
         while let Ok(Some(frame)) = frames.next() {
-            let Some(name) = frame
-                .function
-                .as_ref()
-                .and_then(|name| name.raw_name().ok())
-            else {
+            let Some(name) = frame.function.as_ref().and_then(|name| name.raw_name().ok()) else {
                 continue;
             };
             let place = frame.location.as_ref();
@@ -163,9 +151,7 @@ fn base(file: &object::File<'_>) -> u64 {
 
 /// The functions that the file has names for, each address once, by their start.
 fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
-    let is_code = |symbol: &object::Symbol<'_, '_>| {
-        symbol.is_definition() && symbol.kind() == object::SymbolKind::Text
-    };
+    let is_code = |symbol: &object::Symbol<'_, '_>| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text;
     let symbols = file.symbols().chain(file.dynamic_symbols());
     let listed = symbols.filter(is_code).filter_map(|symbol| {
         let name = symbol.name().ok()?;
@@ -181,15 +167,8 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
     let next = listed.iter().skip(1).map(|symbol| symbol.0);
     let next: Vec<u64> = next.chain([u64::MAX]).collect();
     let ended = |((start, size, name), next): ((u64, u64, String), u64)| {
-        let end = if size == 0 {
-            next
-        } else {
-            start.saturating_add(size)
-        };
-        Symbol {
-            range: start..end,
-            name,
-        }
+        let end = if size == 0 { next } else { start.saturating_add(size) };
+        Symbol { range: start..end, name }
     };
     listed.into_iter().zip(next).map(ended).collect()
 }
@@ -197,9 +176,7 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
 /// Of several names for one address the public one, and the largest size.
 fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, String)> {
     let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
-    symbols.sort_by_cached_key(|(address, _, name)| {
-        (*address, underscores(name), name.len(), name.clone())
-    });
+    symbols.sort_by_cached_key(|(address, _, name)| (*address, underscores(name), name.len(), name.clone()));
     symbols.dedup_by(|later, first| {
         let same = later.0 == first.0;
         if same {
@@ -216,9 +193,7 @@ fn functions(file: &object::File<'_>) -> Vec<Range<u64>> {
 }
 
 fn read_functions(file: &object::File<'_>) -> Option<Vec<Range<u64>>> {
-    let section = file
-        .section_by_name(".eh_frame")
-        .or_else(|| file.section_by_name("__eh_frame"))?;
+    let section = file.section_by_name(".eh_frame").or_else(|| file.section_by_name("__eh_frame"))?;
     let data = section.uncompressed_data().ok()?;
     let endian = match file.is_little_endian() {
         true => gimli::RunTimeEndian::Little,
@@ -227,10 +202,7 @@ fn read_functions(file: &object::File<'_>) -> Option<Vec<Range<u64>>> {
     let mut tables = gimli::EhFrame::new(&data, endian);
     tables.set_address_size(if file.is_64() { 8 } else { 4 });
     let mut bases = gimli::BaseAddresses::default().set_eh_frame(section.address());
-    if let Some(text) = file
-        .section_by_name(".text")
-        .or_else(|| file.section_by_name("__text"))
-    {
+    if let Some(text) = file.section_by_name(".text").or_else(|| file.section_by_name("__text")) {
         bases = bases.set_text(text.address());
     }
     let mut functions = Vec::new();

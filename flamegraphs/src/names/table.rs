@@ -25,20 +25,10 @@ impl Table {
     }
 
     /// The name of the function with this range; without a range, of the one that starts at `offset`.
-    pub(super) fn find(
-        &self,
-        module: &str,
-        offset: u64,
-        function: Option<&Range<u64>>,
-    ) -> Option<String> {
+    pub(super) fn find(&self, module: &str, offset: u64, function: Option<&Range<u64>>) -> Option<String> {
         let start = function.map_or(offset, |function| function.start);
         let names = self.modules.get(module)?.get(&start)?;
-        let mut text = names
-            .iter()
-            .take(SHOWN)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(" or ");
+        let mut text = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" or ");
         if let more @ 1.. = names.len().saturating_sub(SHOWN) {
             text.push_str(&format!(" or {more} more"));
         }

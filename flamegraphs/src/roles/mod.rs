@@ -34,29 +34,18 @@ impl Roles {
         }
         // Debug information calls an inlined Rust function by its last name only, which may be one that
         // another library's function has.
-        let is_short = frame.inlined
-            && frame
-                .file
-                .as_ref()
-                .is_some_and(|file| file.ends_with(".rs"));
+        let is_short = frame.inlined && frame.file.as_ref().is_some_and(|file| file.ends_with(".rs"));
         let listed_native = || match is_short && !frame.name.contains("::") {
             true => None,
             false => listed(NATIVE, &frame.name),
         };
-        let added = self
-            .added
-            .iter()
-            .find(|(_, pattern)| fits(pattern, &frame.name));
+        let added = self.added.iter().find(|(_, pattern)| fits(pattern, &frame.name));
         added.map(|(role, _)| *role).or_else(listed_native)
     }
 
     /// The role of every frame of a profile, in the order of [`Profile::frames`].
     pub fn of_all(&self, profile: &Profile) -> Vec<Option<Role>> {
-        profile
-            .frames()
-            .iter()
-            .map(|frame| self.of(frame))
-            .collect()
+        profile.frames().iter().map(|frame| self.of(frame)).collect()
     }
 }
 
@@ -64,15 +53,12 @@ impl Profile {
     /// The role of a stack: that of its innermost frame that has one. `roles` are
     /// [`Roles::of_all`] of this profile.
     pub fn role_of(&self, stack: StackId, roles: &[Option<Role>]) -> Option<Role> {
-        self.frames_of(stack)
-            .find_map(|frame| roles[frame.0 as usize])
+        self.frames_of(stack).find_map(|frame| roles[frame.0 as usize])
     }
 }
 
 fn listed(table: &[(Role, &[&str])], name: &str) -> Option<Role> {
-    let row = table
-        .iter()
-        .find(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern, name)));
+    let row = table.iter().find(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern, name)));
     row.map(|(role, _)| *role)
 }
 
@@ -157,27 +143,15 @@ mod tests {
     #[test]
     fn an_operation_of_the_rust_kernel_is_told_apart() {
         for (name, expected) in [
-            (
-                "raptors_kernel::loops::x86::avx512::f32_stream",
-                Role::Kernel,
-            ),
+            ("raptors_kernel::loops::x86::avx512::f32_stream", Role::Kernel),
             ("raptors_kernel::split::run", Role::Kernel),
             ("raptors_kernel::choice::plan", Role::Dispatch),
             ("_native::scale::scale", Role::Dispatch),
-            (
-                "<raptors_kernel::buffer::Buffer<f32> as core::ops::drop::Drop>::drop",
-                Role::Free,
-            ),
-            (
-                "raptors_kernel::buffer::Buffer<core::mem::MaybeUninit<f32>>::uninit",
-                Role::Allocation,
-            ),
+            ("<raptors_kernel::buffer::Buffer<f32> as core::ops::drop::Drop>::drop", Role::Free),
+            ("raptors_kernel::buffer::Buffer<core::mem::MaybeUninit<f32>>::uninit", Role::Allocation),
             ("raptors_kernel::pool::Pool::run", Role::Sync),
             ("rayon_core::sleep::Sleep::sleep", Role::Sync),
-            (
-                "raptors_hooks::loops::trampolines::trampoline",
-                Role::Observer,
-            ),
+            ("raptors_hooks::loops::trampolines::trampoline", Role::Observer),
         ] {
             assert_eq!(role(name), Some(expected), "{name}");
         }
@@ -186,10 +160,7 @@ mod tests {
     #[test]
     fn the_systems_kernel_has_names_of_its_own() {
         let kernel = |name: &str| {
-            let frame = Frame {
-                kind: Kind::Kernel,
-                ..Frame::native(name)
-            };
+            let frame = Frame { kind: Kind::Kernel, ..Frame::native(name) };
             Roles::default().of(&frame)
         };
         for (name, expected) in [
@@ -210,20 +181,14 @@ mod tests {
 
     #[test]
     fn an_inlined_rust_function_is_no_c_function_of_that_name() {
-        let inlined = |file: &str| Frame {
-            file: Some(file.into()),
-            inlined: true,
-            ..Frame::native("free")
-        };
+        let inlined = |file: &str| Frame { file: Some(file.into()), inlined: true, ..Frame::native("free") };
         assert_eq!(Roles::default().of(&inlined("pool.rs")), None);
         assert_eq!(Roles::default().of(&inlined("malloc.c")), Some(Role::Free));
     }
 
     #[test]
     fn what_the_caller_adds_comes_first() {
-        let roles = Roles::default()
-            .with(Role::Sync, "my_*")
-            .with(Role::Kernel, "my_loop");
+        let roles = Roles::default().with(Role::Sync, "my_*").with(Role::Kernel, "my_loop");
         assert_eq!(roles.of(&Frame::native("my_loop")), Some(Role::Kernel));
         assert_eq!(roles.of(&Frame::native("my_wait")), Some(Role::Sync));
     }

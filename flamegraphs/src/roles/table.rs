@@ -46,10 +46,7 @@ pub(super) const KERNEL: &[(Role, &[&str])] = &[
             "vm_fault",
         ],
     ),
-    (
-        Role::Allocation,
-        &["*mmap*", "*brk*", "*madvise*", "*mremap*"],
-    ),
+    (Role::Allocation, &["*mmap*", "*brk*", "*madvise*", "*mremap*"]),
     (
         Role::Sync,
         &[

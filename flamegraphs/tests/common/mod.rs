@@ -5,19 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raptors_flamegraphs::{
-    Facts, Frame, Kind, Page, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View,
-    draw_tree,
+    Facts, Frame, Kind, Page, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw_tree,
 };
 
 const NUMPY: &str = "/site-packages/numpy/_core/_multiarray_umath.so";
 const RAPTORS: &str = "/site-packages/raptors_trace/_native.so";
 const LIBC: &str = "/lib/x86_64-linux-gnu/libc.so.6";
-const PYTHON: [&str; 4] = [
-    "_start",
-    "Py_BytesMain",
-    "py:<module>",
-    "_PyEval_EvalFrameDefault",
-];
+const PYTHON: [&str; 4] = ["_start", "Py_BytesMain", "py:<module>", "_PyEval_EvalFrameDefault"];
 
 /// `module|name`, `py:name`, `k:name`, or a bare name.
 fn frame(text: &str) -> Frame {
@@ -28,42 +22,22 @@ fn frame(text: &str) -> Frame {
     };
     match text.split_once('|').or(text.split_once(':')) {
         Some(("py", name)) => Frame::python(name, "driver.py", 12),
-        Some(("k", name)) => Frame {
-            kind: Kind::Kernel,
-            ..Frame::native(name)
-        },
+        Some(("k", name)) => Frame { kind: Kind::Kernel, ..Frame::native(name) },
         Some(("np", name)) => module(NUMPY, name),
         Some(("c", name)) => module(LIBC, name),
-        Some(("r", name)) => Frame {
-            file: Some("kernel/src/scale.rs".into()),
-            line: Some(42),
-            ..module(RAPTORS, name)
-        },
-        Some(("i", name)) => Frame {
-            inlined: true,
-            ..module(RAPTORS, name)
-        },
+        Some(("r", name)) => {
+            Frame { file: Some("kernel/src/scale.rs".into()), line: Some(42), ..module(RAPTORS, name) }
+        }
+        Some(("i", name)) => Frame { inlined: true, ..module(RAPTORS, name) },
         _ => Frame::native(text),
     }
 }
 
 const A: &[(&str, u64)] = &[
-    (
-        "np|array_multiply np|ufunc_generic_fastcall np|FLOAT_multiply_X86_V3",
-        540,
-    ),
-    (
-        "np|array_multiply np|ufunc_generic_fastcall np|FLOAT_multiply_X86_V3 k:asm_exc_page_fault k:clear_huge_page",
-        60,
-    ),
-    (
-        "np|array_multiply np|ufunc_generic_fastcall np|PyArray_NewFromDescr_int c|malloc",
-        8,
-    ),
-    (
-        "np|array_multiply np|ufunc_generic_fastcall np|PyArray_FromAny_int",
-        5,
-    ),
+    ("np|array_multiply np|ufunc_generic_fastcall np|FLOAT_multiply_X86_V3", 540),
+    ("np|array_multiply np|ufunc_generic_fastcall np|FLOAT_multiply_X86_V3 k:asm_exc_page_fault k:clear_huge_page", 60),
+    ("np|array_multiply np|ufunc_generic_fastcall np|PyArray_NewFromDescr_int c|malloc", 8),
+    ("np|array_multiply np|ufunc_generic_fastcall np|PyArray_FromAny_int", 5),
     ("np|array_multiply np|promote_and_get_ufuncimpl", 9),
     ("np|array_dealloc c|munmap", 22),
     ("", 14),
@@ -79,10 +53,7 @@ const B: &[(&str, u64)] = &[
         90,
     ),
     ("r|_native::scale::scale r|raptors_kernel::choice::plan", 3),
-    (
-        "r|_native::scale::scale r|raptors_kernel::pool::Pool::run c|pthread_cond_wait",
-        7,
-    ),
+    ("r|_native::scale::scale r|raptors_kernel::pool::Pool::run c|pthread_cond_wait", 7),
     ("", 13),
 ];
 
@@ -98,22 +69,14 @@ pub fn profile() -> Profile {
         }
     }
     let worker = profile.thread_id("raptors-1");
-    let frames = [
-        "rayon_core::registry::WorkerThread::wait_until",
-        "raptors_kernel::split::run",
-    ]
-    .map(|name| profile.intern(frame(name)));
+    let frames = ["rayon_core::registry::WorkerThread::wait_until", "raptors_kernel::split::run"]
+        .map(|name| profile.intern(frame(name)));
     profile.add(frames, worker, Tag::B, 40);
     for (tag, operations) in [(Tag::A, 4800.0), (Tag::B, 4100.0)] {
-        let scale = Scale {
-            seconds_per_sample: 0.004,
-            operations,
-        };
+        let scale = Scale { seconds_per_sample: 0.004, operations };
         profile.weigh(tag, &scale).unwrap();
     }
-    profile
-        .split_page_faults(Tag::B, 60_000.0, &Roles::default())
-        .unwrap();
+    profile.split_page_faults(Tag::B, 60_000.0, &Roles::default()).unwrap();
     profile
 }
 
@@ -121,18 +84,9 @@ pub fn profile() -> Profile {
 pub fn pictures(profile: &Profile) -> [String; 3] {
     let roles = Roles::default();
     let (a, b) = (Side::new(profile, Tag::A), Side::new(profile, Tag::B));
-    let facts = |samples: u64| Facts {
-        n: Some(4_194_304),
-        samples,
-        rate: Some(250.0),
-        ..Facts::default()
-    };
+    let facts = |samples: u64| Facts { n: Some(4_194_304), samples, rate: Some(250.0), ..Facts::default() };
     let draw = |tree: &Tree, title: &str, subtitle: &str| {
-        let picture = Picture {
-            title,
-            subtitle,
-            ..Picture::default()
-        };
+        let picture = Picture { title, subtitle, ..Picture::default() };
         draw_tree(tree, &picture).unwrap()
     };
     let one = |side: Side<'_>| Tree::new(side, View::Stacks, &roles).unwrap();
@@ -140,11 +94,7 @@ pub fn pictures(profile: &Profile) -> [String; 3] {
     [
         draw(&one(a), "numpy: a * 2.5", &facts(658).to_string()),
         draw(&one(b), "raptors: r.scale(2.5)", &facts(563).to_string()),
-        draw(
-            &both,
-            "a * 2.5 against r.scale(2.5)",
-            "nanoseconds of CPU time per operation",
-        ),
+        draw(&both, "a * 2.5 against r.scale(2.5)", "nanoseconds of CPU time per operation"),
     ]
 }
 
@@ -166,9 +116,7 @@ pub fn page(profile: &Profile) -> String {
 
 /// Where the files are that output is held against.
 pub fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// Says why a test is skipped; on Linux in CI, where everything is there, that is a failure.

@@ -19,14 +19,7 @@ pub(super) struct Names([Place; PLACES]);
 
 impl Names {
     pub(super) const fn new() -> Self {
-        Names(
-            [const {
-                Place {
-                    key: AtomicUsize::new(0),
-                    site: AtomicU32::new(0),
-                }
-            }; PLACES],
-        )
+        Names([const { Place { key: AtomicUsize::new(0), site: AtomicU32::new(0) } }; PLACES])
     }
 
     /// The site of `kind` with this name and detail, registered when it is first met. Later calls neither
@@ -48,24 +41,12 @@ impl Names {
     }
 
     #[cold]
-    fn register(
-        &self,
-        place: &Place,
-        key: usize,
-        kind: &'static str,
-        name: Text,
-        detail: Option<Text>,
-    ) -> u32 {
-        if place
-            .key
-            .compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire)
-            .is_err()
-        {
+    fn register(&self, place: &Place, key: usize, kind: &'static str, name: Text, detail: Option<Text>) -> u32 {
+        if place.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // Another thread took the place; with this key or another one.
             return self.site(kind, name, detail);
         }
-        let mut description =
-            serde_json::json!({ "kind": kind, "name": name.to_c_str().to_string_lossy() });
+        let mut description = serde_json::json!({ "kind": kind, "name": name.to_c_str().to_string_lossy() });
         if let Some(detail) = detail {
             description["reason"] = detail.to_c_str().to_string_lossy().into();
         }
@@ -82,10 +63,8 @@ impl Names {
 fn mix(kind: &'static str, name: Text, detail: Option<Text>) -> usize {
     let detail = detail.map_or(0, |d| d.as_ptr() as usize);
     let parts = [kind.as_ptr() as usize, name.as_ptr() as usize, detail];
-    let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325_usize, |h, part| {
-        (h ^ part)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29)
-    });
+    let hash = parts
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_usize, |h, part| (h ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
     hash | 1
 }

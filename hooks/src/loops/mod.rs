@@ -79,12 +79,7 @@ pub unsafe fn arm(api: UfuncApi, ufuncs: &[*mut c_void]) -> Result<Report, Error
     let begun = Instant::now();
     let mut report = Report::new("loops");
     // SAFETY: the caller promises ufuncs.
-    let checked: Vec<Checked> = unsafe {
-        ufuncs
-            .iter()
-            .map(|&u| Ufunc::check(u))
-            .collect::<Result<_, _>>()?
-    };
+    let checked: Vec<Checked> = unsafe { ufuncs.iter().map(|&u| Ufunc::check(u)).collect::<Result<_, _>>()? };
     let mut guard = state();
     let state = guard.get_or_insert_default();
     state.api = Some(api);
@@ -110,12 +105,7 @@ pub unsafe fn disarm() -> Report {
     let begun = Instant::now();
     RECORDING.store(false, Ordering::SeqCst);
     let mut report = Report::new("loops");
-    if let Some(State {
-        api: Some(api),
-        loops,
-        ..
-    }) = state().as_mut()
-    {
+    if let Some(State { api: Some(api), loops, .. }) = state().as_mut() {
         for (slot, known) in loops.iter_mut().enumerate().filter(|(_, k)| k.armed) {
             known.armed = false;
             // SAFETY: the caller holds the GIL, and the ufunc is alive.
@@ -159,27 +149,18 @@ impl State {
         report: &mut Report,
     ) {
         if checked.loops() == 0 {
-            report.refuse(
-                checked.name,
-                "it has no table of loops, so its calls are not seen",
-            );
+            report.refuse(checked.name, "it has no table of loops, so its calls are not seen");
             return;
         }
         if !checked.is_replaceable() {
-            report.refuse(
-                checked.name,
-                "its table of loops is in read-only memory, so its calls are not seen",
-            );
+            report.refuse(checked.name, "its table of loops is in read-only memory, so its calls are not seen");
             return;
         }
         // The first of equal signatures is the one NumPy uses, and the only one that can be replaced.
         let mut seen = HashSet::new();
         for index in 0..checked.loops() {
             let Some(signature) = checked.signature(index) else {
-                report.refuse(
-                    checked.name,
-                    format!("loop {index} has types that are not NumPy's own"),
-                );
+                report.refuse(checked.name, format!("loop {index} has types that are not NumPy's own"));
                 continue;
             };
             if !seen.insert(signature.numbers.clone()) {
@@ -209,9 +190,7 @@ impl State {
         let known = self.by_key.get(&key).copied();
         let slot = known.unwrap_or(self.loops.len());
         if slot >= CAPACITY {
-            return Err(format!(
-                "all {CAPACITY} places for observed loops are taken"
-            ));
+            return Err(format!("all {CAPACITY} places for observed loops are taken"));
         }
         let replace = self.api.expect("set by arm").replace;
         let mut old = std::ptr::null_mut();
@@ -228,9 +207,7 @@ impl State {
             // SAFETY: as above; another slot's trampoline was in its place and goes back there.
             unsafe { replace(ufunc, old, signature.numbers.as_ptr(), &mut old) };
             let name = &self.loops[other].name;
-            return Err(format!(
-                "it shares its place with {name}, as which its calls are recorded"
-            ));
+            return Err(format!("it shares its place with {name}, as which its calls are recorded"));
         }
         if slot_of(old) != Some(slot) {
             SLOTS[slot].set_original(old);
@@ -246,13 +223,7 @@ impl State {
             signature: signature.numbers.clone(),
             armed: true,
         });
-        Ok(Some(Found {
-            ufunc,
-            checked,
-            signature,
-            slot,
-            original: old,
-        }))
+        Ok(Some(Found { ufunc, checked, signature, slot, original: old }))
     }
 }
 
@@ -261,12 +232,7 @@ fn describe(found: &[Found]) -> Result<(), Error> {
     let addresses: Vec<usize> = found.iter().map(|f| f.original as usize).collect();
     let located = symbols::locate(&addresses);
     for (f, place) in found.iter().zip(located) {
-        let sizes: Vec<u8> = f
-            .signature
-            .numbers
-            .iter()
-            .map(|&n| ufunc::item_size(n))
-            .collect();
+        let sizes: Vec<u8> = f.signature.numbers.iter().map(|&n| ufunc::item_size(n)).collect();
         let inputs = f.checked.inputs();
         let site = sites::add(serde_json::json!({
             "kind": "loop",
@@ -301,10 +267,7 @@ fn describe(found: &[Found]) -> Result<(), Error> {
 fn prefix(module: &str) -> String {
     let package = |name: &str| module.rsplit_once(name).map(|(_, rest)| rest);
     if let Some(rest) = package("/numpy/") {
-        let inner = rest
-            .split('/')
-            .next()
-            .filter(|part| matches!(*part, "linalg" | "fft"));
+        let inner = rest.split('/').next().filter(|part| matches!(*part, "linalg" | "fft"));
         return inner.map_or("np.".into(), |part| format!("np.{part}."));
     }
     if let Some(rest) = package("/scipy/") {

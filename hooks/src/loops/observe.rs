@@ -46,16 +46,9 @@ impl Slot {
     pub(super) fn describe(&self, facts: &Facts) {
         let detail = facts.core.unwrap_or(facts.numeric);
         let generalised = u8::from(facts.core.is_some());
-        let shape = [
-            facts.inputs as u8,
-            facts.operands as u8,
-            generalised,
-            detail,
-        ];
-        self.sizes
-            .store(u64::from_le_bytes(facts.sizes), Ordering::Relaxed);
-        self.shape
-            .store(u32::from_le_bytes(shape), Ordering::Relaxed);
+        let shape = [facts.inputs as u8, facts.operands as u8, generalised, detail];
+        self.sizes.store(u64::from_le_bytes(facts.sizes), Ordering::Relaxed);
+        self.shape.store(u32::from_le_bytes(shape), Ordering::Relaxed);
         self.site.store(facts.site, Ordering::Release);
     }
 
@@ -112,14 +105,8 @@ struct Operands {
 
 impl Operands {
     #[inline(always)]
-    unsafe fn new(
-        args: *mut *mut c_char,
-        dimensions: *const isize,
-        steps: *const isize,
-        slot: &Slot,
-    ) -> Self {
-        let [inputs, operands, generalised, detail] =
-            slot.shape.load(Ordering::Relaxed).to_le_bytes();
+    unsafe fn new(args: *mut *mut c_char, dimensions: *const isize, steps: *const isize, slot: &Slot) -> Self {
+        let [inputs, operands, generalised, detail] = slot.shape.load(Ordering::Relaxed).to_le_bytes();
         Operands {
             args: args.cast_const().cast(),
             dimensions,
@@ -151,14 +138,7 @@ impl Operands {
     unsafe fn memory(&self, k: usize) -> Memory {
         let size = usize::from(*self.sizes.get(k).unwrap_or(&0));
         // SAFETY: as for `pointer` and `stride`; every loop has at least dimension 0, its length.
-        unsafe {
-            Memory {
-                pointer: self.pointer(k),
-                stride: self.stride(k),
-                n: *self.dimensions,
-                size,
-            }
-        }
+        unsafe { Memory { pointer: self.pointer(k), stride: self.stride(k), n: *self.dimensions, size } }
     }
 
     /// The record's flags and its five words.
@@ -215,17 +195,8 @@ impl Operands {
     #[inline(always)]
     unsafe fn core_dimensions(&self) -> (u64, u64) {
         // SAFETY: no entry beyond the count that the ufunc itself keeps is read.
-        let at = |k: usize| unsafe {
-            if k < usize::from(self.detail) {
-                *self.dimensions.add(1 + k)
-            } else {
-                0
-            }
-        };
-        (
-            operands::counts(at(0), at(1)),
-            operands::counts(at(2), at(3)),
-        )
+        let at = |k: usize| unsafe { if k < usize::from(self.detail) { *self.dimensions.add(1 + k) } else { 0 } };
+        (operands::counts(at(0), at(1)), operands::counts(at(2), at(3)))
     }
 
     /// The bits of the first numeric input with stride 0 that is not a reduction's accumulator.
@@ -252,11 +223,7 @@ impl Operands {
             return false;
         }
         // SAFETY: both operands exist.
-        unsafe {
-            self.stride(0) == 0
-                && self.stride(self.inputs) == 0
-                && self.pointer(0) == self.pointer(self.inputs)
-        }
+        unsafe { self.stride(0) == 0 && self.stride(self.inputs) == 0 && self.pointer(0) == self.pointer(self.inputs) }
     }
 }
 

@@ -6,12 +6,8 @@ use std::ffi::{c_char, c_void};
 use std::sync::LazyLock;
 
 /// A ufunc's inner loop (`PyUFuncGenericFunction`).
-pub(super) type LoopFn = unsafe extern "C" fn(
-    args: *mut *mut c_char,
-    dimensions: *const isize,
-    steps: *const isize,
-    data: *mut c_void,
-);
+pub(super) type LoopFn =
+    unsafe extern "C" fn(args: *mut *mut c_char, dimensions: *const isize, steps: *const isize, data: *mut c_void);
 
 /// How many loops can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950, `scipy.special`
 /// over 1,000 more.
@@ -34,12 +30,7 @@ include!(concat!(env!("OUT_DIR"), "/trampolines.rs"));
 
 /// Which slot's trampoline a function pointer is, if it is one.
 pub(super) fn slot_of(function: *const c_void) -> Option<usize> {
-    static ALL: LazyLock<HashMap<usize, usize>> = LazyLock::new(|| {
-        TRAMPOLINES
-            .iter()
-            .enumerate()
-            .map(|(slot, t)| (*t as usize, slot))
-            .collect()
-    });
+    static ALL: LazyLock<HashMap<usize, usize>> =
+        LazyLock::new(|| TRAMPOLINES.iter().enumerate().map(|(slot, t)| (*t as usize, slot)).collect());
     ALL.get(&(function as usize)).copied()
 }

@@ -76,13 +76,8 @@ impl Ufunc {
         // SAFETY: the caller promises that the bytes are readable.
         let ufunc = unsafe { &*pointer.cast::<Ufunc>() };
         let (nin, nout, nargs) = (ufunc.nin, ufunc.nout, ufunc.nargs);
-        if !(0..=MOST_OPERANDS).contains(&nin)
-            || !(0..=MOST_OPERANDS).contains(&nout)
-            || nargs != nin + nout
-        {
-            return Err(refuse(format!(
-                "it claims {nin} inputs + {nout} outputs = {nargs} operands"
-            )));
+        if !(0..=MOST_OPERANDS).contains(&nin) || !(0..=MOST_OPERANDS).contains(&nout) || nargs != nin + nout {
+            return Err(refuse(format!("it claims {nin} inputs + {nout} outputs = {nargs} operands")));
         }
         if !(0..=MOST_LOOPS).contains(&ufunc.ntypes) {
             return Err(refuse(format!("it claims {} loops", ufunc.ntypes)));
@@ -91,16 +86,11 @@ impl Ufunc {
             return Err(refuse("it has no name".into()));
         }
         if ufunc.ntypes > 0 && (ufunc.functions.is_null() || ufunc.types.is_null()) {
-            return Err(refuse(format!(
-                "it claims {} loops but has no table of them",
-                ufunc.ntypes
-            )));
+            return Err(refuse(format!("it claims {} loops but has no table of them", ufunc.ntypes)));
         }
         // SAFETY: not null, so by the caller's promise a readable string, which lives as long as the ufunc.
         let name = unsafe { CStr::from_ptr(ufunc.name) };
-        let name = name
-            .to_str()
-            .map_err(|e| refuse(format!("its name: {e}")))?;
+        let name = name.to_str().map_err(|e| refuse(format!("its name: {e}")))?;
         Ok(Checked { ufunc, name })
     }
 }
@@ -156,10 +146,7 @@ impl Checked<'_> {
             .collect();
         let codes: String = numbers.iter().map(|&n| code(n)).collect::<Option<_>>()?;
         let (inputs, outputs) = codes.split_at(self.inputs());
-        Some(Signature {
-            text: format!("{inputs}->{outputs}"),
-            numbers,
-        })
+        Some(Signature { text: format!("{inputs}->{outputs}"), numbers })
     }
 }
 
@@ -193,25 +180,15 @@ const TYPES: [(char, u8); 24] = [
 ];
 
 /// `long double` is `double` on Apple's arm64, 16 bytes elsewhere on 64-bit machines.
-const LONG_DOUBLE: u8 = if cfg!(all(target_vendor = "apple", target_arch = "aarch64")) {
-    8
-} else {
-    16
-};
+const LONG_DOUBLE: u8 = if cfg!(all(target_vendor = "apple", target_arch = "aarch64")) { 8 } else { 16 };
 
 fn code(number: c_int) -> Option<char> {
-    usize::try_from(number)
-        .ok()
-        .and_then(|n| TYPES.get(n))
-        .map(|t| t.0)
+    usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map(|t| t.0)
 }
 
 /// Bytes per item of a type number, 0 where it depends on the array.
 pub(super) fn item_size(number: c_int) -> u8 {
-    usize::try_from(number)
-        .ok()
-        .and_then(|n| TYPES.get(n))
-        .map_or(0, |t| t.1)
+    usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map_or(0, |t| t.1)
 }
 
 /// Whether an item's bytes are a number worth recording: not an object, string or structure.

@@ -73,11 +73,7 @@ impl Image {
     /// kernel's vDSO). Waits for a load under way, so the object's relocations are done afterwards.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let path = CString::new(self.path.as_str()).ok()?;
-        let name = if self.path.is_empty() {
-            std::ptr::null()
-        } else {
-            path.as_ptr()
-        };
+        let name = if self.path.is_empty() { std::ptr::null() } else { path.as_ptr() };
         // SAFETY: the name is null or a string; NOLOAD runs no code of the object.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
         if handle.is_null() {
@@ -112,16 +108,12 @@ fn clear_error() {
 /// `RTLD_DEEPBIND` is not asked first: the loader keeps that to itself.
 pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: super::Dlsym) -> Option<usize> {
     // SAFETY: null asks for the program, which is always open.
-    let program =
-        Hold(unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) });
-    let found = [program.0, hold.0]
-        .into_iter()
-        .filter(|h| !h.is_null())
-        .find_map(|handle| {
-            // SAFETY: an open handle and a string; `dlsym` is the loader's function.
-            let address = unsafe { dlsym(handle, name.as_ptr()) };
-            (!address.is_null()).then_some(address as usize)
-        });
+    let program = Hold(unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) });
+    let found = [program.0, hold.0].into_iter().filter(|h| !h.is_null()).find_map(|handle| {
+        // SAFETY: an open handle and a string; `dlsym` is the loader's function.
+        let address = unsafe { dlsym(handle, name.as_ptr()) };
+        (!address.is_null()).then_some(address as usize)
+    });
     clear_error();
     found
 }
@@ -131,12 +123,7 @@ pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: super::Dlsym) -> Option<u
 ///
 /// # Safety
 /// As for `dlsym`, which `dlsym` is.
-pub(crate) unsafe fn look_up(
-    handle: *mut c_void,
-    name: &CStr,
-    caller: usize,
-    dlsym: super::Dlsym,
-) -> Option<usize> {
+pub(crate) unsafe fn look_up(handle: *mut c_void, name: &CStr, caller: usize, dlsym: super::Dlsym) -> Option<usize> {
     if handle == libc::RTLD_NEXT {
         return None;
     }
@@ -167,12 +154,7 @@ pub(crate) fn stay_loaded() {
     };
     // SAFETY: a string; NOLOAD runs no code. The handle is dropped on purpose. For the program itself, which
     // dladdr names as the command did, nothing is found, and nothing is needed.
-    unsafe {
-        libc::dlopen(
-            path.as_ptr(),
-            libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
-        )
-    };
+    unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
     clear_error();
 }
 

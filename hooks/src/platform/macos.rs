@@ -22,13 +22,7 @@ unsafe extern "C" {
     fn _dyld_get_image_name(index: u32) -> *const c_char;
     fn _dyld_register_func_for_add_image(changed: ImageChange);
     fn _dyld_register_func_for_remove_image(changed: ImageChange);
-    fn vm_protect(
-        task: u32,
-        address: usize,
-        size: usize,
-        maximum: c_int,
-        protection: c_int,
-    ) -> c_int;
+    fn vm_protect(task: u32, address: usize, size: usize, maximum: c_int, protection: c_int) -> c_int;
     static mach_task_self_: u32;
 }
 
@@ -101,41 +95,27 @@ pub(crate) struct Import {
 /// All images outside the shared cache, the program first.
 pub(crate) fn images() -> Vec<Image> {
     // SAFETY: the function has no preconditions; an image that goes meanwhile gives nulls below.
-    (0..unsafe { _dyld_image_count() })
-        .filter_map(Image::new)
-        .collect()
+    (0..unsafe { _dyld_image_count() }).filter_map(Image::new).collect()
 }
 
 impl Image {
     fn new(index: u32) -> Option<Self> {
         // SAFETY: dyld answers null or zero for an index that is not there (any more).
         let (header, slide, path) = unsafe {
-            (
-                _dyld_get_image_header(index),
-                _dyld_get_image_vmaddr_slide(index),
-                _dyld_get_image_name(index),
-            )
+            (_dyld_get_image_header(index), _dyld_get_image_vmaddr_slide(index), _dyld_get_image_name(index))
         };
         if header.is_null() || path.is_null() {
             return None;
         }
         // SAFETY: dyld's string for a loaded image.
-        let path = unsafe { CStr::from_ptr(path) }
-            .to_string_lossy()
-            .into_owned();
+        let path = unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned();
         // SAFETY: a loaded image begins with its header, whose 64-bit form has 32 bytes.
         let head = unsafe { std::slice::from_raw_parts(header.cast::<u8>(), 32) };
         let size = macho::header_size(head).ok()?;
         // SAFETY: the load commands follow the header in memory, as they do in the file.
         let commands = unsafe { std::slice::from_raw_parts(header.cast::<u8>(), size) };
-        let layout = Layout::parse(commands)
-            .ok()
-            .filter(|l| !l.in_shared_cache)?;
-        Some(Image {
-            path,
-            bias: slide as usize,
-            layout,
-        })
+        let layout = Layout::parse(commands).ok().filter(|l| !l.in_shared_cache)?;
+        Some(Image { path, bias: slide as usize, layout })
     }
 
     fn loaded(&self, addresses: &Range<u64>) -> Range<usize> {
@@ -145,11 +125,7 @@ impl Image {
 
     /// The image's segments in memory; the first of a program only keeps address 0 free.
     fn segments(&self) -> impl Iterator<Item = Range<usize>> {
-        let real = self
-            .layout
-            .segments
-            .iter()
-            .filter(|s| s.name != "__PAGEZERO");
+        let real = self.layout.segments.iter().filter(|s| s.name != "__PAGEZERO");
         real.map(|s| self.loaded(&s.addresses))
     }
 
@@ -167,11 +143,7 @@ impl Image {
     /// Keeps the image loaded; `None` where it is gone.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let path = CString::new(self.path.as_str()).ok()?;
-        let name = if self.layout.program {
-            std::ptr::null()
-        } else {
-            path.as_ptr()
-        };
+        let name = if self.layout.program { std::ptr::null() } else { path.as_ptr() };
         // SAFETY: the name is null or a string; NOLOAD runs no code of the image.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
         if handle.is_null() {
@@ -190,13 +162,9 @@ impl Image {
         let at = |offset: u64, length: u64| {
             let from = usize::try_from(offset.checked_sub(linkedit.file_offset)?).ok()?;
             let length = usize::try_from(length).ok()?;
-            let end = from
-                .checked_add(length)
-                .filter(|end| *end <= memory.len())?;
+            let end = from.checked_add(length).filter(|end| *end <= memory.len())?;
             // SAFETY: inside the link-edit segment of a loaded image, which dyld maps readable and nobody writes.
-            Some(unsafe {
-                std::slice::from_raw_parts((memory.start + end - length) as *const u8, length)
-            })
+            Some(unsafe { std::slice::from_raw_parts((memory.start + end - length) as *const u8, length) })
         };
         let pointers = self.layout.symbol_pointers(at).unwrap_or_default();
         pointers
@@ -205,9 +173,7 @@ impl Image {
             .map(|p| Import {
                 slot: self.bias.wrapping_add(p.address as usize),
                 lazy: p.lazy,
-                closed: p
-                    .authenticated
-                    .then_some("its pointers are signed (arm64e), which is not supported"),
+                closed: p.authenticated.then_some("its pointers are signed (arm64e), which is not supported"),
                 name: p.symbol,
             })
             .collect()
@@ -249,12 +215,7 @@ pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: Dlsym) -> Option<usize> {
 ///
 /// # Safety
 /// As for `dlsym`, which `dlsym` is.
-pub(crate) unsafe fn look_up(
-    handle: *mut c_void,
-    name: &CStr,
-    _caller: usize,
-    dlsym: Dlsym,
-) -> Option<usize> {
+pub(crate) unsafe fn look_up(handle: *mut c_void, name: &CStr, _caller: usize, dlsym: Dlsym) -> Option<usize> {
     if matches!(handle as isize, RTLD_NEXT | RTLD_SELF) {
         return None;
     }
@@ -277,12 +238,7 @@ pub(crate) fn stay_loaded() {
         return;
     };
     // SAFETY: a string; NOLOAD runs no code. The handle is dropped on purpose.
-    unsafe {
-        libc::dlopen(
-            path.as_ptr(),
-            libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
-        )
-    };
+    unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
     clear_error();
 }
 
@@ -308,8 +264,6 @@ fn protect(range: &Range<usize>, protection: c_int) -> std::io::Result<()> {
     // pages. The task is this one.
     match unsafe { vm_protect(mach_task_self_, range.start, range.len(), 0, protection) } {
         0 => Ok(()),
-        code => Err(std::io::Error::other(format!(
-            "vm_protect: kernel error {code}"
-        ))),
+        code => Err(std::io::Error::other(format!("vm_protect: kernel error {code}"))),
     }
 }

@@ -17,5 +17,4 @@ mod unix;
 pub(crate) use unix::*;
 
 /// The dynamic loader's look-up function.
-pub(crate) type Dlsym =
-    unsafe extern "C" fn(*mut std::ffi::c_void, *const std::ffi::c_char) -> *mut std::ffi::c_void;
+pub(crate) type Dlsym = unsafe extern "C" fn(*mut std::ffi::c_void, *const std::ffi::c_char) -> *mut std::ffi::c_void;

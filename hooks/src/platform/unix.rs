@@ -16,8 +16,7 @@ pub(crate) fn module_of(address: usize) -> Option<Module> {
     // SAFETY: Dl_info is plain data, for which zeros are valid; dladdr takes any address.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
-    if unsafe { libc::dladdr(address as *const c_void, &mut info) } == 0 || info.dli_fname.is_null()
-    {
+    if unsafe { libc::dladdr(address as *const c_void, &mut info) } == 0 || info.dli_fname.is_null() {
         return None;
     }
     // SAFETY: dladdr succeeded, so its strings belong to a loaded object, which the caller keeps loaded by using

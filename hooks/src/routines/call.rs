@@ -18,11 +18,7 @@ pub(super) struct Instance {
 
 impl Instance {
     pub(super) const fn free() -> Self {
-        Instance {
-            original: AtomicUsize::new(0),
-            site: AtomicU32::new(0),
-            narrow: AtomicBool::new(false),
-        }
+        Instance { original: AtomicUsize::new(0), site: AtomicU32::new(0), narrow: AtomicBool::new(false) }
     }
 
     pub(super) fn is_free(&self) -> bool {
@@ -60,11 +56,7 @@ impl Instance {
     #[allow(dead_code, reason = "Apple's arm64 has a wrapper per width instead")]
     #[inline(always)]
     pub(super) fn wide(&self, value: isize) -> isize {
-        if self.narrow() {
-            value as i32 as isize
-        } else {
-            value
-        }
+        if self.narrow() { value as i32 as isize } else { value }
     }
 
     /// The integer of the library's width behind a pointer; 0 for a null pointer.
@@ -74,13 +66,7 @@ impl Instance {
     #[inline(always)]
     pub(super) unsafe fn integer(&self, pointer: *const c_void) -> isize {
         // SAFETY: as the caller promises.
-        unsafe {
-            if self.narrow() {
-                load::<i32>(pointer) as isize
-            } else {
-                load::<isize>(pointer)
-            }
-        }
+        unsafe { if self.narrow() { load::<i32>(pointer) as isize } else { load::<isize>(pointer) } }
     }
 }
 
@@ -100,10 +86,5 @@ pub(super) unsafe fn load<T: Copy + Default>(pointer: *const c_void) -> T {
 /// Reads the clock and writes the record.
 #[inline(always)]
 pub(super) fn finish(open: Open, instance: &Instance, flags: u16, words: [u64; 5]) {
-    open.end(
-        Kind::Routine,
-        flags,
-        instance.site.load(Ordering::Relaxed),
-        words,
-    );
+    open.end(Kind::Routine, flags, instance.site.load(Ordering::Relaxed), words);
 }

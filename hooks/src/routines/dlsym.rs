@@ -38,10 +38,7 @@ unsafe extern "C" fn look_up(handle: *mut c_void, name: *const c_char, caller: u
     // SAFETY: the caller of dlsym hands in a handle and a string, as dlsym takes them.
     match unsafe { observed(handle, name, caller) } {
         Some(value) => Answer { value, jump: 0 },
-        None => Answer {
-            value: 0,
-            jump: real() as usize,
-        },
+        None => Answer { value: 0, jump: real() as usize },
     }
 }
 
@@ -61,9 +58,7 @@ unsafe fn observed(handle: *mut c_void, name: *const c_char, caller: usize) -> O
     if instances::is_wrapper(original) {
         return Some(original);
     }
-    let library = platform::module_of(original)
-        .map(|m| m.path)
-        .unwrap_or_default();
+    let library = platform::module_of(original).map(|m| m.path).unwrap_or_default();
     let wrapper = instances::wrapper(symbol, original, &library).unwrap_or(original);
     // A run file that takes no more documents loses the name, not the call.
     let _ = crate::sites::publish();

@@ -17,8 +17,7 @@ pub(super) fn is_routine(symbol: &str) -> bool {
 
 /// Whether an address is one of the wrappers.
 pub(super) fn is_wrapper(address: usize) -> bool {
-    static ALL: LazyLock<HashSet<usize>> =
-        LazyLock::new(|| WRAPPERS.iter().flatten().map(|w| w.address()).collect());
+    static ALL: LazyLock<HashSet<usize>> = LazyLock::new(|| WRAPPERS.iter().flatten().map(|w| w.address()).collect());
     ALL.contains(&address)
 }
 
@@ -55,11 +54,8 @@ fn row(routine: &'static Routine, width: Width) -> usize {
 }
 
 fn site(routine: &Routine, width: Width, symbol: &str, library: &str) -> u32 {
-    let args: Vec<_> = routine
-        .args
-        .iter()
-        .map(|a| serde_json::json!({ "name": a.name, "role": role(a.role) }))
-        .collect();
+    let args: Vec<_> =
+        routine.args.iter().map(|a| serde_json::json!({ "name": a.name, "role": role(a.role) })).collect();
     sites::add(serde_json::json!({
         "kind": "routine",
         "name": routine.name,

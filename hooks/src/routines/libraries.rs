@@ -20,15 +20,11 @@ impl Libraries {
 
     /// The file that an address lies in; empty where it is in none.
     pub(super) fn of(&self, address: usize) -> String {
-        let after = self
-            .places
-            .partition_point(|(range, _)| range.start <= address);
+        let after = self.places.partition_point(|(range, _)| range.start <= address);
         let before = after.checked_sub(1).map(|at| &self.places[at]);
         match before.filter(|(range, _)| range.contains(&address)) {
             Some((_, path)) => path.clone(),
-            None => platform::module_of(address)
-                .map(|m| m.path)
-                .unwrap_or_default(),
+            None => platform::module_of(address).map(|m| m.path).unwrap_or_default(),
         }
     }
 }

@@ -44,12 +44,7 @@ impl Slot {
 
 impl Slots {
     pub(super) const fn new() -> Self {
-        Slots {
-            objects: Vec::new(),
-            empty: None,
-            generation: 0,
-            summary: None,
-        }
+        Slots { objects: Vec::new(), empty: None, generation: 0, summary: None }
     }
 
     /// Patches new objects, and known slots that lost our pointer to their original again. Looks for new objects
@@ -91,10 +86,7 @@ impl Slots {
         empty.retain(|key| present.contains(key));
         for image in images {
             let key = (image.path.clone(), image.bias);
-            let known = self
-                .objects
-                .iter()
-                .any(|o| o.image.path == key.0 && o.image.bias == key.1);
+            let known = self.objects.iter().any(|o| o.image.path == key.0 && o.image.bias == key.1);
             if known || empty.contains(&key) {
                 continue;
             }
@@ -113,16 +105,11 @@ impl Slots {
         for object in &self.objects {
             for slot in object.slots.iter().filter(|s| s.name != dlsym::NAME) {
                 *symbols.entry(&slot.name).or_default() += 1;
-                *between
-                    .entry((&object.image.path, &slot.library))
-                    .or_default() += 1;
+                *between.entry((&object.image.path, &slot.library)).or_default() += 1;
                 summary.armed += 1;
             }
         }
-        summary.symbols = symbols
-            .into_iter()
-            .map(|(name, n)| (name.to_owned(), n))
-            .collect();
+        summary.symbols = symbols.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
         let object = |((object, library), slots): ((&str, &str), usize)| Object {
             object: object.to_owned(),
             library: library.to_owned(),
@@ -136,11 +123,7 @@ impl Slots {
     pub(super) fn restore(&mut self, report: &mut Report) {
         for object in self.objects.drain(..) {
             let outcome = platform::unprotected(&object.image, || {
-                object
-                    .slots
-                    .iter()
-                    .filter(|s| !s.exchange(s.ours, s.original))
-                    .collect::<Vec<_>>()
+                object.slots.iter().filter(|s| !s.exchange(s.ours, s.original)).collect::<Vec<_>>()
             });
             match outcome {
                 Ok(changed) => {
@@ -153,10 +136,7 @@ impl Slots {
                     }
                 }
                 Err(error) => {
-                    report.refuse(
-                        &object.image.path,
-                        format!("cannot be made writable: {error}"),
-                    );
+                    report.refuse(&object.image.path, format!("cannot be made writable: {error}"));
                     // Our pointers are still in there, and the wrappers behind them pass calls on.
                     std::mem::forget(object);
                 }
@@ -168,9 +148,7 @@ impl Slots {
 
 impl Slot {
     fn exchange(&self, from: usize, to: usize) -> bool {
-        self.cell()
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.cell().compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -194,16 +172,9 @@ impl Armed {
         }
         let patched = platform::unprotected(&image, || patch(slots.into_values()));
         match patched {
-            Ok(slots) => Some(Armed {
-                image,
-                slots,
-                _hold: hold,
-            }),
+            Ok(slots) => Some(Armed { image, slots, _hold: hold }),
             Err(error) => {
-                report.refuse(
-                    &image.path,
-                    format!("its slots cannot be made writable: {error}"),
-                );
+                report.refuse(&image.path, format!("its slots cannot be made writable: {error}"));
                 None
             }
         }
@@ -218,22 +189,12 @@ struct Planned {
 }
 
 /// What to do with one import: nothing (`None`), or why it cannot be observed.
-fn plan(
-    image: &Image,
-    hold: &Hold,
-    import: &Import,
-    libraries: &Libraries,
-) -> Result<Option<Planned>, String> {
+fn plan(image: &Image, hold: &Hold, import: &Import, libraries: &Libraries) -> Result<Option<Planned>, String> {
     if let Some(why) = import.closed {
         return Err(why.into());
     }
-    let mut slot = Slot {
-        name: import.name.clone(),
-        address: import.slot,
-        original: 0,
-        ours: 0,
-        library: String::new(),
-    };
+    let mut slot =
+        Slot { name: import.name.clone(), address: import.slot, original: 0, ours: 0, library: String::new() };
     let now = slot.cell().load(Ordering::Acquire);
     slot.original = if import.lazy && image.contains(now) {
         // Were the stub taken for the original, the loader would overwrite our pointer at the first call.
@@ -248,10 +209,7 @@ fn plan(
     }
     if import.name == dlsym::NAME {
         if slot.original != dlsym::real() as usize {
-            return Err(
-                "its dlsym is not the loader's own; symbols looked up through it are not seen"
-                    .into(),
-            );
+            return Err("its dlsym is not the loader's own; symbols looked up through it are not seen".into());
         }
         slot.ours = dlsym::hook();
     } else {
@@ -263,8 +221,5 @@ fn plan(
 
 /// Stores our pointers; the slots where that was done.
 fn patch(planned: impl Iterator<Item = Planned>) -> Vec<Slot> {
-    planned
-        .filter(|p| p.slot.exchange(p.now, p.slot.ours))
-        .map(|p| p.slot)
-        .collect()
+    planned.filter(|p| p.slot.exchange(p.now, p.slot.ours)).map(|p| p.slot).collect()
 }

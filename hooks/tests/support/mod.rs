@@ -25,13 +25,10 @@ pub fn skip(why: &str) {
 pub fn python() -> Option<PathBuf> {
     let named = std::env::var_os("RAPTORS_TEST_PYTHON").map(PathBuf::from);
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    let found = named
-        .into_iter()
-        .chain([ours, "python3".into()])
-        .find(|python| {
-            let out = Command::new(python).args(["-c", "import numpy"]).output();
-            out.is_ok_and(|o| o.status.success())
-        });
+    let found = named.into_iter().chain([ours, "python3".into()]).find(|python| {
+        let out = Command::new(python).args(["-c", "import numpy"]).output();
+        out.is_ok_and(|o| o.status.success())
+    });
     if found.is_none() {
         skip("no Python with NumPy; set RAPTORS_TEST_PYTHON to one");
     }
@@ -42,14 +39,8 @@ pub fn python() -> Option<PathBuf> {
 pub fn openblas() -> Option<PathBuf> {
     let script = "import numpy, glob, os; d = os.path.dirname(numpy.__file__) + '.libs'; \
                   print(*glob.glob(d + '/libscipy_openblas64_*'))";
-    let out = Command::new(python()?)
-        .args(["-c", script])
-        .output()
-        .expect("it ran a moment ago");
-    let path = String::from_utf8(out.stdout)
-        .expect("a path")
-        .trim()
-        .to_owned();
+    let out = Command::new(python()?).args(["-c", script]).output().expect("it ran a moment ago");
+    let path = String::from_utf8(out.stdout).expect("a path").trim().to_owned();
     if path.is_empty() {
         skip("this NumPy brings no libscipy_openblas64_");
         return None;
@@ -88,8 +79,7 @@ impl Library {
         let mut results = vec![0xee_u8; 8192];
         // SAFETY: the function's type in calls.c, which writes less than 4 KiB.
         let bytes = unsafe {
-            let run: unsafe extern "C" fn(*mut u8) -> usize =
-                std::mem::transmute(self.symbol("run"));
+            let run: unsafe extern "C" fn(*mut u8) -> usize = std::mem::transmute(self.symbol("run"));
             run(results.as_mut_ptr())
         };
         results.truncate(bytes);
@@ -104,9 +94,7 @@ fn error() -> String {
         return "no error".into();
     }
     // SAFETY: as above.
-    unsafe { std::ffi::CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 /// Compiles `calls.c` against a library, with extra flags for gcc.
@@ -130,9 +118,7 @@ pub fn shared(dir: &Path, name: &str, fixture: &str, flags: &[&str]) -> PathBuf 
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let out = dir.join(format!("lib{name}.so"));
     let mut gcc = Command::new("gcc");
-    gcc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-        .arg(&out)
-        .arg(fixtures.join(fixture));
+    gcc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&out).arg(fixtures.join(fixture));
     let status = gcc.args(flags).arg("-ldl").status().expect("gcc is there");
     assert!(status.success(), "gcc: {status}");
     out
@@ -154,10 +140,7 @@ pub struct Recorded {
 impl Recording {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options {
-            limit_bytes: 256 << 20,
-            ..Options::default()
-        };
+        let options = Options { limit_bytes: 256 << 20, ..Options::default() };
         let writer = Writer::create(&dir.path().join("run.rtrace"), options).unwrap();
         raptors_hooks::record_into(writer).unwrap();
         Recording { dir, writer }
@@ -174,11 +157,7 @@ impl Recording {
             .map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap())
             .map(|site| (site["id"].as_u64().unwrap() as u32, site))
             .collect();
-        Recorded {
-            records,
-            sites,
-            lost,
-        }
+        Recorded { records, sites, lost }
     }
 }
 
@@ -193,18 +172,13 @@ impl Recorded {
     }
 
     pub fn name(&self, record: &Record) -> String {
-        self.sites[&record.site]["name"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.sites[&record.site]["name"].as_str().unwrap().to_owned()
     }
 
     /// The only record of this name.
     pub fn one(&self, name: &str) -> Record {
         let mut found = self.records.iter().filter(|r| self.name(r) == name);
-        let record = *found
-            .next()
-            .unwrap_or_else(|| panic!("no record of {name}"));
+        let record = *found.next().unwrap_or_else(|| panic!("no record of {name}"));
         assert_eq!(found.count(), 0, "more than one record of {name}");
         record
     }

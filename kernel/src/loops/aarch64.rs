@@ -35,16 +35,8 @@ macro_rules! multiply {
 
 multiply!(mul_f32, f32, "fmul {product:s}, {first:s}, {second:s}");
 multiply!(mul_f64, f64, "fmul {product:d}, {first:d}, {second:d}");
-multiply!(
-    mul_f32x4,
-    float32x4_t,
-    "fmul {product:v}.4s, {first:v}.4s, {second:v}.4s"
-);
-multiply!(
-    mul_f64x2,
-    float64x2_t,
-    "fmul {product:v}.2d, {first:v}.2d, {second:v}.2d"
-);
+multiply!(mul_f32x4, float32x4_t, "fmul {product:v}.4s, {first:v}.4s, {second:v}.4s");
+multiply!(mul_f64x2, float64x2_t, "fmul {product:v}.2d, {first:v}.2d, {second:v}.2d");
 
 /// Stores two vectors with the hint that they are not read soon (STNP, Arm Architecture Reference Manual, C6.2).
 macro_rules! store_pair {
@@ -68,12 +60,7 @@ macro_rules! loops {
     ($scalar:ident, $neon:ident, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $multiply_one:ident) => {
         // SAFETY: see `Loop`.
-        unsafe fn $scalar<const FACTOR_FIRST: bool>(
-            src: *const $t,
-            dst: *mut $t,
-            n: usize,
-            factor: $t,
-        ) {
+        unsafe fn $scalar<const FACTOR_FIRST: bool>(src: *const $t, dst: *mut $t, n: usize, factor: $t) {
             for i in 0..n {
                 // SAFETY: i < n, which `Loop` promises to be readable and writable.
                 unsafe { *dst.add(i) = $multiply_one::<FACTOR_FIRST>(*src.add(i), factor) };
@@ -117,30 +104,8 @@ macro_rules! loops {
     };
 }
 
-loops!(
-    scalar_f32,
-    neon_f32,
-    f32,
-    4,
-    vdupq_n_f32,
-    vld1q_f32,
-    vst1q_f32,
-    stream_f32x4,
-    mul_f32x4,
-    mul_f32
-);
-loops!(
-    scalar_f64,
-    neon_f64,
-    f64,
-    2,
-    vdupq_n_f64,
-    vld1q_f64,
-    vst1q_f64,
-    stream_f64x2,
-    mul_f64x2,
-    mul_f64
-);
+loops!(scalar_f32, neon_f32, f32, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, stream_f32x4, mul_f32x4, mul_f32);
+loops!(scalar_f64, neon_f64, f64, 2, vdupq_n_f64, vld1q_f64, vst1q_f64, stream_f64x2, mul_f64x2, mul_f64);
 
 pub(crate) mod scalar {
     use crate::loops::{Loop, Order};

@@ -79,14 +79,7 @@ pub(crate) struct Loops<T> {
 impl<T: Copy> Loops<T> {
     /// Computes the elements start to end. Safety: as for [`Loop`], with n = end.
     #[inline]
-    pub(crate) unsafe fn run(
-        &self,
-        src: *const T,
-        dst: *mut T,
-        start: usize,
-        end: usize,
-        factor: T,
-    ) {
+    pub(crate) unsafe fn run(&self, src: *const T, dst: *mut T, start: usize, end: usize, factor: T) {
         let split = self.split.clamp(start, end);
         // SAFETY: start ≤ split ≤ end, so both parts lie in what the caller promised.
         unsafe {

@@ -27,11 +27,7 @@ pub(crate) fn narrow_in_place(l1d: usize, l2: usize) -> Range<usize> {
     // Of AMD's processors the third-level cache as well (docs/performance.md); Intel's are faster with 64 bytes there.
     let vendor = __cpuid(0);
     let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
-    let end = if amd.as_flattened() == b"AuthenticAMD" {
-        usize::MAX
-    } else {
-        l2
-    };
+    let end = if amd.as_flattened() == b"AuthenticAMD" { usize::MAX } else { l2 };
     l1d + 1..end.max(l1d + 1)
 }
 
@@ -115,11 +111,7 @@ multiply_masked!(kmulpd, __m512d, __mmask8, "vmulpd");
 #[inline]
 fn head<T, const STREAM: bool>(dst: *const T, n: usize, lanes: usize) -> usize {
     let past = dst as usize / size_of::<T>() % lanes;
-    if past == 0 || (n < 8 * lanes && !STREAM) {
-        0
-    } else {
-        n.min(lanes - past)
-    }
+    if past == 0 || (n < 8 * lanes && !STREAM) { 0 } else { n.min(lanes - past) }
 }
 
 /// Bytes of the source that one of the two streams of a non-temporal loop works through. With two places at once more lines
@@ -139,12 +131,7 @@ fn fence<const STREAM: bool>() {
 macro_rules! scalar_loop {
     ($name:ident, $t:ty, $multiply:ident) => {
         // SAFETY: see `Loop`.
-        unsafe fn $name<const FACTOR_FIRST: bool>(
-            src: *const $t,
-            dst: *mut $t,
-            n: usize,
-            factor: $t,
-        ) {
+        unsafe fn $name<const FACTOR_FIRST: bool>(src: *const $t, dst: *mut $t, n: usize, factor: $t) {
             for i in 0..n {
                 // SAFETY: i < n, which `Loop` promises to be readable and writable.
                 unsafe { *dst.add(i) = $multiply::<FACTOR_FIRST>(*src.add(i), factor) };
@@ -210,30 +197,8 @@ macro_rules! vector_loop {
     };
 }
 
-vector_loop!(
-    sse2_f32,
-    "sse2",
-    f32,
-    4,
-    _mm_set1_ps,
-    _mm_loadu_ps,
-    _mm_storeu_ps,
-    _mm_stream_ps,
-    mulps,
-    mulss
-);
-vector_loop!(
-    sse2_f64,
-    "sse2",
-    f64,
-    2,
-    _mm_set1_pd,
-    _mm_loadu_pd,
-    _mm_storeu_pd,
-    _mm_stream_pd,
-    mulpd,
-    mulsd
-);
+vector_loop!(sse2_f32, "sse2", f32, 4, _mm_set1_ps, _mm_loadu_ps, _mm_storeu_ps, _mm_stream_ps, mulps, mulss);
+vector_loop!(sse2_f64, "sse2", f64, 2, _mm_set1_pd, _mm_loadu_pd, _mm_storeu_pd, _mm_stream_pd, mulpd, mulsd);
 vector_loop!(
     avx2_f32,
     "avx2",
@@ -277,8 +242,7 @@ macro_rules! masked_loop {
             unsafe {
                 let some = |i: usize, count: usize| {
                     let mask: $mask = (1 << count) - 1;
-                    let product =
-                        $mask_multiply::<FACTOR_FIRST>(mask, $mask_load(mask, src.add(i)), wide);
+                    let product = $mask_multiply::<FACTOR_FIRST>(mask, $mask_load(mask, src.add(i)), wide);
                     $mask_store(dst.add(i), mask, product);
                 };
                 let vector = |i: usize| {
@@ -386,9 +350,7 @@ pub(crate) mod simd {
             mod $t {
                 use super::*;
 
-                pub(super) fn of<const FACTOR_FIRST: bool, const STREAM: bool>(
-                    isa: Isa,
-                ) -> Loop<core::primitive::$t> {
+                pub(super) fn of<const FACTOR_FIRST: bool, const STREAM: bool>(isa: Isa) -> Loop<core::primitive::$t> {
                     match isa {
                         Isa::Avx512 => $avx512::<FACTOR_FIRST, STREAM>,
                         Isa::Avx2 => $avx2::<FACTOR_FIRST, STREAM>,

@@ -91,8 +91,8 @@ unsafe impl Sync for Library {}
 impl Library {
     /// Opens a library by path or soname, with the loader's words on failure.
     pub(crate) fn open(path: &Path) -> Result<Library, String> {
-        let name = CString::new(path.as_os_str().as_encoded_bytes())
-            .map_err(|_| format!("{} holds a NUL", path.display()))?;
+        let name =
+            CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| format!("{} holds a NUL", path.display()))?;
         // SAFETY: `name` is NUL-terminated. Loading runs the library's initialisers: it is an
         // OpenBLAS, by the user's word or by its file name.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
@@ -105,9 +105,7 @@ impl Library {
             return Err("the loader does not say why".into());
         }
         // SAFETY: not null, see above.
-        Err(unsafe { CStr::from_ptr(said) }
-            .to_string_lossy()
-            .into_owned())
+        Err(unsafe { CStr::from_ptr(said) }.to_string_lossy().into_owned())
     }
 
     /// The address of a symbol, if the library has it.
@@ -121,10 +119,7 @@ impl Library {
 
 /// The files of loaded libraries whose name contains `part`, in order of loading.
 pub(crate) fn loaded(part: &str) -> Vec<PathBuf> {
-    let mut search = Search {
-        part,
-        found: Vec::new(),
-    };
+    let mut search = Search { part, found: Vec::new() };
     // SAFETY: `visit` takes the pointer for what it is, during the call only.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
@@ -151,5 +146,4 @@ unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, data: *mut c
 }
 
 /// Sonames under which a system has OpenBLAS.
-pub(crate) const OPENBLAS_SONAMES: &[&str] =
-    &["libopenblas.so.0", "libopenblas64_.so.0", "libopenblas.so"];
+pub(crate) const OPENBLAS_SONAMES: &[&str] = &["libopenblas.so.0", "libopenblas64_.so.0", "libopenblas.so"];

@@ -5,10 +5,7 @@ use std::ffi::{CStr, c_void};
 /// Bytes of the second-level cache: that of the fast cores where there are two kinds.
 pub(crate) fn l2_bytes() -> usize {
     let names = [c"hw.perflevel0.l2cachesize", c"hw.l2cachesize"];
-    names
-        .into_iter()
-        .find_map(number)
-        .unwrap_or(super::USUAL_L2)
+    names.into_iter().find_map(number).unwrap_or(super::USUAL_L2)
 }
 
 /// Bytes of the first-level cache for data of a fast core.
@@ -22,10 +19,7 @@ pub(crate) fn l1d_bytes() -> usize {
 /// whose system-level cache is not told.
 pub(crate) fn llc_bytes() -> usize {
     let names = [c"hw.l3cachesize", c"hw.perflevel0.l2cachesize"];
-    names
-        .into_iter()
-        .find_map(number)
-        .unwrap_or(super::USUAL_LLC)
+    names.into_iter().find_map(number).unwrap_or(super::USUAL_LLC)
 }
 
 /// The processor's name.
@@ -49,8 +43,7 @@ fn number(name: &CStr) -> Option<usize> {
     let mut size = size_of_val(&value);
     let place: *mut c_void = (&raw mut value).cast();
     // SAFETY: the name is NUL-terminated; at most `size` bytes are written to `value`.
-    let failed =
-        unsafe { libc::sysctlbyname(name.as_ptr(), place, &mut size, std::ptr::null_mut(), 0) };
+    let failed = unsafe { libc::sysctlbyname(name.as_ptr(), place, &mut size, std::ptr::null_mut(), 0) };
     (failed == 0 && value > 0).then_some(value as usize)
 }
 
@@ -74,32 +67,9 @@ pub(crate) mod accelerate {
             // SAFETY: as Apple's vDSP.h and cblas.h declare them (vDSP_Stride is long, vDSP_Length
             // unsigned long; int lengths in the CBLAS of before macOS 13.3, whose names these are).
             unsafe extern "C" {
-                fn $vsmul(
-                    a: *const $t,
-                    ia: c_long,
-                    b: *const $t,
-                    c: *mut $t,
-                    ic: c_long,
-                    n: c_ulong,
-                );
-                fn $vsmsa(
-                    a: *const $t,
-                    ia: c_long,
-                    b: *const $t,
-                    c: *const $t,
-                    d: *mut $t,
-                    id: c_long,
-                    n: c_ulong,
-                );
-                fn $axpby(
-                    n: c_int,
-                    alpha: $t,
-                    x: *const $t,
-                    incx: c_int,
-                    beta: $t,
-                    y: *mut $t,
-                    incy: c_int,
-                );
+                fn $vsmul(a: *const $t, ia: c_long, b: *const $t, c: *mut $t, ic: c_long, n: c_ulong);
+                fn $vsmsa(a: *const $t, ia: c_long, b: *const $t, c: *const $t, d: *mut $t, id: c_long, n: c_ulong);
+                fn $axpby(n: c_int, alpha: $t, x: *const $t, incx: c_int, beta: $t, y: *mut $t, incy: c_int);
                 fn $scal(n: c_int, alpha: $t, x: *mut $t, incx: c_int);
             }
 
@@ -147,26 +117,6 @@ pub(crate) mod accelerate {
         };
     }
 
-    routines!(
-        f32,
-        vDSP_vsmul,
-        vDSP_vsmsa,
-        catlas_saxpby,
-        cblas_sscal,
-        vsmul_f32,
-        vsmsa_f32,
-        axpby_f32,
-        scal_f32
-    );
-    routines!(
-        f64,
-        vDSP_vsmulD,
-        vDSP_vsmsaD,
-        catlas_daxpby,
-        cblas_dscal,
-        vsmul_f64,
-        vsmsa_f64,
-        axpby_f64,
-        scal_f64
-    );
+    routines!(f32, vDSP_vsmul, vDSP_vsmsa, catlas_saxpby, cblas_sscal, vsmul_f32, vsmsa_f32, axpby_f32, scal_f32);
+    routines!(f64, vDSP_vsmulD, vDSP_vsmsaD, catlas_daxpby, cblas_dscal, vsmul_f64, vsmsa_f64, axpby_f64, scal_f64);
 }

@@ -64,10 +64,7 @@ pub(crate) mod accelerate {
 
     fn absent() -> Error {
         let why = "Accelerate is a part of macOS, and this is another system".into();
-        Error::Unavailable {
-            backend: Backend::ACCELERATE,
-            why,
-        }
+        Error::Unavailable { backend: Backend::ACCELERATE, why }
     }
 
     pub(crate) fn f32(_: AccelerateRoutine) -> Result<Loop<f32>, Error> {

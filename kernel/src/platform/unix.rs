@@ -62,13 +62,6 @@ pub(crate) unsafe fn free_lazily(start: NonNull<u8>, bytes: usize) {
 /// Bytes of physical memory, where the system tells.
 pub(crate) fn physical_memory() -> Option<usize> {
     // SAFETY: sysconf takes any name and returns −1 for what it does not know.
-    let (pages, size) = unsafe {
-        (
-            libc::sysconf(libc::_SC_PHYS_PAGES),
-            libc::sysconf(libc::_SC_PAGESIZE),
-        )
-    };
-    usize::try_from(pages)
-        .ok()?
-        .checked_mul(usize::try_from(size).ok()?)
+    let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    usize::try_from(pages).ok()?.checked_mul(usize::try_from(size).ok()?)
 }

@@ -50,11 +50,7 @@ unsafe impl<J: Copy + Send> Sync for Gate<J> {}
 
 impl<J: Copy> Gate<J> {
     pub(super) fn new() -> Self {
-        Gate {
-            turn: AtomicU32::new(0),
-            inside: AtomicU32::new(0),
-            job: UnsafeCell::new(None),
-        }
+        Gate { turn: AtomicU32::new(0), inside: AtomicU32::new(0), job: UnsafeCell::new(None) }
     }
 
     /// How often it was opened.
@@ -92,12 +88,7 @@ impl<J: Copy> Gate<J> {
     pub(super) fn enter(&self) -> Option<J> {
         let mut inside = self.inside.load(Ordering::Relaxed);
         while inside & OPEN != 0 {
-            match self.inside.compare_exchange_weak(
-                inside,
-                inside + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
+            match self.inside.compare_exchange_weak(inside, inside + 1, Ordering::Acquire, Ordering::Relaxed) {
                 // SAFETY: inside an open gate: the caller has written the job and waits before it writes another.
                 Ok(_) => return self.job.with(|place| unsafe { *place }),
                 Err(changed) => inside = changed,
@@ -160,9 +151,7 @@ mod tests {
                 thread::spawn(move || worker(&gate, TURNS))
             };
             for _ in 0..TURNS {
-                let work = Work {
-                    done: [UnsafeCell::new(0), UnsafeCell::new(0)],
-                };
+                let work = Work { done: [UnsafeCell::new(0), UnsafeCell::new(0)] };
                 // SAFETY: closed, and this is the only caller.
                 unsafe { gate.open(Job(&work)) };
                 // SAFETY: the caller's own part.
@@ -170,10 +159,7 @@ mod tests {
                 // SAFETY: opened above.
                 unsafe { gate.close(thread::yield_now) };
                 // SAFETY: nobody is inside any more, so reading races with nobody.
-                let done = work
-                    .done
-                    .iter()
-                    .map(|part| part.with(|done| unsafe { *done }));
+                let done = work.done.iter().map(|part| part.with(|done| unsafe { *done }));
                 let done: Vec<u32> = done.collect();
                 assert_eq!(done[0], 1);
                 // One that has found the gate open before it saw the turn comes once more.

@@ -64,9 +64,7 @@ static POOLS: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 pub(crate) fn of(threads: usize) -> Option<&'static Pool> {
     let process = std::process::id();
     let affinity = platform::affinity();
-    let fits = |pool: &&Pool| {
-        pool.threads == threads && pool.process == process && pool.affinity == affinity
-    };
+    let fits = |pool: &&Pool| pool.threads == threads && pool.process == process && pool.affinity == affinity;
     if let Some(pool) = listed().find(fits) {
         return Some(pool);
     }
@@ -88,14 +86,7 @@ pub(crate) fn of(threads: usize) -> Option<&'static Pool> {
         }
     }
     let next = ptr::null_mut();
-    Some(list(Pool {
-        threads,
-        process,
-        affinity,
-        shared,
-        workers,
-        next,
-    }))
+    Some(list(Pool { threads, process, affinity, shared, workers, next }))
 }
 
 /// The pools, newest first.
@@ -112,10 +103,7 @@ fn list(pool: Pool) -> &'static Pool {
     loop {
         pool.next = POOLS.load(Ordering::Acquire);
         let pointer = ptr::from_mut(pool);
-        if POOLS
-            .compare_exchange(pool.next, pointer, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-        {
+        if POOLS.compare_exchange(pool.next, pointer, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             return pool;
         }
     }
@@ -124,12 +112,8 @@ fn list(pool: Pool) -> &'static Pool {
 /// One thread for each CPU that this thread may use, within the process's quota.
 pub fn usable_threads() -> usize {
     static QUOTA: OnceLock<usize> = OnceLock::new();
-    let quota =
-        *QUOTA.get_or_init(|| std::thread::available_parallelism().map_or(1, |count| count.get()));
-    platform::affinity()
-        .count()
-        .map_or(quota, |cpus| cpus.min(quota))
-        .max(1)
+    let quota = *QUOTA.get_or_init(|| std::thread::available_parallelism().map_or(1, |count| count.get()));
+    platform::affinity().count().map_or(quota, |cpus| cpus.min(quota)).max(1)
 }
 
 impl Pool {
@@ -146,15 +130,8 @@ impl Pool {
         if helpers == 0 || self.shared.taken.swap(true, Ordering::Acquire) {
             return work(0);
         }
-        let shared = Part {
-            work,
-            raised: AtomicU64::new(0),
-            panicked: AtomicBool::new(false),
-        };
-        let job = Job {
-            data: (&raw const shared).cast(),
-            call: Part::<W>::help,
-        };
+        let shared = Part { work, raised: AtomicU64::new(0), panicked: AtomicBool::new(false) };
+        let job = Job { data: (&raw const shared).cast(), call: Part::<W>::help };
         // SAFETY: `taken` makes this thread the only caller.
         unsafe { self.shared.gate.open(job) };
         // Closes the gate, also where the caller's own part panics: nobody is inside when `shared` goes.
@@ -163,10 +140,7 @@ impl Pool {
         (shared.work)(0);
         drop(open);
         flags::raise(shared.raised.load(Ordering::Relaxed));
-        assert!(
-            !shared.panicked.load(Ordering::Relaxed),
-            "a thread of the pool panicked"
-        );
+        assert!(!shared.panicked.load(Ordering::Relaxed), "a thread of the pool panicked");
     }
 }
 

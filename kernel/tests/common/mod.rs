@@ -98,11 +98,7 @@ pub fn streaming_backends() -> Vec<Backend> {
     backends.retain(|backend| {
         let name = backend.name();
         let streams = !name.contains("scalar") && !name.contains('+');
-        let request = Request {
-            backend: Some(*backend),
-            stores: Some(Stores::Stream),
-            ..Request::default()
-        };
+        let request = Request { backend: Some(*backend), stores: Some(Stores::Stream), ..Request::default() };
         assert_eq!(scaled(&[1.0f32], 2.0, &request).is_ok(), streams, "{name}");
         streams
     });
@@ -121,9 +117,7 @@ pub fn openblas_found() -> bool {
             // before it reads the environment.
             unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
         }
-        raptors_kernel::openblas_library()
-            .map(drop)
-            .map_err(|error| error.to_string())
+        raptors_kernel::openblas_library().map(drop).map_err(|error| error.to_string())
     });
     match found {
         Ok(()) => true,
@@ -138,11 +132,7 @@ pub fn openblas_found() -> bool {
 fn bundled_with_numpy() -> Option<PathBuf> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let named = std::env::var_os("RAPTORS_TRACE_PYTHON").map(PathBuf::from);
-    let pythons = [
-        named,
-        Some(root.join(".venv/bin/python")),
-        Some("python3".into()),
-    ];
+    let pythons = [named, Some(root.join(".venv/bin/python")), Some("python3".into())];
     let ask = "import numpy, glob, os; print(glob.glob(os.path.join(os.path.dirname(\
                numpy.__file__), '..', 'numpy.libs', '*openblas*'))[0])";
     pythons.into_iter().flatten().find_map(|python| {
@@ -156,18 +146,14 @@ fn bundled_with_numpy() -> Option<PathBuf> {
 /// machine that runs Linux, as root.
 pub fn skip(reason: &str) {
     let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-    assert!(
-        !(ci && is_linux_root()),
-        "cannot be skipped on this machine: {reason}"
-    );
+    assert!(!(ci && is_linux_root()), "cannot be skipped on this machine: {reason}");
     println!("skipped: {reason}");
 }
 
 fn is_linux_root() -> bool {
     // Under /proc every process's folder belongs to its user.
     #[cfg(unix)]
-    let root = std::fs::metadata("/proc/self")
-        .is_ok_and(|entry| std::os::unix::fs::MetadataExt::uid(&entry) == 0);
+    let root = std::fs::metadata("/proc/self").is_ok_and(|entry| std::os::unix::fs::MetadataExt::uid(&entry) == 0);
     #[cfg(not(unix))]
     let root = false;
     root
@@ -178,24 +164,12 @@ fn is_linux_root() -> bool {
 pub fn in_new_process(name: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", name, "--nocapture"]);
-    for variable in [
-        "RAPTORS_BACKEND",
-        "RAPTORS_THREADS",
-        "RAPTORS_ALLOC",
-        "RAPTORS_OPENBLAS",
-    ] {
+    for variable in ["RAPTORS_BACKEND", "RAPTORS_THREADS", "RAPTORS_ALLOC", "RAPTORS_OPENBLAS"] {
         command.env_remove(variable);
     }
     let output = command.envs(variables.iter().copied()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        said.contains("1 passed"),
-        "there is no ignored test {name}: {said}"
-    );
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "there is no ignored test {name}: {said}");
     said
 }

@@ -14,17 +14,9 @@ static COUNTERS: Mutex<Vec<Option<Counter>>> = Mutex::new(Vec::new());
 
 /// Starts counting. Counters the machine lacks are left out; with neither cycles nor instructions it fails.
 pub fn open_counters() -> Result<(), String> {
-    let misses = Cache {
-        which: CacheId::DTLB,
-        operation: CacheOp::READ,
-        result: CacheResult::MISS,
-    };
-    let opened = [
-        start(Hardware::CPU_CYCLES),
-        start(Hardware::INSTRUCTIONS),
-        start(Hardware::CACHE_MISSES),
-        start(misses),
-    ];
+    let misses = Cache { which: CacheId::DTLB, operation: CacheOp::READ, result: CacheResult::MISS };
+    let opened =
+        [start(Hardware::CPU_CYCLES), start(Hardware::INSTRUCTIONS), start(Hardware::CACHE_MISSES), start(misses)];
     if let (Err(error), Err(_)) = (&opened[0], &opened[1]) {
         return Err(explain(error));
     }
@@ -35,11 +27,7 @@ pub fn open_counters() -> Result<(), String> {
 
 fn start(event: impl Event) -> std::io::Result<Counter> {
     let format = ReadFormat::TOTAL_TIME_ENABLED | ReadFormat::TOTAL_TIME_RUNNING;
-    let mut counter = Builder::new(event)
-        .inherit(true)
-        .exclude_kernel(true)
-        .read_format(format)
-        .build()?;
+    let mut counter = Builder::new(event).inherit(true).exclude_kernel(true).read_format(format).build()?;
     counter.enable()?;
     Ok(counter)
 }

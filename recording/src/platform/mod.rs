@@ -24,10 +24,7 @@ use crate::layout::SEGMENT_BYTES;
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
 pub(crate) fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec, and this clock exists on every system we build for.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -36,10 +33,7 @@ pub(crate) fn monotonic_ns() -> u64 {
 /// The process's limit on the size of a file; `u64::MAX` where there is none. To grow a file beyond
 /// it is not an error but a deadly signal (SIGXFSZ), so the writer stays below.
 pub(crate) fn file_size_limit() -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit.
     match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } {
         0 if limit.rlim_cur != libc::RLIM_INFINITY => limit.rlim_cur,
@@ -76,12 +70,7 @@ pub(crate) fn without_signals<T>(f: impl FnOnce() -> T) -> T {
 /// at least `to` long. Nothing before `from` changes.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     match system::allocate(file, from, to) {
-        Err(e)
-            if matches!(
-                e.raw_os_error(),
-                Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)
-            ) =>
-        {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => {
             write_zeros(file, from, to)
         }
         other => other,
@@ -116,9 +105,7 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `len` bytes (a multiple of the segment size) of `file` from its start.
     pub(crate) fn new(file: &File, len: usize) -> io::Result<Self> {
-        let room = len
-            .checked_add(SEGMENT_BYTES)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let room = len.checked_add(SEGMENT_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
         // SAFETY: a fresh reservation at an address of the system's choice touches nothing of ours.
         let reserved = unsafe { libc::mmap(ptr::null_mut(), room, libc::PROT_NONE, flags, -1, 0) };
@@ -146,10 +133,7 @@ impl Mapping {
         // A page that is touched by a record alone brings no others with it.
         // SAFETY: advice about our own mapping changes no byte.
         unsafe { libc::madvise(base as *mut _, len, libc::MADV_RANDOM) };
-        Ok(Self {
-            base: base as *mut u8,
-            len,
-        })
+        Ok(Self { base: base as *mut u8, len })
     }
 
     /// The address of byte `offset` of the file.
@@ -226,9 +210,5 @@ unsafe fn map_file(file: &File, address: usize, len: usize, offset: u64) -> io::
             offset as libc::off_t,
         )
     };
-    if mapped == libc::MAP_FAILED {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -25,15 +25,7 @@ pub fn place() -> (tempfile::TempDir, PathBuf) {
 /// One record whose every field follows from `i`, so that half a record shows.
 pub fn push_numbered(thread: u64, i: u64) {
     let start = 1_000_000 + i * 10;
-    push(
-        Kind::Loop,
-        (i % 7) as u8,
-        2,
-        i as u32,
-        start,
-        start + 5,
-        [i, !i, thread, i ^ thread, i * 3],
-    );
+    push(Kind::Loop, (i % 7) as u8, 2, i as u32, start, start + 5, [i, !i, thread, i ^ thread, i * 3]);
 }
 
 /// Fails unless `record` is just what `push_numbered` wrote; gives (thread, i).
@@ -51,9 +43,7 @@ pub fn check_numbered(record: &Record) -> (u64, u64) {
 /// All records of a file.
 pub fn records(reader: &Reader) -> Vec<(ThreadId, Record)> {
     let mut all = Vec::new();
-    reader
-        .for_each(|thread, record| all.push((thread, *record)))
-        .unwrap();
+    reader.for_each(|thread, record| all.push((thread, *record))).unwrap();
     all
 }
 
@@ -61,13 +51,7 @@ pub fn records(reader: &Reader) -> Vec<(ThreadId, Record)> {
 /// child finds `path` in its environment.
 pub fn spawn_child(test: &str, path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            test,
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
         .env("RECORDING_CHILD", path)
         .stdout(Stdio::null())
         .spawn()

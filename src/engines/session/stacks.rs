@@ -13,20 +13,14 @@ use crate::platform;
 /// What DTrace prints once the script's probes are on, which it does not say by itself. Its output is looked at twenty
 /// times a second, so that little is sampled before that is known.
 const BEGUN: &str = "begun\n";
-const TELLS: &str =
-    "\n#pragma D option switchrate=20hz\ndtrace:::BEGIN { printf(\"begun\\n\"); }\n";
+const TELLS: &str = "\n#pragma D option switchrate=20hz\ndtrace:::BEGIN { printf(\"begun\\n\"); }\n";
 
 impl Session {
     /// Starts DTrace on process `pid` with `script`, and waits until that is at work.
     ///
     /// # Errors
     /// Too few rights, or a script that does not begin: with DTrace's own words.
-    pub fn stacks(
-        tool: &Tool,
-        pid: u32,
-        script: &str,
-        interrupted: &dyn Fn() -> bool,
-    ) -> Result<Self, Error> {
+    pub fn stacks(tool: &Tool, pid: u32, script: &str, interrupted: &dyn Fn() -> bool) -> Result<Self, Error> {
         check_numbers(tool.tracer, pid)?;
         let no_place = |error| {
             Error::new("there is no place for DTrace's script and its output")

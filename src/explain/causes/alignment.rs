@@ -25,9 +25,6 @@ impl Cause for Alignment {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "placing the arrays of {} at multiples of 64 bytes, each at another place of a page",
-            survey.slower()
-        )
+        format!("placing the arrays of {} at multiples of 64 bytes, each at another place of a page", survey.slower())
     }
 }

@@ -31,10 +31,7 @@ impl Cause for CacheLevel {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.sized {
-            return Plan::Not(
-                "the setup does not make its arrays by `shape` or `size`, so they have one size"
-                    .into(),
-            );
+            return Plan::Not("the setup does not make its arrays by `shape` or `size`, so they have one size".into());
         }
         let Some(cache) = survey.machine.l2 else {
             return Plan::Not("the size of this machine's caches is not known".into());
@@ -50,15 +47,8 @@ impl Cause for CacheLevel {
         let part = elements as f64 / small.iter().product::<u64>() as f64;
         let unit = Switch::shape(vec![1; shape.len()]);
         // The gap, less that of as many elements in the cache: what is fixed counts once, not once for each part.
-        let what = format!(
-            "the same elements in parts of {}, which fit the second-level cache",
-            joined(&small, " × ")
-        );
-        let terms = Terms(vec![
-            (1.0, Switch::default()),
-            (-part, Switch::shape(small)),
-            (part - 1.0, unit),
-        ]);
+        let what = format!("the same elements in parts of {}, which fit the second-level cache", joined(&small, " × "));
+        let terms = Terms(vec![(1.0, Switch::default()), (-part, Switch::shape(small)), (part - 1.0, unit)]);
         Plan::Try(vec![Trial::measuring(what, terms)])
     }
 
@@ -89,9 +79,8 @@ impl Cause for CacheLevel {
 /// Where a side's time per element rises, in a sentence.
 fn knees(survey: &Survey<'_>, side: usize) -> String {
     let name = survey.names()[side];
-    let bytes = |point: &Point| {
-        units::bytes((point.elements * 2) as f64 * survey.case.item_bytes().unwrap_or(4) as f64)
-    };
+    let bytes =
+        |point: &Point| units::bytes((point.elements * 2) as f64 * survey.case.item_bytes().unwrap_or(4) as f64);
     let knees: Vec<String> = sweep::knees(&survey.sweep, side)
         .into_iter()
         .map(|knee| {
@@ -106,10 +95,9 @@ fn knees(survey: &Survey<'_>, side: usize) -> String {
         .collect();
     match (survey.sweep.first(), knees.is_empty()) {
         (None, _) => format!("{name}: there was no time to look at smaller sizes"),
-        (Some(first), true) => format!(
-            "{name}: time per further element has no knee from {} on (operand and result)",
-            bytes(first)
-        ),
+        (Some(first), true) => {
+            format!("{name}: time per further element has no knee from {} on (operand and result)", bytes(first))
+        }
         (Some(_), false) => format!(
             "{name}: time per further element rises {} (operand and result; this machine's caches: {})",
             knees.join(", "),

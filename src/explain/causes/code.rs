@@ -33,10 +33,7 @@ impl Cause for CodePath {
         }
         if survey.uses_kernel() {
             if let Ok(forced) = std::env::var(BACKEND) {
-                trials.push(Trial::of(
-                    format!("{BACKEND}={forced} taken away"),
-                    Switch::environment(BACKEND, None),
-                ));
+                trials.push(Trial::of(format!("{BACKEND}={forced} taken away"), Switch::environment(BACKEND, None)));
             } else if trials.is_empty() && cfg!(target_arch = "x86_64") {
                 trials.push(Trial::of(
                     "Raptors held to vectors as wide as NumPy's (RAPTORS_BACKEND=simd:avx2)",
@@ -48,10 +45,7 @@ impl Cause for CodePath {
         let targets = &survey.software.numpy_cpu_targets;
         if loops && !targets.is_empty() {
             trials.push(Trial::of(
-                format!(
-                    "NumPy held to its baseline (without {})",
-                    targets.join(", ")
-                ),
+                format!("NumPy held to its baseline (without {})", targets.join(", ")),
                 Switch::environment("NPY_DISABLE_CPU_FEATURES", Some(&targets.join(" "))),
             ));
         }
@@ -62,9 +56,6 @@ impl Cause for CodePath {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "letting {} run the loop for this processor's widest vectors",
-            survey.slower()
-        )
+        format!("letting {} run the loop for this processor's widest vectors", survey.slower())
     }
 }

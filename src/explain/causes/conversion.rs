@@ -12,10 +12,7 @@ const WAYS: [(&str, &str); 5] = [
     ("row_order", "every array row by row"),
     ("native_order", "bytes in this machine's order"),
     ("same_type", "every array of the largest one's type"),
-    (
-        "plain_scalars",
-        "plain numbers instead of NumPy's, which force their type on the arrays",
-    ),
+    ("plain_scalars", "plain numbers instead of NumPy's, which force their type on the arrays"),
 ];
 
 impl Cause for Conversion {
@@ -38,26 +35,16 @@ impl Cause for Conversion {
 
     fn evidence(&self, survey: &Survey<'_>, _: &Effect) -> Vec<String> {
         let chunked = survey.sides().into_iter().filter_map(|side| {
-            let most = side
-                .calls
-                .iter()
-                .map(|call| call.calls_per_op)
-                .fold(0.0, f64::max);
+            let most = side.calls.iter().map(|call| call.calls_per_op).fold(0.0, f64::max);
             (most >= 2.0).then(|| {
                 let call = side.calls.iter().find(|call| call.calls_per_op == most)?;
-                Some(format!(
-                    "{}: {} runs {most:.0} times per operation",
-                    side.name, call.name
-                ))
+                Some(format!("{}: {} runs {most:.0} times per operation", side.name, call.name))
             })?
         });
         chunked.collect()
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "converting the operands of {} once, ahead of the operation",
-            survey.slower()
-        )
+        format!("converting the operands of {} once, ahead of the operation", survey.slower())
     }
 }

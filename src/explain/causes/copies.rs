@@ -26,10 +26,7 @@ impl Cause for Copies {
             "neither statement copies an array by `.copy()`, `np.copy`, `np.array` or `.astype`",
         );
         match trial {
-            Ok(trial) => Plan::Try(vec![Trial {
-                what: format!("{}{}", trial.what, moved(survey)),
-                ..trial
-            }]),
+            Ok(trial) => Plan::Try(vec![Trial { what: format!("{}{}", trial.what, moved(survey)), ..trial }]),
             Err(why) => without_a_switch(survey, why),
         }
     }
@@ -38,10 +35,7 @@ impl Cause for Copies {
         if survey.changed("no_copies").is_ok() {
             return format!("leaving the copy of {} out", survey.slower());
         }
-        format!(
-            "computing in fewer passes over the data what {} computes in several",
-            survey.slower()
-        )
+        format!("computing in fewer passes over the data what {} computes in several", survey.slower())
     }
 }
 
@@ -55,13 +49,11 @@ const MOST_PASSES: f64 = 4.0;
 fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
     let mut calls = survey.sides()[side].calls.iter();
     let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));
-    calls
-        .all(|call| call.depth > 0 || call.kind == CallKind::Loop && is_simple(&call.name))
-        .then(|| {
-            let mut calls = survey.sides()[side].calls.iter();
-            let in_place = calls.any(|call| call.aliasing.as_deref() == Some("in place"));
-            if in_place { "in place" } else { "fresh" }
-        })
+    calls.all(|call| call.depth > 0 || call.kind == CallKind::Loop && is_simple(&call.name)).then(|| {
+        let mut calls = survey.sides()[side].calls.iter();
+        let in_place = calls.any(|call| call.aliasing.as_deref() == Some("in place"));
+        if in_place { "in place" } else { "fresh" }
+    })
 }
 
 /// Bytes that both sides move, where that is known.
@@ -69,10 +61,7 @@ fn moved(survey: &Survey<'_>) -> String {
     let [Some(a), Some(b)] = survey.sides().map(|side| side.bytes_per_op) else {
         return String::new();
     };
-    format!(
-        "; bytes moved by loops and routines without: {}",
-        both(survey, [a, b].map(units::bytes))
-    )
+    format!("; bytes moved by loops and routines without: {}", both(survey, [a, b].map(units::bytes)))
 }
 
 /// A pass more of a loop cannot be taken from the side that makes it. It is made by the other side as well, where it is one that
@@ -101,9 +90,7 @@ fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
         let number = more.round();
         let passes = if number == 1.0 { "pass" } else { "passes" };
         return Plan::Try(vec![Trial::of(
-            format!(
-                "{number} {passes} more made by {name} as well, {kind}, over its result ({seen})"
-            ),
+            format!("{number} {passes} more made by {name} as well, {kind}, over its result ({seen})"),
             Switch::arm(&[&format!("passes:{side}:{number}:{kind}")]),
         )]);
     }

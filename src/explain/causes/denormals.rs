@@ -21,26 +21,14 @@ impl Cause for Denormals {
         if found.iter().all(String::is_empty) {
             return Plan::Not("no array holds a denormal number".into());
         }
-        let found = found.map(|found| {
-            if found.is_empty() {
-                "none".to_owned()
-            } else {
-                found
-            }
-        });
+        let found = found.map(|found| if found.is_empty() { "none".to_owned() } else { found });
         Plan::Try(vec![Trial::of(
-            format!(
-                "denormals counted as zero by the thread that computes ({})",
-                both(survey, found)
-            ),
+            format!("denormals counted as zero by the thread that computes ({})", both(survey, found)),
             Switch::arm(&["flushed_denormals"]),
         )])
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "replacing numbers below the smallest normal one by zero in the data of {}",
-            survey.slower()
-        )
+        format!("replacing numbers below the smallest normal one by zero in the data of {}", survey.slower())
     }
 }

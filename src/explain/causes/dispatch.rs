@@ -25,13 +25,12 @@ impl Cause for Dispatch {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.sized {
-            return Plan::Not("the setup does not make its arrays by `shape` or `size`, so there is no run on one element".into());
+            return Plan::Not(
+                "the setup does not make its arrays by `shape` or `size`, so there is no run on one element".into(),
+            );
         }
         let unit = Switch::shape(vec![1; survey.case.shape.len()]);
-        Plan::Try(vec![Trial::measuring(
-            "one element, where all that is left is fixed cost",
-            Terms(vec![(1.0, unit)]),
-        )])
+        Plan::Try(vec![Trial::measuring("one element, where all that is left is fixed cost", Terms(vec![(1.0, unit)]))])
     }
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
@@ -47,9 +46,6 @@ impl Cause for Dispatch {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "doing more in one call of {}: larger arrays, or less Python around it",
-            survey.slower()
-        )
+        format!("doing more in one call of {}: larger arrays, or less Python around it", survey.slower())
     }
 }

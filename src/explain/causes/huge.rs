@@ -26,12 +26,7 @@ impl Cause for HugePages {
                 "transparent huge pages are off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled".into(),
             ),
             Some(_) => any_of([
-                by_switch(
-                    survey,
-                    "huge_pages",
-                    "operands in huge pages",
-                    "no operand has 4 MiB or more",
-                ),
+                by_switch(survey, "huge_pages", "operands in huge pages", "no operand has 4 MiB or more"),
                 results(survey),
                 none(survey),
             ]),
@@ -64,9 +59,8 @@ fn results(survey: &Survey<'_>) -> Result<Trial, String> {
         return Err("no operation faults a page in".into());
     }
     let allocator = survey.software.allocator.as_deref().unwrap_or_default();
-    let version = allocator
-        .strip_prefix("glibc 2.")
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
+    let version =
+        allocator.strip_prefix("glibc 2.").and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
     if version.is_none_or(|minor| minor < 35) {
         return Err("this C library cannot be told to take huge pages".into());
     }

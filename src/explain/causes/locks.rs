@@ -25,9 +25,6 @@ impl Cause for Locks {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "taking the lock of {} less often, or for less time",
-            survey.slower()
-        )
+        format!("taking the lock of {} less often, or for less time", survey.slower())
     }
 }

@@ -94,13 +94,9 @@ impl Hypothesis {
     /// What it says.
     pub fn says(self) -> &'static str {
         match self {
-            Self::H1 => {
-                "the vendor library's inner workings: its threads, its use of the caches, its prefetching"
-            }
+            Self::H1 => "the vendor library's inner workings: its threads, its use of the caches, its prefetching",
             Self::H2 => "NumPy's ufuncs: buffers used again, specialised paths, the compiler",
-            Self::H3 => {
-                "the cost of the Rust/Python binding: the call, type checks, memory management"
-            }
+            Self::H3 => "the cost of the Rust/Python binding: the call, type checks, memory management",
         }
     }
 }
@@ -130,20 +126,12 @@ pub struct Trial {
 impl Trial {
     /// The usual one: the gap without the switch less the gap with it.
     pub fn of(what: impl Into<String>, switch: Switch) -> Self {
-        Self {
-            what: what.into(),
-            terms: Terms::difference(&Switch::default(), &switch),
-            stays: switch,
-        }
+        Self { what: what.into(), terms: Terms::difference(&Switch::default(), &switch), stays: switch }
     }
 
     /// One after which nothing stays thrown.
     pub fn measuring(what: impl Into<String>, terms: Terms) -> Self {
-        Self {
-            what: what.into(),
-            terms,
-            stays: Switch::default(),
-        }
+        Self { what: what.into(), terms, stays: Switch::default() }
     }
 
     /// One of something that is added to all rounds: the gap with it less the gap without.
@@ -179,17 +167,9 @@ pub const ALL: [&dyn Cause; 18] = [
 ];
 
 /// The trials of one code or data switch; the reason where it does not apply: `nothing` where it changes nothing.
-fn by_switch(
-    survey: &Survey<'_>,
-    switch: &'static str,
-    what: &str,
-    nothing: &str,
-) -> Result<Trial, String> {
+fn by_switch(survey: &Survey<'_>, switch: &'static str, what: &str, nothing: &str) -> Result<Trial, String> {
     match survey.changed(switch) {
-        Ok(changed) => Ok(Trial::of(
-            format!("{what} ({changed})"),
-            Switch::arm(&[switch]),
-        )),
+        Ok(changed) => Ok(Trial::of(format!("{what} ({changed})"), Switch::arm(&[switch]))),
         Err(why) if why.is_empty() => Err(nothing.to_owned()),
         Err(why) => Err(why),
     }

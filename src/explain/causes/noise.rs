@@ -28,27 +28,17 @@ impl Cause for Noise {
     fn plan(&self, _: &Survey<'_>) -> Plan {
         let again = Switch::environment(AGAIN, Some("1"));
         let terms = Terms::difference(&Switch::default(), &again);
-        Plan::Try(vec![Trial::measuring(
-            "nothing switched, in another process",
-            terms,
-        )])
+        Plan::Try(vec![Trial::measuring("nothing switched, in another process", terms)])
     }
 
     fn evidence(&self, survey: &Survey<'_>, _: &Effect) -> Vec<String> {
         let drift = &survey.case.rounds.drift;
-        let change = drift.ratio.map(|ratio| {
-            format!(
-                "over the comparison's rounds the ratio moved by {:+.1} %",
-                100.0 * ratio
-            )
-        });
+        let change =
+            drift.ratio.map(|ratio| format!("over the comparison's rounds the ratio moved by {:+.1} %", 100.0 * ratio));
         let frequency = match [0, 1].map(|side| survey.seen[side].ghz) {
             [Some(a), Some(b)] => format!(
                 "frequency of the processor right after rounds of {}, timed by additions that wait for each other",
-                both(
-                    survey,
-                    [a, b].map(|ghz| format!("{} GHz", units::decimal(ghz, 2)))
-                )
+                both(survey, [a, b].map(|ghz| format!("{} GHz", units::decimal(ghz, 2))))
             ),
             _ => "the processor's frequency cannot be measured here".to_owned(),
         };

@@ -24,10 +24,7 @@ impl Cause for Observation {
     fn plan(&self, _: &Survey<'_>) -> Plan {
         // The gap under observation less the one without: what observing adds.
         let observed = Switch::arm(&["observed"]);
-        Plan::Try(vec![Trial::adding(
-            "the observers of calls and memory armed",
-            observed,
-        )])
+        Plan::Try(vec![Trial::adding("the observers of calls and memory armed", observed)])
     }
 
     fn evidence(&self, _: &Survey<'_>, _: &Effect) -> Vec<String> {
@@ -35,7 +32,6 @@ impl Cause for Observation {
     }
 
     fn mend(&self, _: &Survey<'_>) -> String {
-        "read phases and calls of this case with care; the times are of rounds that nobody observes"
-            .into()
+        "read phases and calls of this case with care; the times are of rounds that nobody observes".into()
     }
 }

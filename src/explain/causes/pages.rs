@@ -29,10 +29,7 @@ impl Cause for Pages {
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if survey.faults.iter().all(|faults| *faults < 1.0) {
             let faults = both(survey, survey.faults.map(units::count));
-            return Plan::Known(
-                FindingVerdict::Refuted,
-                vec![format!("page faults per operation, settled: {faults}")],
-            );
+            return Plan::Known(FindingVerdict::Refuted, vec![format!("page faults per operation, settled: {faults}")]);
         }
         let mut trials = vec![Trial::of(
             "freed memory kept by the C library (mallopt: nothing mapped, nothing given back)",
@@ -48,10 +45,7 @@ impl Cause for Pages {
             if let Ok(value) = std::env::var(name)
                 && survey.uses_kernel()
             {
-                trials.push(Trial::of(
-                    format!("{name}={value} taken away"),
-                    Switch::environment(name, None),
-                ));
+                trials.push(Trial::of(format!("{name}={value} taken away"), Switch::environment(name, None)));
             }
         }
         Plan::Try(trials)
@@ -59,9 +53,7 @@ impl Cause for Pages {
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
         let faults = both(survey, effect.faults.map(units::count));
-        vec![format!(
-            "page faults per operation without the switch: {faults}"
-        )]
+        vec![format!("page faults per operation without the switch: {faults}")]
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {

@@ -23,13 +23,9 @@ impl Cause for Stores {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.uses_kernel() {
-            return Plan::Not(
-                "NumPy's loops store in the ordinary way and cannot be switched".into(),
-            );
+            return Plan::Not("NumPy's loops store in the ordinary way and cannot be switched".into());
         }
-        let reasons = survey
-            .sides()
-            .map(|side| side.dispatch_reason.clone().unwrap_or_default());
+        let reasons = survey.sides().map(|side| side.dispatch_reason.clone().unwrap_or_default());
         if let Ok(changed) = survey.changed("automatic_stores") {
             return Plan::Try(vec![Trial::of(
                 format!("the kernel's own choice of stores ({changed})"),
@@ -37,10 +33,7 @@ impl Cause for Stores {
             )]);
         }
         if !reasons.iter().any(|reason| reason.contains("stream")) {
-            return Plan::Known(
-                FindingVerdict::Refuted,
-                vec!["both sides store in the ordinary way".into()],
-            );
+            return Plan::Known(FindingVerdict::Refuted, vec!["both sides store in the ordinary way".into()]);
         }
         Plan::Try(vec![Trial::of(
             "ordinary stores (RAPTORS_STORES=plain)",

@@ -35,22 +35,13 @@ impl Cause for Threads {
     }
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
-        let busy = both(
-            survey,
-            survey
-                .busy
-                .map(|share| format!("{}×", units::decimal(share, 2))),
-        );
+        let busy = both(survey, survey.busy.map(|share| format!("{}×", units::decimal(share, 2))));
         let started = survey.seen.iter().any(|seen| seen.threads_started > 0);
         // Where the machine's CPUs are wanted by others, two busy threads get no more time than one.
-        let several = survey
-            .sides()
-            .iter()
-            .any(|side| side.threads.is_some_and(|threads| threads > 1));
+        let several = survey.sides().iter().any(|side| side.threads.is_some_and(|threads| threads > 1));
         if survey.busy.iter().all(|share| *share < BUSY) && !started && !several {
-            let evidence = format!(
-                "one thread works for each side, and keeps one CPU busy: CPU time ÷ wall time is {busy}"
-            );
+            let evidence =
+                format!("one thread works for each side, and keeps one CPU busy: CPU time ÷ wall time is {busy}");
             return Plan::Known(FindingVerdict::Refuted, vec![evidence]);
         }
         if survey.machine.cores < 2 {

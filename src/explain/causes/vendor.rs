@@ -31,17 +31,15 @@ impl Cause for Vendor {
             let mut calls = survey.sides()[side].calls.iter();
             calls.any(|call| {
                 call.kind == CallKind::Backend
-                    && call.symbol.as_deref().is_some_and(|name| {
-                        name.contains("openblas") || name.contains("accelerate")
-                    })
+                    && call
+                        .symbol
+                        .as_deref()
+                        .is_some_and(|name| name.contains("openblas") || name.contains("accelerate"))
             })
         };
         if a == 0.0 && b == 0.0 && !backend(0) && !backend(1) {
             let Some(control) = survey.control.filter(|control| control.ok) else {
-                return Plan::Not(
-                    "no call was seen, and the control that would prove it was not seen either"
-                        .into(),
-                );
+                return Plan::Not("no call was seen, and the control that would prove it was not seen either".into());
             };
             let evidence = format!(
                 "neither side calls BLAS, LAPACK or Accelerate, so there is nothing to switch; the same observers saw {} \
@@ -53,19 +51,13 @@ impl Cause for Vendor {
         if backend(0) || backend(1) {
             return Plan::Try(vec![Trial::of(
                 "the kernel's own loops instead of the library's",
-                Switch::arm(&["automatic_backend"])
-                    .and(&Switch::environment("RAPTORS_BACKEND", Some("simd"))),
+                Switch::arm(&["automatic_backend"]).and(&Switch::environment("RAPTORS_BACKEND", Some("simd"))),
             )]);
         }
         let calls = both(survey, [a, b].map(units::count));
         let openblas = survey.software.blas.iter();
-        if !openblas
-            .map(|blas| blas.library.as_str())
-            .any(|library| library.contains("OpenBLAS"))
-        {
-            return Plan::Not(format!(
-                "calls per operation: {calls}; this library has no switch for its code paths"
-            ));
+        if !openblas.map(|blas| blas.library.as_str()).any(|library| library.contains("OpenBLAS")) {
+            return Plan::Not(format!("calls per operation: {calls}; this library has no switch for its code paths"));
         }
         Plan::Try(vec![Trial::of(
             format!("OpenBLAS held to code for a CPU of 2004 (calls per operation: {calls})"),
@@ -74,10 +66,6 @@ impl Cause for Vendor {
     }
 
     fn mend(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "computing {} by the routine that {} calls",
-            survey.slower(),
-            survey.faster()
-        )
+        format!("computing {} by the routine that {} calls", survey.slower(), survey.faster())
     }
 }

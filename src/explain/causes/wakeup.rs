@@ -27,12 +27,7 @@ impl Cause for WakeUp {
                 Switch::arm(&["inline_threads"]),
             )]);
         }
-        if survey.uses_kernel()
-            && survey
-                .sides()
-                .iter()
-                .any(|side| side.threads.is_some_and(|n| n > 1))
-        {
+        if survey.uses_kernel() && survey.sides().iter().any(|side| side.threads.is_some_and(|n| n > 1)) {
             return Plan::Try(vec![Trial::of(
                 "the kernel held to one thread (RAPTORS_THREADS=1)",
                 Switch::environment("RAPTORS_THREADS", Some("1")),

@@ -15,10 +15,7 @@ pub fn core_time() -> Option<CoreTime> {
 /// The line `cpu`: user, nice, system, idle, iowait, irq, softirq, steal; the guest times after it are in user's already.
 fn core_time_in(stat: &str) -> Option<CoreTime> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line
-        .split_whitespace()
-        .map_while(|text| text.parse().ok())
-        .collect();
+    let ticks: Vec<u64> = line.split_whitespace().map_while(|text| text.parse().ok()).collect();
     let at = |i: usize| ticks.get(i).copied().unwrap_or(0);
     (ticks.len() >= 4).then(|| CoreTime {
         busy: at(0) + at(1) + at(2) + at(5) + at(6),
@@ -48,9 +45,7 @@ pub fn turbo() -> Option<bool> {
         let text = fs::read_to_string(Path::new(PROCESSORS).join(file)).ok()?;
         Some(text.trim() == "1")
     };
-    read("intel_pstate/no_turbo")
-        .map(|off| !off)
-        .or_else(|| read("cpufreq/boost"))
+    read("intel_pstate/no_turbo").map(|off| !off).or_else(|| read("cpufreq/boost"))
 }
 
 pub fn shared_cores() -> Option<bool> {
@@ -81,11 +76,7 @@ mod tests {
     #[test]
     fn times_of_the_cores_are_summed_by_what_they_mean() {
         let stat = "cpu  100 1 20 3000 5 2 3 7 50 0\ncpu0 1 1 1 1\n";
-        let expected = CoreTime {
-            busy: 126,
-            idle: 3005,
-            stolen: 7,
-        };
+        let expected = CoreTime { busy: 126, idle: 3005, stolen: 7 };
         assert_eq!(core_time_in(stat), Some(expected));
         assert_eq!(core_time_in("cpu  1 2\n"), None);
         assert_eq!(core_time_in("intr 5\n"), None);
@@ -94,11 +85,7 @@ mod tests {
     #[test]
     fn governors_are_listed_once_each() {
         let dir = tempfile::tempdir().unwrap();
-        for (core, governor) in [
-            ("cpu0", "powersave"),
-            ("cpu1", "performance"),
-            ("cpu2", "powersave"),
-        ] {
+        for (core, governor) in [("cpu0", "powersave"), ("cpu1", "performance"), ("cpu2", "powersave")] {
             let place = dir.path().join(core).join("cpufreq");
             fs::create_dir_all(&place).unwrap();
             fs::write(place.join("scaling_governor"), format!("{governor}\n")).unwrap();

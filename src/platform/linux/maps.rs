@@ -81,10 +81,7 @@ mod tests {
     fn a_process_maps_its_own_program_and_one_that_is_gone_is_not_found() {
         let program = std::env::current_exe().unwrap();
         let own = mappings(std::process::id()).unwrap();
-        assert!(
-            own.iter()
-                .any(|part| part.path == program && part.offset == 0)
-        );
+        assert!(own.iter().any(|part| part.path == program && part.offset == 0));
         let error = mappings(u32::MAX).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

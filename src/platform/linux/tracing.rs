@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub fn capabilities() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
@@ -20,19 +18,12 @@ pub fn setting(name: &str) -> Option<String> {
 
 pub fn lockdown() -> io::Result<String> {
     let modes = fs::read_to_string("/sys/kernel/security/lockdown")?;
-    let chosen = modes
-        .split_whitespace()
-        .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'));
-    chosen
-        .map(str::to_owned)
-        .ok_or(io::ErrorKind::InvalidData.into())
+    let chosen = modes.split_whitespace().find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'));
+    chosen.map(str::to_owned).ok_or(io::ErrorKind::InvalidData.into())
 }
 
 pub fn mounted(kind: &str) -> Vec<PathBuf> {
-    mounted_in(
-        &fs::read_to_string("/proc/self/mounts").unwrap_or_default(),
-        kind,
-    )
+    mounted_in(&fs::read_to_string("/proc/self/mounts").unwrap_or_default(), kind)
 }
 
 fn mounted_in(mounts: &str, kind: &str) -> Vec<PathBuf> {
@@ -47,9 +38,7 @@ fn mounted_in(mounts: &str, kind: &str) -> Vec<PathBuf> {
 
 pub fn knows_file_system(kind: &str) -> bool {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    known
-        .lines()
-        .any(|line| line.split_whitespace().next_back() == Some(kind))
+    known.lines().any(|line| line.split_whitespace().next_back() == Some(kind))
 }
 
 pub fn type_information() -> Option<u64> {
@@ -58,18 +47,8 @@ pub fn type_information() -> Option<u64> {
 
 pub fn probe_lists() -> io::Result<Vec<PathBuf>> {
     let here = mounted("tracefs").into_iter();
-    let Some(dir) = here
-        .chain(
-            mounted("debugfs")
-                .into_iter()
-                .map(|dir| dir.join("tracing")),
-        )
-        .next()
-    else {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "tracefs is not mounted",
-        ));
+    let Some(dir) = here.chain(mounted("debugfs").into_iter().map(|dir| dir.join("tracing"))).next() else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "tracefs is not mounted"));
     };
     fs::read_dir(&dir)?;
     let lists = ["uprobe_events", "kprobe_events"].map(|name| dir.join(name));
@@ -93,10 +72,7 @@ pub fn processes_numbered(number: u32) -> Vec<u32> {
 fn is_numbered(status: &str, number: u32) -> bool {
     status
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("NSpid:")
-                .or_else(|| line.strip_prefix("Pid:"))
-        })
+        .filter_map(|line| line.strip_prefix("NSpid:").or_else(|| line.strip_prefix("Pid:")))
         .flat_map(str::split_whitespace)
         .any(|text| text.parse() == Ok(number))
 }
@@ -150,16 +126,8 @@ fn open_counter(wish: &CounterWish) -> io::Result<fs::File> {
     let wish: *const CounterWish = wish;
     // SAFETY: the wish is live for the call and says its own size; the kernel only reads it and returns a new
     // descriptor or -1.
-    let descriptor = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            wish,
-            THIS_THREAD,
-            ANY_CORE,
-            NO_GROUP,
-            CLOSE_ON_EXEC,
-        )
-    };
+    let descriptor =
+        unsafe { libc::syscall(libc::SYS_perf_event_open, wish, THIS_THREAD, ANY_CORE, NO_GROUP, CLOSE_ON_EXEC) };
     match libc::c_int::try_from(descriptor) {
         // SAFETY: the kernel has just handed this descriptor to us, and nobody else knows it.
         Ok(descriptor) if descriptor >= 0 => Ok(unsafe { fs::File::from_raw_fd(descriptor) }),

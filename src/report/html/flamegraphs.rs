@@ -83,22 +83,16 @@ fn frames(pictures: &Pictures) -> Result<Markup, Error> {
     let [side_a, side_b] = &pictures.sides;
     let label = escape(&pictures.label);
     let each = [
-        (
-            "difference",
-            "The difference by role, then by frame".to_owned(),
-            difference,
-        ),
+        ("difference", "The difference by role, then by frame".to_owned(), difference),
         ("one", escape(side_a), a),
         ("one", escape(side_b), b),
     ];
     let mut figures = Vec::new();
     for (class, caption, svg) in each {
         let title = format!("{caption}; {label}");
-        let picture = frame(&title, svg)
-            .map_err(|error| Error::new("the flamegraph cannot be drawn").caused_by(error))?;
-        figures.push(
-            html! { figure class=(class) { figcaption { (caption) } (PreEscaped(picture)) } },
-        );
+        let picture =
+            frame(&title, svg).map_err(|error| Error::new("the flamegraph cannot be drawn").caused_by(error))?;
+        figures.push(html! { figure class=(class) { figcaption { (caption) } (PreEscaped(picture)) } });
     }
     Ok(html! {
         @for warning in &pictures.warnings { p.note { (escape(warning)) } }
@@ -128,11 +122,8 @@ mod tests {
                 profile.add([root, frame], thread, tag, 40);
             }
         }
-        let side = |name: &str| SideSpec {
-            name: name.to_owned(),
-            statement: "<script>".to_owned(),
-            setup: String::new(),
-        };
+        let side =
+            |name: &str| SideSpec { name: name.to_owned(), statement: "<script>".to_owned(), setup: String::new() };
         let sampled = SideSamples {
             samples: 20_000 + 40 * narrow,
             cpu_ns: 36_000_000_000,

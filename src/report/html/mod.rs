@@ -55,11 +55,7 @@ fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup
     let sections = [
         ("ratios", "Ratio by size", &parts.ratios),
         ("phases", "Where the time goes", &parts.phases),
-        (
-            "calls",
-            "Calls of one operation",
-            &tables::calls(comparison),
-        ),
+        ("calls", "Calls of one operation", &tables::calls(comparison)),
         ("roofline", "Roofline of this machine", &parts.roofline),
         ("flamegraphs", "Flamegraphs", pictures),
         ("causes", "Causes", &parts.causes),
@@ -138,11 +134,7 @@ fn sides(comparison: &Comparison) -> Markup {
 
 /// What the marks of charts mean.
 fn legend(comparison: &Comparison) -> Markup {
-    let (a, b) = comparison
-        .cases
-        .first()
-        .map(story::names)
-        .unwrap_or_default();
+    let (a, b) = comparison.cases.first().map(story::names).unwrap_or_default();
     html! { p.legend { span.swatch.a {} "A: " (a) " " span.swatch.b {} "B: " (b) } }
 }
 

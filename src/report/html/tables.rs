@@ -28,11 +28,7 @@ pub fn named_figures(rows: &[[String; 4]]) -> Markup {
 
 /// The ratios of all cases.
 pub fn ratios(comparison: &Comparison) -> Markup {
-    let (a, b) = comparison
-        .cases
-        .first()
-        .map(story::names)
-        .unwrap_or_default();
+    let (a, b) = comparison.cases.first().map(story::names).unwrap_or_default();
     let row = |number: usize, case: &Case| {
         let (ratio, interval) = units::ratio(&case.ratio);
         let sides = [&case.sides.a, &case.sides.b];
@@ -70,11 +66,7 @@ pub fn ratios(comparison: &Comparison) -> Markup {
 pub fn phases(comparison: &Comparison, case: &Case) -> Markup {
     let unit = case::unit(case);
     let (a, b) = story::names(case);
-    let number = |ns: Option<f64>| {
-        ns.map_or(NOT_MEASURED.to_owned(), |ns| {
-            unit.number(ns).trim_end().to_owned()
-        })
-    };
+    let number = |ns: Option<f64>| ns.map_or(NOT_MEASURED.to_owned(), |ns| unit.number(ns).trim_end().to_owned());
     let rows = case::time_rows(case, &unit);
     let facts = case::facts(&comparison.machine, case);
     let table = html! {

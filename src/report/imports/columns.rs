@@ -22,37 +22,25 @@ impl Columns {
             return None;
         }
         let labels = subjects.iter().flat_map(|subject| &subject.files);
-        let labels = labels
-            .filter(|file| !file.imports.is_empty())
-            .map(|file| stem(&file.path).len() + 2);
+        let labels = labels.filter(|file| !file.imports.is_empty()).map(|file| stem(&file.path).len() + 2);
         // `only here, LAPACK`, where there is room.
         let least = if width < 80 { 13 } else { 17 };
-        let label = labels
-            .max()
-            .unwrap_or(0)
-            .clamp(least, (width / 3).max(least));
+        let label = labels.max().unwrap_or(0).clamp(least, (width / 3).max(least));
         let column = (width - label) / subjects.len();
         let column = column.checked_sub(GAP).filter(|n| *n >= NARROWEST_COLUMN)?;
         let widths = std::iter::once(label).chain(vec![column; subjects.len()]);
-        Some(Self {
-            widths: widths.collect(),
-        })
+        Some(Self { widths: widths.collect() })
     }
 
     /// A row whose cells are broken into lines.
     fn row(&self, page: &mut Page, cells: &[Cell]) {
-        let broken: Vec<Vec<String>> = cells
-            .iter()
-            .zip(&self.widths)
-            .map(|(cell, width)| lines_of(&cell.text, *width))
-            .collect();
+        let broken: Vec<Vec<String>> =
+            cells.iter().zip(&self.widths).map(|(cell, width)| lines_of(&cell.text, *width)).collect();
         for line in 0..broken.iter().map(Vec::len).max().unwrap_or(0) {
             let cells: Vec<Cell> = broken
                 .iter()
                 .zip(cells)
-                .map(|(lines, cell)| {
-                    Cell::new(lines.get(line).cloned().unwrap_or_default(), cell.tone)
-                })
+                .map(|(lines, cell)| Cell::new(lines.get(line).cloned().unwrap_or_default(), cell.tone))
                 .collect();
             page.row(&cells, &self.widths);
         }
@@ -61,11 +49,7 @@ impl Columns {
     /// A row of one label and a text for each subject.
     fn labelled(&self, page: &mut Page, label: &str, texts: impl Iterator<Item = String>) {
         let cells = texts.map(|text| {
-            let tone = if matches!(text.as_str(), "0" | "–") {
-                Tone::Faint
-            } else {
-                Tone::Plain
-            };
+            let tone = if matches!(text.as_str(), "0" | "–") { Tone::Faint } else { Tone::Plain };
             Cell::new(text, tone)
         });
         let cells: Vec<Cell> = std::iter::once(Cell::plain(label)).chain(cells).collect();
@@ -75,12 +59,8 @@ impl Columns {
 
 /// Subjects in columns: families, files, and the routines that only one of them has.
 pub fn side_by_side(page: &mut Page, subjects: &[Subject], columns: &Columns, all: bool) {
-    let heads = subjects
-        .iter()
-        .map(|subject| Cell::new(heading(subject), Tone::Strong));
-    let heads: Vec<Cell> = std::iter::once(Cell::plain("imported"))
-        .chain(heads)
-        .collect();
+    let heads = subjects.iter().map(|subject| Cell::new(heading(subject), Tone::Strong));
+    let heads: Vec<Cell> = std::iter::once(Cell::plain("imported")).chain(heads).collect();
     columns.row(page, &heads);
     page.rule(columns.widths.iter().sum::<usize>() + GAP * subjects.len());
     columns.labelled(
@@ -95,9 +75,7 @@ pub fn side_by_side(page: &mut Page, subjects: &[Subject], columns: &Columns, al
         let cell = |subject: &Subject| {
             let imports = subject.files.iter().flat_map(|file| &file.imports);
             let from = providers(imports, family);
-            format!("{}  {from}", subject.imports.of(family))
-                .trim_end()
-                .to_owned()
+            format!("{}  {from}", subject.imports.of(family)).trim_end().to_owned()
         };
         columns.labelled(page, family.title(), subjects.iter().map(cell));
     }
@@ -111,9 +89,7 @@ pub fn side_by_side(page: &mut Page, subjects: &[Subject], columns: &Columns, al
 
 /// A file's path without what depends on the platform: `numpy/_core/_multiarray_umath`.
 fn stem(path: &str) -> &str {
-    let (dir, file) = path
-        .rsplit_once('/')
-        .map_or((0, path), |(dir, file)| (dir.len() + 1, file));
+    let (dir, file) = path.rsplit_once('/').map_or((0, path), |(dir, file)| (dir.len() + 1, file));
     let marks = [".cpython-", ".abi3", ".so", ".dylib", ".pypy"];
     let ends = marks.iter().filter_map(|mark| file.find(mark));
     &path[..dir + ends.min().unwrap_or(file.len())]
@@ -122,10 +98,7 @@ fn stem(path: &str) -> &str {
 /// Which file of each subject imports how many.
 fn by_file(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     let mut stems: BTreeSet<&str> = BTreeSet::new();
-    for subject in subjects
-        .iter()
-        .filter(|subject| subject.kind != SubjectKind::File)
-    {
+    for subject in subjects.iter().filter(|subject| subject.kind != SubjectKind::File) {
         let importing = subject.files.iter().filter(|file| !file.imports.is_empty());
         stems.extend(importing.map(|file| stem(&file.path)));
     }
@@ -136,10 +109,7 @@ fn by_file(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     columns.labelled(page, "by file", std::iter::empty());
     for wanted in stems {
         let cell = |subject: &Subject| {
-            let alike = subject
-                .files
-                .iter()
-                .filter(|file| stem(&file.path) == wanted);
+            let alike = subject.files.iter().filter(|file| stem(&file.path) == wanted);
             let counts: BTreeSet<String> = alike.map(|file| counted(&file.counts)).collect();
             match counts.len() {
                 0 => "–".to_owned(),
@@ -164,9 +134,7 @@ fn tail(path: &str, room: usize, unicode: bool) -> String {
 /// The routines of a subject by family and name, with a spelling of each.
 fn routines(subject: &Subject) -> BTreeMap<(Family, &str), &Import> {
     let imports = subject.files.iter().flat_map(|file| &file.imports);
-    imports
-        .map(|import| ((import.family, import.routine.as_str()), import))
-        .collect()
+    imports.map(|import| ((import.family, import.routine.as_str()), import)).collect()
 }
 
 /// How many routines all subjects import, and those that not all do.
@@ -180,11 +148,7 @@ fn differences(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     match (common, union.len()) {
         (0, 0) => page.wrapped("None of them imports any of these.", 2, Tone::Plain),
         (n, all) if n == all => {
-            page.wrapped(
-                &format!("All of them import the same {n} routines."),
-                2,
-                Tone::Plain,
-            );
+            page.wrapped(&format!("All of them import the same {n} routines."), 2, Tone::Plain);
         }
         (n, _) => columns.labelled(page, "in all", std::iter::once(n.to_string())),
     }
@@ -194,17 +158,14 @@ fn differences(page: &mut Page, subjects: &[Subject], columns: &Columns) {
         let lists: Vec<Vec<String>> = each
             .iter()
             .map(|routines| {
-                let told =
-                    |key: &(Family, &str)| routines.contains_key(key) == two && !everywhere(key);
+                let told = |key: &(Family, &str)| routines.contains_key(key) == two && !everywhere(key);
                 let of_family = union.iter().filter(|(key, _)| key.0 == family && told(key));
                 of_family.map(|(_, import)| short_routine(import)).collect()
             })
             .collect();
         if lists.iter().any(|names| !names.is_empty()) {
             let what = if two { "only here" } else { "not here" };
-            let cells = lists
-                .iter()
-                .map(|names| lone_names(names, columns.widths[1]));
+            let cells = lists.iter().map(|names| lone_names(names, columns.widths[1]));
             columns.labelled(page, &format!("{what}, {}", family.title()), cells);
         }
     }
@@ -213,10 +174,7 @@ fn differences(page: &mut Page, subjects: &[Subject], columns: &Columns) {
 fn lone_names(names: &[String], room: usize) -> String {
     match names.len() {
         0 => "–".to_owned(),
-        n => format!(
-            "{n}  {}",
-            few_lines(names, room.saturating_sub(4).max(8)).join(" ")
-        ),
+        n => format!("{n}  {}", few_lines(names, room.saturating_sub(4).max(8)).join(" ")),
     }
 }
 

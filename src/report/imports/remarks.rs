@@ -11,11 +11,7 @@ use crate::report::layout::Tone;
 pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
     let mut remarks = Vec::new();
     for file in subject.files.iter().filter(|file| file.defines.total() > 0) {
-        let sentence = format!(
-            "{} itself provides {}.",
-            escape(&file.path),
-            counted(&file.defines)
-        );
+        let sentence = format!("{} itself provides {}.", escape(&file.path), counted(&file.defines));
         remarks.push((sentence, Tone::Plain));
     }
     let holding: Vec<String> = subject
@@ -31,11 +27,7 @@ pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
         );
         remarks.push((sentence, Tone::Alarm));
     }
-    let looking: Vec<&File> = subject
-        .files
-        .iter()
-        .filter(|file| !file.looks_up.is_empty())
-        .collect();
+    let looking: Vec<&File> = subject.files.iter().filter(|file| !file.looks_up.is_empty()).collect();
     remarks.push((looking_up(&looking, subject.files.len()), Tone::Plain));
     remarks.extend(stripped(subject).map(|sentence| (sentence, Tone::Plain)));
     remarks.extend(doubtful(subject).map(|sentence| (sentence, Tone::Plain)));
@@ -48,19 +40,13 @@ pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
 
 /// Files in which a static library would not be seen.
 fn stripped(subject: &Subject) -> Option<String> {
-    let count = subject
-        .files
-        .iter()
-        .filter(|file| !file.local_symbols)
-        .count();
+    let count = subject.files.iter().filter(|file| !file.local_symbols).count();
     match (count, subject.files.len()) {
         (0, _) => None,
         (_, 1) => Some("It is stripped: a library linked in statically would not show.".to_owned()),
         (n, all) => {
             let are = if n == 1 { "is" } else { "are" };
-            Some(format!(
-                "{n} of {all} files {are} stripped: a library linked in statically would not show there."
-            ))
+            Some(format!("{n} of {all} files {are} stripped: a library linked in statically would not show there."))
         }
     }
 }
@@ -68,16 +54,11 @@ fn stripped(subject: &Subject) -> Option<String> {
 /// Fortran names that need not be what they look like.
 fn doubtful(subject: &Subject) -> Option<String> {
     let symbols = subject.files.iter().flat_map(|file| &file.imports);
-    let names: BTreeSet<String> = symbols
-        .filter(|import| is_doubtful(&import.symbol))
-        .map(|import| escape(&import.symbol))
-        .collect();
+    let names: BTreeSet<String> =
+        symbols.filter(|import| is_doubtful(&import.symbol)).map(|import| escape(&import.symbol)).collect();
     let names: Vec<String> = names.into_iter().collect();
     (!names.is_empty()).then(|| {
-        format!(
-            "Fortran names without an underscore may be functions of somebody's own: {}.",
-            first_of(&names)
-        )
+        format!("Fortran names without an underscore may be functions of somebody's own: {}.", first_of(&names))
     })
 }
 
@@ -99,17 +80,11 @@ fn looking_up(looking: &[&File], of: usize) -> String {
         ([], 1) => "It imports neither dlsym nor dlopen.".to_owned(),
         ([], _) => "No file imports dlsym or dlopen.".to_owned(),
         ([_], 1) => format!("It imports {names}, so it may find more at run time."),
-        ([one], _) => format!(
-            "{} imports {names}, so it may find more at run time.",
-            escape(&one.path)
-        ),
+        ([one], _) => format!("{} imports {names}, so it may find more at run time.", escape(&one.path)),
         (many, _) => {
             let paths: Vec<String> = many.iter().map(|file| escape(&file.path)).collect();
             let count = many.len();
-            format!(
-                "{count} files import {names}, so they may find more at run time: {}.",
-                first_of(&paths)
-            )
+            format!("{count} files import {names}, so they may find more at run time: {}.", first_of(&paths))
         }
     }
 }

@@ -20,11 +20,7 @@ use crate::project::Project;
 use crate::session::Session;
 
 /// What a bench needs beside what the checks need.
-const REQUIREMENTS: &[&str] = &[
-    "requirements.txt",
-    "requirements-dev.txt",
-    "requirements-bench.txt",
-];
+const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"];
 
 /// Where the result is written.
 const PAGE: &str = "docs/performance.md";
@@ -122,11 +118,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     for row in rows::ALL.iter().filter(has_a_size) {
         session.say(format_args!("measuring {}", row.title));
         let run = compare(&mut session, row, options, &c_loop)?;
-        let cases = run
-            .cases
-            .into_iter()
-            .filter(|case| row.wants(case))
-            .collect();
+        let cases = run.cases.into_iter().filter(|case| row.wants(case)).collect();
         facts.get_or_insert((run.machine, run.software));
         measured.push(Measured { row, cases });
     }
@@ -141,14 +133,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let Some((machine, software)) = facts else {
         bail!("there is nothing to measure");
     };
-    let text = page::text(
-        &machine,
-        &software,
-        &measured,
-        &one,
-        memory.as_deref(),
-        options,
-    );
+    let text = page::text(&machine, &software, &measured, &one, memory.as_deref(), options);
     if options.dry_run {
         print!("{text}");
     } else {
@@ -164,26 +149,15 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
 fn compile(session: &mut Session<'_>, library: PathBuf) -> Result<PathBuf> {
     let source = session.project.root().join("xtask/src/bench/scale.c");
     let mut gcc = session.project.command("cc");
-    gcc.args(["-O3", "-march=native", "-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(source);
-    session
-        .run(&mut gcc)
-        .context("the C loop could not be compiled")?;
+    gcc.args(["-O3", "-march=native", "-shared", "-fPIC", "-o"]).arg(&library).arg(source);
+    session.run(&mut gcc).context("the C loop could not be compiled")?;
     Ok(library)
 }
 
-fn compare(
-    session: &mut Session<'_>,
-    row: &Row,
-    options: &Options,
-    c_loop: &PathBuf,
-) -> Result<Run> {
+fn compare(session: &mut Session<'_>, row: &Row, options: &Options, c_loop: &PathBuf) -> Result<Run> {
     let list = |values: Vec<String>| values.join(",");
     let sizes = options.size.iter().filter(|size| **size >= row.from);
-    let mut command = session
-        .project
-        .command(session.project.venv_program("raptors-trace"));
+    let mut command = session.project.command(session.project.venv_program("raptors-trace"));
     command
         .args(["compare", "--json", "--quiet", "--size"])
         .arg(list(sizes.map(u32::to_string).collect()))
@@ -198,13 +172,9 @@ fn compare(
 }
 
 fn smallest(session: &mut Session<'_>, options: &Options) -> Result<Run> {
-    let mut command = session
-        .project
-        .command(session.project.venv_program("raptors-trace"));
+    let mut command = session.project.command(session.project.venv_program("raptors-trace"));
     command
-        .args([
-            "compare", "--json", "--quiet", "--size", "1x", "--dtype", "float32",
-        ])
+        .args(["compare", "--json", "--quiet", "--size", "1x", "--dtype", "float32"])
         .args(["--time", &options.time.to_string()])
         .env("RAPTORS_TABLE", "shipped");
     json::parsed(&session.run(&mut command)?)

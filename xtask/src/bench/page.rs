@@ -14,14 +14,9 @@ const END: &str = "<!-- end of what is measured -->\n";
 /// Puts `text` between the marks of the page, the rest of which stays.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
     let page = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .with_context(|| format!("{path:?} has no line {BEGIN:?}"))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{path:?} has no line {END:?}"))?;
-    std::fs::write(path, format!("{before}{BEGIN}{text}{END}{after}"))
-        .with_context(|| format!("cannot write {path:?}"))
+    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{path:?} has no line {BEGIN:?}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{path:?} has no line {END:?}"))?;
+    std::fs::write(path, format!("{before}{BEGIN}{text}{END}{after}")).with_context(|| format!("cannot write {path:?}"))
 }
 
 /// Everything that was measured.
@@ -56,10 +51,7 @@ pub fn text(
         limit("all"),
     );
     for dtype in &options.dtype {
-        _ = writeln!(
-            text,
-            "### {dtype}: the other's time ÷ Raptors' (above 1 Raptors is faster)\n"
-        );
+        _ = writeln!(text, "### {dtype}: the other's time ÷ Raptors' (above 1 Raptors is faster)\n");
         table(&mut text, measured, dtype, options, |case| {
             let [low, high] = case.ratio.ci95;
             format!("{:.2} [{low:.2}, {high:.2}]", case.ratio.median)
@@ -72,18 +64,10 @@ pub fn text(
             let (a, b) = (&case.sides.a, &case.sides.b);
             let cpu = b.cpu_ns_per_op.map_or("?".into(), time);
             let speed = b.gb_s.map_or("?".into(), |gb_s| format!("{gb_s:.0}"));
-            format!(
-                "{} → {} ({cpu}; {speed})",
-                time(a.wall_ns.median),
-                time(b.wall_ns.median)
-            )
+            format!("{} → {} ({cpu}; {speed})", time(a.wall_ns.median), time(b.wall_ns.median))
         });
     }
-    for case in one
-        .cases
-        .iter()
-        .filter(|case| case.name != "round trip" && case.results == "dropped")
-    {
+    for case in one.cases.iter().filter(|case| case.name != "round trip" && case.results == "dropped") {
         let (a, b) = (&case.sides.a, &case.sides.b);
         _ = writeln!(
             text,
@@ -100,13 +84,7 @@ pub fn text(
     text
 }
 
-fn table(
-    text: &mut String,
-    measured: &[Measured],
-    dtype: &str,
-    options: &Options,
-    cell: impl Fn(&Case) -> String,
-) {
+fn table(text: &mut String, measured: &[Measured], dtype: &str, options: &Options, cell: impl Fn(&Case) -> String) {
     let head: Vec<String> = options.size.iter().map(|size| format!("{size}²")).collect();
     _ = writeln!(text, "| | {} |", head.join(" | "));
     _ = writeln!(text, "|---|{}", "---|".repeat(head.len()));
@@ -116,10 +94,8 @@ fn table(
             .iter()
             .map(|size| {
                 let size = u64::from(*size);
-                let fits = |case: &&Case| {
-                    case.dtype.as_deref() == Some(dtype)
-                        && case.shape.as_deref() == Some(&[size, size])
-                };
+                let fits =
+                    |case: &&Case| case.dtype.as_deref() == Some(dtype) && case.shape.as_deref() == Some(&[size, size]);
                 row.cases.iter().find(fits).map_or("–".into(), &cell)
             })
             .collect();

@@ -40,13 +40,7 @@ const C_LOOP: &str = "import ctypes, os; a = rng.random(shape, dtype=dtype); o =
                       p, q, n = a.ctypes.data, o.ctypes.data, a.size";
 
 /// What most rows have.
-const ONE_THREAD: Row = Row {
-    title: "",
-    threads: 1,
-    from: 1,
-    kept: false,
-    arguments: &[],
-};
+const ONE_THREAD: Row = Row { title: "", threads: 1, from: 1, kept: false, arguments: &[] };
 
 /// All rows, NumPy's first.
 pub const ALL: &[Row] = &[
@@ -55,21 +49,10 @@ pub const ALL: &[Row] = &[
         arguments: &["--setup", IN, "--a", "a * 2.5", "--b", "r.scale(2.5)"],
         ..ONE_THREAD
     },
-    Row {
-        title: "fresh results, kept, 1 thread",
-        kept: true,
-        ..ONE_THREAD
-    },
+    Row { title: "fresh results, kept, 1 thread", kept: true, ..ONE_THREAD },
     Row {
         title: "`out=`, 1 thread",
-        arguments: &[
-            "--setup",
-            OUT,
-            "--a",
-            "np.multiply(a, 2.5, out=o)",
-            "--b",
-            "r.scale(2.5, out=t)",
-        ],
+        arguments: &["--setup", OUT, "--a", "np.multiply(a, 2.5, out=o)", "--b", "r.scale(2.5, out=t)"],
         ..ONE_THREAD
     },
     Row {
@@ -87,27 +70,12 @@ pub const ALL: &[Row] = &[
     },
     Row {
         title: "in place, 1 thread",
-        arguments: &[
-            "--setup",
-            IN,
-            "--a",
-            "np.multiply(a, s, out=a)",
-            "--b",
-            "r.scale_inplace(s)",
-            "--in-place",
-        ],
+        arguments: &["--setup", IN, "--a", "np.multiply(a, s, out=a)", "--b", "r.scale_inplace(s)", "--in-place"],
         ..ONE_THREAD
     },
     Row {
         title: "scale, then sum of the result, 1 thread",
-        arguments: &[
-            "--setup",
-            IN,
-            "--a",
-            "(a * 2.5).sum()",
-            "--b",
-            "r.scale(2.5).to_numpy().sum()",
-        ],
+        arguments: &["--setup", IN, "--a", "(a * 2.5).sum()", "--b", "r.scale(2.5).to_numpy().sum()"],
         ..ONE_THREAD
     },
     Row {
@@ -118,14 +86,7 @@ pub const ALL: &[Row] = &[
     },
     Row {
         title: "against numexpr `a * k`, `out=`, 1 thread",
-        arguments: &[
-            "--setup",
-            NUMEXPR,
-            "--a",
-            "ne.evaluate('a * k', out=o)",
-            "--b",
-            "r.scale(2.5, out=t)",
-        ],
+        arguments: &["--setup", NUMEXPR, "--a", "ne.evaluate('a * k', out=o)", "--b", "r.scale(2.5, out=t)"],
         ..ONE_THREAD
     },
     Row {
@@ -144,15 +105,7 @@ pub const ALL: &[Row] = &[
     },
     Row {
         title: "against C loop, `cc -O3 -march=native`, `out=`, 1 thread",
-        arguments: &[
-            "--setup",
-            C_LOOP,
-            "--a",
-            "f(p, q, n, 2.5)",
-            "--b",
-            "r.scale(2.5, out=t)",
-            "--allow-different",
-        ],
+        arguments: &["--setup", C_LOOP, "--a", "f(p, q, n, 2.5)", "--b", "r.scale(2.5, out=t)", "--allow-different"],
         ..ONE_THREAD
     },
 ];

@@ -85,22 +85,13 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
         };
         let ok = judge(pair, &said);
         right[kind] += usize::from(ok);
-        println!(
-            "{}  {}: {}",
-            if ok { "ok   " } else { "WRONG" },
-            pair.name,
-            told(pair, &said, ok)
-        );
+        println!("{}  {}: {}", if ok { "ok   " } else { "WRONG" }, pair.name, told(pair, &said, ok));
     }
     println!(
         "\n{} of {} planted causes named first, {} of {} pairs without a difference not accused",
         right[0], all[0], right[1], all[1]
     );
-    if right == all {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        Ok(ExitCode::FAILURE)
-    }
+    if right == all { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::FAILURE) }
 }
 
 fn last_line(output: &str) -> &str {
@@ -109,10 +100,8 @@ fn last_line(output: &str) -> &str {
 
 fn explain(session: &mut Session<'_>, pair: &Pair, options: &Options) -> Result<Run> {
     let size = pair.size.to_string();
-    let mut arguments = vec![
-        "explain", "--json", "--quiet", "--setup", pair.setup, "--a", pair.a, "--b", pair.b,
-        "--size", &size,
-    ];
+    let mut arguments =
+        vec!["explain", "--json", "--quiet", "--setup", pair.setup, "--a", pair.a, "--b", pair.b, "--size", &size];
     let time = options.time.map(|time| time.to_string());
     if let Some(time) = &time {
         arguments.extend(["--time", time]);
@@ -120,9 +109,7 @@ fn explain(session: &mut Session<'_>, pair: &Pair, options: &Options) -> Result<
     if pair.allow_different {
         arguments.push("--allow-different");
     }
-    let mut command = session
-        .project
-        .command(session.project.venv_program("raptors-trace"));
+    let mut command = session.project.command(session.project.venv_program("raptors-trace"));
     let output = session.run(command.args(arguments))?;
     if let Some(directory) = &options.keep {
         let path = directory.join(pair.name.replace(' ', "-") + ".json");
@@ -130,19 +117,13 @@ fn explain(session: &mut Session<'_>, pair: &Pair, options: &Options) -> Result<
             .and_then(|()| fs::write(&path, &output))
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    json::parsed(&output)
-        .with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
+    json::parsed(&output).with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
 }
 
 /// The causes that explain supports and that are a part of the gap, the first first.
 fn accused(run: &Run) -> Vec<(&str, f64)> {
-    let parts = run
-        .findings
-        .iter()
-        .filter(|finding| finding.verdict == "supported");
-    parts
-        .filter_map(|finding| Some((finding.cause.as_str(), finding.share_of_gap?)))
-        .collect()
+    let parts = run.findings.iter().filter(|finding| finding.verdict == "supported");
+    parts.filter_map(|finding| Some((finding.cause.as_str(), finding.share_of_gap?))).collect()
 }
 
 fn judge(pair: &Pair, run: &Run) -> bool {
@@ -166,10 +147,8 @@ fn told(pair: &Pair, run: &Run, ok: bool) -> String {
     if let (false, Some(cause)) = (ok, pair.cause) {
         text += &format!(" (planted: {cause})");
         let found = run.findings.iter().find(|finding| finding.cause == cause);
-        text += &found.map_or_else(
-            || ", which was not tried".to_owned(),
-            |finding| format!(", which was {}", finding.verdict),
-        );
+        text += &found
+            .map_or_else(|| ", which was not tried".to_owned(), |finding| format!(", which was {}", finding.verdict));
     }
     text
 }

@@ -26,35 +26,15 @@ const fn pair(
     a: &'static str,
     b: &'static str,
 ) -> Pair {
-    Pair {
-        name,
-        cause: Some(cause),
-        setup,
-        a,
-        b,
-        size,
-        allow_different: false,
-    }
+    Pair { name, cause: Some(cause), setup, a, b, size, allow_different: false }
 }
 
-const fn same(
-    name: &'static str,
-    size: u32,
-    setup: &'static str,
-    a: &'static str,
-    b: &'static str,
-) -> Pair {
-    Pair {
-        cause: None,
-        ..pair(name, "", size, setup, a, b)
-    }
+const fn same(name: &'static str, size: u32, setup: &'static str, a: &'static str, b: &'static str) -> Pair {
+    Pair { cause: None, ..pair(name, "", size, setup, a, b) }
 }
 
 const fn of_other_values(pair: Pair) -> Pair {
-    Pair {
-        allow_different: true,
-        ..pair
-    }
+    Pair { allow_different: true, ..pair }
 }
 
 /// Arrays of 36 MB: glibc keeps no more than 32 MiB for the next one, whatever it has learnt.
@@ -70,14 +50,7 @@ const CODE: &str = "code path and vector width";
 
 /// All of them: each with a cause first, then those with no difference.
 pub const PAIRS: &[Pair] = &[
-    pair(
-        "an extra copy",
-        COPIES,
-        1024,
-        ARRAY,
-        "a * 2.5",
-        "(a * 2.5).copy()",
-    ),
+    pair("an extra copy", COPIES, 1024, ARRAY, "a * 2.5", "(a * 2.5).copy()"),
     pair(
         "a copy inside a function",
         COPIES,
@@ -86,14 +59,7 @@ pub const PAIRS: &[Pair] = &[
         "a * 2.5",
         "careful(a)",
     ),
-    pair(
-        "an extra pass over the data",
-        COPIES,
-        1024,
-        ARRAY,
-        "a * 2.5",
-        "a * 1.25 * 2.0",
-    ),
+    pair("an extra pass over the data", COPIES, 1024, ARRAY, "a * 2.5", "a * 1.25 * 2.0"),
     pair(
         "a float64 scalar that forces casts",
         CONVERSION,
@@ -221,14 +187,7 @@ pub const PAIRS: &[Pair] = &[
         "a * 2.5",
         "d * 2.5",
     )),
-    pair(
-        "a forced scalar loop",
-        CODE,
-        256,
-        RAPTORS,
-        "r.scale(2.5)",
-        "r.scale(2.5, backend='scalar')",
-    ),
+    pair("a forced scalar loop", CODE, 256, RAPTORS, "r.scale(2.5)", "r.scale(2.5, backend='scalar')"),
     pair(
         "streaming stores inside the caches",
         "store kind",
@@ -246,13 +205,7 @@ pub const PAIRS: &[Pair] = &[
         "np.einsum('ij,jk->ik', a, a)",
     )),
     same("the factor in front", 1024, ARRAY, "a * 2.5", "2.5 * a"),
-    same(
-        "the ufunc by its name",
-        1024,
-        ARRAY,
-        "a * 2.5",
-        "np.multiply(a, 2.5)",
-    ),
+    same("the ufunc by its name", 1024, ARRAY, "a * 2.5", "np.multiply(a, 2.5)"),
     same(
         "two functions that do the same",
         512,
@@ -260,18 +213,6 @@ pub const PAIRS: &[Pair] = &[
         "f(a)",
         "g(a)",
     ),
-    same(
-        "the kernel twice",
-        2048,
-        RAPTORS,
-        "r.scale(2.5)",
-        "r.scale(2.5)",
-    ),
-    same(
-        "a product by its name",
-        512,
-        ARRAY,
-        "a @ a",
-        "np.matmul(a, a)",
-    ),
+    same("the kernel twice", 2048, RAPTORS, "r.scale(2.5)", "r.scale(2.5)"),
+    same("a product by its name", 512, ARRAY, "a @ a", "np.matmul(a, a)"),
 ];

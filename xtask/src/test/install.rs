@@ -39,10 +39,7 @@ fn install_elsewhere(session: &mut Session<'_>) -> Result<()> {
     install(session, &venv, &wheel)?;
     let output = compare(session, &venv, elsewhere.path())?;
     for side in ["numpy", "raptors"] {
-        ensure!(
-            output.contains(side),
-            "compare did not mention {side}:\n{output}"
-        );
+        ensure!(output.contains(side), "compare did not mention {side}:\n{output}");
     }
     Ok(())
 }
@@ -50,40 +47,23 @@ fn install_elsewhere(session: &mut Session<'_>) -> Result<()> {
 /// With the pinned NumPy, so that a new release of it cannot fail an old commit.
 fn install(session: &mut Session<'_>, venv: &Path, wheel: &Path) -> Result<()> {
     let mut pip = outside(session, &venv.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--constraint",
-    ])
-    .arg(session.project.root().join("requirements.txt"))
-    .arg(wheel);
-    session
-        .run(&mut pip)
-        .context("the wheel could not be installed")?;
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--constraint"])
+        .arg(session.project.root().join("requirements.txt"))
+        .arg(wheel);
+    session.run(&mut pip).context("the wheel could not be installed")?;
     Ok(())
 }
 
 fn compare(session: &mut Session<'_>, venv: &Path, cwd: &Path) -> Result<String> {
     let mut command = outside(session, &venv.join("bin/raptors-trace"));
-    command
-        .args(["compare", "--size", "64", "--time", "0.5", "--no-color"])
-        .current_dir(cwd);
-    session
-        .run(&mut command)
-        .context("compare does not run from an installed wheel")
+    command.args(["compare", "--size", "64", "--time", "0.5", "--no-color"]).current_dir(cwd);
+    session.run(&mut command).context("compare does not run from an installed wheel")
 }
 
 /// A program that knows nothing of the clone: no environment of ours is active for it.
 fn outside(session: &Session<'_>, program: &PathBuf) -> std::process::Command {
     let mut command = std::process::Command::new(program);
-    for variable in [
-        "VIRTUAL_ENV",
-        "RAPTORS_TRACE_PYTHON",
-        "PYTHON",
-        "PYTHONPATH",
-    ] {
+    for variable in ["VIRTUAL_ENV", "RAPTORS_TRACE_PYTHON", "PYTHON", "PYTHONPATH"] {
         command.env_remove(variable);
     }
     command.current_dir(session.project.target());

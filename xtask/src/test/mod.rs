@@ -41,19 +41,13 @@ pub struct Options {
 
 /// Every step, in the order in which they run: set-up first, then what fails fastest.
 fn steps() -> Vec<Step> {
-    [
-        system::SETUP,
-        python::SETUP,
-        rust::STATIC,
-        python::STATIC,
-        install::SETUP,
-    ]
-    .into_iter()
-    .chain([python::TRACED, rust::TESTS, python::TESTS])
-    .chain([install::TESTS, system::TESTS])
-    .flatten()
-    .copied()
-    .collect()
+    [system::SETUP, python::SETUP, rust::STATIC, python::STATIC, install::SETUP]
+        .into_iter()
+        .chain([python::TRACED, rust::TESTS, python::TESTS])
+        .chain([install::TESTS, system::TESTS])
+        .flatten()
+        .copied()
+        .collect()
 }
 
 fn names() -> PossibleValuesParser {
@@ -64,9 +58,7 @@ fn names() -> PossibleValuesParser {
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let steps = steps();
     if options.list {
-        steps
-            .iter()
-            .for_each(|step| println!("{:<12} {}", step.name, step.what));
+        steps.iter().for_each(|step| println!("{:<12} {}", step.name, step.what));
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(&steps, &options.only, &options.skip);
@@ -77,19 +69,10 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut entries: Vec<Entry> = Vec::new();
     let (alone, beside) = apart(&chosen);
     for step in alone {
-        let others: Vec<&Step> = beside
-            .iter()
-            .filter(|other| other.beside == Some(step.name))
-            .copied()
-            .collect();
+        let others: Vec<&Step> = beside.iter().filter(|other| other.beside == Some(step.name)).copied().collect();
         announce(step, "");
         if others.is_empty() {
-            let entry = entry_of(
-                project,
-                step,
-                &entries,
-                Session::new(project, options.verbose),
-            );
+            let entry = entry_of(project, step, &entries, Session::new(project, options.verbose));
             report::print_entry(&entry);
             entries.push(entry);
             continue;
@@ -97,12 +80,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
         let (own, more) = thread::scope(|scope| {
             let earlier = &entries;
             let more = scope.spawn(move || run_beside(project, step.name, &others, earlier));
-            let own = entry_of(
-                project,
-                step,
-                earlier,
-                Session::new(project, options.verbose),
-            );
+            let own = entry_of(project, step, earlier, Session::new(project, options.verbose));
             report::print_entry(&own);
             (own, more.join())
         });
@@ -138,12 +116,7 @@ fn announce(step: &Step, how: &str) {
 fn entry_of(project: &Project, step: &Step, earlier: &[Entry], session: Session<'_>) -> Entry {
     let start = Instant::now();
     let (outcome, notes) = outcome_of(project, step, earlier, session);
-    Entry {
-        name: step.name,
-        outcome,
-        time: start.elapsed(),
-        notes,
-    }
+    Entry { name: step.name, outcome, time: start.elapsed(), notes }
 }
 
 /// The steps to run: with `only`, those and what they come after, for the set-up has to be there.
@@ -157,28 +130,13 @@ fn choose<'a>(steps: &'a [Step], only: &[String], skip: &[String]) -> Vec<&'a St
             wanted.extend(step.after);
         }
     }
-    steps
-        .iter()
-        .filter(|step| wanted.contains(&step.name) && !named(skip, step))
-        .collect()
+    steps.iter().filter(|step| wanted.contains(&step.name) && !named(skip, step)).collect()
 }
 
-fn outcome_of(
-    project: &Project,
-    step: &Step,
-    earlier: &[Entry],
-    mut session: Session<'_>,
-) -> (Outcome, Vec<String>) {
-    let failed = |name: &&&str| {
-        earlier
-            .iter()
-            .any(|e| e.name == **name && e.outcome.is_failure())
-    };
+fn outcome_of(project: &Project, step: &Step, earlier: &[Entry], mut session: Session<'_>) -> (Outcome, Vec<String>) {
+    let failed = |name: &&&str| earlier.iter().any(|e| e.name == **name && e.outcome.is_failure());
     if let Some(name) = step.after.iter().find(failed) {
-        return (
-            Outcome::Failed(format!("not run, because {name} failed"), None),
-            Vec::new(),
-        );
+        return (Outcome::Failed(format!("not run, because {name} failed"), None), Vec::new());
     }
     if let Some(want) = step.needs.iter().find_map(|need| need.unmet()) {
         let strict = want.mendable && machine::has_to_have_everything();
@@ -189,10 +147,7 @@ fn outcome_of(
         };
         return (outcome, Vec::new());
     }
-    let log = project
-        .target()
-        .join("xtask")
-        .join(format!("{}.log", step.name));
+    let log = project.target().join("xtask").join(format!("{}.log", step.name));
     let result = session.log_to(&log).and_then(|()| (step.run)(&mut session));
     let outcome = match result {
         Ok(()) => Outcome::Passed,
@@ -211,10 +166,7 @@ mod tests {
     fn chosen(only: &[&str], skip: &[&str]) -> Vec<&'static str> {
         let owned = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
         let steps = steps();
-        choose(&steps, &owned(only), &owned(skip))
-            .iter()
-            .map(|step| step.name)
-            .collect()
+        choose(&steps, &owned(only), &owned(skip)).iter().map(|step| step.name).collect()
     }
 
     #[test]
@@ -223,11 +175,7 @@ mod tests {
         for step in steps() {
             assert!(!seen.contains(&step.name), "{} is there twice", step.name);
             for needed in step.after {
-                assert!(
-                    seen.contains(needed),
-                    "{} needs {needed}, which comes later",
-                    step.name
-                );
+                assert!(seen.contains(needed), "{} needs {needed}, which comes later", step.name);
             }
             seen.push(step.name);
         }
@@ -241,11 +189,7 @@ mod tests {
             let main = step.beside.unwrap();
             let at = |name: &str| alone.iter().position(|other| other.name == name);
             for needed in step.after {
-                assert!(
-                    at(needed) < at(main) && at(needed).is_some(),
-                    "{}",
-                    step.name
-                );
+                assert!(at(needed) < at(main) && at(needed).is_some(), "{}", step.name);
             }
         }
         // Alone it is a step like the others.
@@ -256,14 +200,8 @@ mod tests {
     #[test]
     fn only_brings_the_set_up_with_it() {
         assert_eq!(chosen(&["fmt"], &[]), ["fmt"]);
-        assert_eq!(
-            chosen(&["pytest"], &[]),
-            ["tools", "venv", "extension", "pytest"]
-        );
-        assert_eq!(
-            chosen(&["pytest"], &["tools", "extension"]),
-            ["venv", "pytest"]
-        );
+        assert_eq!(chosen(&["pytest"], &[]), ["tools", "venv", "extension", "pytest"]);
+        assert_eq!(chosen(&["pytest"], &["tools", "extension"]), ["venv", "pytest"]);
     }
 
     #[test]

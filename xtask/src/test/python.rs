@@ -57,12 +57,7 @@ pub const TESTS: &[Step] = &[Step {
     after: &["tools", "venv", "extension"],
     beside: None,
     needs: &[],
-    run: |session| {
-        pytest(
-            session,
-            &["-m", "not tracers", "-n", "2", "--dist", "loadfile"],
-        )
-    },
+    run: |session| pytest(session, &["-m", "not tracers", "-n", "2", "--dist", "loadfile"]),
 }];
 
 fn module(session: &mut Session<'_>, arguments: &[&str]) -> Result<String> {
@@ -78,9 +73,7 @@ fn ruff(session: &mut Session<'_>) -> Result<()> {
 fn pytest(session: &mut Session<'_>, which: &[&str]) -> Result<()> {
     let mut python = session.project.python();
     // -rs prints the reason of every skip; the slowest tests are named, as all of CI has 40 minutes.
-    python
-        .args(["-m", "pytest", "-rs", "--durations=12", "tests/python"])
-        .args(which);
+    python.args(["-m", "pytest", "-rs", "--durations=12", "tests/python"]).args(which);
     let is_summary = |line: &str| line.starts_with("==") && line.contains(" in ");
     let output = runner::run(session, &mut python, is_summary)?;
     for line in output.lines().filter(|line| line.starts_with("SKIPPED ")) {

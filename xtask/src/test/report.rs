@@ -50,10 +50,7 @@ pub fn print_entry(entry: &Entry) {
                 eprintln!("{}", output.trim_end());
             }
             eprintln!("   FAILED after {}: {why}", seconds(entry.time));
-            eprintln!(
-                "   to run it alone: cargo xtask test --only {}\n",
-                entry.name
-            );
+            eprintln!("   to run it alone: cargo xtask test --only {}\n", entry.name);
         }
     }
 }
@@ -61,11 +58,7 @@ pub fn print_entry(entry: &Entry) {
 /// Prints the table of all steps and what the test runners said; the code to exit with.
 pub fn print_summary(entries: &[Entry], whole: Duration) -> ExitCode {
     eprint!("{}", summary(entries, whole));
-    if entries.iter().any(|entry| entry.outcome.is_failure()) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if entries.iter().any(|entry| entry.outcome.is_failure()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn summary(entries: &[Entry], whole: Duration) -> String {
@@ -83,41 +76,19 @@ fn summary(entries: &[Entry], whole: Duration) -> String {
             text += &format!("{}: {note}\n", entry.name);
         }
     }
-    let count = |wanted: &str| {
-        entries
-            .iter()
-            .filter(|e| e.outcome.word() == wanted)
-            .count()
-    };
-    let failed: Vec<&str> = entries
-        .iter()
-        .filter(|e| e.outcome.is_failure())
-        .map(|e| e.name)
-        .collect();
+    let count = |wanted: &str| entries.iter().filter(|e| e.outcome.word() == wanted).count();
+    let failed: Vec<&str> = entries.iter().filter(|e| e.outcome.is_failure()).map(|e| e.name).collect();
     let verdict = if failed.is_empty() {
         format!("{} steps passed", count("ok"))
     } else {
-        format!(
-            "{} steps passed, {} FAILED ({})",
-            count("ok"),
-            failed.len(),
-            failed.join(", ")
-        )
+        format!("{} steps passed, {} FAILED ({})", count("ok"), failed.len(), failed.join(", "))
     };
-    text + &format!(
-        "{verdict}, {} skipped, in {}\n",
-        count("skipped"),
-        seconds(whole)
-    )
+    text + &format!("{verdict}, {} skipped, in {}\n", count("skipped"), seconds(whole))
 }
 
 fn seconds(time: Duration) -> String {
     let whole = time.as_secs();
-    if whole < 60 {
-        format!("{:.1} s", time.as_secs_f64())
-    } else {
-        format!("{} min {:02} s", whole / 60, whole % 60)
-    }
+    if whole < 60 { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} min {:02} s", whole / 60, whole % 60) }
 }
 
 #[cfg(test)]
@@ -126,12 +97,7 @@ mod tests {
 
     fn entry(name: &'static str, outcome: Outcome, notes: &[&str]) -> Entry {
         let notes = notes.iter().map(|note| note.to_string()).collect();
-        Entry {
-            name,
-            outcome,
-            time: Duration::from_millis(1500),
-            notes,
-        }
+        Entry { name, outcome, time: Duration::from_millis(1500), notes }
     }
 
     #[test]
@@ -139,11 +105,7 @@ mod tests {
         let entries = [
             entry("fmt", Outcome::Passed, &[]),
             entry("macos", Outcome::Skipped("it needs root".into()), &[]),
-            entry(
-                "pytest",
-                Outcome::Failed("exit 1".into(), None),
-                &["1 failed, 2 passed"],
-            ),
+            entry("pytest", Outcome::Failed("exit 1".into(), None), &["1 failed, 2 passed"]),
         ];
         let expected = "\
 ── summary

@@ -14,11 +14,7 @@ use crate::session::{self, Session};
 ///
 /// A test that wants a tool or a right fails under `CI` where it would skip itself otherwise. That is
 /// meant for machines where both can be had, so on the others the tests do not see the variable.
-pub fn run(
-    session: &mut Session<'_>,
-    command: &mut Command,
-    is_summary: impl Fn(&str) -> bool,
-) -> Result<String> {
+pub fn run(session: &mut Session<'_>, command: &mut Command, is_summary: impl Fn(&str) -> bool) -> Result<String> {
     if !machine::has_to_have_everything() {
         command.env_remove("CI");
     }
@@ -62,18 +58,8 @@ fn skip_reason(line: &str) -> Option<&str> {
 
 /// The five entities that XML has without a declaration.
 fn unescape(text: &str) -> String {
-    let entities = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ];
-    entities
-        .iter()
-        .fold(text.to_owned(), |text, (entity, character)| {
-            text.replace(entity, character)
-        })
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
 #[cfg(test)]
@@ -83,10 +69,7 @@ mod tests {
 
     #[test]
     fn the_reason_of_a_skip_is_found_in_a_record() {
-        assert_eq!(
-            skip_reason("skipped: no bpftrace"),
-            Some("skipped: no bpftrace")
-        );
+        assert_eq!(skip_reason("skipped: no bpftrace"), Some("skipped: no bpftrace"));
         let first = "            <system-err>skipped: not root</system-err>";
         assert_eq!(skip_reason(first), Some("skipped: not root"));
         assert_eq!(skip_reason("3 passed, 2 skipped: fine"), None);
@@ -95,10 +78,7 @@ mod tests {
 
     #[test]
     fn entities_are_read_once() {
-        assert_eq!(
-            unescape("&quot;a&quot; &amp;lt; &apos;b&apos;"),
-            "\"a\" &lt; 'b'"
-        );
+        assert_eq!(unescape("&quot;a&quot; &amp;lt; &apos;b&apos;"), "\"a\" &lt; 'b'");
     }
 
     #[test]
@@ -107,10 +87,7 @@ mod tests {
         let mut session = Session::new(&project, false);
         let mut shell = |script: &str| {
             let mut command = Command::new("sh");
-            run(&mut session, command.args(["-c", script]), |line| {
-                line.contains("passed")
-            })
-            .is_ok()
+            run(&mut session, command.args(["-c", script]), |line| line.contains("passed")).is_ok()
         };
         assert!(shell("echo 1 passed; echo 2 passed; echo bye"));
         assert!(!shell("echo 3 passed, 1 failed; exit 1"));

@@ -26,19 +26,7 @@ pub const STATIC: &[Step] = &[
         after: &["venv"],
         beside: Some(TRACERS),
         needs: &[],
-        run: |session| {
-            cargo(
-                session,
-                &[
-                    "clippy",
-                    "--locked",
-                    "--workspace",
-                    "--all-targets",
-                    "--",
-                    "-Dwarnings",
-                ],
-            )
-        },
+        run: |session| cargo(session, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-Dwarnings"]),
     },
     Step {
         name: "rustdoc",
@@ -108,20 +96,10 @@ pub const TESTS: &[Step] = &[
         needs: &[],
         run: |session| {
             let kernel = ["test", "--locked", "-p", "raptors-kernel", "--lib"];
-            cargo(
-                session,
-                &[&kernel[..], &["--features", "loom", "gate"]].concat(),
-            )
+            cargo(session, &[&kernel[..], &["--features", "loom", "gate"]].concat())
         },
     },
-    Step {
-        name: "fuzz",
-        what: "the fuzz targets compile",
-        after: &[],
-        beside: Some(TRACERS),
-        needs: &[],
-        run: fuzz,
-    },
+    Step { name: "fuzz", what: "the fuzz targets compile", after: &[], beside: Some(TRACERS), needs: &[], run: fuzz },
 ];
 
 fn cargo(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
@@ -131,56 +109,24 @@ fn cargo(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
 
 fn rustdoc(session: &mut Session<'_>) -> Result<()> {
     let mut command = session.project.cargo();
-    command
-        .args(["doc", "--locked", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-Dwarnings");
+    command.args(["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
     session.run(&mut command).map(drop)
 }
 
 fn deny(session: &mut Session<'_>) -> Result<()> {
     tools::ensure(session, &tools::DENY)?;
-    cargo(
-        session,
-        &[
-            "deny",
-            "--all-features",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ],
-    )
+    cargo(session, &["deny", "--all-features", "check", "bans", "licenses", "sources"])
 }
 
 /// Each feature off and on by itself, without the dependents that would switch it on again.
 fn features(session: &mut Session<'_>) -> Result<()> {
     let sets: [&[&str]; 8] = [
         &["raptors-probes", "--no-default-features"],
-        &[
-            "raptors-probes",
-            "--no-default-features",
-            "--features",
-            "usdt-probes",
-        ],
-        &[
-            "raptors-probes",
-            "--no-default-features",
-            "--features",
-            "observer",
-        ],
+        &["raptors-probes", "--no-default-features", "--features", "usdt-probes"],
+        &["raptors-probes", "--no-default-features", "--features", "observer"],
         &["raptors-kernel", "--no-default-features"],
-        &[
-            "raptors-kernel",
-            "--no-default-features",
-            "--features",
-            "probes",
-        ],
-        &[
-            "raptors-kernel",
-            "--no-default-features",
-            "--features",
-            "spans",
-        ],
+        &["raptors-kernel", "--no-default-features", "--features", "probes"],
+        &["raptors-kernel", "--no-default-features", "--features", "spans"],
         &["raptors-flamegraphs", "--all-features"],
         &["raptors-signposts", "--no-default-features"],
     ];
@@ -241,19 +187,10 @@ fn callgrind(session: &mut Session<'_>) -> Result<()> {
 /// Fuzzing itself needs a nightly compiler; whether the targets still fit the code does not.
 fn fuzz(session: &mut Session<'_>) -> Result<()> {
     let mut command = session.project.cargo();
-    command.args([
-        "check",
-        "--locked",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-        "--target-dir",
-    ]);
+    command.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
     command.arg(session.project.target());
     // Nothing is linked, so libFuzzer's C++ need not be compiled: the build script takes this
     // file's name on trust.
-    command.env(
-        "CUSTOM_LIBFUZZER_PATH",
-        session.project.target().join("libfuzzer.a"),
-    );
+    command.env("CUSTOM_LIBFUZZER_PATH", session.project.target().join("libfuzzer.a"));
     session.run(&mut command).map(drop)
 }

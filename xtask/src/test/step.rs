@@ -45,28 +45,20 @@ impl Need {
     /// Why this machine does not meet it, or nothing when it does.
     pub fn unmet(self) -> Option<Unmet> {
         match self {
-            Need::Program(name) if machine::find_program(name).is_none() => Some(Unmet {
-                reason: format!("{name} is not installed"),
-                mendable: true,
-            }),
+            Need::Program(name) if machine::find_program(name).is_none() => {
+                Some(Unmet { reason: format!("{name} is not installed"), mendable: true })
+            }
             Need::Linux if !machine::is_linux() => {
                 let reason = format!("this is {}, not Linux", std::env::consts::OS);
-                Some(Unmet {
-                    reason,
-                    mendable: false,
-                })
+                Some(Unmet { reason, mendable: false })
             }
             Need::DebianRoot if !machine::is_debian() => {
                 let reason = "it is done on Debian or Ubuntu only".to_owned();
-                Some(Unmet {
-                    reason,
-                    mendable: false,
-                })
+                Some(Unmet { reason, mendable: false })
             }
-            Need::DebianRoot if !machine::is_root() => Some(Unmet {
-                reason: "it needs root".to_owned(),
-                mendable: true,
-            }),
+            Need::DebianRoot if !machine::is_root() => {
+                Some(Unmet { reason: "it needs root".to_owned(), mendable: true })
+            }
             _ => None,
         }
     }

@@ -53,8 +53,6 @@ fn macos(session: &mut Session<'_>) -> Result<()> {
     }
     let project = session.project;
     let mut script = project.command(project.root().join("scripts/macos-check"));
-    script
-        .arg(project.root())
-        .args(["--workspace", "--all-features"]);
+    script.arg(project.root()).args(["--workspace", "--all-features"]);
     session.run(&mut script).map(drop)
 }

@@ -111,16 +111,9 @@ impl Image {
         let first = |kind| headers.iter().find(|h| h.p_type == kind).map(range);
         let loads = headers.iter().filter(|h| h.p_type == PT_LOAD);
         Some(Image {
-            path: path
-                .map(|p| p.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            path: path.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default(),
             bias,
-            loads: loads
-                .map(|h| Segment {
-                    range: range(h),
-                    readable: h.p_flags & PF_R != 0,
-                })
-                .collect(),
+            loads: loads.map(|h| Segment { range: range(h), readable: h.p_flags & PF_R != 0 }).collect(),
             dynamic: first(PT_DYNAMIC)?,
             relro: first(PT_GNU_RELRO),
         })
@@ -173,12 +166,7 @@ impl Image {
         let name = self.text(&tables.strings, symbol.name as usize)?;
         let slot = self.bias.wrapping_add(rela.offset as usize);
         let sound = slot.is_multiple_of(8) && self.contains(slot) && self.contains(slot + 7);
-        (sound && wanted(name)).then(|| Import {
-            name: name.to_owned(),
-            slot,
-            lazy: kind == JUMP_SLOT,
-            closed: None,
-        })
+        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT, closed: None })
     }
 
     fn tables(&self) -> Tables {
@@ -206,24 +194,13 @@ impl Image {
         Tables {
             symbols: get(DT_SYMTAB).map_or(0, |a| self.absolute(a)),
             strings: table(DT_STRTAB, DT_STRSZ),
-            relocations: [
-                if with_addends {
-                    table(DT_JMPREL, DT_PLTRELSZ)
-                } else {
-                    0..0
-                },
-                table(DT_RELA, DT_RELASZ),
-            ],
+            relocations: [if with_addends { table(DT_JMPREL, DT_PLTRELSZ) } else { 0..0 }, table(DT_RELA, DT_RELASZ)],
         }
     }
 
     /// glibc has turned the addresses in the dynamic section into absolute ones, other loaders have not.
     fn absolute(&self, address: usize) -> usize {
-        if self.contains(address) {
-            address
-        } else {
-            self.bias.wrapping_add(address)
-        }
+        if self.contains(address) { address } else { self.bias.wrapping_add(address) }
     }
 
     /// A value in the object's readable memory.
@@ -240,10 +217,7 @@ impl Image {
 
     /// A string of the string table.
     fn text(&self, strings: &Range<usize>, offset: usize) -> Option<&str> {
-        let start = strings
-            .start
-            .checked_add(offset)
-            .filter(|s| *s < strings.end)?;
+        let start = strings.start.checked_add(offset).filter(|s| *s < strings.end)?;
         self.read::<u8>(start)?;
         self.read::<u8>(strings.end - 1)?;
         // SAFETY: both ends of the table lie in readable segments of the object, which the caller keeps loaded;

@@ -27,13 +27,8 @@ pub fn logarithmic(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     if !(low > 0.0 && high > low && high.is_finite()) {
         return Vec::new();
     }
-    let sets: [(&[f64], i32); 5] = [
-        (&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], 1),
-        (&[1.0, 2.0, 5.0], 1),
-        (&[1.0], 1),
-        (&[1.0], 2),
-        (&[1.0], 4),
-    ];
+    let sets: [(&[f64], i32); 5] =
+        [(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], 1), (&[1.0, 2.0, 5.0], 1), (&[1.0], 1), (&[1.0], 2), (&[1.0], 4)];
     let all = sets.map(|(factors, every)| of_decades(low, high, factors, every));
     let fits = |ticks: &&Vec<(f64, String)>| ticks.len() <= most;
     match all.iter().find(fits) {
@@ -73,23 +68,14 @@ mod tests {
     fn ticks_are_round_and_few() {
         assert_eq!(texts(linear(-12.0, 101.0, 4)), ["0", "50", "100"]);
         assert_eq!(texts(linear(0.0, 0.31, 4)), ["0.0", "0.1", "0.2", "0.3"]);
-        assert_eq!(
-            texts(logarithmic(0.04, 300.0, 6)),
-            ["0.1", "1", "10", "100"]
-        );
+        assert_eq!(texts(logarithmic(0.04, 300.0, 6)), ["0.1", "1", "10", "100"]);
         assert_eq!(texts(logarithmic(0.4, 6.0, 6)), ["0.5", "1", "2", "5"]);
-        assert_eq!(
-            texts(logarithmic(0.97, 1.06, 5)),
-            ["0.98", "1.00", "1.02", "1.04", "1.06"]
-        );
+        assert_eq!(texts(logarithmic(0.97, 1.06, 5)), ["0.98", "1.00", "1.02", "1.04", "1.06"]);
         assert!(logarithmic(0.0, 1.0, 5).is_empty());
         assert!(linear(1.0, 1.0, 5).is_empty() && linear(f64::NAN, 1.0, 5).is_empty());
         for most in 2..9 {
             for high in [0.2, 1.1, 7.0, 4e3, 1e9] {
-                assert!(
-                    logarithmic(0.1, high, most).len() <= most + 1,
-                    "{high}, {most}"
-                );
+                assert!(logarithmic(0.1, high, most).len() <= most + 1, "{high}, {most}");
             }
         }
     }

@@ -22,12 +22,7 @@ pub use sizes::sizes;
 const NARROW: u32 = 336;
 
 /// A chart whose `label` tells those who do not see it what it is; `draw` draws it at a width in pixels.
-fn chart(
-    label: &str,
-    wide: u32,
-    height: u32,
-    draw: impl Fn(&Area<'_>, u32) -> Drawn,
-) -> Result<Markup, Error> {
+fn chart(label: &str, wide: u32, height: u32, draw: impl Fn(&Area<'_>, u32) -> Drawn) -> Result<Markup, Error> {
     let wide_svg = svg(label, "wide", (wide, height), &draw)?;
     let narrow_svg = svg(label, "narrow", (NARROW, height), &draw)?;
     Ok(html! { figure.chart { (wide_svg) (narrow_svg) } })
@@ -55,10 +50,8 @@ fn svg(
         .map_err(|error| Error::new("a chart cannot be drawn").caused_by(error.to_string()))?;
     drop(area);
     // The element around it is ours: inside of a page it needs no name space, and it has no size of its own.
-    let inner = document
-        .split_once('>')
-        .and_then(|(_, rest)| rest.rsplit_once("</svg>"))
-        .map_or("", |(inner, _)| inner);
+    let inner =
+        document.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(inner, _)| inner);
     let view = format!("0 0 {width} {height}");
     Ok(html! {
         svg class=(class) viewBox=(view) role="img" aria-label=(label) { (PreEscaped(inner)) }
@@ -77,10 +70,7 @@ mod tests {
         });
         let markup = markup.unwrap().into_string();
         assert_eq!(markup.matches("<svg").count(), 2);
-        assert!(
-            !markup.contains("<script") && markup.contains("&lt;script&gt;"),
-            "{markup}"
-        );
+        assert!(!markup.contains("<script") && markup.contains("&lt;script&gt;"), "{markup}");
         assert!(markup.contains("aria-label=\"a &quot;label&quot; &amp; more\""));
         assert!(!markup.contains("http"), "no name space, no address");
     }

@@ -28,10 +28,8 @@ pub fn phases(case: &Case) -> Result<Option<Markup>, Error> {
         return Ok(None);
     }
     let (a, b) = story::names(case);
-    let label = format!(
-        "Chart of the phases of {}, {a} above {b}; the table beside it has the figures",
-        escape(&case.label())
-    );
+    let label =
+        format!("Chart of the phases of {}, {a} above {b}; the table beside it has the figures", escape(&case.label()));
     let height = ROW * rows.len() as u32 + FOOT;
     let draw = |area: &Area<'_>, width: u32| draw(area, width, height, &rows, &unit);
     chart(&label, WIDE, height, draw).map(Some)
@@ -40,9 +38,7 @@ pub fn phases(case: &Case) -> Result<Option<Markup>, Error> {
 fn draw(area: &Area<'_>, width: u32, height: u32, rows: &[TimeRow], unit: &TimeUnit) -> Drawn {
     let values = rows.iter().flat_map(|row| [row.a, row.b]).flatten();
     let finite = values.filter(|ns| ns.is_finite());
-    let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(low, high), ns| {
-        (low.min(ns), high.max(ns))
-    });
+    let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(low, high), ns| (low.min(ns), high.max(ns)));
     let number = |ns: f64| format!("{} {}", unit.number(ns).trim_end(), unit.name());
     // Beside the longest bar there is its figure.
     let figure = width_of(&number(high)).max(width_of(&number(low))) + 10.0;

@@ -69,11 +69,7 @@ impl<'a, 'b> Plot<'a, 'b> {
     ///
     /// # Errors
     /// The backend's.
-    pub fn new(
-        area: &'a Area<'b>,
-        x: [f64; 2],
-        y: [f64; 2],
-    ) -> Result<Self, DrawingAreaErrorKind<io::Error>> {
+    pub fn new(area: &'a Area<'b>, x: [f64; 2], y: [f64; 2]) -> Result<Self, DrawingAreaErrorKind<io::Error>> {
         let mut builder = ChartBuilder::on(area);
         builder.margin_left(MARGIN).margin_right(MARGIN);
         let context = builder.build_cartesian_2d(x[0]..x[1], y[0]..y[1])?;
@@ -120,14 +116,9 @@ impl<'a, 'b> Plot<'a, 'b> {
     /// Text at a point, and so many pixels to the right of it and below it; its middle is at that height.
     pub fn text(&mut self, at: Point, offset: (i32, i32), text: &str, look: Text) -> Drawn {
         let size = f64::from(FONT) * PLOTTERS_FONT;
-        let style = ("sans-serif", size)
-            .into_font()
-            .color(&look.color)
-            .pos(Pos::new(look.horizontal, VPos::Center));
+        let style = ("sans-serif", size).into_font().color(&look.color).pos(Pos::new(look.horizontal, VPos::Center));
         let text = plotters::element::Text::new(text.to_owned(), offset, style);
-        self.context
-            .draw_series([EmptyElement::at(at) + text])
-            .map(drop)
+        self.context.draw_series([EmptyElement::at(at) + text]).map(drop)
     }
 }
 

@@ -19,18 +19,13 @@ const FOOT: u32 = 30;
 /// # Errors
 /// One of drawing.
 pub fn ratios(cases: &[Case]) -> Result<Option<Markup>, Error> {
-    let drawn: Vec<&Case> = cases
-        .iter()
-        .filter(|case| positive(case.ratio.median))
-        .collect();
+    let drawn: Vec<&Case> = cases.iter().filter(|case| positive(case.ratio.median)).collect();
     let Some(first) = drawn.first() else {
         return Ok(None);
     };
     let names = story::names(first);
-    let label = format!(
-        "Chart of {} ÷ {} by case with 95 % intervals; the table below has the figures",
-        names.0, names.1
-    );
+    let label =
+        format!("Chart of {} ÷ {} by case with 95 % intervals; the table below has the figures", names.0, names.1);
     let height = HEAD + ROW * drawn.len() as u32 + FOOT;
     let draw = |area: &Area<'_>, width: u32| draw(area, width, height, &drawn, &names);
     chart(&label, WIDE, height, draw).map(Some)
@@ -42,27 +37,15 @@ fn positive(value: f64) -> bool {
 
 /// The interval, where both ends can be drawn.
 fn interval(ratio: &Ratio) -> Option<[f64; 2]> {
-    ratio
-        .ci95
-        .iter()
-        .all(|end| positive(*end))
-        .then_some(ratio.ci95)
+    ratio.ci95.iter().all(|end| positive(*end)).then_some(ratio.ci95)
 }
 
-fn draw(
-    area: &Area<'_>,
-    width: u32,
-    height: u32,
-    cases: &[&Case],
-    (a, b): &(String, String),
-) -> Drawn {
+fn draw(area: &Area<'_>, width: u32, height: u32, cases: &[&Case], (a, b): &(String, String)) -> Drawn {
     let ends = cases.iter().flat_map(|case| {
         let ends = interval(&case.ratio).unwrap_or([case.ratio.median; 2]);
         [ends[0], ends[1], case.ratio.median]
     });
-    let (low, high) = ends.fold((1.0_f64, 1.0_f64), |(low, high), end| {
-        (low.min(end), high.max(end))
-    });
+    let (low, high) = ends.fold((1.0_f64, 1.0_f64), |(low, high), end| (low.min(end), high.max(end)));
     // Room for the marks at both ends, and something to see where all is 1.
     let room = 0.06 * (high / low).ln() + 0.01;
     let x = [low.ln() - room, high.ln() + room];

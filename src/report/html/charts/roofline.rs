@@ -23,7 +23,8 @@ pub fn roofline(roofline: &Roofline) -> Result<Option<Markup>, Error> {
     let Some(frame) = Frame::of(roofline) else {
         return Ok(None);
     };
-    let label = "Roofline: floating-point operations a second over operations for each byte; the tables below have the figures";
+    let label =
+        "Roofline: floating-point operations a second over operations for each byte; the tables below have the figures";
     let draw = |area: &Area<'_>, width: u32| frame.draw(area, width, roofline);
     chart(label, WIDE, HEIGHT, draw).map(Some)
 }
@@ -39,14 +40,8 @@ impl Frame {
         let points = roofline.points.iter();
         let slopes = roofline.memory.iter().map(|roof| roof.value);
         let levels = roofline.compute.iter().map(|roof| roof.value);
-        let ridges = levels
-            .clone()
-            .flat_map(|level| slopes.clone().map(move |slope| level / slope));
-        let mut xs: Vec<f64> = points
-            .clone()
-            .map(|point| point.intensity)
-            .chain(ridges)
-            .collect();
+        let ridges = levels.clone().flat_map(|level| slopes.clone().map(move |slope| level / slope));
+        let mut xs: Vec<f64> = points.clone().map(|point| point.intensity).chain(ridges).collect();
         if xs.is_empty() {
             if roofline.memory.is_empty() && roofline.compute.is_empty() {
                 return None;
@@ -54,11 +49,8 @@ impl Frame {
             xs.push(1.0);
         }
         let x = around(xs.into_iter(), 4.0)?;
-        let ys: Vec<f64> = points
-            .map(|point| point.gflop_s)
-            .chain(levels)
-            .chain(slopes.map(|slope| slope * x[0]))
-            .collect();
+        let ys: Vec<f64> =
+            points.map(|point| point.gflop_s).chain(levels).chain(slopes.map(|slope| slope * x[0])).collect();
         let y = around(ys.into_iter(), 1.8)?;
         Some(Self { x, y })
     }
@@ -92,8 +84,7 @@ impl Frame {
         }
         for (index, roof) in roofline.compute.iter().enumerate() {
             let steepest = roofline.memory.iter().map(|roof| roof.value);
-            let from = (roof.value / steepest.fold(f64::MIN_POSITIVE, f64::max))
-                .clamp(self.x[0], self.x[1]);
+            let from = (roof.value / steepest.fold(f64::MIN_POSITIVE, f64::max)).clamp(self.x[0], self.x[1]);
             let height = up(roof.value);
             stroke(plot, roof, &[(from.ln(), height), (x[1], height)])?;
             self.name(plot, width, index, roof, (x[1], height))?;
@@ -114,31 +105,15 @@ impl Frame {
 
     /// A level's name above its right end; one type's further to the left than the other's, as one on all threads is often as
     /// high as the other on one.
-    fn name(
-        &self,
-        plot: &mut Plot<'_, '_>,
-        width: u32,
-        index: usize,
-        roof: &Roof,
-        at: (f64, f64),
-    ) -> Drawn {
+    fn name(&self, plot: &mut Plot<'_, '_>, width: u32, index: usize, roof: &Roof, at: (f64, f64)) -> Drawn {
         let name = roof.dtype.as_deref().unwrap_or_default();
         let name = fitting(name, width / 4);
-        let left = if (index / 2).is_multiple_of(2) {
-            -4
-        } else {
-            -76
-        };
+        let left = if (index / 2).is_multiple_of(2) { -4 } else { -76 };
         plot.text(at, (left, -9), &name, Text::RIGHT)
     }
 
     /// The numbers of the cases beside their marks, A's on the left and B's on the right.
-    fn numbers(
-        &self,
-        plot: &mut Plot<'_, '_>,
-        points: &[Point],
-        up: &impl Fn(f64) -> f64,
-    ) -> Drawn {
+    fn numbers(&self, plot: &mut Plot<'_, '_>, points: &[Point], up: &impl Fn(f64) -> f64) -> Drawn {
         for side in 0..2 {
             let mut marks: Vec<(f64, f64, usize)> = points
                 .iter()
@@ -146,9 +121,7 @@ impl Frame {
                 .map(|point| (up(point.gflop_s), point.intensity.ln(), point.number))
                 .collect();
             marks.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let near = |a: &(f64, f64, usize), b: &(f64, f64, usize)| {
-                b.0 - a.0 < CLOSE && (a.1 - b.1).abs() < 0.2
-            };
+            let near = |a: &(f64, f64, usize), b: &(f64, f64, usize)| b.0 - a.0 < CLOSE && (a.1 - b.1).abs() < 0.2;
             for group in marks.chunk_by(near) {
                 let mut numbers: Vec<usize> = group.iter().map(|mark| mark.2).collect();
                 numbers.sort_unstable();
@@ -164,9 +137,5 @@ impl Frame {
 }
 
 fn stroke(plot: &mut Plot<'_, '_>, roof: &Roof, line: &[(f64, f64)]) -> Drawn {
-    if roof.threads == "one thread" {
-        plot.line(line, INK, 2)
-    } else {
-        plot.dashes(line, INK, 2)
-    }
+    if roof.threads == "one thread" { plot.line(line, INK, 2) } else { plot.dashes(line, INK, 2) }
 }

@@ -19,11 +19,7 @@ const FOOT: f64 = 44.0;
 ///
 /// # Errors
 /// One of drawing.
-pub fn sizes(
-    case: &Case,
-    explained: &Explained,
-    caches: Vec<(&'static str, u64)>,
-) -> Result<Option<Markup>, Error> {
+pub fn sizes(case: &Case, explained: &Explained, caches: Vec<(&'static str, u64)>) -> Result<Option<Markup>, Error> {
     let points: Vec<(f64, [f64; 2])> = explained
         .sizes
         .iter()
@@ -31,9 +27,7 @@ pub fn sizes(
             let elements = point.elements as f64;
             (elements, [point.a_ns / elements, point.b_ns / elements])
         })
-        .filter(|(elements, each)| {
-            *elements > 0.0 && each.iter().all(|ns| ns.is_finite() && *ns > 0.0)
-        })
+        .filter(|(elements, each)| *elements > 0.0 && each.iter().all(|ns| ns.is_finite() && *ns > 0.0))
         .collect();
     let x = around(points.iter().map(|(elements, _)| *elements), 1.5);
     let y = around(points.iter().flat_map(|(_, each)| *each), 1.3);
@@ -63,13 +57,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn draw(
-        &self,
-        area: &Area<'_>,
-        width: u32,
-        points: &[(f64, [f64; 2])],
-        caches: &[(&str, f64)],
-    ) -> Drawn {
+    fn draw(&self, area: &Area<'_>, width: u32, points: &[(f64, [f64; 2])], caches: &[(&str, f64)]) -> Drawn {
         let [x, y] = [self.x, self.y].map(|ends| ends.map(f64::ln));
         let pixels = f64::from(HEIGHT) - HEAD - FOOT;
         let up = |value: f64| FOOT + (value.ln() - y[0]) / (y[1] - y[0]) * pixels;
@@ -96,10 +84,7 @@ impl Frame {
         plot.text((x[0], top), (0, -30), "ns per element", Text::LEFT)?;
         plot.text((x[1], bottom), (0, 32), "elements", Text::RIGHT)?;
         for side in 0..2 {
-            let line: Vec<(f64, f64)> = points
-                .iter()
-                .map(|(elements, each)| (elements.ln(), up(each[side])))
-                .collect();
+            let line: Vec<(f64, f64)> = points.iter().map(|(elements, each)| (elements.ln(), up(each[side]))).collect();
             plot.line(&line, SIDES[side], 2)?;
             for at in line {
                 plot.mark(side, at)?;
