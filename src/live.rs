@@ -147,7 +147,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
 
 /// macOS has no bpftrace; elsewhere it is the quicker one.
 fn chosen(asked: Option<Tracer>) -> Tracer {
-    asked.unwrap_or({ if platform::SYSTEM == platform::System::MacOs { Tracer::Dtrace } else { Tracer::Bpftrace } })
+    asked.unwrap_or(if platform::SYSTEM == platform::System::MacOs { Tracer::Dtrace } else { Tracer::Bpftrace })
 }
 
 fn nothing_to_watch(pid: u32, left_out: &[String]) -> Error {

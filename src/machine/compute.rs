@@ -155,8 +155,8 @@ mod portable {
 
     pub const WAY: Way = Way::of("multiply and add, 16 bytes", 16, [f32s, f64s]);
 
-    chains!(f32s, [f32; 4], same, |chain, times, plus| { std::array::from_fn(|i| chain[i] * times[i] + plus[i]) });
-    chains!(f64s, [f64; 2], same, |chain, times, plus| { std::array::from_fn(|i| chain[i] * times[i] + plus[i]) });
+    chains!(f32s, [f32; 4], same, |chain, times, plus| std::array::from_fn(|i| chain[i] * times[i] + plus[i]));
+    chains!(f64s, [f64; 2], same, |chain, times, plus| std::array::from_fn(|i| chain[i] * times[i] + plus[i]));
 
     fn same<T: Copy, const N: usize>(value: T) -> [T; N] {
         [value; N]
