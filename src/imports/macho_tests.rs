@@ -1,4 +1,4 @@
-//! Mach-O images made by hand, for what no real file at hand has. Real ones are read in `tests/imports.rs`.
+//! Mach-O images made by hand, for what no real file at hand has. Real ones are read in `tests/integration/imports`.
 
 use proptest::prelude::*;
 

@@ -1,5 +1,4 @@
 //! Run files as the driver and the observers would write them, with times, counts and calls that a test chooses.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,14 +1,12 @@
-//! The tables against their golden files. `BLESS=1 cargo test --test golden` writes them anew; read the difference
-//! before committing it.
-
-#[path = "golden/fixtures.rs"]
-mod fixtures;
+//! The tables against their golden files.
 
 use std::path::PathBuf;
 
 use raptors_trace::comparison::Comparison;
 use raptors_trace::report::{Part, TextOptions, text};
 use unicode_width::UnicodeWidthStr;
+
+use crate::fixtures;
 
 const PLAIN: TextOptions = TextOptions { width: 110, color: false, unicode: true, part: Part::All };
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const SAMPLES: &str = include_str!("../flamegraphs/tests/hand_made_time_profile.xml");
-const SIGNPOSTS: &str = include_str!("../flamegraphs/tests/hand_made_signposts.xml");
+const SAMPLES: &str = include_str!("../../flamegraphs/tests/hand_made_time_profile.xml");
+const SIGNPOSTS: &str = include_str!("../../flamegraphs/tests/hand_made_signposts.xml");
 
 fn run(place: &Path, arguments: &[&str]) -> Output {
     run_on(100, place, arguments)

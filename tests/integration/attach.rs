@@ -1,7 +1,5 @@
 //! Who may look into which process: the command run as another user, on a process of theirs and on one of ours.
 
-#![cfg(target_os = "linux")]
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;

@@ -1,13 +1,12 @@
-//! What `--json` prints against the committed schema. `BLESS=1 cargo test --test schema` writes the schema anew.
-
-#[path = "golden/fixtures.rs"]
-mod fixtures;
+//! What `--json` prints against the committed schema.
 
 use std::path::PathBuf;
 
 use raptors_trace::comparison::Comparison;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
+
+use crate::fixtures;
 
 fn committed() -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/compare.schema.json");

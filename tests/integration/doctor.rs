@@ -1,5 +1,5 @@
 //! `raptors-trace doctor` on this very machine, and beside programs that are old, odd, silent or not there.
-//! `BLESS=1 cargo test --test doctor` writes the schema anew.
+//!
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,12 +1,9 @@
 //! The command as a user meets it: exit codes, sentences, mends.
 
-#[path = "analysis/run.rs"]
-mod run;
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use run::{A, OBSERVED, Recording, multiply, round};
+use crate::run::{A, OBSERVED, Recording, RunFile, case, multiply, round};
 
 /// Runs the command in an empty directory, with an environment that names no interpreter.
 fn command(args: &[&str]) -> (tempfile::TempDir, Command) {
@@ -138,7 +135,7 @@ fn run_files_that_are_none_are_refused() {
 }
 
 /// A whole, small run file.
-fn run_file() -> run::RunFile {
+fn run_file() -> RunFile {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(2_000, 1_000); 10]);
     recording.round(round(0, A, OBSERVED), &[multiply(4096, 100)]);
@@ -225,7 +222,7 @@ fn a_damaged_run_file_names_the_offset() {
 
 #[test]
 fn a_run_whose_control_saw_nothing_is_3() {
-    let mut recording = Recording::of(&[run::case("operation", 64)]);
+    let mut recording = Recording::of(&[case("operation", 64)]);
     recording.control(0);
     recording.timed(0, [(2_000, 1_000); 10]);
     let file = recording.finish();

@@ -1,11 +1,10 @@
 //! The page that people pass around, from comparisons made by hand: it is whole whatever is missing, and names stay text.
 //! `tests/python/test_report.py` opens pages of real runs in a browser.
 
-#[path = "golden/fixtures.rs"]
-mod fixtures;
-
 use raptors_trace::comparison::{Comparison, PhaseIntervals, Phases};
 use raptors_trace::report::html::{MOST_BYTES, page};
+
+use crate::fixtures;
 
 fn html(comparison: &Comparison) -> String {
     let html = page(comparison, &[]).unwrap();

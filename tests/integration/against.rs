@@ -1,16 +1,14 @@
 //! Two runs held against each other: changes, their intervals, the gate, and the exit codes it gives.
 
-#[path = "analysis/run.rs"]
-mod run;
-
 use std::process::{Command, Output};
 
 use raptors_trace::against::{self, Baseline};
 use raptors_trace::analysis;
 use raptors_trace::comparison::*;
 use raptors_trace::error::Exit;
-use run::*;
 use serde_json::{Value, json};
+
+use crate::run::*;
 
 /// Rounds around these times, with noise of its own for each side, so that intervals have a width.
 fn noisy(a: u64, b: u64) -> Vec<(u64, u64)> {

@@ -4,8 +4,8 @@ use raptors_recording::Kind;
 use raptors_trace::comparison::*;
 use raptors_trace::report::{self, Part, TextOptions};
 
+use super::{measured, timed, with_all_phases};
 use crate::run::*;
-use crate::{measured, timed, with_all_phases};
 
 /// What the user reads of it, on one line each.
 fn shown(comparison: &Comparison) -> String {

@@ -1,15 +1,13 @@
 //! What a run file is boiled down to: ratios, phases, counts, verdicts and warnings from records that a test chose.
 
-#[path = "analysis/run.rs"]
-mod run;
-#[path = "analysis/warnings.rs"]
 mod warnings;
 
 use raptors_recording::Kind;
 use raptors_trace::comparison::*;
 use raptors_trace::error::Exit;
-use run::*;
 use serde_json::json;
+
+use crate::run::*;
 
 /// Equal up to the rounding of sums.
 #[track_caller]
