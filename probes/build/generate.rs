@@ -1,5 +1,5 @@
-//! Writes what src/ includes: the list of probes as one call of the macro `define_probes!`, and for macOS the
-//! same list without argument names, which is how the `usdt` crate reads it.
+//! Writes the files that src/ includes: the list of probes as one call of the macro `define_probes!`, and for macOS the
+//! same list without argument names, as the `usdt` crate reads it.
 
 use crate::provider::{CType, Probe, Provider};
 
@@ -52,7 +52,7 @@ fn rust_type(c_type: CType) -> &'static str {
     }
 }
 
-/// What an observer is given.
+/// The type of an argument as the observer gets it.
 fn seen_type(of: CType) -> &'static str {
     match of {
         CType::String => "Text",

@@ -1,4 +1,4 @@
-//! Makes the probe functions of provider.d.
+//! Generates the probe functions from provider.d.
 
 mod generate;
 mod provider;
@@ -14,7 +14,7 @@ fn main() {
         eprintln!("error: {message}");
         std::process::exit(1);
     }
-    // What has probes has to be linked so that every tracer finds them.
+    // A binary with probes has to be linked so that every tracer finds them.
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-link-arg=-Wl,-z,separate-loadable-segments");
     }
@@ -37,7 +37,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// The probe macros for macOS, which need that system's `dtrace -h`.
+/// The probe macros for macOS; they need that system's `dtrace -h`.
 #[cfg(all(target_os = "macos", feature = "usdt-probes"))]
 fn usdt_macros(out: &Path) -> Result<(), String> {
     usdt::Builder::new(out.join("usdt.d"))
@@ -49,7 +49,7 @@ fn usdt_macros(out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Only macOS can make its probes: elsewhere the arguments are type-checked, and the build says what is missing.
+/// Only macOS can generate its probes: elsewhere the arguments are type-checked, and the build says so.
 #[cfg(not(all(target_os = "macos", feature = "usdt-probes")))]
 fn usdt_macros(_: &Path) -> Result<(), String> {
     println!("cargo:warning=built without USDT probes: a build for macOS has them only when made on macOS");

@@ -1,5 +1,5 @@
-//! Reads provider.d: a checked parser of the part of D's provider declarations that this crate takes.
-//! An error names the line.
+//! Reads provider.d: a checked parser of the part of D's provider declarations that this crate accepts. An error names
+//! the line.
 
 /// macOS passes a USDT probe's arguments in registers, and the `usdt` crate takes six.
 const MOST_ARGUMENTS: usize = 6;
@@ -117,7 +117,7 @@ impl Tokens {
         self.left.get(self.next).map_or(self.end, |(line, _)| *line)
     }
 
-    /// The last comment of those that stand here, as one line of text.
+    /// The last of the comments at this position, as one line of text.
     fn skip_comments(&mut self) -> String {
         let mut last = String::new();
         while let Some(Token::Comment(text)) = self.peek() {

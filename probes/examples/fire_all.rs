@@ -1,6 +1,6 @@
-//! Fires every probe of `provider.d` a known number of times with known arguments, so that a tracer can be proved:
-//! `fire_all [ROUNDS]` prints `ready PID`, waits for a line on standard input, fires ROUNDS (5) rounds and exits.
-//! Round r fires each probe once, in the order of `provider.d`, with n = 1000 + r.
+//! Fires every probe of `provider.d` a known number of times with known arguments, to test a tracer:
+//! `fire_all [ROUNDS]` prints `ready PID`, waits for a line on standard input, fires ROUNDS (5) rounds and exits. Round
+//! r fires each probe once, in the order of `provider.d`, with n = 1000 + r.
 
 use raptors_probes as probes;
 use std::io::Write;

@@ -1,13 +1,13 @@
-//! The USDT provider `raptors`, and the table an in-process observer fills.
+//! The USDT provider `raptors`, and the table that an in-process observer fills.
 //!
-//! `provider.d` is the one list of probes; the build makes one function of each. A call of such a function fires the
-//! probe of that name for DTrace, bpftrace, perf and SystemTap (feature `usdt-probes`: SystemTap notes on Linux, real
-//! DTrace probes on macOS, nothing elsewhere, with the arguments type-checked everywhere), and then calls the entry
-//! of the same name in the `Observer` that `set_observer` has set (feature `observer`). Nobody watching costs a
-//! call, a one-byte nop, and a load with a branch; with both features off the functions are empty.
+//! `provider.d` is the only list of probes; the build generates one function for each. A call of such a function fires
+//! the probe of that name for DTrace, bpftrace, perf and SystemTap (feature `usdt-probes`: SystemTap notes on Linux,
+//! real DTrace probes on macOS, nothing elsewhere, with the arguments type-checked everywhere). It then calls the entry
+//! of the same name in the `Observer` that `set_observer` has set (feature `observer`). Without a tracer or an observer
+//! it costs a call, a one-byte nop, and a load with a branch. With both features off the functions are empty.
 //!
-//! Each function is compiled once, so each probe has one site in a binary: tracers count an operation once and
-//! attach in one place.
+//! Each function is compiled once, so each probe has one site in a binary: tracers count an operation once and attach
+//! in one place.
 
 #[cfg(feature = "observer")]
 mod observer;
@@ -23,7 +23,7 @@ pub use observer::set_observer;
 pub use passed::Text;
 pub use probes::*;
 
-/// The text of `provider.d`, the list that everything here is made from.
+/// The text of `provider.d`, from which everything here is generated.
 pub const PROVIDER_D: &str = include_str!("../provider.d");
 
 /// One probe of [`PROBES`].

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 static OBSERVER: AtomicPtr<Observer> = AtomicPtr::new(ptr::null_mut());
 
-/// Sets what every probe of this process calls from now on, or takes it away with `None`. A thread that is in a
-/// probe meanwhile may still call the old one, which is why it has to live for ever.
+/// Sets the observer that every probe of this process calls from now on, or removes it with `None`. A thread that is
+/// inside a probe at that moment may still call the old one, so an observer has to live for ever.
 pub fn set_observer(observer: Option<&'static Observer>) {
     let pointer = observer.map_or(ptr::null_mut(), |observer| ptr::from_ref(observer).cast_mut());
     // Release: a thread that sees the pointer sees what it points to.
     OBSERVER.store(pointer, Ordering::Release);
 }
 
-/// The observer that is set, if any.
+/// The current observer, if any.
 #[inline(always)]
 pub(crate) fn get() -> Option<&'static Observer> {
-    // SAFETY: the pointer is null or came from a `&'static Observer` in `set_observer`; nobody writes through it.
+    // SAFETY: the pointer is null or came from a `&'static Observer` in `set_observer`; no code writes through it.
     unsafe { OBSERVER.load(Ordering::Acquire).as_ref() }
 }

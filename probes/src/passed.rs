@@ -1,21 +1,21 @@
-//! How an argument travels from where a probe is fired to the function that holds its site.
+//! How an argument travels from the place that fires a probe to the function that holds its site.
 
 use std::ffi::{CStr, c_char};
 use std::fmt;
 use std::ptr::NonNull;
 
-/// A NUL-terminated string that lives for ever, as an observer is given it: one word, its address.
+/// A NUL-terminated string that lives for ever, in the form that an observer gets: one word, its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text(NonNull<c_char>);
 
 impl Text {
-    /// The string. Its length is counted anew each time.
+    /// The string. Each call counts its length again.
     pub fn to_c_str(self) -> &'static CStr {
         // SAFETY: the pointer was taken from a `&'static CStr`, in `from`.
         unsafe { CStr::from_ptr(self.0.as_ptr()) }
     }
 
-    /// Where it lies: equal addresses are equal strings, as they are static.
+    /// Its address: equal addresses are equal strings, as the strings are static.
     pub fn as_ptr(self) -> *const c_char {
         self.0.as_ptr()
     }
@@ -34,13 +34,13 @@ impl fmt::Debug for Text {
     }
 }
 
-/// An argument of a probe. A site's tracer reads registers of 64 bits, and an observer takes what it is given:
-/// were the arguments widened, or a string's length brought along, inside the function that holds the site, every
-/// call would pay for it, while where the probe is fired it costs nothing.
+/// An argument of a probe. A site's tracer reads 64-bit registers, and an observer takes the arguments as they are.
+/// Widening them, or adding a string's length, inside the function that holds the site would cost every call; at the
+/// place that fires the probe it is free.
 pub(crate) trait Passed {
-    /// As the function that holds the site takes it.
+    /// Its type in the function that holds the site.
     type Register;
-    /// As an observer takes it.
+    /// Its type in an observer.
     type Seen;
     fn register(self) -> Self::Register;
     #[cfg_attr(not(feature = "observer"), allow(dead_code))] // Else only the probes of macOS ask for it.
@@ -56,7 +56,7 @@ impl Passed for u32 {
     }
     #[inline(always)]
     fn seen(register: u64) -> u32 {
-        // Was made from a u32.
+        // It was made from a u32.
         register as u32
     }
 }

@@ -1,8 +1,8 @@
-//! How a probe is fired on each system: the only place of `target_os` that matters to it.
+//! How a probe is fired on each system: the only place of this crate that depends on `target_os`.
 
 use crate::Text;
 
-/// What a probe argument is in a register.
+/// The value of a probe argument in a register.
 pub(crate) trait Word {
     type Raw;
     fn raw(self) -> Self::Raw;
@@ -27,10 +27,11 @@ impl Word for Text {
     }
 }
 
-// `fire!(provider, name, argument: Type, …)`: the arguments are the registers of `Passed`, the types those fired.
+// `fire!(provider, name, argument: Type, …)`: the arguments are the registers of `Passed`, the types those of the
+// probe.
 
-/// A one-byte nop and a SystemTap note. The crate `probe` evaluates the arguments into registers; its `asm!` is
-/// `readonly`, not `nomem`, so memory that an argument points to is written before.
+/// A one-byte nop and a SystemTap note. The crate `probe` evaluates the arguments into registers. Its `asm!` is
+/// `readonly`, not `nomem`, so memory that an argument points to is written before the probe.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 macro_rules! fire {
     ($provider:ident, $stap:ident, $($argument:ident: $type:ty),*) => {
@@ -41,7 +42,7 @@ macro_rules! fire {
 #[cfg(usdt_macros)]
 include!(concat!(env!("OUT_DIR"), "/usdt.rs"));
 
-/// A DTrace probe that the linker makes of a call; the `usdt` crate asks whether it is enabled first.
+/// A DTrace probe, which the linker makes from a call. The `usdt` crate first asks whether it is enabled.
 #[cfg(usdt_macros)]
 macro_rules! fire {
     ($provider:ident, $stap:ident, $($argument:ident: $type:ty),*) => {

@@ -1,11 +1,11 @@
-//! The probe functions, the observer's table and the list, all made from `provider.d` by one macro.
+//! The probe functions, the observer's table and the list, all generated from `provider.d` by one macro.
 
 #[cfg(feature = "observer")]
 use crate::Text;
 use crate::{Argument, Probe};
 use std::ffi::CStr;
 
-/// Called once, by what the build has made of `provider.d`:
+/// Called once, by the code that the build generates from `provider.d`:
 /// `PROVIDER "comment" systemtap__name "dtrace-name" function(argument: Fired => Seen = "C type", …) …`
 macro_rules! define_probes {
     ($provider:ident $(
@@ -23,8 +23,8 @@ macro_rules! define_probes {
             arguments: &[$(Argument { name: stringify!($argument), c_type: $c_type }),*],
         }),*];
 
-        /// What an in-process observer does at each probe: plain functions, called on the thread that fires, after
-        /// the probe itself. They must not unwind and must not fire probes. Set it with
+        /// The actions of an in-process observer at each probe: plain functions, called on the thread that fires, after
+        /// the probe itself. They must not unwind and must not fire probes. Set the observer with
         /// [`set_observer`](crate::set_observer).
         #[cfg(feature = "observer")]
         #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ macro_rules! define_probes {
 
         #[cfg(feature = "observer")]
         impl Observer {
-            /// The observer that does nothing, to build others from: `Observer { scale_entry: f, ..Observer::NOOP }`.
+            /// The observer that does nothing; a base for others: `Observer { scale_entry: f, ..Observer::NOOP }`.
             pub const NOOP: Observer = Observer {
                 $($function: {
                     fn nothing($(_: $seen),*) {}
@@ -43,7 +43,7 @@ macro_rules! define_probes {
             };
         }
 
-        /// The functions that hold the sites. Their arguments are registers already, see `Passed`.
+        /// The functions that hold the sites. Their arguments are already registers, see `Passed`.
         #[cfg(any(feature = "usdt-probes", feature = "observer"))]
         mod sites {
             use super::*;
@@ -51,9 +51,9 @@ macro_rules! define_probes {
 
             $(
                 #[inline(never)]
-                // One section for all: what links one probe keeps all of them, since the linker keeps the notes of
-                // a dropped function, with an address near 0; and identical sections are folded, but not within
-                // one.
+                // One section for all functions, so that linking one probe keeps all of them: the linker keeps the note
+                // of a dropped function, with an address near 0. It also folds identical sections, but not functions
+                // within one section.
                 #[cfg_attr(
                     any(target_os = "linux", target_os = "android"),
                     unsafe(link_section = ".text.raptors_probes")
@@ -81,7 +81,7 @@ macro_rules! define_probes {
 
             #[doc = $doc]
             ///
-            /// Nothing: probes and observers are compiled out.
+            /// Does nothing: probes and observers are compiled out.
             #[cfg(not(any(feature = "usdt-probes", feature = "observer")))]
             #[inline(always)]
             pub fn $function($(_: $type),*) {}

@@ -1,4 +1,4 @@
-//! provider.d, its parser, and the list the crate shows.
+//! provider.d, its parser, and the crate's list of probes.
 
 #[path = "../build/provider.rs"]
 mod provider;

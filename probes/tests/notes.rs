@@ -1,4 +1,4 @@
-//! What a tracer reads from a Linux binary: the notes of the examples, and where its segments lie.
+//! The facts that a tracer reads from a Linux binary: the notes of the examples, and the layout of its segments.
 #![cfg(all(target_os = "linux", feature = "usdt-probes"))]
 
 use object::elf::{PF_X, PT_LOAD};
@@ -31,7 +31,7 @@ fn release_build() {
 
 #[test]
 fn release_build_with_whole_program_optimisation_and_folding() {
-    // Without the observer's calls the functions differ in nothing but their notes.
+    // Without the observer's calls, the functions differ only in their notes.
     let options = [
         "--release",
         "--no-default-features",
@@ -48,7 +48,7 @@ fn release_build_with_whole_program_optimisation_and_folding() {
     check(&build("lto", &options, folding), 1);
 }
 
-/// Builds the examples by itself: `cargo test --test notes` alone would not, and other profiles matter too.
+/// Builds the examples: `cargo test --test notes` alone would not build them, and other profiles matter too.
 fn build(name: &str, options: &[&str], flags: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("notes").join(name);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
@@ -84,7 +84,7 @@ fn check_binary(path: &Path, listed: usize) {
     }
 }
 
-/// DTrace and perf take an address for a file offset; where all differences are equal, the load bias hides them.
+/// DTrace and perf use an address as a file offset. If all differences are equal, the load bias hides them.
 fn segments_lie_at_their_file_offsets(elf: &ElfFile64<'_>) {
     let endian = elf.endian();
     let loads: Vec<_> = elf.elf_program_headers().iter().filter(|s| s.p_type(endian) == PT_LOAD).collect();
@@ -133,7 +133,7 @@ fn each_probe_has_one_site(sites: &[Site]) {
     assert_eq!(addresses.len(), sites.len(), "two probes share a site: {sites:?}");
 }
 
-/// The site is a nop in a segment of code, and the note's base says that no prelinking has moved it.
+/// The site is a nop in a code segment, and the note's base shows that prelinking has not moved it.
 fn site_is_a_nop(elf: &ElfFile64<'_>, bytes: &[u8], site: &Site) {
     let endian = elf.endian();
     let base = elf.section_by_name(".stapsdt.base").expect("notes have their base");

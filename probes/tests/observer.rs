@@ -1,15 +1,15 @@
-//! What an in-process observer sees: order, arguments, and nothing once it is taken away.
+//! The calls that an in-process observer gets: order, arguments, and none after it is removed.
 #![cfg(feature = "observer")]
 
 use raptors_probes::{self as probes, Observer, PROBES, Text, set_observer};
 use std::cell::RefCell;
 
 thread_local! {
-    // Per thread, because the observer is the whole process's and tests run beside each other.
+    // Per thread, because the observer belongs to the whole process and tests run in parallel.
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An observer of all probes that writes each call down: `recorder!(name(argument: Type, …) …)`.
+/// An observer of all probes that records each call: `recorder!(name(argument: Type, …) …)`.
 macro_rules! recorder {
     ($($name:ident($($argument:ident: $type:ty),*))*) => {
         Observer { $($name: {
@@ -81,7 +81,7 @@ fn seen_here() -> Vec<String> {
     SEEN.take()
 }
 
-// One test: the observer is the process's.
+// One test only: the observer belongs to the process.
 #[test]
 fn an_observer_sees_every_probe_in_order_while_it_is_set() {
     fire_all();

@@ -42,7 +42,7 @@ fn interface(name: &str, at: &str) -> Interface {
     Interface { family, convention, prefix }
 }
 
-/// Every routine an entry stands for.
+/// Every routine that an entry stands for.
 pub fn expand(entry: &Entry) -> Vec<Routine> {
     let mut routines = Vec::new();
     for name in &entry.interfaces {
@@ -101,7 +101,7 @@ struct Variant<'a> {
     element: Option<char>,
 }
 
-/// Names that need no sigil because they mean the same everywhere; `None` where a sigil is wanted.
+/// Names that need no sigil because they have one meaning everywhere; `None` for a name that needs a sigil.
 fn flag_role(name: &str) -> Option<&'static str> {
     Some(match name {
         "layout" => "Layout",
@@ -121,7 +121,7 @@ impl Variant<'_> {
         let tokens: Vec<Token> = self.entry.args.iter().map(|text| Token::new(text)).collect();
         let mut args: Vec<Arg> = tokens
             .iter()
-            // Only the C interface is told the order of rows and columns.
+            // Only the C interface has an argument for the order of rows and columns.
             .filter(|token| token.name != "layout" || self.interface.convention == "C")
             .map(|token| self.arg(token))
             .collect();
@@ -174,7 +174,7 @@ impl Variant<'_> {
         Arg { name: token.name.clone(), ty, role }
     }
 
-    /// The type and role of a name that stands without a sigil.
+    /// The type and role of a name without a sigil.
     fn bare(&self, name: &str) -> (String, String) {
         if let Some(role) = flag_role(name) {
             let ty = if self.interface.convention == "C" { "ArgTy::Enum" } else { "ArgTy::Const(Elem::Char)" };

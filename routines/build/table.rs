@@ -12,13 +12,13 @@ pub struct Entry {
     pub name: String,
     /// The arguments as written.
     pub args: Vec<String>,
-    /// What follows `->`, empty for none.
+    /// The text after `->`, empty for none.
     pub returns: String,
-    /// What follows the colon.
+    /// The text after the colon.
     pub purpose: String,
 }
 
-/// Reads a table. Panics with file and line on anything it does not understand: a build script's way to report.
+/// Reads a table. Panics with file and line on a syntax error: a build script has no other way to report.
 pub fn parse(file: &str, text: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let (mut interfaces, mut level) = (Vec::new(), String::new());

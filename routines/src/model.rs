@@ -1,4 +1,4 @@
-//! What a routine is: its name, its arguments and what each of them means.
+//! The description of a routine: its name, its arguments and the meaning of each.
 
 /// One function of a math library, under its canonical name.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ pub struct Routine {
     pub level: Level,
     /// Its arguments in order, hidden Fortran string lengths included at the end.
     pub args: &'static [Arg],
-    /// What it returns.
+    /// Its return value.
     pub returns: Ret,
-    /// What it computes, in half a line.
+    /// A short description of what it computes.
     pub purpose: &'static str,
 }
 
@@ -43,7 +43,7 @@ pub enum Family {
     Vdsp,
     /// Apple's vForce: elementary functions on contiguous vectors.
     Vforce,
-    /// What OpenBLAS and Accelerate add to the BLAS, in either convention.
+    /// Extensions of the BLAS in OpenBLAS and Accelerate, in either convention.
     BlasExtension,
 }
 
@@ -114,7 +114,7 @@ impl Width {
     }
 }
 
-/// What a pointer points to.
+/// The type behind a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Elem {
     /// An integer of the interface's width.
@@ -133,7 +133,7 @@ pub enum Elem {
     C64,
     /// A Fortran LOGICAL, as wide as an integer of the interface.
     Logical,
-    /// A Fortran CHARACTER; only the first one means something.
+    /// A Fortran CHARACTER; only its first character has a meaning.
     Char,
 }
 
@@ -181,9 +181,9 @@ pub enum ArgTy {
     Length,
     /// The hidden length of a Fortran CHARACTER argument: `usize` by value. Not every caller passes it; declare it to pass it on, never use it.
     CharLen,
-    /// A pointer to what the routine only reads.
+    /// A pointer to data that the routine only reads.
     Const(Elem),
-    /// A pointer to what the routine may write.
+    /// A pointer to data that the routine may write.
     Mut(Elem),
     /// A pointer to a function (the SELECT of ?gees).
     Callback,
@@ -216,7 +216,7 @@ impl ArgTy {
     }
 }
 
-/// What a routine returns.
+/// The return value of a routine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ret {
     /// Nothing.
@@ -271,7 +271,7 @@ pub struct Complex64 {
     pub im: f64,
 }
 
-/// What an argument means. `of` is the index in [`Routine::args`] of the array an argument belongs to.
+/// The meaning of an argument. `of` is the index in [`Routine::args`] of the array that the argument belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Rows.
@@ -363,12 +363,12 @@ impl Role {
     }
 }
 
-/// Where the arguments stand that say how big a call is; each an index into [`Routine::args`].
+/// The positions of the arguments that give the size of a call; each an index into [`Routine::args`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Rows, or the elements of a vector, or n where there is no m.
+    /// Rows, or the elements of a vector, or n if there is no m.
     pub m: Option<u8>,
-    /// Columns; `None` where `m` already is n.
+    /// Columns; `None` if `m` already is n.
     pub n: Option<u8>,
     /// The inner dimension, else the number of right-hand sides.
     pub k: Option<u8>,
@@ -379,7 +379,7 @@ pub struct Shape {
 }
 
 impl Routine {
-    /// Where this routine's sizes, increments and first scalar stand.
+    /// The positions of this routine's sizes, increments and first scalar.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let place = |role: Role| self.args.iter().position(|arg| arg.role == role).map(|i| i as u8);

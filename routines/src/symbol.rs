@@ -6,7 +6,7 @@ use crate::model::{Convention, Family, Ret, Routine, Width};
 /// How a library spells a routine's name. The width of its integers comes beside it, as a [`Width`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mangling {
-    /// As it stands: `cblas_sgemm`, `vDSP_vsmul`; `dgesv` of MKL or of old Accelerate.
+    /// Unchanged: `cblas_sgemm`, `vDSP_vsmul`; `dgesv` of MKL or of old Accelerate.
     Plain,
     /// gfortran's underscore: `dgesv_`.
     Underscore,
@@ -29,10 +29,10 @@ pub enum TargetOs {
 
 /// Finds the routine behind a symbol, the width of its integers and how the name was spelled.
 ///
-/// ELF version suffixes (`@OPENBLAS_0.3`) are ignored. The leading underscore of Mach-O must be gone
-/// ([`strip_mach_o_underscore`]). A Fortran name without an underscore is taken from five letters on (`sgemm`, not
-/// `sdot`: too likely a function of the program's own). Unmangled names say nothing about the width of a library
-/// built with 64-bit integers under plain names: [`library_width`] knows those by their file name.
+/// ELF version suffixes (`@OPENBLAS_0.3`) are ignored. The leading underscore of Mach-O must be removed before
+/// ([`strip_mach_o_underscore`]). A Fortran name without an underscore is accepted from five letters on: `sgemm`, but
+/// not `sdot`, which is too likely a function of the program itself. An unmangled name does not give the width of a
+/// library built with 64-bit integers under plain names: [`library_width`] knows those by their file name.
 #[must_use]
 pub fn parse_symbol(symbol: &str) -> Option<(&'static Routine, Width, Mangling)> {
     let symbol = symbol.split('@').next().unwrap_or(symbol);
@@ -85,7 +85,7 @@ pub fn strip_mach_o_underscore(symbol: &str) -> &str {
     symbol.strip_prefix('_').unwrap_or(symbol)
 }
 
-/// The integer width of a library that keeps the plain names, from its file name; `None` where that says nothing.
+/// The integer width of a library that keeps the plain names, from its file name; `None` if the name does not show it.
 ///
 /// `libopenblas64p-r0.3.21.so` and `libmkl_intel_ilp64.so` export `dgesv_` with 64-bit integers.
 #[must_use]
@@ -101,11 +101,11 @@ pub fn library_width(file_name: &str) -> Option<Width> {
 impl Routine {
     /// Why a wrapper with this routine's declared signature may not fit the function behind a symbol, if so.
     ///
-    /// - A Fortran name without an underscore is MKL's or old Accelerate's; elsewhere it may be a function of the
-    ///   program's own that only shares the name (`saxpy` is in many a tutorial).
+    /// - A Fortran name without an underscore is MKL's or old Accelerate's; elsewhere it may be an unrelated function
+    ///   of the program with the same name (`saxpy` is in many tutorials).
     /// - Fortran functions that return a complex number: gfortran, OpenBLAS and the reference BLAS return it as C does,
-    ///   MKL and Accelerate (`blas_new.h` too) write it through an extra first pointer. Only the OpenBLAS of the wheels
-    ///   says by its name whose it is.
+    ///   MKL and Accelerate (`blas_new.h` too) write it through an extra first pointer. Only the wheels' OpenBLAS is
+    ///   recognisable by its symbol names.
     /// - Fortran functions that return a REAL: Accelerate's old interface returns a double (`$NEWLAPACK` a float).
     #[must_use]
     pub fn abi_hazard(&self, mangling: Mangling, os: TargetOs) -> Option<&'static str> {

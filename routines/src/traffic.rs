@@ -1,14 +1,14 @@
-//! How many bytes a call reads and writes, as far as its recorded sizes tell.
+//! The number of bytes that a call reads and writes, as far as its recorded sizes show it.
 
 use crate::model::{Arg, Family, Level, Role, Routine, Shape};
 
 impl Routine {
-    /// Bytes that a call with these sizes reads and writes at least: every element of every operand once, twice where
-    /// the routine always both reads and writes it. What is updated with a `beta` counts as written only, since NumPy
-    /// passes 0 there and then it is not read. `m`, `n` and `k` are the values of the arguments that
-    /// [`Routine::shape`] names; 0 where there is none.
+    /// The smallest number of bytes that a call with these sizes reads and writes: every element of every operand once,
+    /// twice if the routine always both reads and writes it. An operand that is updated with a `beta` counts as written
+    /// only, because NumPy passes 0 there and then the routine does not read it. `m`, `n` and `k` are the values of the
+    /// arguments that [`Routine::shape`] names; 0 if there is none.
     ///
-    /// `None` where the sizes do not tell: banded matrices, LAPACK, and a matrix whose side is not known.
+    /// `None` if the sizes are not enough: banded matrices, LAPACK, and a matrix with an unknown side.
     #[must_use]
     pub fn bytes(&self, m: u64, n: u64, k: u64) -> Option<u64> {
         let elements = match self.level {
@@ -21,7 +21,7 @@ impl Routine {
         elements.checked_mul(item.size(crate::Width::Ilp64) as u64)
     }
 
-    /// Arrays that are stepped through hold n elements, the others (a sum, an index) one.
+    /// Arrays with an increment hold n elements, the others (a sum, an index) one.
     fn vector_bytes(&self, n: u64) -> Option<u64> {
         let Shape { m: Some(_), .. } = self.shape() else {
             return None;

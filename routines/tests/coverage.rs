@@ -1,4 +1,4 @@
-//! What real libraries import and export, against the catalogue.
+//! The imports and exports of real libraries, compared with the catalogue.
 
 use raptors_routines::{CATALOGUE, Convention, Family, Mangling, Width, parse_symbol, strip_mach_o_underscore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,12 +54,13 @@ fn left_out(name: &str) -> bool {
     let bare = name.strip_prefix("cblas_").unwrap_or(name);
     // Variadic: cannot be forwarded.
     bare == "xerbla"
-        // Arrays of sizes, one per group of matrices: no one shape to record.
+        // Arrays of sizes, one per group of matrices: there is no single shape to record.
         || bare.ends_with("gemm_batch")
         || bare.ends_with("gemm_batch_strided")
-        // Extended precision, in no header a caller would use: q for long double, x for its complex.
+        // Extended precision, in no public header: q for long double, x for its complex.
         || (!name.starts_with("cblas_") && (bare.starts_with(['q', 'x']) || bare.starts_with("iq") || bare.starts_with("ix")))
-        // Maximum and minimum without magnitude, and LAPACK's own helpers: exported by accident of the build, in no header of CBLAS.
+        // Maximum and minimum without magnitude, and LAPACK's own helpers: the build exports them, but no CBLAS header
+        // declares them.
         || ["smax", "smin", "dmax", "dmin", "slamc3", "dlamc3"].contains(&bare)
         // Unblocked kernels inside LAPACK, declared in f77blas.h only.
         || (bare.len() == 6 && ["getf2", "potf2", "lauu2", "trti2"].contains(&&bare[1..]))

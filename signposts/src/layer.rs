@@ -1,4 +1,4 @@
-//! The layer: which span begins and ends which interval.
+//! The layer: it maps spans to intervals.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::{Name, TARGET};
 
-/// Longest message, bytes: the system cuts longer ones at a place of its own.
+/// Longest message, in bytes: the system cuts longer ones at an arbitrary place.
 const LONGEST: usize = 512;
 
-/// Where intervals go.
+/// The destination of intervals.
 pub trait Sink: Send + Sync + 'static {
-    /// Whether anybody would see an interval; while not, none is begun.
+    /// Whether anything records intervals; if not, none is begun.
     fn listens(&self) -> bool;
-    /// An interval begins. `id` tells it from others of the same name that are open, and is neither 0 nor `u64::MAX`.
+    /// An interval begins. `id` distinguishes it from other open intervals of the same name; it is neither 0 nor
+    /// `u64::MAX`.
     fn begin(&self, name: Name, id: u64, message: &str);
     /// The interval of that name and id ends.
     fn end(&self, name: Name, id: u64);
@@ -28,8 +29,8 @@ pub trait Sink: Send + Sync + 'static {
 
 /// A layer that begins an interval when a span of the target [`TARGET`] is entered and ends it when the span is left.
 ///
-/// A span that is entered again while it is entered, on whatever thread, goes on with its interval until it was left as
-/// often as it was entered. A span that is never entered has none.
+/// A span that is entered again while it is entered, on any thread, keeps its interval until it was left as often as it
+/// was entered. A span that is never entered has no interval.
 #[derive(Debug)]
 pub struct Signposts<K> {
     sink: K,
@@ -37,7 +38,7 @@ pub struct Signposts<K> {
 }
 
 impl<K: Sink> Signposts<K> {
-    /// A layer into `sink`, which hears the kernel's spans from the beginning.
+    /// A layer that writes to `sink`. It includes the kernel's spans from the beginning.
     pub fn new(sink: K) -> Self {
         let detail = Detail(Arc::new(AtomicBool::new(true)));
         Self { sink, detail }
@@ -49,16 +50,16 @@ impl<K: Sink> Signposts<K> {
     }
 }
 
-/// Whether spans below the level INFO, which are the kernel's, become intervals too. While they do not and no other
+/// Whether spans below the level INFO, which are the kernel's, become intervals too. While they do not, and no other
 /// layer asks for them, they cost what they cost without any layer.
 #[derive(Clone, Debug)]
 pub struct Detail(Arc<AtomicBool>);
 
 impl Detail {
-    /// Switches it.
+    /// Sets it.
     pub fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
-        // The level that call sites compare with is computed anew here, and nowhere else.
+        // This recomputes the level that call sites compare with; nothing else does.
         tracing_core::callsite::rebuild_interest_cache();
     }
 
@@ -67,13 +68,13 @@ impl Detail {
     }
 }
 
-/// What is kept with a span.
+/// The data kept with a span.
 struct Interval {
     name: Name,
     message: String,
-    /// How often it was entered and not left; the interval is open while this is not 0.
+    /// Entries minus exits; the interval is open while this is not 0.
     entered: u32,
-    /// Whether the beginning was told to the sink.
+    /// Whether the sink got the beginning.
     begun: bool,
 }
 
@@ -141,7 +142,7 @@ impl Message {
         let _ = write!(self.0, "{gap}{}={value}", field.name());
     }
 
-    /// Without NUL, which would end it early, and no longer than the system takes.
+    /// The text without NUL, which would end it early, and no longer than the system accepts.
     fn finish(mut self) -> String {
         self.0.retain(|c| c != '\0');
         let end = (0..=LONGEST.min(self.0.len())).rfind(|&end| self.0.is_char_boundary(end));

@@ -1,10 +1,10 @@
 //! Spans as `os_signpost` intervals, so that Apple's Instruments names rounds, sides and phases in its timeline.
 //!
-//! [`Round`] is what the interval of one round says; the driver makes it and who reads a recording parses it. With the
-//! feature `layer` there is a layer for `tracing-subscriber` that begins and ends an interval with each span, into a
-//! sink: the system's on macOS, a list in the tests.
+//! [`Round`] is the message of a round's interval; the driver writes it and the reader of a recording parses it. With
+//! the feature `layer` there is a layer for `tracing-subscriber` that begins and ends an interval with each span, into
+//! a sink: the system's on macOS, a list in the tests.
 //!
-//! Nothing here was run on a Mac so far: the system's sink is type-checked for macOS, all else is tested on Linux.
+//! None of this has run on a Mac: the system's sink is type-checked for macOS, everything else is tested on Linux.
 
 #[cfg(feature = "layer")]
 mod layer;

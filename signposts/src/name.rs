@@ -1,10 +1,10 @@
-//! The names that an interval can have.
+//! The names of intervals.
 
-/// Makes [`Name`] and the texts of its variants, once as Rust's and, on macOS, once where `os_signpost` looks for them.
+/// Defines [`Name`] and the texts of its variants: once for Rust and, on macOS, once where `os_signpost` reads them.
 macro_rules! names {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// A name of an interval. Instruments gives each a row of its own. The system takes names from the image of the
-        /// program only, so there is a fixed list; a span that is called otherwise has its name in the message.
+        /// The name of an interval. Instruments gives each name its own row. The system takes names from the program's
+        /// image only, so the list is fixed; any other span has its name in the message.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Name {
             $($(#[$doc])* $variant,)*
@@ -14,19 +14,19 @@ macro_rules! names {
             /// All of them.
             pub const ALL: &[Name] = &[$(Name::$variant,)*];
 
-            /// As Instruments shows it.
+            /// Its text in Instruments.
             pub const fn text(self) -> &'static str {
                 match self {
                     $(Name::$variant => $text,)*
                 }
             }
 
-            /// The same with a NUL at its end, in the section that `os_signpost` reads names from.
+            /// The same text with a NUL at its end, in the section that `os_signpost` reads names from.
             #[cfg(all(feature = "layer", target_os = "macos"))]
             pub(crate) fn as_ptr(self) -> *const std::ffi::c_char {
                 match self {
                     $(Name::$variant => {
-                        // Without a section of strings, the tools that read a recording find no name.
+                        // Tools that read a recording find a name only in a section of strings.
                         #[unsafe(link_section = "__TEXT,__oslogstring,cstring_literals")]
                         static TEXT: [u8; $text.len() + 1] = terminated($text);
                         TEXT.as_ptr().cast()
@@ -59,7 +59,7 @@ names! {
 }
 
 impl Name {
-    /// The name of a span that is called `text`; [`Name::Span`] where the list has none.
+    /// The name for a span called `text`; [`Name::Span`] if the list does not have it.
     pub fn of(text: &str) -> Self {
         let found = Self::ALL.iter().find(|name| name.text() == text);
         found.copied().unwrap_or(Self::Span)

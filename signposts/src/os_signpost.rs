@@ -1,20 +1,20 @@
 //! The system's sink: `os_signpost` of macOS.
 //!
-//! `<os/signpost.h>` offers macros only, which place their literals and encode their arguments at compile time. This is
-//! what they come to: `_os_signpost_emit_with_name_impl`, exported by libSystem since macOS 10.14, with names in the
-//! section `__TEXT,__oslogstring` and arguments in the buffer that `__builtin_os_log_format` makes. No crate on crates.io
-//! did both intervals and messages when this was written: `signpost` speaks to the kernel's older kdebug facility,
-//! `apple-log` needs a Swift toolchain, and `tracing-oslog` makes activities of spans.
+//! `<os/signpost.h>` offers macros only, which place their literals and encode their arguments at compile time. They
+//! expand to `_os_signpost_emit_with_name_impl`, exported by libSystem since macOS 10.14, with names in the section
+//! `__TEXT,__oslogstring` and arguments in the buffer that `__builtin_os_log_format` makes. No crate on crates.io did
+//! both intervals and messages when this was written: `signpost` uses the kernel's older kdebug facility, `apple-log`
+//! needs a Swift toolchain, and `tracing-oslog` makes activities of spans.
 //!
-//! Compiled for macOS and never run there so far: names lie in the right section, and the buffers are byte for byte those
-//! of clang.
+//! Compiled for macOS but never run there: names are in the right section, and the buffers are byte for byte those of
+//! clang.
 
 use std::ffi::{CString, c_char, c_void};
 
 use crate::{Name, SUBSYSTEM, Sink};
 
-/// An ordinary category: `DynamicTracing` would be free while nothing records, but a recording by `xctrace` does not
-/// switch it on.
+/// An ordinary category. `DynamicTracing` would cost nothing while nothing records, but a recording by `xctrace` does
+/// not switch it on.
 const CATEGORY: &str = "spans";
 
 /// `os_signpost_type_t`.
@@ -50,7 +50,7 @@ unsafe extern "C" {
     );
 }
 
-/// Intervals of the subsystem `raptors`, for Instruments and whatever else records signposts.
+/// Intervals of the subsystem `raptors`, for Instruments and other tools that record signposts.
 #[derive(Debug)]
 pub struct OsSignpost(*mut OsLog);
 
@@ -69,10 +69,11 @@ impl OsSignpost {
     }
 
     /// # Safety
-    /// `buffer` is encoded as `format` wants it.
+    /// `buffer` is encoded for `format`.
     unsafe fn emit(&self, kind: u8, id: u64, name: Name, format: &'static [u8], buffer: &mut [u8]) {
         // SAFETY: the image's header, the log, name and format live as long as the process, name and format in the
-        // section where they are looked for; the buffer lives during the call, which copies what it points at.
+        // section where the system looks for them; the buffer lives during the call, which copies the data it points
+        // to.
         unsafe {
             _os_signpost_emit_with_name_impl(
                 (&raw const __dso_handle).cast(),
@@ -96,7 +97,7 @@ impl Default for OsSignpost {
 
 impl Sink for OsSignpost {
     fn listens(&self) -> bool {
-        // SAFETY: the log is the one that `os_log_create` gave.
+        // SAFETY: the log came from `os_log_create`.
         unsafe { os_signpost_enabled(self.0) }
     }
 
@@ -104,12 +105,12 @@ impl Sink for OsSignpost {
         // The layer leaves NUL out; if one were here, an interval without a message is better than none.
         let message = CString::new(message).unwrap_or_default();
         let mut buffer = string_argument(message.as_ptr());
-        // SAFETY: one public string is what the buffer holds, and the string lives until the call returns.
+        // SAFETY: the buffer holds one public string, and the string lives until the call returns.
         unsafe { self.emit(INTERVAL_BEGIN, id, name, &MESSAGE, &mut buffer) };
     }
 
     fn end(&self, name: Name, id: u64) {
-        // SAFETY: a header alone is the buffer of a format without arguments.
+        // SAFETY: the buffer of a format without arguments is a header alone.
         unsafe { self.emit(INTERVAL_END, id, name, &NO_MESSAGE, &mut [0, 0]) };
     }
 }

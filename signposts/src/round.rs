@@ -1,4 +1,4 @@
-//! What the interval of a round says: written by the driver, read out of a recording.
+//! The message of a round's interval: the driver writes it, the reader of a recording parses it.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::Name;
 pub enum Side {
     /// The reference.
     A,
-    /// The other.
+    /// The other side.
     B,
 }
 
 impl Side {
-    /// Both, in order.
+    /// Both sides, in order.
     pub const ALL: [Side; 2] = [Side::A, Side::B];
 
     /// The side whose rounds have intervals of this name.
@@ -38,12 +38,12 @@ pub struct Round<'a> {
     pub kind: &'a str,
     /// Which comparison of the run. It may hold blanks, but no ` name=`.
     pub case: &'a str,
-    /// What the side is called, which is the user's word.
+    /// The name of the side, chosen by the user.
     pub name: &'a str,
 }
 
 impl<'a> Round<'a> {
-    /// The round that a message tells of; `None` where it is no such message.
+    /// Parses a message; `None` if it is not a round's message.
     pub fn parse(message: &'a str) -> Option<Self> {
         let rest = message.trim().strip_prefix("ops=")?;
         let (ops, rest) = rest.split_once(" kind=")?;
@@ -52,8 +52,8 @@ impl<'a> Round<'a> {
         Some(Self { ops: ops.parse().ok()?, kind, case, name })
     }
 
-    /// The span of the round, for who listens; not entered yet. Its level is INFO, as it is one for thousands of
-    /// operations, while the kernel's are TRACE.
+    /// The span of the round; not entered yet. Its level is INFO, because one span covers thousands of operations; the
+    /// kernel's spans are TRACE.
     pub fn span(&self, side: Side) -> Span {
         let Round { ops, kind, case, name } = *self;
         // A span's name is part of its call site.

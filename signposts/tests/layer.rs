@@ -1,4 +1,4 @@
-//! Which intervals spans begin and end, seen by a sink that keeps a list.
+//! The intervals that spans begin and end, recorded by a sink that keeps a list.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use raptors_signposts::{Detail, Name, Round, Side, Signposts, Sink};
 use tracing::{info_span, trace_span};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// What a sink was told: `+` begins, `-` ends.
+/// The events that a sink got: `+` begins, `-` ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
     sign: char,
@@ -53,10 +53,10 @@ impl Sink for List {
     }
 }
 
-/// Levels are the process's, and each test has a layer of its own.
+/// Levels belong to the process, and each test has its own layer.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// What the spans of `work` tell a list.
+/// The events that the spans of `work` add to a list.
 fn listened(list: &List, work: impl FnOnce(&Detail)) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let layer = Signposts::new(list.clone());
@@ -65,7 +65,7 @@ fn listened(list: &List, work: impl FnOnce(&Detail)) {
     tracing::subscriber::with_default(subscriber, || work(&detail));
 }
 
-/// Every interval that begins ends once, before its id begins another.
+/// Every interval that begins ends once, before its id begins another one.
 fn paired(told: &[Told]) {
     let mut open: Vec<(Name, u64)> = Vec::new();
     for one in told {
@@ -118,7 +118,7 @@ fn no_span_of_the_kernel_is_without_a_name() {
         let makes = makes.iter().any(|call| before.ends_with(call));
         makes.then(|| after.split_once('"').map(|(name, _)| name.to_owned()))?
     };
-    // A span may have its name on the line below its macro.
+    // A span's name may be on the line below its macro.
     let joined = source.replace("span!(\n", "span!(");
     let joined: Vec<String> = joined.lines().map(|line| line.replace("(            ", "(")).collect();
     let names: Vec<String> = joined.iter().filter_map(|line| literal(line)).collect();
@@ -140,7 +140,7 @@ fn threads_have_intervals_of_their_own() {
             scope.spawn(move || {
                 tracing::dispatcher::with_default(dispatch, || {
                     let _entered = trace_span!(target: "raptors", "chunk", thread).entered();
-                    // Both are open at once.
+                    // Both are open at the same time.
                     barrier.wait();
                 });
             });
@@ -215,7 +215,7 @@ fn without_detail_the_kernel_is_unheard_and_rounds_are_not() {
             });
         };
         detail.set(false);
-        // What the kernel asks before it makes a span.
+        // The check that the kernel does before it makes a span.
         assert!(LevelFilter::current() < LevelFilter::TRACE);
         both();
         assert_eq!(list.shown(), ["+side A", "-side A"]);
