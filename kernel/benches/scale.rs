@@ -1,8 +1,7 @@
-//! The backends side by side: `cargo bench -p raptors-kernel`, one group for each way and size.
+//! The backends compared: `cargo bench -p raptors-kernel`, one group for each way and size.
 //!
-//! `out` writes into memory that is there, `fresh` allocates each result, `in place` alternates the
-//! factors 2 and 0.5. Backends that this machine does not have are left out; OpenBLAS needs
-//! `RAPTORS_OPENBLAS` or the system's library.
+//! `out` writes into existing memory, `fresh` allocates each result, `in place` alternates the factors 2 and 0.5.
+//! Backends that this machine does not have are left out; OpenBLAS needs `RAPTORS_OPENBLAS` or the system's library.
 
 use std::hint::black_box;
 
@@ -11,7 +10,7 @@ use raptors_kernel::{Backend, Request, available, scale, scale_in_place, scaled}
 
 const SIDES: [usize; 3] = [512, 1024, 2048];
 
-/// What is compared; a variant of each kind of vector, and pieces with the usual one.
+/// The backends to compare; a variant for each kind of vector, and pieces with the default one.
 const BACKENDS: &[&str] = &[
     "scalar",
     "simd:sse2",

@@ -1,10 +1,10 @@
 //! Scales an array of SIZE elements CALLS times on a backend.
 //!
-//! The program that `tests/cost.rs` runs under callgrind, built with and without probes and spans,
-//! to count the instructions these cost when nobody watches.
+//! `tests/cost.rs` runs this program under callgrind, built with and without probes and spans, to count their
+//! instructions when no tracer watches.
 //!
-//! Usage: `count BACKEND SIZE CALLS`; `count pieces SIZE` prints how many pieces `chunked` cuts such
-//! an array into (with probes only).
+//! Usage: `count BACKEND SIZE CALLS`; `count pieces SIZE` prints the number of pieces into which `chunked` cuts such an
+//! array (with probes only).
 
 use std::error::Error;
 use std::hint::black_box;
@@ -28,7 +28,7 @@ fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>
     let (mut src, mut dst) = (vec![1.5f32; size + LINE], vec![0.0; size + LINE]);
     let (src, dst) = (aligned(&mut src, size), aligned(&mut dst, size));
     for _ in 0..calls {
-        // Neither build may know what the factor is.
+        // Neither build may know the factor.
         scale(black_box(src), black_box(2.0), dst, &request)?;
     }
     black_box(dst);
@@ -38,8 +38,9 @@ fn count(backend: Backend, size: usize, calls: u64) -> Result<(), Box<dyn Error>
 /// Elements of a cache line.
 const LINE: usize = 16;
 
-/// `size` elements from the first whole cache line on. A loop takes the elements before an aligned one by one, so that
-/// its instructions depend on where the allocator puts an array, and that on the length of this program's path.
+/// `size` elements from the first whole cache line on. A loop computes the elements before an aligned one singly.
+/// Otherwise its number of instructions would depend on the array's address, and that on the length of this program's
+/// path.
 fn aligned(memory: &mut [f32], size: usize) -> &mut [f32] {
     let start = memory.as_ptr().align_offset(LINE * size_of::<f32>());
     &mut memory[start..start + size]

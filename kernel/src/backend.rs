@@ -44,22 +44,22 @@ pub enum OpenBlasRoutine {
     Scal,
 }
 
-/// What scales one contiguous piece on one thread. `None` is the usual one of its kind.
+/// The computation of one contiguous piece on one thread. `None` is the default variant of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Leaf {
-    /// One element after the other: the reference that every other loop is held against.
+    /// One element after the other: the reference for every other loop.
     Scalar,
     /// Vectors of this CPU; `None`: the widest it has.
     Simd(Option<Isa>),
     /// Apple's Accelerate (macOS); `None`: `vDSP_vsmul`, in place `cblas_sscal`.
     ///
-    /// Type-checked, never run by the authors: whether and where its results deviate from NumPy's is not known, so the
-    /// automatic choice does not take it. In a [`Backend::Hybrid`] it computes the odd pieces.
+    /// Type-checked only: it has never run on a Mac, so its deviations from NumPy's results are unknown. The automatic
+    /// choice therefore does not use it. In a [`Backend::Hybrid`] it computes the odd pieces.
     Accelerate(Option<AccelerateRoutine>),
     /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
     ///
-    /// Where it deviates from NumPy's multiplication (seen with 0.3.31, x86-64; `tests/openblas.rs`):
+    /// Its deviations from NumPy's multiplication (seen with 0.3.31, x86-64; `tests/openblas.rs`):
     ///
     /// | operands | NumPy and our loops | `omatcopy` | `scal` |
     /// |---|---|---|---|
@@ -67,13 +67,13 @@ pub enum Leaf {
     /// | signalling NaN × 1 | quiet NaN | still signalling | still signalling |
     /// | NaN × NaN, short array | the element's payload | the factor's | the factor's |
     ///
-    /// In a [`Backend::Hybrid`] these are met in the odd pieces, which it computes.
+    /// In a [`Backend::Hybrid`] they occur in the odd pieces, which it computes.
     ///
     /// Older releases of OpenBLAS set everything to +0 for a factor of zero in `scal` too.
     OpenBlas(Option<OpenBlasRoutine>),
 }
 
-/// A way to compute array × factor. Its name (`Display`, `FromStr`) is what `RAPTORS_BACKEND` takes.
+/// A way to compute array × factor. `RAPTORS_BACKEND` takes its name (`Display`, `FromStr`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
@@ -83,12 +83,13 @@ pub enum Backend {
     Chunked(Option<Leaf>),
     /// Pieces on a pool of threads; `None`: with `simd`.
     Parallel(Option<Leaf>),
-    /// Pieces on a pool of threads, in turn `simd` and this leaf: the even pieces `simd`, the odd ones the leaf.
+    /// Pieces on a pool of threads, alternately for `simd` and this leaf: `simd` computes the even pieces, the leaf the
+    /// odd ones.
     ///
     /// Meant for a library (`parallel:simd+openblas`, `parallel:simd+accelerate`), whose deviations from NumPy then
-    /// show in the odd pieces only. By the piece and not by the thread, so that which elements a library computed
-    /// does not depend on which thread was faster: the same call with as many threads gives the same bits. An array
-    /// of one piece is `simd`'s alone. The automatic choice never takes it.
+    /// occur in the odd pieces only. The pieces alternate, not the threads, so the elements that a library computes do
+    /// not depend on which thread was faster: the same call with as many threads gives the same bits. `simd` alone
+    /// computes an array of one piece. The automatic choice never uses a hybrid.
     Hybrid(Leaf),
 }
 
@@ -108,14 +109,14 @@ struct Names {
     chunked: &'static CStr,
     parallel: &'static CStr,
     hybrid: &'static CStr,
-    /// Beside each loop that `simd` can stand for, in the order of [`own_index`].
+    /// The names beside each loop that `simd` can stand for, in the order of [`own_index`].
     beside: [&'static CStr; 5],
 }
 
-/// Every leaf with its name: the one list that parsing, showing and the probes use.
+/// Every leaf with its name: the only list for parsing, display and the probes.
 macro_rules! leaves {
     ($($name:literal => [$($leaf:tt)+]),+ $(,)?) => {
-        /// Every leaf there is a name for.
+        /// Every leaf that has a name.
         const LEAVES: &[Leaf] = &[$($($leaf)+),+];
 
         fn names(leaf: Leaf) -> &'static Names {
@@ -157,7 +158,7 @@ leaves! {
     "openblas:cblas_sscal" => [Leaf::OpenBlas(Some(OpenBlasRoutine::Scal))],
 }
 
-/// Where [`Names::beside`] has a leaf that `simd` was spelled out as; `None` for any other.
+/// The index in [`Names::beside`] of a leaf that `simd` was spelled out as; `None` for any other leaf.
 fn own_index(leaf: Leaf) -> Option<usize> {
     match leaf {
         Leaf::Scalar => Some(0),
@@ -181,8 +182,8 @@ impl Leaf {
         utf8(names(self).whole)
     }
 
-    /// The name of the pair that a hybrid computes with, `simd:avx512+openblas:cblas_sscal`: `even` is what
-    /// `simd` was spelled out as.
+    /// The name of the pair that a hybrid computes with, `simd:avx512+openblas:cblas_sscal`: `even` is the spelled-out
+    /// leaf of `simd`.
     pub(crate) fn name_beside(self, even: Leaf) -> &'static str {
         let names = names(self);
         utf8(own_index(even).map_or(names.hybrid, |index| names.beside[index]))
@@ -203,7 +204,7 @@ impl Backend {
     /// `parallel`.
     pub const PARALLEL: Backend = Backend::Parallel(None);
 
-    /// Its name as the probes carry it.
+    /// Its name in the form that the probes carry.
     pub fn name_c(self) -> &'static CStr {
         match self {
             Backend::Whole(leaf) => names(leaf).whole,
@@ -220,12 +221,12 @@ impl Backend {
         utf8(self.name_c())
     }
 
-    /// Every backend there is a name for, on this machine or not.
+    /// Every backend that has a name, available on this machine or not.
     pub fn all() -> Vec<Backend> {
         Backend::each().collect()
     }
 
-    /// The same one by one: a name that is given with every call is looked for without an allocation.
+    /// The same one by one: a name that comes with every call is looked up without an allocation.
     fn each() -> impl Iterator<Item = Backend> {
         let leaves = || LEAVES.iter().copied();
         let pieces = leaves().map(|leaf| Backend::Chunked(Some(leaf)));
@@ -239,7 +240,7 @@ impl Backend {
             .chain(leaves().map(Backend::Hybrid))
     }
 
-    /// What computes each piece, of a hybrid the even ones.
+    /// The leaf of each piece, in a hybrid of the even ones.
     pub(crate) fn leaf(self) -> Leaf {
         match self {
             Backend::Whole(leaf) => leaf,
@@ -248,7 +249,7 @@ impl Backend {
         }
     }
 
-    /// What computes the odd pieces, where that is another leaf.
+    /// The leaf of the odd pieces, if it is a different one.
     pub(crate) fn beside(self) -> Option<Leaf> {
         match self {
             Backend::Hybrid(leaf) => Some(leaf),
@@ -272,7 +273,7 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = Error;
 
-    /// Case does not matter. Fails with [`Error::UnknownBackend`] for a name that is not listed.
+    /// Case-insensitive. Fails with [`Error::UnknownBackend`] for an unknown name.
     fn from_str(text: &str) -> Result<Backend, Error> {
         let given = text.trim().as_bytes();
         Backend::each()

@@ -1,4 +1,4 @@
-//! Owned memory of a result.
+//! Owned memory for a result.
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
@@ -8,39 +8,38 @@ use std::sync::OnceLock;
 use crate::recycle::{self, Block, LARGE};
 use crate::{Error, trace};
 
-/// What the memory's start is aligned to, in bytes: a cache line and the widest vector.
+/// The alignment of the memory's start, in bytes: a cache line and the widest vector.
 pub const ALIGNMENT: usize = 64;
 
-/// A store whose address lies less than this many bytes above that of a later load, in the bits within a page, is taken
-/// by the CPU for one the load has to wait for ("4K aliasing"): up to 1.4 times the time of an operation on the
-/// machine of docs/performance.md.
+/// A load waits for an earlier store if the store's address is less than this many bytes above the load's in the bits
+/// within a page ("4K aliasing"): up to 1.4 times the time of an operation on the machine of docs/performance.md.
 const ALIASING: usize = 512;
 
-/// What the CPU compares of two addresses to tell whether they may be the same.
+/// The part of two addresses that the CPU compares to decide whether they may be equal.
 const ALIAS_PERIOD: usize = 4096;
 
 /// From this size on, in bytes, the start is chosen so that it does not alias with the source.
 const PLACED_FROM: usize = 8 << 10;
 
-/// Elements in memory of their own, aligned to [`ALIGNMENT`] bytes.
+/// Elements in their own memory, aligned to [`ALIGNMENT`] bytes.
 ///
-/// Large ones, from 128 KiB on, get the memory of a dropped result of about that size where there is one, which has its
-/// pages already, else fresh memory of the system; from 4 MiB on with the advice to use huge pages, as NumPy advises
-/// its own (Linux). How much is kept idle `RAPTORS_BUFFER_CACHE` says (see the crate's documentation). Smaller ones
-/// come from the C library's `malloc`. With `RAPTORS_ALLOC=plain` all do, without alignment and advice. Making and
-/// dropping one fires `alloc-*` and `free-*`.
+/// Large buffers, from 128 KiB on, reuse the memory of a dropped result of about that size if there is one, because its
+/// pages are already mapped; otherwise they get fresh memory from the system. From 4 MiB on they advise the system to
+/// use huge pages, as NumPy does (Linux). `RAPTORS_BUFFER_CACHE` limits the idle memory (see the crate's
+/// documentation). Smaller buffers come from the C library's `malloc`. With `RAPTORS_ALLOC=plain` all do, without
+/// alignment and advice. Making and dropping a buffer fires `alloc-*` and `free-*`.
 #[derive(Debug)]
 pub struct Buffer<T> {
     data: NonNull<T>,
     len: usize,
-    /// Where the memory starts, at or before `data`.
+    /// The start of the memory, at or before `data`.
     base: NonNull<u8>,
-    /// Bytes of a [`Block`]; 0 where `base` is what `malloc` gave. A number and no enum: this is moved several times
-    /// on the way of the smallest call.
+    /// Bytes of a [`Block`]; 0 if `base` came from `malloc`. A number instead of an enum, because the smallest call
+    /// moves it several times.
     capacity: usize,
 }
 
-// SAFETY: it owns its elements and nothing else, as Vec does; free may be called on any thread.
+// SAFETY: it owns only its elements, as Vec does; any thread may call free.
 unsafe impl<T: Send> Send for Buffer<T> {}
 // SAFETY: a shared Buffer gives shared access to its elements only.
 unsafe impl<T: Sync> Sync for Buffer<T> {}
@@ -52,8 +51,8 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
         Self::uninit_for(len, std::ptr::null())
     }
 
-    /// As [`Buffer::uninit`], for the result of one pass over the elements at `source`: where its start lies within
-    /// a page is chosen by where the source's does. Null chooses nothing.
+    /// As [`Buffer::uninit`], for the result of one pass over the elements at `source`: the source's offset within a
+    /// page determines the result's. Null means no source.
     pub fn uninit_for(len: usize, source: *const T) -> Result<Self, Error> {
         let plain = plain()?;
         let too_large = || Error::OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
@@ -75,14 +74,14 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
             (base.cast(), 0)
         } else {
             recycle::limit()?;
-            // A block starts with a page, so only then is there anything to move away from.
+            // A block starts at a page boundary, so only a source with an offset can alias with it.
             let moved = if offset(0, source) > 0 { ALIASING } else { 0 };
             let (block, recycled) = Block::take(bytes + moved).ok_or_else(too_large)?;
             traced.recycled = recycled;
             block.into_parts()
         };
-        // SAFETY: `offset` is at most what was added to the bytes above. A plain block has malloc's own alignment,
-        // which is enough for any scalar type.
+        // SAFETY: `offset` is at most the number of bytes added above. A plain block has malloc's own alignment, which
+        // is enough for any scalar type.
         let data = unsafe { start.byte_add(if plain { 0 } else { offset(start.as_ptr() as usize, source) }) };
         traced.data = data.as_ptr() as usize;
         Ok(Buffer { data: data.cast(), len, base: start, capacity })
@@ -98,8 +97,8 @@ impl<T: Copy> Buffer<MaybeUninit<T>> {
     }
 }
 
-/// Bytes from `start` to where a result begins: the next multiple of [`ALIGNMENT`] that does not alias with a source at
-/// `source` (0: none), under [`ALIGNMENT`] + [`ALIASING`].
+/// Bytes from `start` to the beginning of a result: the next multiple of [`ALIGNMENT`] that does not alias with a
+/// source at `source` (0: none), less than [`ALIGNMENT`] + [`ALIASING`].
 fn offset(start: usize, source: usize) -> usize {
     let aligned = start.wrapping_neg() % ALIGNMENT;
     let above = (start + aligned).wrapping_sub(source) % ALIAS_PERIOD;
@@ -148,7 +147,7 @@ impl<T> Drop for Buffer<T> {
         match self.capacity {
             // SAFETY: it came from malloc in `uninit_for` and is freed once, here.
             0 => unsafe { libc::free(self.base.as_ptr().cast()) },
-            // SAFETY: the parts of a block that `uninit_for` took, made a block again once, here.
+            // SAFETY: `uninit_for` took these parts from a block; this makes them a block again, once.
             capacity => unsafe { Block::from_parts(self.base, capacity) }.recycle(),
         }
     }

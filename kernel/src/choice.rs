@@ -11,18 +11,18 @@ use crate::pool::{self, Pool};
 use crate::table::{self, Origin, Row};
 use crate::{Error, nan};
 
-/// More threads than this are not taken.
+/// The largest number of threads that a request may have.
 pub const MAX_THREADS: usize = 1024;
 
-/// What a caller asks for; `None` leaves it to `RAPTORS_BACKEND`, `RAPTORS_THREADS`, `RAPTORS_STORES` and the
-/// automatic choice.
+/// The request of a caller; `None` leaves the decision to `RAPTORS_BACKEND`, `RAPTORS_THREADS`, `RAPTORS_STORES` and
+/// the automatic choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The backend to run.
     pub backend: Option<Backend>,
-    /// How many threads to use at most, the caller included; 1 to [`MAX_THREADS`].
+    /// The largest number of threads to use, the caller included; 1 to [`MAX_THREADS`].
     pub threads: Option<usize>,
-    /// How the result is stored. With a backend that was asked for, plain unless this says otherwise.
+    /// The kind of stores for the result. With a requested backend, the default is plain.
     pub stores: Option<Stores>,
 }
 
@@ -30,23 +30,23 @@ pub struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The backend, by the name it was asked for.
+    /// The backend, by the name in the request.
     pub backend: Backend,
-    /// What computed each piece, of a hybrid the even ones, the variant spelled out (`simd:avx512`).
+    /// The leaf of each piece, in a hybrid of the even ones, the variant spelled out (`simd:avx512`).
     pub leaf: Leaf,
-    /// What computed the odd pieces of a hybrid, the variant spelled out; `None` for any other backend.
+    /// The leaf of a hybrid's odd pieces, the variant spelled out; `None` for any other backend.
     pub beside: Option<Leaf>,
-    /// Threads that shared the work, the caller included. Those of a pool that another call had just then, or that
-    /// were too slow to wake, left their part to the others.
+    /// Threads that shared the work, the caller included. Pool threads that another call used at that moment, or that
+    /// woke up too late, left their part to the others.
     pub threads: usize,
-    /// How the result was stored.
+    /// The kind of stores.
     pub stores: Stores,
     name: &'static CStr,
     reason: &'static CStr,
 }
 
 impl Choice {
-    /// Why this branch, in words.
+    /// The reason for this branch, in words.
     pub fn reason(&self) -> &'static str {
         self.reason.to_str().unwrap_or("?")
     }
@@ -56,7 +56,7 @@ impl Choice {
         self.name.to_str().unwrap_or("?")
     }
 
-    /// The same as the probes carry it.
+    /// The same name in the form that the probes carry.
     pub fn name_c(&self) -> &'static CStr {
         self.name
     }
@@ -66,7 +66,7 @@ impl Choice {
         self.reason
     }
 
-    /// The name of what computed each piece, the variant spelled out: `simd:avx512`; of a hybrid both,
+    /// The name of the leaf that computed each piece, the variant spelled out: `simd:avx512`; for a hybrid both,
     /// `simd:avx512+openblas:cblas_somatcopy`.
     pub fn variant(&self) -> &'static str {
         match self.beside {
@@ -92,17 +92,17 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Where the result goes: some routines can do one only.
+/// The place of the result: some routines work in one place only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// Into other memory than the source's, fresh or the caller's.
+    /// Memory other than the source's, fresh or the caller's.
     Out,
-    /// Over the source.
+    /// The source's memory.
     In,
 }
 
 impl Place {
-    /// `out`, `in`, as a [`Table`](crate::Table) has it.
+    /// `out`, `in`, as in a [`Table`](crate::Table).
     pub const fn name(self) -> &'static str {
         match self {
             Place::Out => "out",
@@ -111,17 +111,17 @@ impl Place {
     }
 }
 
-/// What one call is about to do.
+/// The plan of one call.
 pub(crate) struct Plan<T> {
     pub(crate) choice: Choice,
     pub(crate) loops: Loops<T>,
-    /// The loops of the odd pieces, where they are others.
+    /// The loops of the odd pieces, if they differ.
     pub(crate) beside: Option<Loops<T>>,
-    /// Of `choice.threads` threads; none where the caller works alone.
+    /// A pool of `choice.threads` threads; none if the caller works alone.
     pub(crate) pool: Option<&'static Pool>,
 }
 
-/// What `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES` say.
+/// The values of `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES`.
 #[derive(Clone, Debug)]
 struct Environment {
     backend: Result<Option<Backend>, Error>,
@@ -138,11 +138,10 @@ fn environment() -> &'static Environment {
     })
 }
 
-/// Whether the environment variables that the kernel reads hold what they may: said before a long run, whose first call
-/// would find it out.
+/// Checks the environment variables that the kernel reads, before a long run whose first call would fail.
 ///
 /// # Errors
-/// [`Error::Environment`] for each of them that does not.
+/// [`Error::Environment`] for each variable with an invalid value.
 pub fn check_environment() -> [Result<(), Error>; 5] {
     let environment = environment();
     [
@@ -175,8 +174,8 @@ fn copied<V: Copy>(result: &Result<V, Error>) -> Result<V, Error> {
     }
 }
 
-/// Decides the backend, the loop and the threads of a call. Out of line, so that the loops' callers
-/// are compiled alike with and without probes.
+/// Decides the backend, the loop and the threads of a call. Not inlined, so that the loops' callers are compiled alike
+/// with and without probes.
 #[inline(never)]
 pub(crate) fn plan<T: Element>(request: &Request, place: Place, n: usize, factor: T) -> Result<Plan<T>, Error> {
     let wanted = match request.threads {
@@ -222,7 +221,7 @@ pub(crate) fn plan<T: Element>(request: &Request, place: Place, n: usize, factor
     }
 }
 
-/// Adds what computes the odd pieces to a plan. Apart from [`plan`], so that no other backend pays for it.
+/// Adds the loops of the odd pieces to a plan. Separate from [`plan`], so that other backends do not pay for it.
 #[cold]
 #[inline(never)]
 fn hybrid<T: Element>(mut plan: Plan<T>, odd: Leaf, place: Place, wanted: Option<usize>) -> Result<Plan<T>, Error> {
@@ -237,7 +236,7 @@ fn hybrid<T: Element>(mut plan: Plan<T>, odd: Leaf, place: Place, wanted: Option
     Ok(plan)
 }
 
-/// A leaf's error under the name that was asked for.
+/// A leaf's error under the requested name.
 #[cold]
 fn named(error: Error, asked: Backend) -> Error {
     match error {
@@ -246,7 +245,7 @@ fn named(error: Error, asked: Backend) -> Error {
     }
 }
 
-/// The automatic choice: the table's. Without a number of threads, one.
+/// The automatic choice, from the table. The default number of threads is one.
 fn automatic(
     dtype: Dtype,
     place: Place,
@@ -263,7 +262,7 @@ fn automatic(
     Ok((row.backend, row.stores, reason))
 }
 
-/// Why the shipped table has a row.
+/// The reason for a row of the shipped table.
 fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
     match (row.backend, row.stores, threads) {
         (Backend::Parallel(_), Stores::Plain, _) => c"automatic: more than one thread asked for",
@@ -280,8 +279,7 @@ fn shipped_reason(row: &Row, threads: Option<usize>) -> &'static CStr {
     }
 }
 
-/// Gives a parallel plan its pool: as many threads as asked for, else one for each CPU this thread
-/// may use.
+/// Gives a parallel plan its pool: as many threads as requested, else one for each CPU that this thread may use.
 fn share<T>(plan: &mut Plan<T>, wanted: Option<usize>) {
     let threads = wanted.unwrap_or_else(pool::usable_threads);
     plan.pool = if threads > 1 { pool::of(threads) } else { None };

@@ -1,10 +1,10 @@
-//! The two types the kernel computes with.
+//! The two element types of the kernel.
 
 use crate::backend::{AccelerateRoutine, Isa, OpenBlasRoutine};
 use crate::loops::{self, Loop, Order, Stores};
 use crate::{Error, openblas, platform};
 
-/// What an [`Element`] is, as NumPy names it.
+/// The type of an [`Element`], by NumPy's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
     /// `float32`, 4 bytes.
@@ -14,7 +14,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// NumPy's name of it.
+    /// NumPy's name for it.
     pub const fn name(self) -> &'static str {
         match self {
             Dtype::Float32 => "float32",
@@ -43,7 +43,7 @@ pub trait Element: Kernels + std::fmt::Debug + PartialEq + Send + Sync + 'static
     fn is_nan_bits(self) -> bool;
 }
 
-/// Where each type's loops are; sealed, as no third type has any.
+/// The loops of each type; sealed, because no third type has any.
 pub trait Kernels: Copy {
     #[doc(hidden)]
     fn scalar(order: Order) -> Loop<Self>;

@@ -1,14 +1,14 @@
-//! What can be wrong with a call, each a sentence that says what was given and what is taken.
+//! The errors of a call; each is a sentence that gives the value and the accepted values.
 
 use thiserror::Error;
 
 use crate::backend::Backend;
 
-/// Why a scale could not run. The destination is untouched.
+/// The reason that a scale could not run. The destination is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name that is no backend's.
+    /// An unknown name of a backend.
     #[error(
         "there is no backend {given:?}; a backend is scalar, simd, accelerate, openblas, chunked or \
          parallel, the first four also with a variant (simd:avx2, accelerate:vDSP_vsmsa) and the \
@@ -16,33 +16,33 @@ pub enum Error {
          parallel:simd+openblas)"
     )]
     UnknownBackend {
-        /// What was given.
+        /// The given name.
         given: String,
     },
-    /// A word that is no kind of stores.
+    /// An unknown name of a kind of stores.
     #[error("there are no stores {given:?}; plain and stream are taken")]
     UnknownStores {
-        /// What was given.
+        /// The given name.
         given: String,
     },
-    /// Streaming stores were asked of a backend that has none.
+    /// Streaming stores were requested from a backend that has none.
     #[error(
         "the backend {backend} has no streaming stores: its stores are its own affair; simd has them, whole, chunked or \
          parallel"
     )]
     NoStreaming {
-        /// What was asked for.
+        /// The requested backend.
         backend: Backend,
     },
     /// The backend exists, but not on this machine.
     #[error("the backend {backend} cannot run here: {why}; `available()` lists those that can")]
     Unavailable {
-        /// What was asked for.
+        /// The requested backend.
         backend: Backend,
         /// The reason, without its full stop.
         why: String,
     },
-    /// A routine that only works in place was asked for out of place, or the other way round.
+    /// A routine that works only in place was requested out of place, or the other way round.
     #[error("{routine} works {can} only, and this operation is {asked}")]
     WrongPlace {
         /// The routine's name.
@@ -52,10 +52,10 @@ pub enum Error {
         /// The other of the two.
         asked: &'static str,
     },
-    /// Not a number of threads.
+    /// An invalid number of threads.
     #[error("{given:?} is not a number of threads; 1 to {most} are taken", most = crate::MAX_THREADS)]
     Threads {
-        /// What was given.
+        /// The given text.
         given: String,
     },
     /// Source and destination differ in length.
@@ -69,10 +69,10 @@ pub enum Error {
     /// No memory for a result.
     #[error("there is no memory for a result of {bytes} bytes")]
     OutOfMemory {
-        /// Bytes asked for.
+        /// Requested bytes.
         bytes: usize,
     },
-    /// An environment variable with a value that is not taken.
+    /// An environment variable with an invalid value.
     #[error("the environment variable {variable} is wrong: {why}")]
     Environment {
         /// Its name.

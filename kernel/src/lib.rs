@@ -10,27 +10,26 @@
 //!
 //! # Which backend runs
 //! The argument ([`Request`]), else `RAPTORS_BACKEND`, `RAPTORS_THREADS` and `RAPTORS_STORES`, else the automatic
-//! choice: a small [`Table`] of backend and [`Stores`] by type, place, threads and bytes. The shipped one takes `simd` on
-//! the calling thread, `parallel` where more than one thread is asked for and the array is long enough to share, and
-//! [`Stores::Stream`] where source and result together fill the last-level cache. `raptors-trace tune` measures one for the machine
-//! at hand, which is then used; `RAPTORS_TABLE` names another, or `shipped`. The environment is read at the first call.
-//! Every call returns its [`Choice`]: the branch it took, and why.
+//! choice: a small [`Table`] of backend and [`Stores`] by type, place, threads and bytes. The shipped table uses `simd`
+//! on the calling thread, `parallel` if more than one thread is requested and the array is long enough to share, and
+//! [`Stores::Stream`] if source and result together fill the last-level cache. `raptors-trace tune` measures a table
+//! for the present machine, which is used from then on; `RAPTORS_TABLE` names another file, or `shipped`. The
+//! environment is read at the first call. Every call returns its [`Choice`]: the branch it took, and the reason.
 //!
 //! # Memory of results
 //! A dropped result of 128 KiB or more leaves its memory to the next one of about that size (see [`Buffer`]): fresh
 //! pages cost more than the multiplication. At most `RAPTORS_BUFFER_CACHE` bytes are kept idle (`256M`, `1G`; 0 keeps
-//! nothing; an eighth of the machine's memory, at most 1 GiB, where it is not set). The system is offered what has been
-//! idle for a second when another result is dropped, and blocks of 64 MiB or more at once (`MADV_FREE`: it takes the
-//! pages when it is short of memory); [`trim`] gives all back at once. `RAPTORS_ALLOC=plain` has none
-//! of it: results in memory as `malloc` gives it, without alignment and without the advice to use huge pages; `advised`
-//! is the default.
+//! nothing; the default is an eighth of the machine's memory, at most 1 GiB). When another result is dropped, memory
+//! that was idle for a second is offered to the system; blocks of 64 MiB or more are offered at once (`MADV_FREE`: the
+//! system takes the pages when it is short of memory). [`trim`] returns all of it at once. `RAPTORS_ALLOC=plain`
+//! switches this off: results are in plain `malloc` memory, without alignment and without the advice to use huge pages.
+//! `advised` is the default.
 //!
 //! # Results
-//! Our own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit what
-//! NumPy's `array * factor` gives, and raise the same floating-point flags; for the payload of
-//! NaN × NaN see [`FactorFirst`]. Library routines may deviate: see
-//! [`Leaf::OpenBlas`] and [`Leaf::Accelerate`]; the automatic choice never takes them, nor a
-//! [`Backend::Hybrid`], which shares an array between `simd` and another leaf.
+//! The kernel's own loops (`scalar`, `simd`, and `chunked` and `parallel` with these) give bit for bit the result of
+//! NumPy's `array * factor`, and raise the same floating-point flags; for the payload of NaN × NaN see [`FactorFirst`].
+//! Library routines may deviate: see [`Leaf::OpenBlas`] and [`Leaf::Accelerate`]. The automatic choice never uses them,
+//! nor a [`Backend::Hybrid`], which shares an array between `simd` and another leaf.
 
 mod backend;
 mod buffer;

@@ -1,4 +1,4 @@
-//! Whose payload NaN × NaN keeps.
+//! The rule for the payload of NaN × NaN.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,8 +6,8 @@ use crate::element::{Dtype, Element};
 
 /// Which elements of an operation are computed as factor × element instead of element × factor.
 ///
-/// The order shows only where both are NaN: the first operand's payload is kept. NumPy's own order
-/// is an accident of how its loop was compiled:
+/// The order shows only if both are NaN: the result keeps the first operand's payload. NumPy's own order depends on how
+/// its loop was compiled:
 ///
 /// | NumPy | factor first |
 /// |---|---|
@@ -17,10 +17,10 @@ use crate::element::{Dtype, Element};
 /// | x86-64 without AVX2 | none |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FactorFirst {
-    /// Operations on at most this many elements compute element × factor throughout.
+    /// Operations on at most this many elements compute element × factor for all of them.
     pub above: u32,
-    /// Longer ones compute element × factor for as many whole blocks of this many elements as
-    /// there are, and factor × element for the rest; 0: for all.
+    /// Longer operations compute element × factor for all whole blocks of this many elements, and factor × element for
+    /// the rest; 0: factor × element for all.
     pub block: u32,
 }
 
@@ -31,8 +31,8 @@ const NONE: u64 = u64::MAX - 1;
 
 static RULES: [AtomicU64; 2] = [AtomicU64::new(UNSET), AtomicU64::new(UNSET)];
 
-/// The rule in force; `None`: the element comes first everywhere. Unless set, that of the newest NumPy
-/// in [`FactorFirst`]'s table for this CPU.
+/// The rule in force; `None`: the element comes first everywhere. The default is the rule of the newest NumPy in
+/// [`FactorFirst`]'s table for this CPU.
 pub fn factor_first(dtype: Dtype) -> Option<FactorFirst> {
     match RULES[dtype as usize].load(Ordering::Relaxed) {
         UNSET => default_of(dtype),
@@ -41,8 +41,8 @@ pub fn factor_first(dtype: Dtype) -> Option<FactorFirst> {
     }
 }
 
-/// Sets what [`factor_first`] gives, process-wide: for a NumPy that was compiled otherwise. `None`: the
-/// element first everywhere.
+/// Sets the rule of [`factor_first`], process-wide, for a NumPy that was compiled differently. `None`: the element
+/// first everywhere.
 pub fn set_factor_first(dtype: Dtype, rule: Option<FactorFirst>) {
     let packed = rule.map_or(NONE, |rule| u64::from(rule.block) << 32 | u64::from(rule.above));
     RULES[dtype as usize].store(packed.min(NONE), Ordering::Relaxed);

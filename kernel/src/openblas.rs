@@ -1,8 +1,8 @@
 //! OpenBLAS, opened at run time.
 //!
-//! The library is, in this order: the file `RAPTORS_OPENBLAS` names; one that is loaded already
-//! (NumPy's bundled `libscipy_openblas*`, once NumPy is imported); the system's `libopenblas.so.0`.
-//! It is looked for once, at the first call that asks for it.
+//! The library is the first of: the file that `RAPTORS_OPENBLAS` names; a loaded library (NumPy's bundled
+//! `libscipy_openblas*`, once NumPy is imported); the system's `libopenblas.so.0`. The first call that needs it looks
+//! for it, once.
 
 use std::ffi::{c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use crate::backend::{Backend, OpenBlasRoutine};
 use crate::loops::Loop;
 use crate::platform::{self, Library};
 
-/// How a build spells its CBLAS names, and whether its integers are 64 bits wide.
+/// The spelling of a build's CBLAS names, and whether its integers are 64 bits wide.
 const SPELLINGS: &[(&str, &str, bool)] =
     &[("scipy_", "64_", true), ("scipy_", "", false), ("", "64_", true), ("", "", false)];
 
 const ROW_MAJOR: c_int = 101;
 const NO_TRANSPOSE: c_int = 111;
 
-/// `scal` shares longer arrays among OpenBLAS's own threads; in pieces of this many elements it
-/// stays on the calling thread, and a `Choice` that says one thread is true.
+/// `scal` shares longer arrays among OpenBLAS's own threads. In pieces of this many elements it stays on the calling
+/// thread, so a `Choice` that says one thread is true.
 const SCAL_ALONE: usize = 1 << 20;
 
-/// What was found: addresses of the four routines.
+/// The addresses of the four routines.
 #[derive(Debug)]
 struct OpenBlas {
     path: PathBuf,
@@ -43,7 +43,7 @@ unsafe impl Sync for OpenBlas {}
 
 /// The file of the OpenBLAS that the backend `openblas` calls.
 ///
-/// Looks for it if nobody has; fails with [`Error::Unavailable`] where there is none.
+/// Looks for it at the first call; fails with [`Error::Unavailable`] if there is none.
 pub fn library() -> Result<&'static Path, Error> {
     found().map(|found| found.path.as_path())
 }

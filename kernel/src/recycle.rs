@@ -1,11 +1,11 @@
 //! Memory of large results, kept for the next one.
 //!
-//! A fresh page costs more than the multiplication of what it holds: the system zeroes it and maps it in when it is
-//! first touched. So the memory of a dropped result is kept, within a limit, and the next result of about its size
-//! gets it. It is never handed out to be read: a result is written whole before anybody sees it.
+//! A fresh page costs more than the multiplication of its elements: the system clears it and maps it when it is first
+//! touched. The memory of a dropped result is therefore kept, within a limit, and the next result of about its size
+//! gets it. No code reads old contents: a result is written completely before it is returned.
 //!
-//! The list of what is idle is an array of slots without a lock, so that `fork` cannot leave one taken and no thread
-//! waits for another: who finds a slot in another's hands passes on to the next.
+//! The list of idle blocks is a lock-free array of slots, so `fork` cannot leave a lock taken and no thread waits for
+//! another: a thread that finds a slot in use goes on to the next one.
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -15,30 +15,30 @@ use std::time::Instant;
 use crate::error::Error;
 use crate::platform;
 
-/// Results of at least so many bytes have memory of this kind: the size from which glibc's `malloc` asks the system for
-/// each block at first.
+/// Results of at least so many bytes use this kind of memory: the size from which glibc's `malloc` first gets each
+/// block from the system.
 pub(crate) const LARGE: usize = 128 << 10;
 
-/// What a huge page holds on x86-64 and, with 4 KiB pages, on aarch64.
+/// The size of a huge page on x86-64 and, with 4 KiB pages, on aarch64.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// From this size on, in bytes, huge pages are asked for: the size from which NumPy asks.
+/// From this size on, in bytes, huge pages are requested, as NumPy does.
 const ADVISED_FROM: usize = 4 << 20;
 
 /// The smallest page there is.
 const PAGE: usize = 4096;
 
-/// Idle for so long, memory is offered to the system.
+/// Memory that was idle for this long is offered to the system.
 const IDLE_MS: u64 = 1000;
 
-/// From this size on memory is offered to the system as soon as it is idle: its pages are huge, and offering them takes
-/// less than a hundredth of an operation.
+/// From this size on, memory is offered to the system as soon as it is idle: its pages are huge, and offering them
+/// takes less than a hundredth of an operation.
 const OFFERED_FROM: usize = 64 << 20;
 
-/// Blocks that can be idle at once.
+/// The number of blocks that can be idle at once.
 const SLOTS: usize = 128;
 
-/// The limit where `RAPTORS_BUFFER_CACHE` does not say: an eighth of the memory, at most 1 GiB.
+/// The default limit, without `RAPTORS_BUFFER_CACHE`: an eighth of the memory, at most 1 GiB.
 const MOST: usize = 1 << 30;
 
 /// Memory mapped for results.
@@ -54,7 +54,7 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// Memory of at least `bytes`, and whether it was in use before. None where there is no memory.
+    /// Memory of at least `bytes`, and whether it was in use before. None if there is no memory.
     pub(crate) fn take(bytes: usize) -> Option<(Block, bool)> {
         let capacity = capacity(bytes)?;
         match IDLE.take(capacity) {
@@ -66,7 +66,7 @@ impl Block {
     fn map(capacity: usize) -> Option<Block> {
         let alignment = if capacity < ADVISED_FROM { PAGE } else { HUGE_PAGE };
         let start = platform::map(capacity, alignment).or_else(|| {
-            // What is idle may be what is missing.
+            // Idle memory may be the memory that is missing.
             trim();
             platform::map(capacity, alignment)
         })?;
@@ -82,10 +82,10 @@ impl Block {
         (self.start, self.capacity)
     }
 
-    /// A block of its parts again.
+    /// Makes a block of its parts again.
     ///
     /// # Safety
-    /// They are of [`Block::into_parts`], each pair used once.
+    /// The parts come from [`Block::into_parts`], and each pair is used once.
     pub(crate) unsafe fn from_parts(start: NonNull<u8>, capacity: usize) -> Block {
         Block { start, capacity }
     }
@@ -96,12 +96,12 @@ impl Block {
     }
 
     fn unmap(self) {
-        // SAFETY: a block is made by `map` only, and this one is gone with `self`.
+        // SAFETY: only `map` makes a block, and this one is consumed with `self`.
         unsafe { platform::unmap(self.start, self.capacity) };
     }
 }
 
-/// Whole pages; where most of a huge page would be left over, the rest of it too.
+/// Whole pages, and the rest of a huge page if most of it would be left over.
 fn capacity(bytes: usize) -> Option<usize> {
     if bytes >= ADVISED_FROM && bytes % HUGE_PAGE > HUGE_PAGE / 2 {
         bytes.checked_next_multiple_of(HUGE_PAGE)
@@ -110,31 +110,31 @@ fn capacity(bytes: usize) -> Option<usize> {
     }
 }
 
-/// Gives all idle memory back to the system at once, and returns how many bytes that were.
+/// Returns all idle memory to the system at once; the result is the number of bytes.
 pub fn trim() -> usize {
     IDLE.empty()
 }
 
-/// Bytes of memory that is idle, kept for the next result.
+/// Bytes of idle memory that is kept for the next result.
 pub fn idle_bytes() -> usize {
     IDLE.held.load(Ordering::Relaxed)
 }
 
 const EMPTY: u8 = 0;
-/// In the hands of a thread that fills or empties it.
+/// A thread is filling or emptying the slot.
 const BUSY: u8 = 1;
 const FULL: u8 = 2;
 
-/// A place for an idle block. Only who has set `state` to [`BUSY`] writes the other fields.
+/// A place for an idle block. Only the thread that has set `state` to [`BUSY`] writes the other fields.
 struct Slot {
     state: AtomicU8,
     start: AtomicUsize,
     capacity: AtomicUsize,
-    /// The higher, the later it was put.
+    /// Higher for a block that was put later.
     turn: AtomicU64,
-    /// When, in milliseconds of [`now`].
+    /// The time it was put, in milliseconds of [`now`].
     since: AtomicU64,
-    /// Offered to the system already.
+    /// Whether the system was offered it.
     offered: AtomicBool,
 }
 
@@ -150,7 +150,7 @@ impl Slot {
         }
     }
 
-    /// Takes a slot that is in state `from` into this thread's hands.
+    /// Claims a slot in state `from` for this thread.
     fn claim(&self, from: u8) -> bool {
         self.state.load(Ordering::Relaxed) == from
             && self.state.compare_exchange(from, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -189,7 +189,7 @@ impl Idle {
         &self.slots[..self.used.load(Ordering::Relaxed).min(SLOTS)]
     }
 
-    /// The block of about `capacity` that was put last: that size at least, a quarter more at most.
+    /// The latest block of about `capacity`: at least that size, at most a quarter more.
     fn take(&self, capacity: usize) -> Option<Block> {
         let fits = |has: usize| has >= capacity && has - capacity <= capacity / 4;
         loop {
@@ -202,7 +202,7 @@ impl Idle {
             if !best.claim(FULL) {
                 continue;
             }
-            // Another thread may have exchanged what the slot held since it was looked at.
+            // Another thread may have replaced the slot's block meanwhile.
             if fits(best.capacity.load(Ordering::Relaxed)) {
                 let block = best.block();
                 self.release(best);
@@ -212,20 +212,20 @@ impl Idle {
         }
     }
 
-    /// The slot, which this thread has claimed and whose block it has, is free again.
+    /// Frees a slot that this thread has claimed and whose block it has taken.
     fn release(&self, slot: &Slot) {
         self.held.fetch_sub(slot.capacity.load(Ordering::Relaxed), Ordering::Relaxed);
         slot.state.store(EMPTY, Ordering::Release);
     }
 
-    /// Keeps a block, in place of older ones where the limit asks for it; gives it back where it is above the limit
-    /// by itself or no slot is free.
+    /// Keeps a block, in place of older ones if the limit requires it. Frees the block if it exceeds the limit by
+    /// itself or no slot is free.
     fn put(&self, block: Block, limit: usize) {
         if block.capacity > limit || !self.make_room(block.capacity, limit) {
             return block.unmap();
         }
         let now = now();
-        // Those of other sizes that nobody asks for any more would keep every later one out.
+        // Blocks of sizes that are no longer requested would keep every later one out.
         let slot = loop {
             match self.free_slot() {
                 Some(slot) => break slot,
@@ -238,7 +238,7 @@ impl Idle {
         };
         let offered = block.capacity >= OFFERED_FROM;
         if offered {
-            // SAFETY: a mapped block that nobody uses.
+            // SAFETY: a mapped block without a user.
             unsafe { platform::free_lazily(block.start, block.capacity) };
         }
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
@@ -251,7 +251,7 @@ impl Idle {
         self.offer_older(now);
     }
 
-    /// Counts `capacity` in, after older blocks have made way for it; false where they cannot.
+    /// Counts `capacity` in, after it has dropped older blocks to make room; false if it cannot.
     fn make_room(&self, capacity: usize, limit: usize) -> bool {
         let mut held = self.held.load(Ordering::Relaxed);
         loop {
@@ -269,7 +269,7 @@ impl Idle {
         }
     }
 
-    /// Gives the block back that was idle longest; false where none can be had.
+    /// Frees the block that was idle longest; false if there is none.
     fn drop_oldest(&self) -> bool {
         let full = |slot: &&Slot| slot.state.load(Ordering::Relaxed) == FULL;
         let oldest = self.used().iter().filter(full).min_by_key(|slot| slot.turn.load(Ordering::Relaxed));
@@ -298,7 +298,7 @@ impl Idle {
         }
     }
 
-    /// Offers to the system what has been idle for a while.
+    /// Offers memory to the system that has been idle for a while.
     fn offer_older(&self, now: u64) {
         let due = |slot: &Slot| {
             !slot.offered.load(Ordering::Relaxed) && now.saturating_sub(slot.since.load(Ordering::Relaxed)) >= IDLE_MS
@@ -310,7 +310,7 @@ impl Idle {
             if due(slot)
                 && let Some(block) = slot.block()
             {
-                // SAFETY: a mapped block that is idle, in this thread's hands.
+                // SAFETY: a mapped idle block that this thread has claimed.
                 unsafe { platform::free_lazily(block.start, block.capacity) };
                 slot.offered.store(true, Ordering::Relaxed);
             }
@@ -340,7 +340,7 @@ fn now() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
 
-/// The most that is kept idle, in bytes: `RAPTORS_BUFFER_CACHE`, read once.
+/// The limit of idle memory in bytes: `RAPTORS_BUFFER_CACHE`, read once.
 pub(crate) fn limit() -> Result<usize, Error> {
     static LIMIT: OnceLock<Result<usize, Error>> = OnceLock::new();
     match LIMIT.get_or_init(|| parse(std::env::var_os("RAPTORS_BUFFER_CACHE").as_deref())) {
@@ -444,7 +444,7 @@ mod tests {
                     for _ in 0..2000 {
                         let block = idle.take(LARGE).unwrap_or_else(|| block(LARGE));
                         let bytes = block.start.as_ptr();
-                        // SAFETY: the block is this thread's alone, which is what is under test.
+                        // SAFETY: the block belongs to this thread alone; that is under test.
                         unsafe {
                             bytes.write_bytes(mark, 64);
                             std::hint::spin_loop();

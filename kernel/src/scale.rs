@@ -10,8 +10,7 @@ use crate::{Error, split};
 
 /// src × factor in new memory: the result, and the branch taken.
 ///
-/// Fails where the request cannot be met (an [`Error`] says which part), or with
-/// [`Error::OutOfMemory`].
+/// Fails if the request cannot be met (the [`Error`] names the part), or with [`Error::OutOfMemory`].
 pub fn scaled<T: Element>(src: &[T], factor: T, request: &Request) -> Result<(Buffer<T>, Choice), Error> {
     traced(src.len(), factor, Kind::Fresh, move || {
         let mut dst = Buffer::uninit_for(src.len(), src.as_ptr())?;
@@ -23,17 +22,15 @@ pub fn scaled<T: Element>(src: &[T], factor: T, request: &Request) -> Result<(Bu
     })
 }
 
-/// dst\[i\] = src\[i\] × factor, into memory that is there already.
+/// dst\[i\] = src\[i\] × factor, into existing memory.
 ///
-/// Fails with [`Error::Length`] where the two differ in length, or where the request cannot be met;
-/// dst is then untouched.
+/// Fails with [`Error::Length`] if the lengths differ, or if the request cannot be met; dst is then unchanged.
 #[inline(never)]
 pub fn scale<T: Element>(src: &[T], factor: T, dst: &mut [T], request: &Request) -> Result<Choice, Error> {
     out(src, factor, dst.as_mut_ptr(), dst.len(), request, Kind::Out)
 }
 
-/// As [`scale`], into a fresh result's memory that nobody has written yet. Every element is
-/// written when this returns `Ok`.
+/// As [`scale`], into a fresh result's uninitialised memory. Every element is written when this returns `Ok`.
 #[inline(never)]
 pub fn scale_uninit<T: Element>(
     src: &[T],
@@ -46,7 +43,7 @@ pub fn scale_uninit<T: Element>(
 
 /// data\[i\] = data\[i\] × factor.
 ///
-/// Fails where the request cannot be met; data is then untouched.
+/// Fails if the request cannot be met; data is then unchanged.
 pub fn scale_in_place<T: Element>(data: &mut [T], factor: T, request: &Request) -> Result<Choice, Error> {
     let (pointer, n) = (data.as_mut_ptr(), data.len());
     traced(n, factor, Kind::InPlace, move || {
@@ -81,7 +78,7 @@ fn out<T: Element>(
     })
 }
 
-/// Apart from the operation, which then need not keep `destination_len` while its probes fire.
+/// Separate from the operation, which then need not keep `destination_len` while its probes fire.
 #[cold]
 #[inline(never)]
 fn unequal<T: Element>(source_len: usize, destination_len: usize, factor: T, kind: Kind) -> Result<Choice, Error> {
@@ -98,7 +95,7 @@ unsafe fn run<T: Element>(
     n: usize,
     factor: T,
 ) -> Result<Choice, Error> {
-    // The plan stays where it was made: it is large, and moving it would cost more than the probes.
+    // The plan stays at its place: it is large, and moving it would cost more than the probes.
     match plan(request, place, n, factor) {
         Ok(ref plan) => {
             // SAFETY: passed on.
@@ -109,7 +106,7 @@ unsafe fn run<T: Element>(
     }
 }
 
-/// Out of line, so that it is compiled alike with and without probes. Safety: as for `Loop`.
+/// Not inlined, so that it is compiled alike with and without probes. Safety: as for `Loop`.
 #[inline(never)]
 unsafe fn execute<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let (from, to, bits) = (src as usize, dst as usize, factor.bits());

@@ -1,4 +1,4 @@
-//! A whole array, its pieces one after the other, or its pieces on a pool, with one leaf or two in turn.
+//! A whole array, its pieces in sequence, or its pieces on a pool, with one leaf or two alternating.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,16 +14,16 @@ use crate::{platform, trace};
 /// that is aligned.
 const GRAIN: usize = 4096;
 
-/// No piece of a parallel operation is smaller, in bytes.
+/// The smallest piece of a parallel operation, in bytes.
 const SMALLEST_PIECE: usize = 64 << 10;
 
-/// None is larger: that of a huge page. The last piece is worked on by one thread alone.
+/// The largest piece: a huge page. One thread computes the last piece alone.
 const LARGEST_PIECE: usize = 2 << 20;
 
-/// Pieces for each thread: one that starts late leaves its pieces to the others.
+/// Pieces per thread: a thread that starts late leaves its pieces to the others.
 const PIECES_A_THREAD: usize = 4;
 
-/// Ranges of pieces, at most. More threads than that begin with the same ones.
+/// The largest number of ranges. Further threads begin with the same ones.
 const MOST_RANGES: usize = 16;
 
 /// Runs a plan. Safety: as for `Loop`.
@@ -39,14 +39,14 @@ pub(crate) unsafe fn run<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T,
     }
 }
 
-/// Pieces that fit in the cache, one after the other. Safety: as for `Loop`.
+/// Computes cache-sized pieces in sequence. Safety: as for `Loop`.
 #[inline]
 unsafe fn in_turn<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let loops = plan.loops;
     Pieces::new(move |_| loops, src, dst, n, factor, chunk_bytes()).in_turn();
 }
 
-/// Pieces on the plan's pool; of a hybrid each second one with the other leaf. Safety: as for `Loop`.
+/// Computes pieces on the plan's pool; in a hybrid, every second one with the other leaf. Safety: as for `Loop`.
 #[inline(never)]
 unsafe fn shared<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usize, factor: T) {
     let share = n * size_of::<T>() / (plan.choice.threads * PIECES_A_THREAD);
@@ -60,7 +60,7 @@ unsafe fn shared<T: Element>(plan: &Plan<T>, src: *const T, dst: *mut T, n: usiz
     }
 }
 
-/// Half of the second-level cache holds a piece of the source and of the result.
+/// Half of the second-level cache, which holds a piece of the source and of the result.
 fn chunk_bytes() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
     *BYTES.get_or_init(|| platform::l2_bytes() / 4)
@@ -68,7 +68,7 @@ fn chunk_bytes() -> usize {
 
 /// An operation cut into pieces.
 struct Pieces<T, L> {
-    /// The loops of a piece, by its index: a type of its own for those with one leaf, which then do not ask.
+    /// The loops of a piece, by its index: operations with one leaf have their own type, without a branch.
     loops: L,
     src: *const T,
     dst: *mut T,
@@ -78,8 +78,8 @@ struct Pieces<T, L> {
     piece: usize,
 }
 
-// SAFETY: the pointers are used for disjoint ranges only, each taken by one thread (`Ranges`), and
-// the elements are plain numbers; `loops` is shared by its own right.
+// SAFETY: the pointers are used for disjoint ranges only, each taken by one thread (`Ranges`), and the elements are
+// plain numbers; `loops` is Sync itself.
 unsafe impl<T: Element, L: Sync> Sync for Pieces<T, L> {}
 
 impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
@@ -92,7 +92,7 @@ impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
         self.n.div_ceil(self.piece)
     }
 
-    /// Computes all pieces: on a pool, or alone where there is none.
+    /// Computes all pieces: on a pool, or alone without one.
     fn share(&self, pool: Option<&Pool>) {
         let Some(pool) = pool else {
             return self.in_turn();
@@ -105,30 +105,30 @@ impl<T: Element, L: Fn(usize) -> Loops<T> + Sync> Pieces<T, L> {
         });
     }
 
-    /// Computes all pieces one after the other, on this thread.
+    /// Computes all pieces in sequence, on this thread.
     #[inline(never)]
     fn in_turn(&self) {
         (0..self.count()).for_each(|index| self.compute(index, 0));
     }
 
-    /// Computes a piece, which is this thread's alone.
+    /// Computes a piece that belongs to this thread alone.
     #[inline]
     fn compute(&self, index: usize, thread: u32) {
         let start = index * self.piece;
         let end = self.n.min(start + self.piece);
         let loops = (self.loops)(index);
         trace::chunk(thread, start, end, move || {
-            // SAFETY: start < end ≤ n, and no other thread was given this index; the rest
-            // is what the caller of `run` promised.
+            // SAFETY: start < end ≤ n, and no other thread was given this index; the rest is the promise of `run`'s
+            // caller.
             unsafe { loops.run(self.src, self.dst, start, end, self.factor) };
         });
     }
 }
 
-/// The pieces that are left, in ranges: each thread begins with its own, so that of the same arrays it gets the same
-/// parts each time and finds them in its CPU's cache, and goes on with what others have left.
+/// The remaining pieces, in ranges. Each thread begins with its own range: of the same arrays it gets the same parts
+/// each time, which are then in its CPU's cache. It goes on with the pieces that others have left.
 struct Ranges {
-    /// The next piece of each range, apart by two cache lines, which some CPUs fetch in pairs.
+    /// The next piece of each range, two cache lines apart, because some CPUs fetch them in pairs.
     next: [Line; MOST_RANGES],
     count: usize,
     pieces: usize,
@@ -144,13 +144,13 @@ impl Ranges {
         Ranges { next: std::array::from_fn(start), count, pieces }
     }
 
-    /// A piece that no other call gets; none where all are taken.
+    /// A piece that no other call gets; none if all are taken.
     fn take(&self, thread: u32) -> Option<usize> {
         let first = thread as usize % self.count;
         (first..self.count).chain(0..first).find_map(|range| {
             let end = self.pieces * (range + 1) / self.count;
             let next = &self.next[range].0;
-            // Looked at before it is counted up, so that it cannot run over, however often.
+            // Checked before the increment, so that it cannot overflow however often it is called.
             let left = next.load(Ordering::Relaxed) < end;
             left.then(|| next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < end)
         })

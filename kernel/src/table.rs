@@ -1,4 +1,4 @@
-//! The automatic choice as a table: which backend, with which stores, from how many bytes of result on.
+//! The automatic choice as a table: backend and stores, by the bytes of the result.
 //!
 //! ```text
 //! raptors-trace scale table 1
@@ -9,8 +9,8 @@
 //! float32  out    2        262144    parallel  plain
 //! ```
 //!
-//! A call takes the row of its type and place with the most threads that it may use, and of these the one with the most
-//! bytes that its result reaches. `raptors-trace tune` measures one; without it the shipped one serves.
+//! A call uses the row of its type and place with the most threads that it may use, and of these the one with the most
+//! bytes that its result reaches. `raptors-trace tune` measures a table; without it the shipped one is used.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,63 +27,63 @@ use crate::{platform, pool};
 /// The first line of a table.
 const HEADER: &str = "raptors-trace scale table 1";
 
-/// Less than this, in bytes of a result, is not shared among threads by the shipped table: it takes one thread a
-/// few microseconds, and another has to be found awake.
+/// The shipped table does not share results of fewer bytes among threads: one thread takes a few microseconds for them,
+/// and another would have to be awake.
 const SHARED_FROM: usize = 256 << 10;
 
-/// Vectors of 32 bytes where there are longer ones.
+/// Vectors of 32 bytes on a CPU with longer ones.
 const NARROW: Backend = Backend::Whole(Leaf::Simd(Some(Isa::Avx2)));
 
-/// From how many bytes of result on, which backend with which stores.
+/// A backend and its stores, from a number of bytes of the result on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Of which type the elements are.
+    /// The type of the elements.
     pub dtype: Dtype,
-    /// Where the result goes.
+    /// The place of the result.
     pub place: Place,
-    /// For calls that may use at least so many threads.
+    /// For calls that may use at least this many threads.
     pub threads: usize,
-    /// For results of at least so many bytes.
+    /// For results of at least this many bytes.
     pub bytes: usize,
-    /// What runs.
+    /// The backend that runs.
     pub backend: Backend,
-    /// How the result is stored.
+    /// The kind of stores.
     pub stores: Stores,
 }
 
 /// Rows for every type and place, from one thread and 0 bytes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The machine it was measured on, in the words of [`machine`].
+    /// The machine that it was measured on, as [`machine`] describes it.
     pub machine: String,
     rows: Vec<Row>,
-    /// Where the rows of each type and place begin, by [`index`], and where the last ones end.
+    /// The beginning of the rows of each type and place, by [`index`], and the end of the last ones.
     starts: [usize; 5],
 }
 
-/// Where the table in use is from.
+/// The origin of the table in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is the shipped one, for the reason given.
+    /// The shipped table, with the reason.
     Shipped(String),
-    /// It was measured, and read from this file.
+    /// A measured table, from this file.
     Measured(PathBuf),
 }
 
-/// A table and where it is from.
+/// A table and its origin.
 #[derive(Clone, Debug)]
 pub struct Used {
     /// The table.
     pub table: Table,
-    /// Where it is from.
+    /// Its origin.
     pub origin: Origin,
 }
 
 impl Table {
-    /// A table of these rows, in order.
+    /// Makes a table of these rows, in order.
     ///
     /// # Errors
-    /// A sentence where a row cannot be, or a type and place have none for one thread and 0 bytes.
+    /// A sentence if a row is invalid, or if a type and place have no row for one thread and 0 bytes.
     pub fn new(machine: String, rows: Vec<Row>) -> Result<Table, String> {
         for row in &rows {
             if !exact(row.backend) {
@@ -111,10 +111,9 @@ impl Table {
         Ok(Table::sorted(machine, rows))
     }
 
-    /// What serves where nothing was measured: the widest vectors, in place past the first-level cache those of 32 bytes
-    /// where they are faster; streaming stores where source and result together
-    /// fill the last-level cache, so that whoever reads the result next would find little of it there; all threads that
-    /// are asked for, where there is enough for them.
+    /// The table without a measurement: the widest vectors, in place beyond the first-level cache those of 32 bytes if
+    /// they are faster; streaming stores if source and result together fill the last-level cache, so that the next
+    /// reader of the result would find little of it there; all requested threads, if there is enough work for them.
     pub fn shipped() -> Table {
         let cache = platform::llc_bytes() / 2;
         let mut rows = Vec::new();
@@ -128,7 +127,7 @@ impl Table {
             if place == Place::In {
                 let narrow = loops::narrow_in_place(platform::l1d_bytes(), platform::l2_bytes());
                 for threads in [1, 2] {
-                    // What is shared among threads is another row's.
+                    // Another row is for results that threads share.
                     let most = if threads == 1 { usize::MAX } else { SHARED_FROM };
                     if !narrow.is_empty() && narrow.start < most {
                         add(threads, narrow.start, NARROW, Stores::Plain);
@@ -138,7 +137,7 @@ impl Table {
                     }
                 }
             }
-            // In place the memory has been read when it is written, so there is nothing to save.
+            // In place the memory has been read before it is written, so streaming saves nothing.
             if place == Place::Out {
                 add(1, cache, Backend::SIMD, Stores::Stream);
                 add(2, cache, Backend::PARALLEL, Stores::Stream);
@@ -161,12 +160,13 @@ impl Table {
         &self.rows
     }
 
-    /// The row of a call: of those it reaches, the one with the most threads, and of these with the most bytes.
+    /// The row of a call: of the rows that it reaches, the one with the most threads, and of these the one with the
+    /// most bytes.
     pub fn row(&self, dtype: Dtype, place: Place, threads: usize, bytes: usize) -> Row {
         let case = index(dtype, place);
         let rows = &self.rows[self.starts[case]..self.starts[case + 1]];
         let reached = |row: &&Row| row.threads <= threads && row.bytes <= bytes;
-        // In order, and the first is of one thread and 0 bytes.
+        // The rows are sorted, and the first is for one thread and 0 bytes.
         *rows.iter().rev().find(reached).unwrap_or(&rows[0])
     }
 }
@@ -182,8 +182,8 @@ fn cases() -> impl Iterator<Item = (Dtype, Place)> {
     [Dtype::Float32, Dtype::Float64].into_iter().flat_map(places)
 }
 
-/// Whether its results are known to be NumPy's. Accelerate's are not known, so `tune`, which may find that they are,
-/// can take it.
+/// Whether its results are known to be NumPy's. Accelerate's are not known; `tune` can find out that they are, and then
+/// use it.
 fn exact(backend: Backend) -> bool {
     let known = |leaf: Leaf| !matches!(leaf, Leaf::OpenBlas(_));
     known(backend.leaf()) && backend.beside().is_none_or(known)
@@ -194,15 +194,15 @@ pub(crate) fn streams(backend: Backend) -> bool {
     matches!(backend.leaf(), Leaf::Simd(_)) && backend.beside().is_none()
 }
 
-/// What a table depends on of a machine, in words.
+/// The properties of a machine that a table depends on, in words.
 pub fn machine() -> String {
     let (cpus, cache) = (pool::usable_threads(), platform::llc_bytes());
     let plural = if cpus == 1 { "" } else { "s" };
     format!("{}, {cpus} CPU{plural}, {cache} bytes of last-level cache", platform::cpu_name())
 }
 
-/// The user's directory for what can be made again: `raptors-trace` in `XDG_CACHE_HOME`, else in the system's place for
-/// caches below `HOME`; None where neither is an absolute path.
+/// The user's cache directory: `raptors-trace` in `XDG_CACHE_HOME`, else in the system's cache directory below `HOME`;
+/// None if neither is an absolute path.
 pub fn cache_dir() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let below_home = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
@@ -215,11 +215,11 @@ pub fn cache_file() -> Option<PathBuf> {
     Some(cache_dir()?.join("scale-table"))
 }
 
-/// The table in use: that of `RAPTORS_TABLE`, a file or `shipped`; else that of [`cache_file`], if it was measured on
-/// a machine like this one; else the shipped one. Read once.
+/// The table in use: that of `RAPTORS_TABLE`, a file or `shipped`; else that of [`cache_file`], if it was measured on a
+/// machine like this one; else the shipped one. Read once.
 ///
 /// # Errors
-/// [`Error::Environment`] where `RAPTORS_TABLE` names a file that cannot be read or holds no table.
+/// [`Error::Environment`] if `RAPTORS_TABLE` names a file that cannot be read or holds no table.
 pub fn used() -> Result<&'static Used, Error> {
     static USED: OnceLock<Result<Used, Error>> = OnceLock::new();
     USED.get_or_init(read).as_ref().map_err(Error::clone)

@@ -1,11 +1,10 @@
 //! Probes and spans, fired at the same places.
 //!
-//! Around an array operation, a backend and a piece a function here fires the entry probe, enters a
-//! `tracing` span (target `raptors`, level TRACE), does the work, leaves the span and fires the
-//! return probe, also where the work panics. Around an allocation and a conversion, whose return
-//! has something to tell, a guard does so when made and when dropped. None is per element.
-//! Disabled, a probe is a call of a function that holds a one-byte nop, and a span one load and one
-//! comparison.
+//! Around an array operation, a backend and a piece, a function here fires the entry probe, enters a `tracing` span
+//! (target `raptors`, level TRACE), does the work, leaves the span and fires the return probe, even if the work panics.
+//! Around an allocation and a conversion, whose return probe has arguments, a guard does so when it is made and
+//! dropped. Nothing fires per element. Disabled, a probe is a call of a function that holds a one-byte nop, and a span
+//! is one load and one comparison.
 
 #[cfg(feature = "probes")]
 use raptors_probes as probes;
@@ -44,7 +43,7 @@ use std::mem::ManuallyDrop;
 use crate::Error;
 use crate::choice::Choice;
 
-/// Makes a span and enters it, if somebody listens. The span's making is kept out of line.
+/// Makes a span and enters it, if a subscriber listens. The code that makes the span is not inlined.
 #[cfg(feature = "spans")]
 macro_rules! span {
     ($($fields:tt)*) => {{
@@ -57,8 +56,8 @@ macro_rules! span {
     }};
 }
 
-/// Calls `work`, within a span if somebody listens. Each way has a call of its own, so that with no
-/// listener there is no span to keep meanwhile and to look at afterwards.
+/// Calls `work`, within a span if a subscriber listens. Each case has its own call, so without a listener there is no
+/// span to keep and to test afterwards.
 #[cfg(feature = "spans")]
 macro_rules! within {
     ($work:ident; $name:literal, $($fields:tt)*) => {
@@ -77,7 +76,7 @@ macro_rules! within {
     };
 }
 
-/// Whether nobody in the process listens to spans of level TRACE.
+/// Whether no subscriber in the process listens to spans of level TRACE.
 #[cfg(feature = "spans")]
 #[inline(always)]
 fn unheard() -> bool {
@@ -85,14 +84,14 @@ fn unheard() -> bool {
     LevelFilter::current() < LevelFilter::TRACE
 }
 
-/// A span that is entered while this lives, if somebody listens. A box, so that with no listener
-/// it is one null pointer to set and to test.
+/// A span that is entered while this lives, if a subscriber listens. A box, so that without a listener it is one null
+/// pointer to set and to test.
 #[cfg(feature = "spans")]
 struct Span(ManuallyDrop<Option<Box<tracing::span::EnteredSpan>>>);
 
 #[cfg(feature = "spans")]
 impl Drop for Span {
-    // The drop of an Option<Box<…>> may be compiled as a call; this is one comparison.
+    // The compiler may turn the drop of an Option<Box<…>> into a call; this is one comparison.
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: taken here only, once; `self.0` is not used again.
@@ -134,7 +133,7 @@ macro_rules! within {
 #[cfg(not(feature = "spans"))]
 struct Span;
 
-/// What kind of operation a scale is, as the probe `scale-entry` numbers it.
+/// The kind of a scale operation, as the probe `scale-entry` numbers it.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Fresh = 0,
@@ -171,8 +170,8 @@ impl Drop for ScaleReturn {
     }
 }
 
-/// The branch taken, and the backend that runs: `work` is everything it does. Both know the choice,
-/// so one question whether anybody listens serves both.
+/// The branch taken, and the backend that runs: `work` is its whole work. Both know the choice, so one test for a
+/// listener serves both.
 #[inline]
 pub(crate) fn backend(
     choice: &Choice,
@@ -282,8 +281,8 @@ impl Drop for Free {
     }
 }
 
-/// A NumPy array taken in (`from_numpy`) or given out (`to_numpy`): fires `convert-entry`, and
-/// `convert-return` when dropped. For the Python module, which makes the conversions.
+/// The conversion of a NumPy array (`from_numpy`) or to one (`to_numpy`): fires `convert-entry`, and `convert-return`
+/// when dropped. For the Python module, which converts.
 #[must_use]
 pub struct Convert {
     direction: &'static CStr,

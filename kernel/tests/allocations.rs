@@ -1,4 +1,4 @@
-//! No allocation on the way of an operation into memory that is there.
+//! No allocation during an operation into existing memory.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn an_operation_of_our_own_loops_allocates_nothing() {
     let requests =
         alone.into_iter().map(|backend| Request { backend: Some(backend), threads: None, ..Request::default() });
     for request in requests.chain([Request::default()]) {
-        // The first call reads the environment and asks for the cache's size.
+        // The first call reads the environment and the cache's size.
         scale(&src, 2.0, &mut dst, &request).unwrap();
         let out = counted(|| _ = scale(&src, 2.0, &mut dst, &request).unwrap());
         assert_eq!(out, 0, "{request:?}");

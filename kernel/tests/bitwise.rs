@@ -1,4 +1,4 @@
-//! Every loop of ours against the one-by-one reference, bit for bit.
+//! Every own loop against the one-by-one reference, bit for bit.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{Bits, SPECIAL_F32, SPECIAL_F64, own_backends};
 use proptest::prelude::*;
 use raptors_kernel::{Backend, Element, Request, Stores, scale, scale_in_place, scaled};
 
-/// The reference: one multiplication after the other, in the order NumPy's loop has at this length.
+/// The reference: single multiplications in the operand order of NumPy's loop at this length.
 fn reference<T: Bits>(src: &[T], factor: T) -> Vec<u64> {
     let request = Request { backend: Some(Backend::SCALAR), threads: None, ..Request::default() };
     let (result, _) = scaled(src, factor, &request).expect("scalar always runs");
@@ -17,7 +17,7 @@ fn bits<T: Bits>(values: &[T]) -> Vec<u64> {
     values.iter().map(|value| value.bits()).collect()
 }
 
-/// Runs every backend of ours over src\[offset..\] in all three ways.
+/// Runs every own backend on src\[offset..\] in all three ways.
 fn check<T: Bits>(values: &[T], offset: usize, factor: T) {
     let src = &values[offset.min(values.len())..];
     let expected = reference(src, factor);
@@ -87,7 +87,7 @@ fn pieces_join_without_a_seam() {
     }
 }
 
-/// The reference itself: the rule of the first operand, stated without the kernel's loops.
+/// The reference itself: the rule of the first operand, without the kernel's loops.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn the_reference_keeps_the_payload_of_the_first_operand() {

@@ -1,4 +1,4 @@
-//! The memory of results: alignment, advice, and what `RAPTORS_ALLOC` changes.
+//! The memory of results: alignment, advice, and the effect of `RAPTORS_ALLOC`.
 
 mod common;
 
@@ -49,7 +49,7 @@ fn advised(address: usize) -> bool {
     panic!("no mapping holds {address:#x}");
 }
 
-/// Prints what the memory of a large result and a small one is like.
+/// Prints the memory of a large result and a small one.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "run by the tests below, in a process of its own"]
@@ -74,8 +74,8 @@ fn large_results_are_advised_to_use_huge_pages_unless_plain() {
     assert!(said.contains("2097152: advised false"), "{said}");
 }
 
-/// Prints what dropping results and making new ones does: whether the memory is the same, what is idle, what `trim`
-/// gives back.
+/// Prints the effect of dropping results and making new ones: whether the memory is the same, how much is idle, how
+/// much `trim` returns.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "run by the tests below, in a process of its own"]

@@ -1,4 +1,4 @@
-//! Which backend runs: argument, then environment, then the automatic choice; and what is said.
+//! The backend that runs: argument, then environment, then the automatic choice; and the reported reason.
 
 mod common;
 

@@ -1,19 +1,19 @@
-//! What probes and spans cost when nobody watches, in instructions, counted by callgrind: the
-//! program `examples/count.rs` with them against the same without.
+//! The cost of probes and spans without a tracer, in instructions, counted by callgrind: the program
+//! `examples/count.rs` with them and without.
 //!
-//! Valgrind knows AVX2 but not AVX-512, so `simd` takes AVX2 there, as it would on such a CPU. What
-//! is counted lies outside the loops and is the same for both.
+//! Valgrind knows AVX2 but not AVX-512, so `simd` uses AVX2 there. The counted instructions are outside the loops and
+//! the same for both.
 
 mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Instructions a call may cost more with everything compiled in; a chunked one with its first piece.
+/// The instructions that a call may cost more with everything compiled in; a chunked one with its first piece.
 const A_CALL: i64 = 100;
 
-/// Instructions each further piece of a chunked call may cost more: it has a pair of probes and a
-/// span of its own.
+/// The instructions that each further piece of a chunked call may cost more: it has its own pair of probes and its own
+/// span.
 const A_PIECE: i64 = 60;
 
 /// Builds the program in a folder of its own, as the features differ.
@@ -28,8 +28,7 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
     target.join("release/examples/count")
 }
 
-/// Instructions of one call: those of `calls` further calls, so that start and end of the program
-/// drop out.
+/// The instructions of one call: those of `calls` further calls, without the program's start and end.
 fn a_call(program: &Path, backend: &str, n: usize, calls: usize) -> i64 {
     let [fewer, more] = [calls, 2 * calls].map(|calls| total(program, backend, n, calls));
     let calls = calls as i64;
@@ -61,7 +60,7 @@ impl Programs {
         Programs { with: build("cost-with", &[]), without: build("cost-without", &["--no-default-features"]) }
     }
 
-    /// Instructions that a call on `n` elements costs more, which a call on `other` has to cost too.
+    /// The additional instructions of a call on `n` elements; a call on `other` must cost the same.
     fn cost(&self, backend: &str, n: usize, other: usize, calls: usize) -> i64 {
         let [cost, others] =
             [n, other].map(|n| a_call(&self.with, backend, n, calls) - a_call(&self.without, backend, n, calls));

@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// One test at a time: the observer and the list are the process's.
+/// One test at a time: the observer and the list belong to the process.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn add(event: String) {
@@ -130,7 +130,7 @@ fn pieces_cover_the_array_once_inside_the_backend() {
     }
 }
 
-/// Writes down spans as they are made, with their parents.
+/// Records spans as they are made, with their parents.
 struct Spans;
 
 impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Spans {

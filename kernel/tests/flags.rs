@@ -1,5 +1,5 @@
-//! The floating-point flags a loop raises are those of its elements' multiplications, no more: NumPy
-//! reads them for its warnings, and a padded lane of 0 × ∞ would warn of nothing.
+//! A loop raises the floating-point flags of its elements' multiplications and no others: NumPy reads them for its
+//! warnings, and a padded lane of 0 × ∞ would cause a false warning.
 #![cfg(target_arch = "x86_64")]
 
 mod common;
@@ -11,7 +11,7 @@ use raptors_kernel::{Element, Request, scale, scale_in_place};
 
 const FLAGS: u32 = 0x3f;
 
-/// Runs `work` with no flag raised and returns those raised after it.
+/// Runs `work` with no flag raised and returns the flags raised after it.
 fn raised(work: impl FnOnce()) -> u32 {
     let mut register = 0u32;
     // SAFETY: stores MXCSR to `register`; the sticky flags are then cleared and nothing else is
@@ -38,7 +38,7 @@ fn one_f64(element: u64, factor: u64) -> u32 {
     raised(|| unsafe { asm!("mulsd {}, {}", inout(xmm_reg) a => _, in(xmm_reg) b) })
 }
 
-/// Every backend of ours on n times the same element, between elements that would raise others.
+/// Every own backend on n times the same element, between elements that would raise other flags.
 fn check<T: Element>(lengths: impl Iterator<Item = usize>, element: T, factor: T, expected: u32) {
     for n in lengths {
         let src = vec![element; n];
@@ -103,7 +103,7 @@ fn every_length_to_130_raises_the_same() {
 
 #[test]
 fn flags_raised_on_another_thread_reach_the_caller() {
-    // Only the last element overflows, and pieces are taken by whoever is free: many tries.
+    // Only the last element overflows, and any free thread takes a piece: many tries.
     let mut src = vec![1.0f32; 1 << 18];
     *src.last_mut().unwrap() = f32::MAX;
     let mut dst = vec![0.0; src.len()];

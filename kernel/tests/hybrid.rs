@@ -1,4 +1,4 @@
-//! The hybrid: in turn a piece for `simd` and a piece for OpenBLAS.
+//! The hybrid: pieces alternate between `simd` and OpenBLAS.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -11,7 +11,8 @@ use raptors_probes::{Observer, set_observer};
 
 const OPENBLAS: Backend = Backend::Hybrid(Leaf::OpenBlas(None));
 
-/// One test at a time: the observer is the process's, and would see the pieces of another. `None` without OpenBLAS.
+/// One test at a time: the observer belongs to the process and would see another test's pieces. `None` without
+/// OpenBLAS.
 fn alone_with_openblas() -> Option<MutexGuard<'static, ()>> {
     static ALONE: Mutex<()> = Mutex::new(());
     openblas_found().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
@@ -33,7 +34,7 @@ fn run<T: Bits>(src: &[T], factor: T, in_place: bool, request: &Request) -> (Vec
     (result.iter().map(|value| value.bits()).collect(), choice)
 }
 
-/// The pieces of the operation under way: thread, start, end.
+/// The pieces of the current operation: thread, start, end.
 static PIECES: Mutex<Vec<(u32, u64, u64)>> = Mutex::new(Vec::new());
 
 static OBSERVER: Observer = Observer {
@@ -56,8 +57,8 @@ fn pieces<R>(work: impl FnOnce() -> R) -> (R, Vec<(u32, u64, u64)>) {
     (result, pieces)
 }
 
-/// Multiplies signalling NaNs by one: our loops make them quiet, OpenBLAS leaves them as they are. So
-/// the result tells which of the two computed an element.
+/// Multiplies signalling NaNs by one: the kernel's own loops make them quiet, OpenBLAS leaves them unchanged. The
+/// result therefore shows which of the two computed an element.
 fn each_piece_has_its_leaf<T: Bits>(signalling: T, quiet: u64) {
     let src = vec![signalling; (3 << 20) + 5];
     for (threads, in_place) in [(1, false), (1, true), (3, false), (3, true)] {
@@ -161,7 +162,7 @@ fn a_library_of_another_system_is_refused_under_the_name_that_was_asked_for() {
     assert!(said.contains("parallel:simd+accelerate"), "{said}");
 }
 
-/// Prints whether the hybrid is listed, and what a default request says.
+/// Prints whether the hybrid is listed, and the answer to a default request.
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
 fn show() {

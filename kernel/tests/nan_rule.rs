@@ -1,5 +1,4 @@
-//! A rule that swaps the operands within an operation. A program of its own: the rule is the
-//! process's.
+//! A rule that swaps the operands within an operation. A separate program, because the rule belongs to the process.
 #![cfg(target_arch = "x86_64")]
 
 mod common;
@@ -7,7 +6,7 @@ mod common;
 use common::own_backends;
 use raptors_kernel::{Dtype, Element, FactorFirst, Request, factor_first, scaled, set_factor_first};
 
-/// It holds across pieces and vectors too.
+/// The rule holds across pieces and vectors too.
 #[test]
 fn a_rule_for_the_rest_after_whole_blocks_is_followed() {
     let rule = Some(FactorFirst { above: 16, block: 16 });

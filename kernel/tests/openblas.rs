@@ -1,6 +1,6 @@
-//! OpenBLAS's routines: what they compute, and where they deviate from NumPy's multiplication.
+//! OpenBLAS's routines: their results, and their deviations from NumPy's multiplication.
 //!
-//! Every deviation met has to be one of those that the docs of `Leaf::OpenBlas` list.
+//! Every deviation has to be in the list in the docs of `Leaf::OpenBlas`.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -27,7 +27,7 @@ fn run<T: Bits>(src: &[T], factor: T, in_place: bool, backend: Backend) -> Vec<u
 
 /// The listed deviation that explains this difference.
 fn listed<T: Bits + Into<f64>>(element: T, factor: T) -> Option<&'static str> {
-    // A conversion of a signalling NaN quiets it; only whether it is a NaN is asked.
+    // A conversion of a signalling NaN makes it quiet; the test asks only whether it is a NaN.
     let (element_value, factor_value): (f64, f64) = (element.into(), factor.into());
     if factor_value == 0.0 {
         Some("a factor of zero gives +0 for everything")
@@ -40,7 +40,7 @@ fn listed<T: Bits + Into<f64>>(element: T, factor: T) -> Option<&'static str> {
     }
 }
 
-/// Compares on arrays of one value, for every pair of special values; gives the deviations met.
+/// Compares arrays of one value, for every pair of special values; returns the deviations found.
 fn deviations<T: Bits + Into<f64>>(special: &[T], in_place: bool) -> BTreeMap<&'static str, usize> {
     let mut met = BTreeMap::new();
     for n in [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 127, 1000] {
@@ -77,7 +77,7 @@ fn every_deviation_is_a_listed_one() {
     for in_place in [false, true] {
         let (single, double) = (deviations(&singles, in_place), deviations(&doubles, in_place));
         println!("in place: {in_place}; float32: {single:?}; float64: {double:?}");
-        // Found in every OpenBLAS looked at; without one this comparison would prove nothing.
+        // Present in every OpenBLAS tested; without one, this comparison would prove nothing.
         let known = "a factor of one leaves a signalling NaN signalling";
         assert!(single.contains_key(known) && double.contains_key(known));
     }

@@ -67,6 +67,6 @@ fn as_many_threads_as_the_affinity_allows() {
     assert_eq!(bound, 0);
     let choice = scale_in_place(&mut data, 2.0, &parallel(None)).unwrap();
     assert_eq!(choice.threads, 1);
-    // Asked for by name, more are taken; they share the one CPU.
+    // Requested by name, more threads are used; they share the one CPU.
     assert_eq!(scale_in_place(&mut data, 2.0, &parallel(Some(2))).unwrap().threads, 2);
 }

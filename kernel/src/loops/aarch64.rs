@@ -10,7 +10,7 @@ pub(crate) fn detect() -> &'static [Isa] {
     &[Isa::Neon]
 }
 
-/// Nowhere: all vectors are of one length.
+/// An empty range: all vectors have one length.
 pub(crate) fn narrow_in_place(_: usize, _: usize) -> std::ops::Range<usize> {
     0..0
 }

@@ -1,7 +1,7 @@
 //! The floating-point exception flags of the current thread.
 //!
-//! They stay raised until cleared, and each thread has its own: what a pool's thread raised has to
-//! be raised again on the thread that asked for the operation.
+//! They stay raised until cleared, and each thread has its own. Flags that a pool's thread raised therefore have to be
+//! raised again on the thread that requested the operation.
 
 #[cfg(target_arch = "x86_64")]
 mod register {
@@ -21,8 +21,8 @@ mod register {
 
     pub(super) fn write(value: u64) {
         let value = value as u32;
-        // SAFETY: `value` is what `read` gave with other sticky bits, so rounding, masks and
-        // flush-to-zero stay as they were and no exception becomes unmasked.
+        // SAFETY: `value` came from `read` with other sticky bits, so rounding, masks and flush-to-zero stay as they
+        // were and no exception becomes unmasked.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, readonly)) };
     }
 }
@@ -58,7 +58,7 @@ mod register {
     pub(super) fn write(_: u64) {}
 }
 
-/// Runs `work` and returns the flags it raised on this thread, whose own flags stay as they were.
+/// Runs `work` and returns the flags that it raised on this thread; the thread's own flags are unchanged.
 pub(crate) fn collect(work: impl FnOnce()) -> u64 {
     let before = register::read();
     register::write(before & !register::FLAGS);

@@ -1,10 +1,10 @@
-//! Our own loops: one multiplication an element, its operands in a fixed order.
+//! The kernel's own loops: one multiplication per element, its operands in a fixed order.
 //!
-//! For two NaNs x86 and Arm keep the payload of the *first* operand, and a compiler is free to swap
-//! the operands of `a * b` (it does, to fold a load into the multiplication). So the multiplication
-//! itself is written as one instruction of assembly; everything around it is left to the compiler.
-//! No loop touches the rounding mode, flush-to-zero or denormals-are-zero, and lanes that hold no
-//! element are never multiplied, so the floating-point flags raised are those of the elements.
+//! For two NaNs, x86 and Arm keep the payload of the *first* operand, and a compiler may swap the operands of `a * b`
+//! (it does so to fold a load into the multiplication). The multiplication itself is therefore one assembly
+//! instruction; the compiler generates everything around it. No loop touches the rounding mode, flush-to-zero or
+//! denormals-are-zero. Lanes without an element are never multiplied, so the raised floating-point flags are those of
+//! the elements.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -23,8 +23,8 @@ pub(crate) use x86::{detect, narrow_in_place, scalar, simd};
 
 /// dst[i] = src[i] × factor for i < n.
 ///
-/// Safety, for every loop: `src` is readable and `dst` writable for n elements, both aligned to the
-/// element; they are the same memory or do not overlap; the CPU has what the loop was compiled for.
+/// Safety, for every loop: `src` is readable and `dst` writable for n elements, both aligned to the element; they are
+/// the same memory or do not overlap; the CPU has the features that the loop was compiled for.
 pub type Loop<T> = unsafe fn(src: *const T, dst: *mut T, n: usize, factor: T);
 
 /// Which operand of the multiplication comes first: its payload survives NaN × NaN.
@@ -36,13 +36,13 @@ pub enum Order {
     FactorFirst,
 }
 
-/// How results are stored.
+/// The kind of stores for results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stores {
-    /// Into the caches, as every store is: whoever reads the result next finds there what they hold.
+    /// Into the caches, as ordinary stores do: the next reader of the result finds it there.
     Plain,
     /// Past the caches (non-temporal, "streaming"), on x86-64; on aarch64 a hint. The memory is not read before it is
-    /// written, which saves a third of the traffic; whoever reads the result next reads it from memory.
+    /// written, which saves a third of the traffic; the next reader of the result reads it from memory.
     Stream,
 }
 
@@ -59,7 +59,7 @@ impl Stores {
 impl std::str::FromStr for Stores {
     type Err = crate::Error;
 
-    /// Case does not matter. Fails with [`Error::UnknownStores`](crate::Error::UnknownStores).
+    /// Case-insensitive. Fails with [`Error::UnknownStores`](crate::Error::UnknownStores).
     fn from_str(text: &str) -> Result<Stores, crate::Error> {
         [Stores::Plain, Stores::Stream]
             .into_iter()
@@ -68,7 +68,7 @@ impl std::str::FromStr for Stores {
     }
 }
 
-/// The loops of one operation: from the element `split` on the operands are swapped.
+/// The loops of one operation: the operands are swapped from the element `split` on.
 #[derive(Clone, Copy)]
 pub(crate) struct Loops<T> {
     pub(crate) element_first: Loop<T>,
@@ -81,7 +81,7 @@ impl<T: Copy> Loops<T> {
     #[inline]
     pub(crate) unsafe fn run(&self, src: *const T, dst: *mut T, start: usize, end: usize, factor: T) {
         let split = self.split.clamp(start, end);
-        // SAFETY: start ≤ split ≤ end, so both parts lie in what the caller promised.
+        // SAFETY: start ≤ split ≤ end, so both parts are inside the range of the caller's promise.
         unsafe {
             if start < split {
                 (self.element_first)(src.add(start), dst.add(start), split - start, factor);

@@ -1,13 +1,13 @@
-//! Any other CPU: one plain loop, whose NaN payloads are the compiler's choice.
+//! Any other CPU: one plain loop; the compiler decides the NaN payloads.
 
 use crate::backend::Isa;
 
-/// No vectors of our own here.
+/// No own vectors here.
 pub(crate) fn detect() -> &'static [Isa] {
     &[]
 }
 
-/// Nowhere: all vectors are of one length.
+/// An empty range: all vectors have one length.
 pub(crate) fn narrow_in_place(_: usize, _: usize) -> std::ops::Range<usize> {
     0..0
 }

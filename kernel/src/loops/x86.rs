@@ -18,13 +18,13 @@ pub(crate) fn detect() -> &'static [Isa] {
     }
 }
 
-/// From how many bytes on, and up to how many, vectors of 32 bytes are faster in place than those of 64: where the data come
-/// from a cache that hands 64 bytes at a time out more slowly than twice 32. Empty where there is no such place.
+/// The range of sizes in bytes in which vectors of 32 bytes are faster in place than vectors of 64: the data come from
+/// a cache that delivers 64 bytes at a time more slowly than twice 32. Empty if there is no such range.
 pub(crate) fn narrow_in_place(l1d: usize, l2: usize) -> Range<usize> {
     if !detect().starts_with(&[Isa::Avx512, Isa::Avx2]) {
         return 0..0;
     }
-    // Of AMD's processors the third-level cache as well (docs/performance.md); Intel's are faster with 64 bytes there.
+    // On AMD processors, the third-level cache as well (docs/performance.md); Intel's are faster with 64 bytes there.
     let vendor = __cpuid(0);
     let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
     let end = if amd.as_flattened() == b"AuthenticAMD" { usize::MAX } else { l2 };
@@ -69,7 +69,7 @@ macro_rules! multiply_sse {
     };
 }
 
-/// The first lanes only: the others come out 0 and raise no flag.
+/// Multiplies the first lanes only: the others become 0 and raise no flag.
 macro_rules! multiply_masked {
     ($name:ident, $vector:ty, $mask:ty, $instruction:literal) => {
         #[inline]
@@ -106,20 +106,20 @@ multiply!(wmulpd, "avx512f", __m512d, zmm_reg, "vmulpd");
 multiply_masked!(kmulps, __m512, __mmask16, "vmulps");
 multiply_masked!(kmulpd, __m512d, __mmask8, "vmulpd");
 
-/// Elements before `dst` reaches an address that is a multiple of `lanes` elements: where a long run makes the aligned
-/// stores worth it, and always where the stores are non-temporal, which have to be aligned.
+/// The number of elements before `dst` reaches an address that is a multiple of `lanes` elements: for a run that is
+/// long enough for aligned stores to pay, and always for non-temporal stores, which must be aligned.
 #[inline]
 fn head<T, const STREAM: bool>(dst: *const T, n: usize, lanes: usize) -> usize {
     let past = dst as usize / size_of::<T>() % lanes;
     if past == 0 || (n < 8 * lanes && !STREAM) { 0 } else { n.min(lanes - past) }
 }
 
-/// Bytes of the source that one of the two streams of a non-temporal loop works through. With two places at once more lines
-/// are on their way from memory at a time than with one: 0.86 of the time at 4096² float32 on the machine of
-/// docs/performance.md. Two of them are one huge page.
+/// Bytes of the source that each of the two streams of a non-temporal loop processes. Two places at once keep more
+/// lines in flight from memory than one: 0.86 of the time at 4096² float32 on the machine of docs/performance.md. Two
+/// of them make one huge page.
 const STREAM_BYTES: usize = 1 << 20;
 
-/// Makes non-temporal stores visible to other threads in the order of all others.
+/// Makes non-temporal stores visible to other threads in order with all other stores.
 #[inline]
 fn fence<const STREAM: bool>() {
     if STREAM {
@@ -143,7 +143,7 @@ macro_rules! scalar_loop {
 scalar_loop!(scalar_f32, f32, mulss);
 scalar_loop!(scalar_f64, f64, mulsd);
 
-/// Head to alignment and tail one by one, four vectors a turn between them.
+/// Head up to the alignment and tail one by one, four vectors per turn between them.
 macro_rules! vector_loop {
     ($name:ident, $feature:literal, $t:ty, $lanes:literal, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $multiply_one:ident) => {
@@ -224,8 +224,8 @@ vector_loop!(
     vmulsd
 );
 
-/// As `vector_loop`, with head and tail in one masked step each, and two vectors a turn: four take 1.04 times as long out of
-/// the second-level cache.
+/// As `vector_loop`, with one masked step each for head and tail, and two vectors per turn: four take 1.04 times as
+/// long from the second-level cache.
 macro_rules! masked_loop {
     ($name:ident, $t:ty, $lanes:literal, $mask:ty, $set:ident, $load:ident, $store:ident, $stream:ident,
      $multiply:ident, $mask_load:ident, $mask_store:ident, $mask_multiply:ident) => {
@@ -337,7 +337,7 @@ pub(crate) mod simd {
 
     macro_rules! pick {
         ($t:ident, $avx512:ident, $avx2:ident, $sse2:ident) => {
-            /// `isa` is one that `detect` named; any other gives the loop every x86-64 has.
+            /// `isa` is one that `detect` returned; any other gives the loop that every x86-64 has.
             pub(crate) fn $t(isa: Isa, order: Order, stores: Stores) -> Loop<$t> {
                 match (order, stores) {
                     (Order::ElementFirst, Stores::Plain) => $t::of::<false, false>(isa),

@@ -1,4 +1,4 @@
-//! What only Linux has: advice, affinity, and an OpenBLAS to open.
+//! Replacements for features of Linux only: advice, affinity, and an OpenBLAS to open.
 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};

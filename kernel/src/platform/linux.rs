@@ -13,7 +13,7 @@ pub(crate) unsafe fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
-/// The CPUs a thread may use; all zero where there are more than a set holds.
+/// The CPUs that a thread may use; all zero if the machine has more than a set holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Affinity([u64; 16]);
 
@@ -36,7 +36,7 @@ pub(crate) fn affinity() -> Affinity {
 
 /// Bytes of the first-level cache for data.
 pub(crate) fn l1d_bytes() -> usize {
-    // The kernel counts caches, and this one is the first; the second is that of instructions.
+    // The kernel numbers caches; index 0 is the data cache and 1 the instruction cache.
     cache_bytes(0, libc::_SC_LEVEL1_DCACHE_SIZE).unwrap_or(super::USUAL_L1D)
 }
 
@@ -52,12 +52,12 @@ pub(crate) fn llc_bytes() -> usize {
         .unwrap_or(super::USUAL_LLC)
 }
 
-/// The size of one cache, from the system's kernel, else from the C library: glibc has been seen to tell all third-level
-/// caches of a processor together, ten times what a core has.
+/// The size of one cache, from the system's kernel, else from the C library: glibc has reported the sum of all
+/// third-level caches of a processor, ten times the share of a core.
 fn cache_bytes(index: u32, name: c_int) -> Option<usize> {
     let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
     let told = || {
-        // SAFETY: sysconf takes any name and returns −1 or 0 for what it does not know.
+        // SAFETY: sysconf takes any name and returns −1 or 0 for an unknown one.
         let told = unsafe { libc::sysconf(name) };
         usize::try_from(told).ok().filter(|bytes| *bytes > 0)
     };
@@ -68,7 +68,7 @@ fn cache_bytes(index: u32, name: c_int) -> Option<usize> {
     kernel.or_else(told)
 }
 
-/// The processor's name, in the kernel's words.
+/// The processor's name, as the kernel reports it.
 pub(crate) fn cpu_name() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let named = |line: &str| {
@@ -79,7 +79,7 @@ pub(crate) fn cpu_name() -> String {
     found.unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
-/// An open library. Never closed: others may have opened it too, and its code may be running.
+/// An open library. Never closed: other code may have opened it too, and its code may be running.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Library(*mut c_void);
 
@@ -89,12 +89,12 @@ unsafe impl Send for Library {}
 unsafe impl Sync for Library {}
 
 impl Library {
-    /// Opens a library by path or soname, with the loader's words on failure.
+    /// Opens a library by path or soname; the error is the loader's text.
     pub(crate) fn open(path: &Path) -> Result<Library, String> {
         let name =
             CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| format!("{} holds a NUL", path.display()))?;
-        // SAFETY: `name` is NUL-terminated. Loading runs the library's initialisers: it is an
-        // OpenBLAS, by the user's word or by its file name.
+        // SAFETY: `name` is NUL-terminated. Loading runs the library's initialisers: it is an OpenBLAS, because the
+        // user or its file name says so.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         if !handle.is_null() {
             return Ok(Library(handle));
@@ -120,7 +120,7 @@ impl Library {
 /// The files of loaded libraries whose name contains `part`, in order of loading.
 pub(crate) fn loaded(part: &str) -> Vec<PathBuf> {
     let mut search = Search { part, found: Vec::new() };
-    // SAFETY: `visit` takes the pointer for what it is, during the call only.
+    // SAFETY: `visit` uses the pointer as a `Search`, during the call only.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
     search.found
 }
@@ -145,5 +145,5 @@ unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, data: *mut c
     0
 }
 
-/// Sonames under which a system has OpenBLAS.
+/// The sonames of a system's OpenBLAS.
 pub(crate) const OPENBLAS_SONAMES: &[&str] = &["libopenblas.so.0", "libopenblas64_.so.0", "libopenblas.so"];

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 
-/// Bytes of the second-level cache: that of the fast cores where there are two kinds.
+/// Bytes of the second-level cache; that of the fast cores if there are two kinds.
 pub(crate) fn l2_bytes() -> usize {
     let names = [c"hw.perflevel0.l2cachesize", c"hw.l2cachesize"];
     names.into_iter().find_map(number).unwrap_or(super::USUAL_L2)
@@ -15,8 +15,8 @@ pub(crate) fn l1d_bytes() -> usize {
     found.unwrap_or(super::USUAL_L1D)
 }
 
-/// Bytes of the last-level cache that a core shares: the third-level cache of Intel Macs, the second of Apple's own,
-/// whose system-level cache is not told.
+/// Bytes of the last-level cache of a core: the third-level cache of Intel Macs, the second of Apple's processors,
+/// whose system-level cache size is not available.
 pub(crate) fn llc_bytes() -> usize {
     let names = [c"hw.l3cachesize", c"hw.perflevel0.l2cachesize"];
     names.into_iter().find_map(number).unwrap_or(super::USUAL_LLC)

@@ -1,4 +1,4 @@
-//! Memory of the process's own where this crate does not know how to map it: there is none, and the C library's serves.
+//! For systems where this crate does not map memory itself: the C library provides it.
 
 use std::ptr::NonNull;
 
@@ -13,7 +13,7 @@ pub(crate) unsafe fn unmap(_: NonNull<u8>, _: usize) {}
 /// Nothing was mapped.
 pub(crate) unsafe fn free_lazily(_: NonNull<u8>, _: usize) {}
 
-/// Not asked for here.
+/// Not needed here.
 pub(crate) fn physical_memory() -> Option<usize> {
     None
 }

@@ -1,8 +1,8 @@
-//! How a caller hands one job to waiting threads, and knows that none of them works on it any more.
+//! The gate through which a caller hands one job to waiting threads, and learns that none of them still works on it.
 //!
-//! The caller opens the gate with a job; threads that come while it is open go in, work and go out; the caller closes
-//! it when it has done its own part and waits for those inside. Who comes too late finds it closed and is not waited
-//! for: an operation never takes longer for a thread that is slow to wake.
+//! The caller opens the gate with a job. Threads that arrive while it is open enter, work and leave. When the caller
+//! has done its own part, it closes the gate and waits for the threads inside. A thread that arrives too late finds the
+//! gate closed, and the caller does not wait for it: a thread that wakes up slowly never delays an operation.
 //!
 //! Checked with loom, which tries every order of the steps (`cargo test -p raptors-kernel --features loom gate`).
 
@@ -14,7 +14,7 @@ use loom::{
 #[cfg(not(feature = "loom"))]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// `std`'s with loom's way to get at what it holds.
+/// `std`'s cell with the access methods of loom's.
 #[cfg(not(feature = "loom"))]
 struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -38,14 +38,14 @@ const OPEN: u32 = 1 << 31;
 
 /// A gate, for one caller at a time and any number of threads.
 pub(super) struct Gate<J> {
-    /// How often the gate was opened: by its change a waiting thread knows that there is something to do.
+    /// The number of openings: a change tells a waiting thread that there is a job.
     turn: AtomicU32,
     inside: AtomicU32,
     job: UnsafeCell<Option<J>>,
 }
 
-// SAFETY: the job is written by the caller while the gate is closed and nobody inside, and read by those inside; what
-// orders the two is in `open`, `enter`, `leave` and `close`. It is copied to other threads, so it has to be Send.
+// SAFETY: the caller writes the job while the gate is closed and no thread is inside; threads inside read it. `open`,
+// `enter`, `leave` and `close` order the two. The job is copied to other threads, so it has to be Send.
 unsafe impl<J: Copy + Send> Sync for Gate<J> {}
 
 impl<J: Copy> Gate<J> {
@@ -53,12 +53,12 @@ impl<J: Copy> Gate<J> {
         Gate { turn: AtomicU32::new(0), inside: AtomicU32::new(0), job: UnsafeCell::new(None) }
     }
 
-    /// How often it was opened.
+    /// The number of openings so far.
     pub(super) fn turn(&self) -> u32 {
         self.turn.load(Ordering::Acquire)
     }
 
-    /// Wakes those that spin on the turn, with nothing to do.
+    /// Wakes the threads that spin on the turn, without a job.
     pub(super) fn nudge(&self) {
         self.turn.fetch_add(1, Ordering::Release);
     }
@@ -68,23 +68,23 @@ impl<J: Copy> Gate<J> {
     /// # Safety
     /// The gate is closed, and the caller the only one to open and close it.
     pub(super) unsafe fn open(&self, job: J) {
-        // SAFETY: closed and nobody inside, so nobody reads it.
+        // SAFETY: the gate is closed and no thread is inside, so no thread reads the job.
         self.job.with_mut(|place| unsafe { *place = Some(job) });
-        // Release: who goes in sees the job.
+        // Release: a thread that enters sees the job.
         self.inside.store(OPEN, Ordering::Release);
         self.turn.fetch_add(1, Ordering::Release);
     }
 
-    /// Lets nobody in any more and returns when nobody is inside. Safety: as for `open`; it is open.
+    /// Lets no further thread in and returns when no thread is inside. Safety: as for `open`; the gate is open.
     pub(super) unsafe fn close(&self, mut wait: impl FnMut()) {
         self.inside.fetch_and(!OPEN, Ordering::Relaxed);
-        // Acquire: what those inside have written is seen.
+        // Acquire: this sees the writes of the threads that were inside.
         while self.inside.load(Ordering::Acquire) != 0 {
             wait();
         }
     }
 
-    /// Goes in, if it is open. Whoever does has to `leave`.
+    /// Enters the gate if it is open. A thread that entered has to `leave`.
     pub(super) fn enter(&self) -> Option<J> {
         let mut inside = self.inside.load(Ordering::Relaxed);
         while inside & OPEN != 0 {
@@ -97,7 +97,7 @@ impl<J: Copy> Gate<J> {
         None
     }
 
-    /// Goes out again.
+    /// Leaves the gate.
     pub(super) fn leave(&self) {
         self.inside.fetch_sub(1, Ordering::Release);
     }
@@ -112,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    /// What a job works on, and whether its caller is done with it: loom fails the test where two threads come at it
-    /// without an order between them.
+    /// The data of a job, and whether its caller has finished: loom fails the test if two threads access it without an
+    /// order between them.
     struct Work {
         done: [UnsafeCell<u32>; 2],
     }
@@ -121,7 +121,7 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Job(*const Work);
 
-    // SAFETY: what it points at outlives every model, and access to it is what is under test.
+    // SAFETY: the data outlive every model, and the access to them is under test.
     unsafe impl Send for Job {}
 
     fn worker(gate: &Gate<Job>, turns: u32) {
@@ -158,11 +158,11 @@ mod tests {
                 work.done[0].with_mut(|done| unsafe { *done += 1 });
                 // SAFETY: opened above.
                 unsafe { gate.close(thread::yield_now) };
-                // SAFETY: nobody is inside any more, so reading races with nobody.
+                // SAFETY: no thread is inside any more, so there is no race.
                 let done = work.done.iter().map(|part| part.with(|done| unsafe { *done }));
                 let done: Vec<u32> = done.collect();
                 assert_eq!(done[0], 1);
-                // One that has found the gate open before it saw the turn comes once more.
+                // A thread that found the gate open before it saw the turn enters once more.
                 assert!(done[1] <= TURNS);
             }
             other.join().unwrap();

@@ -1,14 +1,13 @@
 //! Pools of threads that live as long as the process.
 //!
-//! A pool belongs to a process, a number of threads and a CPU affinity. After `fork` the child finds
-//! no pool of its own process id and starts one: it never waits for threads that are not there.
-//! After a change of the caller's affinity the next operation gets a pool whose threads inherit the
-//! new one. Pools are kept in a list without a lock, which `fork` could leave taken, and are never
-//! freed: there is one for each combination that was asked for.
+//! A pool belongs to a process, a number of threads and a CPU affinity. After `fork` the child finds no pool of its own
+//! process id and starts one: it never waits for threads that do not exist there. After a change of the caller's
+//! affinity, the next operation gets a pool whose threads inherit the new one. Pools are in a lock-free list, because
+//! `fork` could leave a lock taken. They are never freed: there is one for each combination that was requested.
 //!
-//! Our own, and not rayon's, because an operation of 20 µs is to be shared: a thread that has just worked looks for the
-//! next job for [`SPIN`], before it sleeps; and a thread that wakes too late to be of use is not waited for (`gate`). A
-//! pool serves one operation at a time: another caller that comes meanwhile works alone.
+//! This is not rayon, because operations of 20 µs are shared: a thread that has just finished looks for the next job
+//! for [`SPIN`] before it sleeps, and the caller does not wait for a thread that wakes up too late (`gate`). A pool
+//! serves one operation at a time; meanwhile another caller works alone.
 
 mod gate;
 
@@ -23,10 +22,10 @@ use self::gate::Gate;
 use crate::loops::flags;
 use crate::platform::{self, Affinity};
 
-/// How long a thread that has nothing to do looks for something before it sleeps: a few times what waking it costs.
+/// The time that an idle thread looks for a job before it sleeps: a few times the cost of waking it.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// A pool of `threads` threads, the caller being one of them.
+/// A pool of `threads` threads, including the caller.
 pub(crate) struct Pool {
     threads: usize,
     process: u32,
@@ -36,14 +35,14 @@ pub(crate) struct Pool {
     next: *mut Pool,
 }
 
-/// What a pool's threads see of it.
+/// The part of a pool that its threads see.
 struct Shared {
     gate: Gate<Job>,
-    /// Some caller has the gate.
+    /// A caller has the gate.
     taken: AtomicBool,
     /// Not all threads could be started, so none is needed.
     ended: AtomicBool,
-    /// Whether there is a CPU for each thread: else one that looks for a job is in the way of one that has some.
+    /// Whether there is a CPU for each thread: otherwise a thread that looks for a job would delay a working one.
     spins: bool,
 }
 
@@ -54,13 +53,13 @@ struct Job {
     call: unsafe fn(*const (), u32),
 }
 
-// SAFETY: `data` points at a closure that is Sync and outlives everybody's stay inside the gate (see `Pool::run`).
+// SAFETY: `data` points to a closure that is Sync and outlives every thread's stay inside the gate (see `Pool::run`).
 unsafe impl Send for Job {}
 
 static POOLS: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 
-/// The pool of this process, this thread's affinity and that many threads (2 or more); none where
-/// its threads could not be started.
+/// The pool of this process, this thread's affinity and that many threads (2 or more); none if its threads could not be
+/// started.
 pub(crate) fn of(threads: usize) -> Option<&'static Pool> {
     let process = std::process::id();
     let affinity = platform::affinity();
@@ -91,13 +90,13 @@ pub(crate) fn of(threads: usize) -> Option<&'static Pool> {
 
 /// The pools, newest first.
 fn listed() -> impl Iterator<Item = &'static Pool> {
-    // SAFETY: null, or a pool that `list` has leaked after it was written whole (Acquire/Release).
+    // SAFETY: null, or a complete pool that `list` has leaked (Acquire/Release).
     let head = unsafe { POOLS.load(Ordering::Acquire).as_ref() };
     // SAFETY: `next` was the head of the list, see above.
     std::iter::successors(head, |pool: &&Pool| unsafe { pool.next.as_ref() })
 }
 
-/// Two threads that start the same pool at once both list theirs; the older is then idle.
+/// If two threads start the same pool at once, both list theirs; the older one then stays idle.
 fn list(pool: Pool) -> &'static Pool {
     let pool = Box::leak(Box::new(pool));
     loop {
@@ -122,9 +121,9 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work` on the caller (thread 0) and, while it does, on at most `pieces` − 1 other threads of the pool;
-    /// returns when none works any more. `work` is given its thread's number. Floating-point
-    /// flags that other threads raised are then raised on the caller too.
+    /// Runs `work` on the caller (thread 0) and, meanwhile, on at most `pieces` − 1 other threads of the pool; returns
+    /// when all have finished. `work` gets its thread's number. Floating-point flags that other threads raised are then
+    /// raised on the caller too.
     pub(crate) fn run<W: Fn(u32) + Sync>(&self, pieces: usize, work: W) {
         let helpers = pieces.saturating_sub(1).min(self.workers.len());
         if helpers == 0 || self.shared.taken.swap(true, Ordering::Acquire) {
@@ -134,7 +133,7 @@ impl Pool {
         let job = Job { data: (&raw const shared).cast(), call: Part::<W>::help };
         // SAFETY: `taken` makes this thread the only caller.
         unsafe { self.shared.gate.open(job) };
-        // Closes the gate, also where the caller's own part panics: nobody is inside when `shared` goes.
+        // Closes the gate even if the caller's own part panics: no thread is inside when `shared` is dropped.
         let open = Opened(self.shared);
         self.workers[..helpers].iter().for_each(Thread::unpark);
         (shared.work)(0);
@@ -152,7 +151,7 @@ struct Part<W> {
 }
 
 impl<W: Fn(u32) + Sync> Part<W> {
-    /// What a thread other than the caller does. Safety: `data` is a `Part<W>`.
+    /// The part of a thread other than the caller. Safety: `data` is a `Part<W>`.
     unsafe fn help(data: *const (), thread: u32) {
         // SAFETY: the caller's promise.
         let part = unsafe { &*data.cast::<Self>() };
@@ -164,7 +163,7 @@ impl<W: Fn(u32) + Sync> Part<W> {
     }
 }
 
-/// An open gate, which is closed when this is dropped.
+/// An open gate; dropping this closes it.
 struct Opened(&'static Shared);
 
 impl Drop for Opened {
@@ -174,7 +173,7 @@ impl Drop for Opened {
         unsafe {
             self.0.gate.close(|| {
                 turns += 1;
-                // Who is inside has a piece to finish: microseconds, unless its CPU was taken away.
+                // A thread inside has a piece to finish: microseconds, unless its CPU was taken away.
                 if turns < 2_000 && self.0.spins {
                     std::hint::spin_loop();
                 } else {
@@ -187,7 +186,7 @@ impl Drop for Opened {
 }
 
 impl Shared {
-    /// The life of a thread of the pool.
+    /// The main loop of a pool's thread.
     fn serve(&self, thread: u32) {
         let mut seen = 0;
         loop {
@@ -208,7 +207,7 @@ impl Shared {
         loop {
             if self.spins {
                 let start = Instant::now();
-                // A look at the clock costs as much as some ten looks at the turn.
+                // Reading the clock costs as much as some ten reads of the turn.
                 while start.elapsed() < SPIN {
                     for _ in 0..32 {
                         let turn = self.gate.turn();
@@ -223,7 +222,7 @@ impl Shared {
             if turn != seen {
                 return turn;
             }
-            // Whoever opens the gate unparks afterwards, so that no opening is slept through.
+            // The caller opens the gate before it unparks, so no opening is missed.
             std::thread::park();
         }
     }

@@ -1,4 +1,4 @@
-//! Values where multiplications differ, and the backends whose results are promised.
+//! Values whose multiplications differ, and the backends whose results are promised.
 #![allow(dead_code)] // each test program uses its part
 
 #[cfg(target_os = "linux")]
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use raptors_kernel::{Backend, Element, Leaf, Request, Stores, available, scaled};
 
-/// An element with its one.
+/// An element with its value one.
 pub trait Bits: Element {
     const ONE: Self;
 }
@@ -69,17 +69,17 @@ pub const SPECIAL_F64: &[u64] = &[
     0x7ff7_ffff_ffff_ffff,
 ];
 
-/// Any bits, the special ones often.
+/// Any bits, often the special ones.
 pub fn any_f32() -> impl Strategy<Value = f32> {
     prop_oneof![prop::sample::select(SPECIAL_F32), any::<u32>()].prop_map(f32::from_bits)
 }
 
-/// Any bits, the special ones often.
+/// Any bits, often the special ones.
 pub fn any_f64() -> impl Strategy<Value = f64> {
     prop_oneof![prop::sample::select(SPECIAL_F64), any::<u64>()].prop_map(f64::from_bits)
 }
 
-/// Those that compute with our own loops, on this machine.
+/// The backends of this machine that use the kernel's own loops.
 pub fn own_backends() -> Vec<Backend> {
     let own = |leaf: Leaf| matches!(leaf, Leaf::Scalar | Leaf::Simd(_));
     let mut backends = available();
@@ -105,7 +105,7 @@ pub fn streaming_backends() -> Vec<Backend> {
     backends
 }
 
-/// Makes some OpenBLAS known to this process: the one named, NumPy's bundled one, or the system's.
+/// Makes an OpenBLAS known to this process: the one named, NumPy's bundled one, or the system's.
 #[cfg(target_os = "linux")]
 pub fn openblas_found() -> bool {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
@@ -142,8 +142,7 @@ fn bundled_with_numpy() -> Option<PathBuf> {
     })
 }
 
-/// Leaves a test out with its printed reason. A failure where everything can be had: on a CI
-/// machine that runs Linux, as root.
+/// Skips a test and prints the reason. Fails if everything should be available: on a CI machine with Linux, as root.
 pub fn skip(reason: &str) {
     let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
     assert!(!(ci && is_linux_root()), "cannot be skipped on this machine: {reason}");
@@ -151,7 +150,7 @@ pub fn skip(reason: &str) {
 }
 
 fn is_linux_root() -> bool {
-    // Under /proc every process's folder belongs to its user.
+    // Under /proc, every process's folder belongs to its user.
     #[cfg(unix)]
     let root = std::fs::metadata("/proc/self").is_ok_and(|entry| std::os::unix::fs::MetadataExt::uid(&entry) == 0);
     #[cfg(not(unix))]
@@ -159,8 +158,8 @@ fn is_linux_root() -> bool {
     root
 }
 
-/// Runs the ignored test `name` of this very program in a process of its own, with variables set
-/// and the kernel's others unset, and gives what it printed.
+/// Runs the ignored test `name` of this program in a new process, with variables set and the kernel's others unset, and
+/// returns its output.
 pub fn in_new_process(name: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", name, "--nocapture"]);
