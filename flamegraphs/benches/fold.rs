@@ -1,6 +1,6 @@
-//! `perf script` output folded by us and by inferno's `collapse-perf` as a library, in turns, so that a busy
-//! machine slows both: `cargo bench -p raptors-flamegraphs --bench fold [-- FILE]`. Without a file it
-//! makes one of a hundred thousand samples, 25 frames deep.
+//! Folds `perf script` output with this crate and with inferno's `collapse-perf` as a library, alternately, so that a
+//! busy machine slows both: `cargo bench -p raptors-flamegraphs --bench fold [-- FILE]`. Without a file it makes one of
+//! a hundred thousand samples, 25 frames deep.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Stacks that share their beginnings and differ in their last frames, as real ones do.
+/// Stacks that share their outer frames and differ in their inner ones, as real stacks do.
 fn made() -> String {
     let mut script = String::new();
     for sample in 0..100_000_u64 {

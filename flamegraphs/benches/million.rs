@@ -1,7 +1,7 @@
-//! A million samples folded, named, given roles, compared and drawn; the time of each step and the most
-//! memory that was in use: `cargo bench -p raptors-flamegraphs --bench million [-- FILE…]`. The
-//! addresses are spread over the code of the given files, or of this program and the C library; the
-//! stacks are made up, 30 frames deep and about 16,000 different ones for each side.
+//! Folds, names, assigns roles, compares and draws a million samples; prints the time of each step and the most memory
+//! that was in use: `cargo bench -p raptors-flamegraphs --bench million [-- FILE…]`. The addresses are spread over the
+//! code of the given files, or of this program and the C library. The stacks are invented, 30 frames deep and about
+//! 16,000 different ones for each side.
 
 use std::fs;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ fn own() -> Vec<String> {
     std::iter::once(own).chain(libc).collect()
 }
 
-/// The functions of the files: module and offset. Of a stripped file, every 256 bytes of the first MB.
+/// The functions of the files: module and offset. In a stripped file, every 256 bytes of the first MB.
 fn places(files: &[String]) -> Vec<(Arc<str>, u64)> {
     let mut places = Vec::new();
     for path in files {
@@ -88,7 +88,7 @@ fn folded(places: &[(Arc<str>, u64)]) -> Profile {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let stack = (random >> 33) % 16_384;
         let tag = Tag((random >> 60) as u8 % 2);
-        // The outer frames are the same for many stacks.
+        // Many stacks share their outer frames.
         let frame = |depth: u64| {
             let shared = stack >> (14 - 14 * depth / (DEPTH - 1));
             frames[((shared * 31 + depth * 977) % frames.len() as u64) as usize]
@@ -98,7 +98,7 @@ fn folded(places: &[(Arc<str>, u64)]) -> Profile {
     profile
 }
 
-/// The most memory that this process had, where the system tells.
+/// The peak memory of this process, if the system reports it.
 fn peak() -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,6 +1,6 @@
-//! What sampling costs the code that is sampled: blocks of work with and without it, in turns, by their CPU time:
-//! `cargo bench -p raptors-flamegraphs --features capture --bench sampling`. The stacks are 40 frames deep, as
-//! those of a ufunc below a Python script are.
+//! The cost of sampling for the sampled code: blocks of work with and without it, alternately, by their CPU time:
+//! `cargo bench -p raptors-flamegraphs --features capture --bench sampling`. The stacks are 40 frames deep, like those
+//! of a ufunc below a Python script.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

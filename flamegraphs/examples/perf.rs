@@ -6,7 +6,7 @@
 //! cargo run -p raptors-flamegraphs --example perf -- a.txt 4000 b.txt 4000 index.html
 //! ```
 //!
-//! The numbers are how many operations each has run.
+//! The numbers are the operations that each recording contains.
 
 use std::error::Error;
 use std::fs::File;

@@ -1,21 +1,21 @@
-//! What samples cannot see, split off by what was measured.
+//! Splits off the part of the samples that only a measurement can show.
 
 use crate::profile::{Frame, Kind, Profile, Tag, Unit};
 use crate::{Error, Role, Roles};
 
-/// The frame that stands for time which was measured, not sampled.
+/// The frame for time that was measured, not sampled.
 const PAGE_FAULTS: &str = "page faults (derived)";
 
 impl Profile {
-    /// Splits the measured time of page faults, in nanoseconds per operation, off the samples of the
-    /// side's kernel, each losing the same share. To a sampler inside the process a fault looks like the
-    /// loop that touched the page; the frame that is added says "(derived)", and its samples count 0.
+    /// Splits the measured time of page faults, in nanoseconds per operation, off the samples of the side's kernel,
+    /// each losing the same share. To a sampler inside the process, a fault looks like the loop that touched the page.
+    /// The added frame says "(derived)", and its samples count 0.
     ///
-    /// Faults that the samples do show, as perf's do, are taken off first. What is returned is
-    /// the part that was not split off because the kernel has less time than that.
+    /// Faults that the samples do show, as perf's do, are subtracted first. Returns the part that was not split off
+    /// because the kernel has less time than that.
     ///
     /// # Errors
-    /// [`Error::Unweighed`] where the samples are not weighed as time per operation.
+    /// [`Error::Unweighed`] if the weights of the samples are not time per operation.
     pub fn split_page_faults(&mut self, tag: Tag, ns_per_operation: f64, roles: &Roles) -> Result<f64, Error> {
         if self.unit() != Unit::NanosecondsPerOperation {
             return Err(Error::Unweighed);

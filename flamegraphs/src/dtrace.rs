@@ -1,8 +1,8 @@
-//! Stacks that DTrace printed: blocks of one stack each, the innermost frame first, and below it how many samples had
-//! it, as `printa` writes an aggregation whose key is `ustack()`.
+//! Stacks that DTrace printed: blocks of one stack each, the innermost frame first, and below it the number of its
+//! samples, as `printa` writes an aggregation whose key is `ustack()`.
 //!
-//! inferno folds them too, but it keeps no place of a frame that DTrace could not name, and cannot tell a number on the
-//! stack from code. Both are needed here: without frame pointers most callers are such numbers.
+//! inferno folds them too, but it drops the address of a frame that DTrace could not name, and cannot distinguish a
+//! number on the stack from code. Both are needed here: without frame pointers, most callers are such numbers.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -12,52 +12,53 @@ use crate::names::demangle;
 use crate::profile::{Frame, FrameId, Profile};
 use crate::{Error, Tag};
 
-/// What the project's script says instead of stacks.
+/// The text that the project's script prints instead of stacks.
 const NOTHING: &str = "No sample was taken";
-/// What a thread is called: the stacks are those of all threads together.
+/// The thread's name: the stacks are those of all threads together.
 const THREAD: &str = "";
 
-/// What was read.
+/// The result of reading.
 #[derive(Clone, Debug, Default)]
 pub struct DtraceStacks {
     /// The samples, as those of side A.
     pub profile: Profile,
-    /// Samples of which no caller is known, or whose stack went on to what is no code; what was beyond that is left out.
+    /// Samples without a known caller, or whose stack continued at an address that is no code; the rest of such a stack
+    /// is left out.
     pub cut: u64,
 }
 
-/// Where an address of the sampled process is.
+/// The position of an address of the sampled process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the code of a file: its path, and bytes after where it was loaded.
+    /// In the code of a file: its path, and the offset in bytes from its load address.
     File(Arc<str>, u64),
     /// In no file's code.
     NoCode,
-    /// What the process had loaded is not known.
+    /// The loaded files are unknown.
     Unknown,
 }
 
-/// What the text does not say itself.
+/// Facts that the text does not contain.
 pub struct Loaded<'a> {
-    /// Where an address is.
+    /// Returns the position of an address.
     pub place_of: &'a dyn Fn(u64) -> Place,
-    /// The path of the loaded file of this name, where there is one only.
+    /// The path of the loaded file of this name, if only one has it.
     pub path_of: &'a dyn Fn(&str) -> Option<Arc<str>>,
 }
 
 impl DtraceStacks {
-    /// Reads what `dtrace -s profile_stacks.d` printed.
+    /// Reads the output of `dtrace -s profile_stacks.d`.
     ///
     /// # Errors
-    /// [`Error::Dtrace`] with the number of the first line that does not fit or [`Error::DtraceCutOff`] where the end is
-    /// missing, [`Error::NoSamples`] where there are none, [`Error::TooManySamples`], [`Error::Read`].
+    /// [`Error::Dtrace`] with the number of the first invalid line, [`Error::DtraceCutOff`] if the end is missing,
+    /// [`Error::NoSamples`] if there are none, [`Error::TooManySamples`], [`Error::Read`].
     pub fn read(text: impl BufRead) -> Result<DtraceStacks, Error> {
         let loaded = Loaded { place_of: &|_| Place::Unknown, path_of: &|_| None };
         Self::read_in(text, &loaded)
     }
 
-    /// The same for a process of which it is known what it had loaded: a frame without a name becomes a place to be
-    /// named by [`crate::names`], and a stack ends before the first caller that is in no file's code.
+    /// The same for a process whose loaded files are known: a frame without a name becomes a position to be named by
+    /// [`crate::names`], and a stack ends before the first caller that is in no file's code.
     ///
     /// # Errors
     /// Those of [`DtraceStacks::read`].
@@ -104,7 +105,7 @@ struct Reader<'a> {
     stacks: DtraceStacks,
     /// Innermost frame first.
     stack: Vec<FrameId>,
-    /// What follows in this stack is no code.
+    /// The rest of this stack is no code.
     ended: bool,
     total: u64,
 }
@@ -152,9 +153,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A frame: `` module`name+0x10 ``, `` module`0x7f00 `` or `0x7f00`. `Some(None)` where no code can be.
+    /// A frame: `` module`name+0x10 ``, `` module`0x7f00 `` or `0x7f00`. `Some(None)` if the address cannot be code.
     fn frame(&self, line: &str) -> Option<Option<Frame>> {
-        // No symbol has a backquote; a file's name may.
+        // No symbol contains a backquote; a file's name may.
         let (module, name) = line.rsplit_once('`').unwrap_or(("", line));
         if let Some(address) = hexadecimal(name) {
             return Some(self.address(module, address));
@@ -172,7 +173,7 @@ impl Reader<'_> {
 
     fn address(&self, module: &str, address: u64) -> Option<Frame> {
         let is_caller = !self.stack.is_empty();
-        // A call returns to the instruction after it, which may be another function's.
+        // A call returns to the instruction after it, which may belong to another function.
         let inside = address.saturating_sub(u64::from(is_caller));
         match (self.loaded.place_of)(inside) {
             Place::File(path, offset) => Some(Frame::unnamed(path, offset)),

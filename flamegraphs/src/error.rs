@@ -1,10 +1,10 @@
-//! What can go wrong.
+//! The errors of this crate.
 
 use crate::Scale;
 #[cfg(feature = "capture")]
 use crate::Tag;
 
-/// At most this much of a bad line is shown.
+/// The longest part of a bad line that is shown.
 const SHOWN: usize = 80;
 
 /// The beginning of a line.
@@ -12,7 +12,7 @@ pub(crate) fn shown(line: &str) -> String {
     line.chars().take(SHOWN).collect()
 }
 
-/// What can go wrong between samples and a picture.
+/// An error between samples and a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A line of folded text is not `frame;frame;… count`.
@@ -20,29 +20,29 @@ pub enum Error {
     Line {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
         /// Its beginning, at most 80 characters.
         text: String,
     },
-    /// The counts add up to more than 64 bits hold; their sum would be wrong in every percentage.
+    /// The sum of the counts exceeds 64 bits; every percentage would be wrong.
     #[error("the sample counts add up to more than {}", u64::MAX)]
     TooManySamples,
-    /// There is nothing to draw, and an empty picture would say that nothing ran.
+    /// There are no samples, and an empty picture would suggest that nothing ran.
     #[error("there are no samples, so there is no flamegraph to draw")]
     NoSamples,
     /// Weights need an amount of time and of work.
     #[error("{0:?} is no scale: seconds per sample and operations have to be above 0")]
     Scale(Scale),
-    /// Time and counts cannot be set against each other.
+    /// Time and counts cannot be compared.
     #[error("the samples are not weighed as time per operation yet: weigh each side first")]
     Unweighed,
-    /// A line is not what `perf script` prints.
+    /// A line is not in the format of `perf script`.
     #[error("line {line} of the output of perf script cannot be read: {why}: {text:?}")]
     Perf {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
         /// Its beginning, at most 80 characters.
         text: String,
@@ -50,12 +50,12 @@ pub enum Error {
     /// perf ends every sample with an empty line.
     #[error("the output of perf script is cut off inside a sample; let perf finish and read it again")]
     CutOff,
-    /// A line is not what DTrace prints of stacks.
+    /// A line is not in DTrace's format of stacks.
     #[error("line {line} of the stacks of DTrace cannot be read: {why}: {text:?}")]
     Dtrace {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
         /// Its beginning, at most 80 characters.
         text: String,
@@ -63,12 +63,12 @@ pub enum Error {
     /// The number below a stack is its end.
     #[error("the stacks of DTrace are cut off inside one; let DTrace finish and read them again")]
     DtraceCutOff,
-    /// A line is not what `sample` prints.
+    /// A line is not in the format of `sample`.
     #[error("line {line} of the report of sample cannot be read: {why}: {text:?}")]
     Sample {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
         /// Its beginning, at most 80 characters.
         text: String,
@@ -79,25 +79,25 @@ pub enum Error {
     /// The input could not be read.
     #[error("the samples could not be read")]
     Read(#[source] std::io::Error),
-    /// A document of samples refers to something that is not in it.
+    /// A document of samples refers to an element that it does not have.
     #[error("the recorded samples are damaged: one refers to a {0} that is not there")]
     Record(&'static str),
-    /// A file is not the table of a recording that it should be.
+    /// A file is not the expected table of a recording.
     #[error("the export of xctrace cannot be read: {why}")]
     Xctrace {
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The drawing library gave up.
+    /// The drawing library failed.
     #[error("the flamegraph could not be drawn")]
     Draw(#[source] std::io::Error),
     /// No file format has this name.
     #[error("{0:?} is no format; there are folded, pprof, speedscope, firefox and chrome")]
     Format(String),
-    /// The file could not be put together.
+    /// The file could not be written.
     #[error("the samples could not be written for another tool")]
     Export(#[source] std::io::Error),
-    /// What was given as a picture has no `<svg` with a height.
+    /// The given picture has no `<svg` with a height.
     #[error("a picture for the page is no SVG document")]
     Page,
     /// The sampler could not be started or read.
@@ -108,7 +108,7 @@ pub enum Error {
     #[cfg(feature = "capture")]
     #[error("this process is being sampled already (it has a handler for SIGPROF); end that first")]
     Busy,
-    /// There are eight tags.
+    /// The tag is not one of the eight.
     #[cfg(feature = "capture")]
     #[error("{0:?} is above 7, the last tag that samples can carry")]
     Tag(Tag),

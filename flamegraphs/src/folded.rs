@@ -1,4 +1,4 @@
-//! Stacks and how often each was seen.
+//! Stacks and the number of samples of each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::shown;
 use crate::{Error, Role};
 
-/// What an empty frame is called.
+/// The name of an empty frame.
 const UNKNOWN: &str = "[unknown]";
 
 /// Stacks, root first, each with the number of its samples.
@@ -20,7 +20,7 @@ pub struct Folded {
 }
 
 impl Folded {
-    /// Reads folded text. Stacks that occur more than once are added up; blank lines are nothing.
+    /// Reads folded text. Stacks that occur more than once are added up; blank lines are ignored.
     ///
     /// # Errors
     /// [`Error::Line`] with the number of the first bad line; [`Error::TooManySamples`].
@@ -39,8 +39,8 @@ impl Folded {
 
     /// Counts `count` samples of the stack with these frames, root first.
     ///
-    /// Folded text has no way to escape, so a `;` or a line break in a frame's name becomes a `:`
-    /// or a space, and a frame without a name `[unknown]`. No samples, or no frames, add nothing.
+    /// Folded text has no escapes, so a `;` or a line break in a frame's name becomes a `:` or a space, and a frame
+    /// without a name becomes `[unknown]`. A count of 0, or no frames, adds nothing.
     ///
     /// # Errors
     /// [`Error::TooManySamples`]; nothing is added then.
@@ -64,8 +64,8 @@ impl Folded {
         self.stacks.iter().map(|(stack, count)| (stack.as_str(), *count))
     }
 
-    /// Samples by role. The frame nearest to the leaf that has a role decides for its stack; `None`
-    /// holds the samples of stacks in which no frame has one. The counts add up to [`Folded::total`].
+    /// Samples by role. The innermost frame that has a role decides for its stack; `None` holds the samples of stacks
+    /// without a role. The counts sum to [`Folded::total`].
     pub fn by_role(&self, role_of: impl Fn(&str) -> Option<Role>) -> BTreeMap<Option<Role>, u64> {
         let mut roles = BTreeMap::new();
         for (stack, count) in self.stacks() {

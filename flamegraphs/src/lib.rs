@@ -1,12 +1,11 @@
 //! From samples to flamegraphs: fold, name, assign roles, diff and draw.
 //!
-//! Samples come from a sampler of the running process (`capture`, a feature), from `perf script`
-//! ([`PerfScript`]), from DTrace ([`DtraceStacks`]), from
-//! macOS's `sample` ([`read_sample`]), from Instruments or from folded text ([`Folded`]). They become a [`Profile`]; frames
-//! of which only the place is known get their names ([`names`]), and every frame the role that it plays in
-//! an operation ([`Roles`]). Weighed as time per operation, the stacks of one side or of two become a
-//! [`Tree`], which is drawn ([`draw_tree`]), put on a page ([`Page`]) or, as a profile, written for
-//! other tools ([`export()`]).
+//! Samples come from a sampler of the running process (`capture`, a feature), from `perf script` ([`PerfScript`]), from
+//! DTrace ([`DtraceStacks`]), from macOS's `sample` ([`read_sample`]), from Instruments or from folded text
+//! ([`Folded`]). They become a [`Profile`]. Frames with an address only get their names ([`names`]), and every frame
+//! gets its role in an operation ([`Roles`]). Weighed as time per operation, the stacks of one side or of two become a
+//! [`Tree`], which is drawn ([`draw_tree`]) and put on a page ([`Page`]). A profile can also be written for other tools
+//! ([`export()`]).
 //!
 //! ```
 //! use raptors_flamegraphs::{

@@ -5,26 +5,26 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::draw::{colour, printable, signed_time, time};
 use crate::{Error, Role, Roles, Side};
 
-/// A frame has its own document, so that three pictures' scripts and searches do not mix. It has no
-/// address that the scripts could change.
+/// Each frame has its own document, so that the scripts and searches of three pictures do not mix. It has no address
+/// that the scripts could change.
 const FRAME_HEAD: &str = "<!doctype html><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\
     <style>html, body { margin: 0; overflow: hidden; } svg { display: block; width: 100%; }</style>\
     <script>history.replaceState = () => {};</script>";
 
-/// A line of the table: a part of an operation and what it costs each side.
+/// A row of the table: a part of an operation and its cost on each side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
-    /// Its name; that of a role is given the role's colour.
+    /// Its name; the name of a role gets the role's colour.
     pub name: String,
-    /// Nanoseconds per operation on side A; none where that is not known.
+    /// Nanoseconds per operation on side A; none if unknown.
     pub a: Option<f64>,
     /// On side B.
     pub b: Option<f64>,
 }
 
 impl Phase {
-    /// The roles of two sides, from the samples: those that either side spends time in, in the order
-    /// of an operation, and at the end what has no role.
+    /// The roles of two sides, from the samples: those in which either side spends time, in the order of an operation,
+    /// and finally the time without a role.
     pub fn of_roles(a: Side<'_>, b: Side<'_>, roles: &Roles) -> Vec<Phase> {
         let (a, b) = (a.by_role(roles), b.by_role(roles));
         let every = Role::ALL.into_iter().map(Some).chain([None]);
@@ -38,27 +38,27 @@ impl Phase {
     }
 }
 
-/// What is on the page. All text is plain text.
+/// The content of the page. All text is plain text.
 #[derive(Clone, Debug, Default)]
 pub struct Page<'a> {
-    /// What was compared.
+    /// The title: the comparison.
     pub title: &'a str,
     /// Lines under the title: the machine, versions, warnings.
     pub notes: &'a [String],
     /// The names of the sides.
     pub sides: [&'a str; 2],
     /// The pictures of side A, of side B and of their difference, as [`crate::draw_tree`] makes them; the last two are
-    /// empty where there is one side only.
+    /// empty if there is only one side.
     pub pictures: [&'a str; 3],
     /// The table.
     pub phases: &'a [Phase],
 }
 
 impl Page<'_> {
-    /// The page as one file that needs no other.
+    /// The page as one file that needs no other file.
     ///
     /// # Errors
-    /// [`Error::Page`] where a picture is none.
+    /// [`Error::Page`] if a picture is invalid.
     pub fn html(&self) -> Result<String, Error> {
         let [a, b, difference] = self.pictures;
         let [name_a, name_b] = self.sides;
@@ -155,24 +155,24 @@ fn figure(class: &str, caption: &str, svg: &str) -> Result<Markup, Error> {
     Ok(html! { figure class=(class) { figcaption { (caption) } (frame) } })
 }
 
-/// A picture, as [`crate::draw_tree`] makes it, as an element of HTML: a frame with a document of its own, which can reach
-/// neither the page around it nor any other place. `title` is plain text.
+/// A picture from [`crate::draw_tree`] as an HTML element: a frame with its own document, which can reach neither the
+/// page around it nor the network. `title` is plain text.
 ///
 /// # Errors
-/// [`Error::Page`] where it is no picture.
+/// [`Error::Page`] if it is not a picture.
 pub fn frame(title: &str, svg: &str) -> Result<String, Error> {
-    // The XML declaration and the document type are the file's, not the picture's.
+    // The XML declaration and the document type belong to the file, not to the picture.
     let start = svg.find("<svg").ok_or(Error::Page)?;
     let document = [FRAME_HEAD, &svg[start..]].concat();
     let height = height(svg).ok_or(Error::Page)?;
-    // The search asks in a dialogue.
+    // The search uses a dialogue.
     let frame = html! {
         iframe title=(title) height=(height) sandbox="allow-scripts allow-modals" srcdoc=(document) {}
     };
     Ok(frame.into_string())
 }
 
-/// The height that a picture gives itself.
+/// The height in the picture's own attributes.
 fn height(svg: &str) -> Option<u32> {
     let start = svg.split_once("<svg")?.1;
     let value = start.split_once(" height=\"")?.1;

@@ -1,8 +1,7 @@
-//! What `perf script` prints.
+//! The output of `perf script`.
 //!
-//! inferno folds it too, but keeps neither a frame's module nor its thread, and passes over lines that
-//! it cannot read. Both are needed here: roles differ by who owns a frame, and a file that was cut off
-//! is no smaller profile.
+//! inferno folds it too, but keeps neither a frame's module nor its thread, and skips lines that it cannot read. Both
+//! are needed here: roles depend on the module of a frame, and a truncated file must not look like a smaller profile.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -14,50 +13,49 @@ use crate::error::shown;
 use crate::profile::{Frame, FrameId, Kind, Profile};
 use crate::{Error, Tag};
 
-/// What was read.
+/// The result of reading.
 #[derive(Clone, Debug, Default)]
 pub struct PerfScript {
-    /// The samples, as those of side A. The thread's frames begin with its command's.
+    /// The samples, as those of side A. A thread's name begins with its command's name.
     pub profile: Profile,
-    /// The event that was sampled: the first that occurs.
+    /// The sampled event: the first that occurs.
     pub event: String,
-    /// The sum of the periods of its samples; nanoseconds for `cpu-clock` and `task-clock`. 0 where
-    /// they were not printed.
+    /// The sum of the periods of its samples; nanoseconds for `cpu-clock` and `task-clock`. 0 if they were not printed.
     pub period: u64,
-    /// The part of that which is each side's.
+    /// The part of each side.
     pub periods: BTreeMap<Tag, u64>,
     /// Samples of other events, which are left out.
     pub others: u64,
-    /// Samples that are no side's, which are left out.
+    /// Samples of no side, which are left out.
     pub outside: u64,
 }
 
-/// What a recording does not say itself.
+/// Facts that a recording does not contain.
 pub struct Context<'a> {
-    /// Whose a sample is, by its time in nanoseconds of the recording's clock.
+    /// The side of a sample, by its time in nanoseconds of the recording's clock.
     pub tag_of: &'a dyn Fn(u64) -> Option<Tag>,
-    /// How many bytes after where a module was loaded an address is, as perf prints it: the address in the process, or
-    /// from perf 6 on the place in the file. None leaves a frame the name that perf gives it.
+    /// The offset from the load address of a module, for an address as perf prints it: the address in the process, or
+    /// from perf 6 on the offset in the file. None leaves a frame its name from perf.
     pub offset_of: &'a dyn Fn(&str, u64) -> Option<u64>,
 }
 
 impl PerfScript {
-    /// Reads the text that `perf script` prints by itself, without a choice of fields: a line for
-    /// each sample, its stack from the innermost frame outwards, and an empty line.
+    /// Reads the default output of `perf script`, without a choice of fields: a line for each sample, its stack from
+    /// the innermost frame outwards, and an empty line.
     ///
     /// # Errors
-    /// [`Error::Perf`] with the number of the first line that does not fit, [`Error::CutOff`] where
-    /// the end is missing, [`Error::NoSamples`] where there are none, [`Error::Read`].
+    /// [`Error::Perf`] with the number of the first invalid line, [`Error::CutOff`] if the end is missing,
+    /// [`Error::NoSamples`] if there are none, [`Error::Read`].
     pub fn read(script: impl BufRead) -> Result<PerfScript, Error> {
         let context = Context { tag_of: &|_| Some(Tag::A), offset_of: &|_, _| None };
         Self::read_in(script, &context)
     }
 
-    /// The same with each sample given to a side, and frames as places to be named by [`crate::names`], so that they
-    /// are called as those of other samplers are.
+    /// The same, with each sample assigned to a side, and frames as addresses to be named by [`crate::names`], so that
+    /// they have the same names as those of other samplers.
     ///
     /// # Errors
-    /// Those of [`PerfScript::read`]; [`Error::NoSamples`] also where all samples are outside.
+    /// Those of [`PerfScript::read`]; [`Error::NoSamples`] also if all samples are outside.
     pub fn read_in(mut script: impl BufRead, context: &Context<'_>) -> Result<PerfScript, Error> {
         let mut reader = Reader::new(context);
         let mut line = Vec::new();
@@ -90,7 +88,7 @@ struct Reader<'a> {
     /// The frame of each line of a stack.
     known: FxHashMap<Box<str>, FrameId>,
     modules: FxHashMap<Box<str>, Arc<str>>,
-    /// The thread whose stack is being read and its side, or nobody where the sample is left out.
+    /// The thread whose stack is being read and its side, or none if the sample is left out.
     sample: Option<Option<(u32, Tag)>>,
     stack: Vec<FrameId>,
 }
@@ -139,7 +137,7 @@ impl<'a> Reader<'a> {
         *periods = periods.saturating_add(header.period);
         let thread = self.script.profile.thread_id(header.command);
         self.sample = Some(Some((thread, tag)));
-        // Without a call chain the one frame is on the same line.
+        // Without a call chain, the single frame is on the same line.
         if header.rest.is_empty() {
             return Ok(());
         }
@@ -205,7 +203,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The line that begins a sample: `command pid/tid [cpu] time: period event: rest`.
+/// The first line of a sample: `command pid/tid [cpu] time: period event: rest`.
 struct Header<'a> {
     command: &'a str,
     time_ns: u64,
@@ -216,7 +214,7 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn parse(line: &'a str) -> Option<Header<'a>> {
-        // A command's name may hold spaces; the first word of digits after it is the thread.
+        // A command's name may contain spaces; the first word of digits after it is the thread.
         let is_number = |word: &str| {
             let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
             word.split_once('/').map_or(digits(word), |(pid, tid)| digits(pid) && digits(tid))
@@ -252,8 +250,8 @@ fn nanoseconds(seconds: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(part)
 }
 
-/// The period, the event and what follows it. An event may hold colons (`cpu-clock:pppH`,
-/// `syscalls:sys_enter_mmap`), and one ends it.
+/// The period, the event and the text after it. An event may contain colons (`cpu-clock:pppH`,
+/// `syscalls:sys_enter_mmap`), and a colon ends it.
 fn event(text: &str) -> Option<(u64, &str, &str)> {
     let word = |text| str::split_once(text, ' ').unwrap_or((text, ""));
     let (first, after) = word(text);
@@ -265,7 +263,7 @@ fn event(text: &str) -> Option<(u64, &str, &str)> {
     Some((period, event, rest.trim()))
 }
 
-/// A frame's name and the module in parentheses after it, which may hold parentheses of its own.
+/// A frame's name and the module in parentheses after it, which may contain parentheses itself.
 fn split(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_suffix(')')?;
     let inner = inner.strip_suffix(" (deleted)").unwrap_or(inner);
@@ -274,7 +272,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
     Some((inner[..at].trim(), module))
 }
 
-/// Whether a module is the kernel or a part of it.
+/// Whether a module is the system's kernel or a part of it.
 fn is_kernel(module: &str) -> bool {
     let users = ["[vdso]", "[vsyscall]", "[heap]", "[stack]", "[uprobes]", "[anon]"];
     let in_brackets = module.starts_with('[') && module.ends_with(']') && !users.contains(&module);
@@ -282,7 +280,7 @@ fn is_kernel(module: &str) -> bool {
     in_brackets || module.ends_with("vmlinux") || module.ends_with(".ko")
 }
 
-/// Rust's older mangling ends in a hash, which perf leaves there.
+/// Rust's older mangling ends in a hash, which perf does not remove.
 fn without_hash(name: &str) -> &str {
     match name.rsplit_once("::h") {
         Some((before, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => before,

@@ -1,4 +1,4 @@
-//! Samples: which stacks, on which thread, of which side, how often and for how much time.
+//! Samples: stack, thread, side, count and weight.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use smallvec::SmallVec;
 
 use crate::{Error, Folded};
 
-/// What an empty name becomes.
+/// The name for an empty name.
 const UNKNOWN: &str = "[unknown]";
 /// The parent of a stack's outermost frame.
 const NONE: u32 = u32::MAX;
-/// So many frames of whole stacks are kept to be found again at once, in 16 MiB.
+/// The number of frames of complete stacks that are kept for a fast lookup, in 16 MiB.
 const WHOLE: usize = 1 << 22;
 
-/// Which side of a comparison, or which other part of a run, was being sampled.
+/// The sampled side of a comparison, or another part of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub u8);
 
 impl Tag {
     /// The reference.
     pub const A: Tag = Tag(0);
-    /// What is compared with it.
+    /// The side that is compared with it.
     pub const B: Tag = Tag(1);
 }
 
-/// Where a frame's code comes from.
+/// The origin of a frame's code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Compiled code of the process.
@@ -36,11 +36,11 @@ pub enum Kind {
     Python,
     /// The operating system's kernel.
     Kernel,
-    /// Not seen in a sample but computed from something else that was measured.
+    /// Computed from another measurement, not sampled.
     Derived,
 }
 
-/// Where a frame's name was found. In the order in which they are looked at.
+/// The source of a frame's name, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Named {
     /// It came with its name.
@@ -52,31 +52,31 @@ pub enum Named {
     DebugInfo,
     /// The caller's table.
     Table,
-    /// Nowhere: the name is the module and where in it the function, or else the address, is.
+    /// None: the name is the module and the offset of the function, or else the address.
     Offset,
     /// Not looked for yet.
     Not,
 }
 
-/// A function, at one place of it, in a stack.
+/// A function at one position, in a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// As a person reads it: demangled, without a hash.
+    /// The readable name: demangled, without a hash.
     pub name: Arc<str>,
-    /// The path of the file that holds its code; empty where that is not known.
+    /// The path of the file that holds its code; empty if unknown.
     pub module: Arc<str>,
-    /// Bytes from where the module was loaded to the instruction. Of a caller it is an address
-    /// inside the call, not the one returned to.
+    /// The offset in bytes of the instruction from the load address. For a caller it is an address inside the call, not
+    /// the return address.
     pub offset: Option<u64>,
-    /// The source file, where that is known.
+    /// The source file, if known.
     pub file: Option<Arc<str>>,
     /// The line in it, from 1.
     pub line: Option<u32>,
-    /// Whose code it is.
+    /// The kind of its code.
     pub kind: Kind,
     /// Whether the compiler put it into the frame before it.
     pub inlined: bool,
-    /// Where its name is from.
+    /// The source of its name.
     pub named: Named,
 }
 
@@ -91,19 +91,19 @@ impl Frame {
         Frame { name: name.into(), file: Some(file.into()), line: Some(line), kind: Kind::Python, ..Frame::default() }
     }
 
-    /// A frame of which only the place is known: `offset` bytes after where `module` was loaded.
+    /// A frame with a position only: `offset` bytes after the load address of `module`.
     pub fn unnamed(module: Arc<str>, offset: u64) -> Frame {
         let name = format!("{}+{offset:#x}", file_name(&module)).into();
         Frame { name, module, offset: Some(offset), named: Named::Not, ..Frame::default() }
     }
 
-    /// The module's file name; empty where the module is not known.
+    /// The module's file name; empty if the module is unknown.
     pub fn module_name(&self) -> &str {
         file_name(&self.module)
     }
 }
 
-/// What follows the last `/`.
+/// The text after the last `/`.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -112,36 +112,36 @@ pub(crate) fn file_name(path: &str) -> &str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameId(pub(crate) u32);
 
-/// A stack of a [`Profile`]: its innermost frame, and by it all others.
+/// A stack of a [`Profile`]: its innermost frame, which leads to all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackId(pub(crate) u32);
 
 /// Equal samples, counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// What ran.
+    /// The stack.
     pub stack: StackId,
-    /// On which thread; see [`Profile::thread`].
+    /// The thread; see [`Profile::thread`].
     pub thread: u32,
-    /// For whom.
+    /// The side.
     pub tag: Tag,
-    /// How often it was seen; 0 for what was derived.
+    /// The number of times it was seen; 0 for a derived sample.
     pub count: u64,
     /// Their weight, in the profile's [`Unit`].
     pub weight: f64,
 }
 
-/// What weights are.
+/// The unit of weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unit {
-    /// As many as there are samples.
+    /// The number of samples.
     #[default]
     Samples,
     /// Nanoseconds of CPU time of one operation.
     NanosecondsPerOperation,
 }
 
-/// How many samples stand for how much work.
+/// The relation of samples to work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     /// CPU seconds that one sample stands for.
@@ -170,7 +170,7 @@ pub struct Profile {
     frame_ids: HashMap<Frame, u32, FxBuildHasher>,
     stacks: Vec<Stack>,
     stack_ids: FxHashMap<(u32, u32), u32>,
-    /// Stacks that were added, by all their frames: most samples are of a stack that was seen before.
+    /// Stacks that were added, by all their frames: most samples have a stack that was seen before.
     whole: FxHashMap<Box<[FrameId]>, StackId>,
     whole_frames: usize,
     threads: Vec<Arc<str>>,
@@ -181,7 +181,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The number of this frame, which is kept once however often it is asked for.
+    /// The number of this frame. An equal frame is kept once.
     pub fn intern(&mut self, frame: Frame) -> FrameId {
         let frame = if frame.name.trim().is_empty() { Frame { name: UNKNOWN.into(), ..frame } } else { frame };
         let next = self.frames.len() as u32;
@@ -203,7 +203,7 @@ impl Profile {
         id
     }
 
-    /// Adds `count` samples of a stack, outermost frame first. None, or no frames, add nothing.
+    /// Adds `count` samples of a stack, outermost frame first. A count of 0, or no frames, adds nothing.
     pub fn add(&mut self, frames: impl IntoIterator<Item = FrameId>, thread: u32, tag: Tag, count: u64) {
         if count > 0
             && let Some(stack) = self.stack(frames)
@@ -212,7 +212,7 @@ impl Profile {
         }
     }
 
-    /// The stack with these frames, outermost first; none where there are none.
+    /// The stack with these frames, outermost first; none without frames.
     pub fn stack(&mut self, frames: impl IntoIterator<Item = FrameId>) -> Option<StackId> {
         let frames: SmallVec<[FrameId; 64]> = frames.into_iter().collect();
         if let Some(&stack) = self.whole.get(&*frames) {
@@ -227,7 +227,7 @@ impl Profile {
         Some(stack)
     }
 
-    /// The stack that is `parent` with one more frame.
+    /// The stack of `parent` with one more frame.
     pub(crate) fn child(&mut self, parent: Option<StackId>, frame: FrameId) -> StackId {
         let (parent, frame) = (parent.map_or(NONE, |parent| parent.0), frame.0);
         let next = self.stacks.len() as u32;
@@ -248,11 +248,11 @@ impl Profile {
         sample.weight += weight;
     }
 
-    /// Makes the weights of this side's samples nanoseconds per operation. Of a profile with several
-    /// sides, each has to be weighed before they are compared.
+    /// Converts the weights of this side's samples to nanoseconds per operation. In a profile with several sides, weigh
+    /// each before you compare them.
     ///
     /// # Errors
-    /// [`Error::Scale`] where the scale is not two positive numbers.
+    /// [`Error::Scale`] if the scale is not two positive numbers.
     pub fn weigh(&mut self, tag: Tag, scale: &Scale) -> Result<(), Error> {
         let each = scale.ns_per_operation();
         if !(each > 0.0 && each.is_finite()) {
@@ -265,7 +265,7 @@ impl Profile {
         Ok(())
     }
 
-    /// What the weights are.
+    /// The unit of the weights.
     pub fn unit(&self) -> Unit {
         self.unit
     }
@@ -291,7 +291,7 @@ impl Profile {
     /// The frame with this number.
     ///
     /// # Panics
-    /// Where the number is from another profile.
+    /// If the number belongs to another profile.
     pub fn frame(&self, id: FrameId) -> &Frame {
         &self.frames[id.0 as usize]
     }
@@ -320,7 +320,7 @@ impl Profile {
         })
     }
 
-    /// The sides there are samples of, in order, each with the number of its samples and their weight.
+    /// The sides that have samples, in order, each with the number of its samples and their weight.
     pub fn tags(&self) -> BTreeMap<Tag, (u64, f64)> {
         let mut tags = BTreeMap::new();
         for sample in &self.samples {
@@ -331,7 +331,7 @@ impl Profile {
         tags
     }
 
-    /// The samples of one side as folded text holds them: whole counts, the thread left out.
+    /// The samples of one side in the form of folded text: whole counts, without the thread.
     ///
     /// # Errors
     /// [`Error::TooManySamples`].
@@ -347,8 +347,8 @@ impl Profile {
 }
 
 impl From<&Folded> for Profile {
-    /// Every stack as samples of side A. Folded text has names only; a name that ends in `_[k]`, as
-    /// perf's are written, is the kernel's.
+    /// Every stack as samples of side A. Folded text has names only; a name that ends in `_[k]`, perf's suffix, belongs
+    /// to the system's kernel.
     fn from(folded: &Folded) -> Profile {
         let mut profile = Profile::default();
         let thread = profile.thread_id("");

@@ -1,4 +1,4 @@
-//! A [`Profile`] as a document: written where samples are taken, read where they are drawn.
+//! A [`Profile`] as a document: written by the sampler, read by the drawing code.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::profile::{Frame, FrameId, Kind, Profile, StackId, Tag};
 use crate::{Error, Named};
 
-/// Samples as they were taken, names not looked up yet: [`Profile::record`] makes it, and [`Record::profile`] what was
-/// recorded again. Weights are not in it, as they follow from counts.
+/// Samples as they were taken, before names are looked up: [`Profile::record`] makes it, and [`Record::profile`]
+/// restores the profile. It has no weights, because they follow from counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     modules: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Place {
-    /// The module's index, and bytes from where it was loaded.
+    /// The module's index, and the offset in bytes from its load address.
     At(usize, u64),
     /// The name of native code.
     Native(String),
@@ -35,7 +35,7 @@ enum Place {
 }
 
 impl Profile {
-    /// What has to be kept to have the same samples again.
+    /// The document from which the samples can be restored.
     pub fn record(&self) -> Record {
         let mut modules: Vec<String> = Vec::new();
         let mut module = |path: &Arc<str>| {
@@ -75,10 +75,10 @@ impl Profile {
 }
 
 impl Record {
-    /// The samples again.
+    /// Restores the samples.
     ///
     /// # Errors
-    /// [`Error::Record`] where a number in it leads nowhere, as in a damaged document.
+    /// [`Error::Record`] if an index in it is invalid, as in a damaged document.
     pub fn profile(&self) -> Result<Profile, Error> {
         let mut profile = Profile::default();
         let modules: Vec<Arc<str>> = self.modules.iter().map(|path| path.as_str().into()).collect();

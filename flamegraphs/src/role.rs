@@ -1,14 +1,13 @@
-//! What a frame is there for.
+//! The purpose of a frame.
 
 use std::fmt;
 
-/// The part of an operation that a frame belongs to: the phases of a comparison, and the two that
-/// only samples show.
+/// The part of an operation that a frame belongs to: the phases of a comparison, and the two that only samples show.
 ///
 /// Stacks of two libraries share almost no frames, so they are compared by role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Choosing what runs: argument parsing, type resolution, backend choice.
+    /// Choosing the code that runs: argument parsing, type resolution, backend choice.
     Dispatch,
     /// Making an array of one library from one of the other.
     Conversion,
@@ -24,7 +23,7 @@ pub enum Role {
     Free,
     /// Python itself.
     Interpreter,
-    /// Our own observers.
+    /// The observers of this project.
     Observer,
 }
 
@@ -42,7 +41,7 @@ impl Role {
         Role::Observer,
     ];
 
-    /// Its name, spelled as the phases of `--json` are.
+    /// Its name, spelled as in the phases of `--json`.
     pub fn name(self) -> &'static str {
         match self {
             Role::Dispatch => "dispatch",

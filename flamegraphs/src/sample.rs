@@ -1,7 +1,8 @@
-//! The call graph that macOS's `sample` prints: a tree for each thread, with the samples of a function and all it calls.
+//! The call graph that macOS's `sample` prints: a tree for each thread, with the samples of a function and all its
+//! callees.
 //!
-//! A function stands deeper than its caller, after blanks and the characters ``+!:|``. The form is that of published
-//! reports; Apple documents it nowhere, and no report was made for this project.
+//! A function is indented deeper than its caller, after blanks and the characters ``+!:|``. The form is that of
+//! published reports; Apple does not document it, and no report was made for this project.
 
 use std::sync::Arc;
 
@@ -12,19 +13,19 @@ use crate::{Error, Tag};
 
 /// The line before the trees.
 const BEGIN: &str = "Call graph:";
-/// Lines of which one follows them.
+/// The lines of which one follows the trees.
 const ENDS: [&str; 2] = ["Total number in stack", "Sort by top of stack"];
 
-/// Whether text is a report of `sample`.
+/// Whether a text is a report of `sample`.
 pub fn is_sample(text: &str) -> bool {
     text.lines().any(|line| line.trim_end() == BEGIN)
 }
 
-/// Reads a report of `sample`; its samples are those of side A. A thread that waits is sampled as well.
+/// Reads a report of `sample`; its samples are those of side A. Waiting threads are sampled as well.
 ///
 /// # Errors
-/// [`Error::Sample`] with the number of the first line that does not fit, [`Error::SampleCutOff`] where the end is missing,
-/// [`Error::NoSamples`] where there are none.
+/// [`Error::Sample`] with the number of the first invalid line, [`Error::SampleCutOff`] if the end is missing,
+/// [`Error::NoSamples`] if there are none.
 pub fn read_sample(text: &str) -> Result<Profile, Error> {
     let mut reader = Reader::default();
     let mut inside = false;
@@ -52,16 +53,16 @@ pub fn read_sample(text: &str) -> Result<Profile, Error> {
 struct Reader {
     profile: Profile,
     thread: u32,
-    /// The function of the line before and its callers, outermost first.
+    /// The function of the previous line and its callers, outermost first.
     open: Vec<Open>,
     total: u64,
 }
 
 struct Open {
     column: usize,
-    /// None of a thread.
+    /// None for a thread.
     frame: Option<FrameId>,
-    /// Samples in it and not in what it calls, as far as that was read.
+    /// Samples in it and not in its callees, as far as they were read.
     own: u64,
 }
 
@@ -87,7 +88,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Ends the functions that stand at `column` or deeper.
+    /// Ends the functions at `column` or deeper.
     fn leave(&mut self, column: usize) {
         while self.open.last().is_some_and(|open| open.column >= column) {
             let mut stack: Vec<FrameId> = self.open.iter().filter_map(|open| open.frame).collect();
@@ -102,7 +103,7 @@ impl Reader {
     }
 }
 
-/// `name  (in module) + 12,20,…  [0x1,0x2,…]`, or without any of that but the name.
+/// `name  (in module) + 12,20,…  [0x1,0x2,…]`, or the name alone.
 fn frame(text: &str) -> Frame {
     let Some((name, rest)) = text.split_once("  (in ") else {
         let name = text.split("  ").next().unwrap_or(text);
@@ -121,7 +122,7 @@ fn frame(text: &str) -> Frame {
 mod tests {
     use super::*;
 
-    /// Made by hand after published reports; no Mac made it.
+    /// Written by hand after published reports; not from a Mac.
     const HAND_MADE: &str = include_str!("../tests/hand_made_sample.txt");
 
     fn folded(text: &str) -> String {

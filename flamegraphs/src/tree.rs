@@ -26,7 +26,7 @@ impl<'a> Side<'a> {
         self.profile.samples().iter().filter(move |sample| sample.tag == tag)
     }
 
-    /// Weight by role, in the profile's unit. `None` holds the stacks in which no frame has one.
+    /// Weight by role, in the profile's unit. `None` holds the stacks without a role.
     pub fn by_role(&self, roles: &Roles) -> BTreeMap<Option<Role>, f64> {
         let roles = roles.of_all(self.profile);
         let mut weights = BTreeMap::new();
@@ -38,31 +38,31 @@ impl<'a> Side<'a> {
     }
 }
 
-/// How stacks are laid out.
+/// The arrangement of stacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// From the thread's first function inwards.
     Stacks,
-    /// Below the stack's role, from where the interpreter was left inwards.
+    /// Below the stack's role, from the first frame outside the interpreter inwards.
     Roles,
 }
 
-/// A function as called by what is above it.
+/// A function as called by the node above it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The frame's name; a role's or a thread's.
+    /// The name of the frame, role or thread.
     pub name: Arc<str>,
     /// Its module's path, empty where unknown.
     pub module: Arc<str>,
     /// Its source file.
     pub file: Option<Arc<str>>,
-    /// Whose code it is.
+    /// The kind of its code.
     pub kind: Kind,
-    /// Its own role, or that of what called it.
+    /// Its own role, or its caller's.
     pub role: Option<Role>,
-    /// The index of what called it; none for the root.
+    /// The index of its caller; none for the root.
     pub parent: Option<usize>,
-    /// How far from the root.
+    /// The distance from the root.
     pub depth: usize,
     /// The weight of stacks that end here, on side A and B.
     pub own: [f64; 2],
@@ -71,13 +71,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// What B has more than A.
+    /// The difference B − A.
     pub fn delta(&self) -> f64 {
         self.total[1] - self.total[0]
     }
 }
 
-/// A tree of one side, or of two that are compared.
+/// A tree of one side, or of two compared sides.
 #[derive(Clone, Debug)]
 pub struct Tree {
     /// The root first, and every node after its parent.
@@ -102,8 +102,8 @@ impl Tree {
     /// The stacks of two sides, equal ones as one node.
     ///
     /// # Errors
-    /// [`Error::NoSamples`] where a side has none; [`Error::Unweighed`] where samples are not
-    /// weighed as time per operation: counts of two runs say nothing about each other.
+    /// [`Error::NoSamples`] if a side has none; [`Error::Unweighed`] if weights are not time per operation: counts of
+    /// two runs cannot be compared.
     pub fn compare(a: Side<'_>, b: Side<'_>, view: View, roles: &Roles) -> Result<Tree, Error> {
         if [a, b].iter().any(|side| side.profile.unit() != Unit::NanosecondsPerOperation) {
             return Err(Error::Unweighed);
@@ -120,12 +120,12 @@ impl Tree {
         &self.nodes
     }
 
-    /// What weights are.
+    /// The unit of weights.
     pub fn unit(&self) -> Unit {
         self.unit
     }
 
-    /// For each node its children, those of the root by role where they are roles, all others by name.
+    /// The children of each node; the root's children by role if they are roles, all others by name.
     pub(crate) fn children(&self) -> Vec<Vec<usize>> {
         let mut children = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
@@ -192,8 +192,8 @@ impl Builder {
         }
     }
 
-    /// The node of a sample, of which `below` knows the children that frames of this profile have led to:
-    /// numbers are compared faster than names.
+    /// The node of a sample. `below` knows the children that frames of this profile have led to: numbers are compared
+    /// faster than names.
     fn path(
         &mut self,
         start: usize,
@@ -210,7 +210,7 @@ impl Builder {
             if let Some(running) = frames.iter().position(is_running) {
                 let below = &frames[..running];
                 let left = below.iter().rposition(|id| !is_interpreter(id));
-                // What the interpreter did itself keeps the frame that did it.
+                // The interpreter's own work keeps the frame that did it.
                 frames.truncate(left.map_or(running + 1, |left| left + 1));
             }
         }
@@ -255,7 +255,7 @@ impl Builder {
     }
 }
 
-/// Whether a frame is a Python function's, which may call anything.
+/// Whether a frame is a Python function, which may call anything.
 fn runs_python(frame: &Frame) -> bool {
     frame.kind == Kind::Python || frame.name.starts_with("_PyEval_EvalFrame")
 }

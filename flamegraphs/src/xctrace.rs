@@ -1,8 +1,9 @@
 //! Tables of a recording by Apple's Instruments, as `xcrun xctrace export --xpath …/table[@schema="NAME"]` prints them.
 //!
-//! A table is XML: the names of the columns, then one `row` with one element a column, a `sentinel` where there is no
-//! value. A value that was written before is named by `ref` and stands where its `id` is. The public examples of such
-//! exports agree in this; Apple documents it nowhere. All numbers are nanoseconds since the recording began, or ids.
+//! A table is XML: the names of the columns, then one `row` with one element for each column, a `sentinel` for a
+//! missing value. A value that occurred before is given by `ref`; its content is at its `id`. The public examples of
+//! such exports agree in this; Apple does not document it. All numbers are nanoseconds since the recording began, or
+//! ids.
 
 use std::collections::HashMap;
 
@@ -10,19 +11,19 @@ use roxmltree::{Document, Node};
 
 use crate::{Error, Folded};
 
-/// What a stack without frames is called.
+/// The name of a stack without frames.
 const UNKNOWN: &str = "[unknown]";
-/// The end of a whole export.
+/// The end of a complete export.
 const END: &str = "</trace-query-result>";
 
 /// One sample of a time profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// When, ns since the recording began.
+    /// Its time, ns since the recording began.
     pub time: u64,
-    /// The thread, where the export has it.
+    /// The thread, if the export has it.
     pub thread: Option<u64>,
-    /// The process, where the export has it.
+    /// The process, if the export has it.
     pub process: Option<u64>,
     /// The CPU time it stands for, ns.
     pub weight: u64,
@@ -35,7 +36,7 @@ pub struct Sample {
 pub struct TimeProfile {
     /// In the order of the export.
     pub samples: Vec<Sample>,
-    /// Names of frames, root first. Stacks that the export names by reference are here once.
+    /// Names of frames, root first. A stack that the export refers to occurs here once.
     pub stacks: Vec<Vec<String>>,
 }
 
@@ -43,7 +44,7 @@ impl TimeProfile {
     /// Reads the table `time-profile`.
     ///
     /// # Errors
-    /// [`Error::Xctrace`] where it is another table, no table or cut off; [`Error::NoSamples`] where it is empty.
+    /// [`Error::Xctrace`] if it is another table, no table or truncated; [`Error::NoSamples`] if it is empty.
     pub fn from_xctrace(export: &str) -> Result<Self, Error> {
         let document = parsed(export)?;
         let table = Table::new(&document, "time-profile")?;
@@ -67,7 +68,7 @@ impl TimeProfile {
         Ok(profile)
     }
 
-    /// Counts samples by stack, each below the frame `root` where there is one.
+    /// Counts samples by stack, each below the frame `root` if there is one.
     ///
     /// # Errors
     /// [`Error::TooManySamples`].
@@ -84,28 +85,28 @@ impl TimeProfile {
 /// One signpost interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// When it began, ns since the recording began.
+    /// Its beginning, ns since the recording began.
     pub start: u64,
-    /// When it ended.
+    /// Its end.
     pub end: u64,
-    /// The thread that began it, where the export has it.
+    /// The thread that began it, if the export has it.
     pub thread: Option<u64>,
-    /// The process, where the export has it.
+    /// The process, if the export has it.
     pub process: Option<u64>,
     /// The subsystem of its log.
     pub subsystem: String,
     /// Its name.
     pub name: String,
-    /// What it said when it began; empty for nothing.
+    /// The message of its beginning; empty for none.
     pub message: String,
 }
 
 impl Interval {
-    /// Reads the table `os-signpost-interval`. An interval that did not end within the recording is left out: nobody
-    /// knows what belongs to it.
+    /// Reads the table `os-signpost-interval`. An interval that did not end within the recording is left out, because
+    /// its samples are unknown.
     ///
     /// # Errors
-    /// [`Error::Xctrace`] where it is another table, no table or cut off.
+    /// [`Error::Xctrace`] if it is another table, no table or truncated.
     pub fn from_xctrace(export: &str) -> Result<Vec<Self>, Error> {
         let document = parsed(export)?;
         let table = Table::new(&document, "os-signpost-interval")?;
@@ -150,7 +151,7 @@ fn parsed(export: &str) -> Result<Document<'_>, Error> {
 struct Table<'a, 'input> {
     document: &'a Document<'input>,
     schema: &'static str,
-    /// What `ref` names.
+    /// The elements that `ref` names.
     ids: HashMap<&'a str, Node<'a, 'input>>,
 }
 
@@ -196,7 +197,7 @@ impl<'a, 'input> Table<'a, 'input> {
         Ok(rows)
     }
 
-    /// The node itself, or the one that it refers to.
+    /// The node itself, or the node that it refers to.
     fn resolve(&self, node: Node<'a, 'input>) -> Option<Node<'a, 'input>> {
         match node.attribute("ref") {
             Some(id) => self.ids.get(id).copied(),
@@ -204,7 +205,7 @@ impl<'a, 'input> Table<'a, 'input> {
         }
     }
 
-    /// The child of that name, of a node that stands for itself.
+    /// The child of that name, of a node that is no reference.
     fn child(&self, node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
         let child = node.children().find(|child| child.has_tag_name(name))?;
         self.resolve(child)
@@ -249,7 +250,7 @@ impl<'a, 'input> Row<'_, 'a, 'input> {
         unreadable(format!("row {} has no {column}", self.number))
     }
 
-    /// The value in a column; `None` where it is empty.
+    /// The value in a column; `None` if it is empty.
     fn cell(&self, column: &str) -> Result<Option<Node<'a, 'input>>, Error> {
         let found = self.cells.iter().find(|(name, _)| *name == column);
         let (_, node) = found.ok_or_else(|| unreadable(format!("it has no column {column:?}")))?;
@@ -275,14 +276,14 @@ impl<'a, 'input> Row<'_, 'a, 'input> {
         })
     }
 
-    /// A text, as it is shown where it was put together of parts; empty where there is none.
+    /// The text in the form in which it is shown, even if it is assembled from parts; empty if there is none.
     fn text(&self, column: &str) -> Result<String, Error> {
         let node = self.cell(column)?;
         let shown = node.and_then(|node| node.attribute("fmt").or_else(|| node.text()));
         Ok(shown.unwrap_or_default().trim().to_owned())
     }
 
-    /// Numbers of a thread and its process. Neither is needed, so a table may lack both columns.
+    /// The numbers of a thread and its process. Both columns are optional.
     fn thread_and_process(&self, thread: &str, process: &str) -> (Option<u64>, Option<u64>) {
         let thread = self.cell(thread).ok().flatten();
         let own = self.cell(process).ok().flatten();

@@ -1,4 +1,4 @@
-//! The sampler sees code that burns CPU time, whose it is, and says so when there was none to see.
+//! The sampler sees code that uses CPU time and its tag, and reports an error if there is no sample.
 #![cfg(feature = "capture")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,19 +15,19 @@ use raptors_flamegraphs::{Error, Frame, Profile, Tag};
 /// Long enough for dozens of samples, on a busy machine too: the timer counts CPU time.
 const BURN: Duration = Duration::from_millis(400);
 
-/// The process has one sampler, and the tests of this file may share a process.
+/// A process has one sampler, and the tests of this file may share a process.
 static ONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The system's allocator, counted.
+/// The system's allocator, with a counter.
 struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: everything is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -126,15 +126,15 @@ fn the_signal_path_allocates_nothing() {
     assert!(allocations < sampled.samples / 2, "{allocations} allocations in {sampled:?}");
 }
 
-/// A thread state of a stand-in for CPython 3.11: `OUTER` calls `INNER`, which runs native code. The real one is sampled in
-/// tests/python/test_python_frames.py.
+/// A thread state of a replacement for CPython 3.11: `OUTER` calls `INNER`, which runs native code.
+/// tests/python/test_python_frames.py samples the real one.
 unsafe extern "C" fn hand_made_thread() -> *mut std::ffi::c_void {
     HAND_MADE.load(Ordering::Relaxed) as *mut std::ffi::c_void
 }
 
 static HAND_MADE: AtomicU64 = AtomicU64::new(0);
 
-/// Code objects of 16 instructions, a frame in the middle of each, and what leads to the innermost.
+/// Code objects of 16 instructions, a frame in the middle of each, and the structures that lead to the innermost.
 fn hand_made_calls() -> [Call; 2] {
     let words = |words: &[usize]| Box::leak(words.to_vec().into_boxed_slice()).as_ptr() as usize;
     let code = || words(&[1, 0, 16]);
@@ -155,7 +155,7 @@ fn hand_made_calls() -> [Call; 2] {
 fn python_functions_come_with_their_sample_and_cost_no_allocation() {
     let _alone = alone();
     let [inner, outer] = hand_made_calls();
-    // SAFETY: the stand-in takes no lock, and what it returns leads through memory that is laid out as CPython's.
+    // SAFETY: the replacement takes no lock, and its result leads through memory with the layout of CPython's.
     let interpreter = unsafe { Interpreter::new((3, 11), hand_made_thread) }.unwrap();
     assert_eq!(interpreter.calls(), [inner, outer]);
     let mut sampler = Sampler::start(1000).unwrap();
@@ -194,7 +194,7 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
             }
         });
         while start.elapsed() < BURN {
-            // SAFETY: the child touches its stack only and leaves without running any destructor.
+            // SAFETY: the child uses its stack only and exits without running destructors.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 burn(Duration::from_millis(5));
@@ -202,7 +202,7 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
                 unsafe { libc::_exit(7) };
             }
             let mut status = 0;
-            // SAFETY: `status` is an int of our own.
+            // SAFETY: `status` is a local int.
             let waited = unsafe { libc::waitpid(child, &mut status, 0) };
             assert_eq!(waited, child);
             assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:#x}");
@@ -217,10 +217,10 @@ fn threads_come_and_go_and_children_are_forked_meanwhile() {
     assert!(threads("burner") > 0, "no sample of the threads that came and went");
 }
 
-/// What SIGPROF does in this process.
+/// The action of SIGPROF in this process.
 fn sigprof() -> usize {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: asks only; `action` is large enough, and all-zero bytes are a valid one.
+    // SAFETY: a query only; `action` is large enough, and all-zero bytes are a valid one.
     unsafe {
         libc::sigaction(libc::SIGPROF, std::ptr::null(), action.as_mut_ptr());
         action.assume_init().sa_sigaction

@@ -1,5 +1,5 @@
-//! Files for other tools are what those tools read. `tests/schemas/speedscope-1.25.0.json` is
-//! `file-format-schema.json` of the npm package speedscope 1.25.0 (MIT licence), as it is.
+//! Files for other tools match the tools' formats. `tests/schemas/speedscope-1.25.0.json` is the unchanged
+//! `file-format-schema.json` of the npm package speedscope 1.25.0 (MIT licence).
 
 mod common;
 
@@ -50,7 +50,7 @@ fn trace_events_lie_inside_each_other() {
     let file = made(Format::Chrome);
     let events = file["traceEvents"].as_array().unwrap();
     let mut sum = 0.0;
-    // The ends of the functions that are open, by process and thread.
+    // The ends of the open functions, by process and thread.
     let mut open = std::collections::HashMap::<(u64, u64), Vec<f64>>::new();
     for event in events.iter().filter(|event| event["ph"] == "X") {
         let thread = (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap());

@@ -1,5 +1,5 @@
-//! What is made of a fixed profile, held against files: `BLESS=1 cargo test -p raptors-flamegraphs
-//! --test golden` writes them anew.
+//! The output for a fixed profile, compared with files: `BLESS=1 cargo test -p raptors-flamegraphs --test golden`
+//! writes them anew.
 
 mod common;
 

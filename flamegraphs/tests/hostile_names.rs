@@ -1,4 +1,4 @@
-//! A picture of names chosen to break it is still the document it should be.
+//! A picture with names that try to break it is still a valid document.
 
 use raptors_flamegraphs::{
     Error, Folded, Format, Frame, Page, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View, draw, draw_tree,
@@ -30,7 +30,7 @@ fn picture_of(frames: &[&str], picture: &Picture<'_>) -> String {
 }
 
 fn open(svg: &str) -> Document<'_> {
-    // inferno names the SVG document type.
+    // inferno's document has the SVG document type.
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     Document::parse_with_options(svg, options).unwrap_or_else(|error| panic!("{error}\n{svg}"))
 }
@@ -126,7 +126,7 @@ fn names_cannot_leave_the_page_or_a_file_for_another_tool() {
     };
     let harmless: Vec<String> = (0..HOSTILE.len()).map(|index| format!("plain {index}")).collect();
     let harmless: Vec<&str> = harmless.iter().map(String::as_str).collect();
-    // Every `<` and every quote of an attribute is the page's own; names have theirs escaped.
+    // Every `<` and every quote of an attribute is the page's own; those in names are escaped.
     let marks = |page: &str| ['<', '>', '"'].map(|mark| page.matches(mark).count());
     assert_eq!(marks(&page(&HOSTILE)), marks(&page(&harmless)));
 }

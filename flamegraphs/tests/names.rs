@@ -1,5 +1,5 @@
-//! A library is built, stripped and given back its debug information, and the same address is named from
-//! each of them in turn.
+//! A library is built, stripped and given its debug information again; the same address is named from each of them in
+//! turn.
 
 mod common;
 
@@ -21,7 +21,7 @@ static __attribute__((noinline)) long hidden(long x) { return inner(x) * 3; }
 __attribute__((noinline)) long visible(long x) { return hidden(x) + 1; }
 ";
 
-/// The library with its symbols, and where in it `hidden` and `visible` are.
+/// The library with its symbols, and the offsets of `hidden` and `visible`.
 struct Library {
     directory: tempfile::TempDir,
     hidden: u64,
@@ -29,7 +29,7 @@ struct Library {
 }
 
 impl Library {
-    /// None, with the reason printed, where there is nothing to build it with.
+    /// None, with the reason printed, if there is no compiler to build it with.
     fn build() -> Option<Library> {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("lib.c"), SOURCE).unwrap();
@@ -62,7 +62,7 @@ impl Library {
     }
 }
 
-/// The names of an address, outermost first, and where the first is from.
+/// The names of an address, outermost first, and the source of the first one.
 fn named(names: &mut Names, path: &Path, offset: u64) -> (Vec<String>, Named) {
     let mut profile = Profile::default();
     let frame = profile.intern(Frame::unnamed(Arc::from(path.to_str().unwrap()), offset));
@@ -85,7 +85,7 @@ fn the_modules_own_symbols_come_first_and_inlined_functions_are_shown() {
     let full = library.path("full.so");
     let (names, from) = named(&mut nowhere(), &full, library.visible);
     assert_eq!((names, from), (vec!["visible".to_owned()], Named::Symbols));
-    // Somewhere in it is the loop of `inner`.
+    // The loop of `inner` is in this range.
     let inlined = (library.hidden..library.hidden + 24).map(|offset| named(&mut nowhere(), &full, offset).0);
     assert!(inlined.into_iter().any(|names| names == ["hidden", "inner"]));
 }
@@ -105,7 +105,7 @@ fn a_stripped_library_is_named_from_the_debug_information_that_belongs_to_it() {
     let (_, from) = named(&mut nowhere(), &bare, library.visible);
     assert_eq!(from, Named::Symbols);
 
-    // Of another build, it is not taken.
+    // The file of another build is not used.
     std::fs::write(library.path("lib.c"), SOURCE.replace("* 3", "* 5")).unwrap();
     library.run("gcc -g -O1 -shared -fPIC -Wl,--build-id lib.c -o other.so");
     library.run("objcopy --only-keep-debug other.so bare.debug");
@@ -145,7 +145,7 @@ fn a_table_names_the_whole_function_and_the_rest_is_named_by_its_place() {
     let mut names = Names::with_table(table).debug_root("/nonexistent");
     let (found, from) = named(&mut names, &bare, inside);
     assert_eq!((found, from), (vec!["np.multiply[ff->f] or np.square[f->f]".to_owned()], Named::Table));
-    // Without the table: where the function begins, so that its samples stay together.
+    // Without the table, the name is the function's start, so that its samples stay together.
     let (found, from) = named(&mut nowhere(), &bare, inside);
     assert_eq!((found, from), (vec![format!("bare.so+{:#x}", library.hidden)], Named::Offset));
 }

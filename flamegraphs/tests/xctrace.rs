@@ -1,16 +1,16 @@
-//! The export of Instruments, read. The samples are made by hand after the form that public exports of `xctrace` have;
-//! none was captured on a Mac.
+//! Reads the export of Instruments. The samples are made by hand in the form of public `xctrace` exports; none was
+//! captured on a Mac.
 
 use raptors_flamegraphs::xctrace::{Interval, TimeProfile};
 use raptors_flamegraphs::{Error, Folded};
 
-/// Of Xcode 15: backtraces as they are, no threads.
+/// From Xcode 15: plain backtraces, no threads.
 const HAND_MADE: &str = include_str!("hand_made_xctrace.xml");
-/// Of Xcode 16: backtraces in a wrapper, threads and processes.
+/// From Xcode 16: wrapped backtraces, threads and processes.
 const TIME_PROFILE: &str = include_str!("hand_made_time_profile.xml");
 const SIGNPOSTS: &str = include_str!("hand_made_signposts.xml");
 
-/// Why it cannot be read.
+/// The reason that it cannot be read.
 fn refusal(export: &str) -> String {
     match TimeProfile::from_xctrace(export).unwrap_err() {
         Error::Xctrace { why } => why,
@@ -103,6 +103,6 @@ fn a_row_that_does_not_fit_is_named() {
 fn nesting_as_deep_as_a_file_can_have_it_is_read() {
     let (open, close) = ("<a>".repeat(100_000), "</a>".repeat(100_000));
     let deep = format!("<trace-query-result>{open}{close}</trace-query-result>");
-    // Whatever it says, it says it.
+    // The message does not matter; it must be an error.
     assert!(TimeProfile::from_xctrace(&deep).is_err());
 }

@@ -1,11 +1,11 @@
 //! Samples of the running process, by `pprof`'s signal timer.
 //!
-//! The timer counts CPU time of all threads, so a thread that sleeps is not in the samples and one
-//! that waits in a loop is, under its own name. Code of the operating system's kernel appears as the
-//! instruction that called it: the page fault of a first touch looks like the loop that touched.
+//! The timer counts CPU time of all threads. A sleeping thread is therefore not in the samples; a thread that waits in
+//! a loop is, under its own name. Code of the operating system's kernel appears as the instruction that called it: the
+//! page fault of a first touch looks like the loop that touched the page.
 //!
-//! pprof counts stacks of equal functions. Where in a function a sample was, and with it the line and
-//! the inlined functions, is that of the first of them.
+//! pprof counts stacks of equal functions. The position of a sample in its function, and with it the line and the
+//! inlined functions, is that of the first of them.
 
 mod module;
 pub mod python;
@@ -23,12 +23,12 @@ pub use module::locate;
 
 /// The outermost frame of a stack that was too deep for pprof.
 const CUT_OFF: &str = "[cut off: more than 128 frames]";
-/// The outermost Python frame where there were too many.
+/// The outermost Python frame of a chain that was too long.
 const PYTHON_CUT_OFF: &str = "[cut off: more than 64 Python frames]";
-/// In place of Python frames of which there was no room for more.
+/// Replaces Python frames for which there was no room.
 const MORE_PYTHON: &str = "[more Python stacks]";
 
-/// A running sampler of this process, all threads, in CPU time. Dropping it ends it without a result.
+/// A running sampler of this process, all threads, in CPU time. Dropping it stops it without a result.
 #[must_use = "a sampler that is dropped at once has sampled nothing"]
 pub struct Sampler {
     guard: Option<ProfilerGuard<'static>>,
@@ -39,11 +39,11 @@ pub struct Sampler {
     python: Python,
 }
 
-/// The Python functions that were seen, named.
+/// The Python functions seen so far, with their names.
 #[derive(Default)]
 struct Python {
     evaluator: Option<usize>,
-    /// Chains of which all calls are named.
+    /// The number of chains whose calls all have names.
     chains: usize,
     names: HashMap<(usize, usize), Frame>,
 }
@@ -54,48 +54,48 @@ struct Spent {
     cpu: Duration,
 }
 
-/// What was sampled of one side.
+/// The samples of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sampled {
     /// Samples in the profile.
     pub samples: u64,
-    /// Samples that were given up, because another thread was just being sampled.
+    /// Samples that were given up because another thread was being sampled at that moment.
     pub dropped: u64,
-    /// How long the side was being sampled.
+    /// The wall time for which the side was sampled.
     pub wall: Duration,
     /// The CPU time of all threads in it.
     pub cpu: Duration,
 }
 
 impl Sampled {
-    /// Samples for each second of CPU time that the kernel's timer really gave.
+    /// The samples for each second of CPU time that the kernel's timer really gave.
     pub fn rate(&self) -> f64 {
         self.samples as f64 / self.cpu.as_secs_f64()
     }
 
-    /// What its samples weigh when `operations` ran while they were taken.
+    /// The weight of its samples if `operations` ran while they were taken.
     pub fn scale(&self, operations: f64) -> Scale {
         Scale { seconds_per_sample: self.cpu.as_secs_f64() / self.samples as f64, operations }
     }
 }
 
-/// What a [`Sampler`] has seen.
+/// The result of a [`Sampler`].
 #[derive(Clone, Debug)]
 pub struct Capture {
     /// The samples, frames not named yet: see [`crate::names`].
     pub profile: Profile,
-    /// Each side that was sampled.
+    /// The results of each sampled side.
     pub sampled: BTreeMap<Tag, Sampled>,
 }
 
 impl Sampler {
-    /// Prepares to sample `frequency` times a second of CPU time; the kernel's timer (`CONFIG_HZ`) may
-    /// hold it below that, and [`Sampled::rate`] tells. Nothing is kept until
-    /// [`Sampler::switch`] names somebody. One sampler at a time can run in a process.
+    /// Prepares to sample `frequency` times a second of CPU time. The kernel's timer (`CONFIG_HZ`) may limit the rate;
+    /// [`Sampled::rate`] gives the real one. Nothing is kept until [`Sampler::switch`] sets a tag. Only one sampler can
+    /// run in a process.
     ///
     /// # Errors
-    /// [`Error::Busy`] where this process is already being sampled, by this or by something else
-    /// that uses SIGPROF; [`Error::Capture`] where the timer cannot be set; [`Error::Signal`].
+    /// [`Error::Busy`] if this process is already being sampled, by this or by other code that uses SIGPROF;
+    /// [`Error::Capture`] if the timer cannot be set; [`Error::Signal`].
     pub fn start(frequency: u32) -> Result<Sampler, Error> {
         let before = signal::Action::current().map_err(Error::Signal)?;
         if before.is_handler() {
@@ -117,14 +117,14 @@ impl Sampler {
         Ok(sampler)
     }
 
-    /// Has the frames of this interpreter in the stacks from now on. Before the first [`Sampler::switch`]; and as code
-    /// objects die, [`Sampler::name_python`] has to be called after each block.
+    /// Adds the frames of this interpreter to the stacks from now on. Call it before the first [`Sampler::switch`].
+    /// Code objects are freed, so call [`Sampler::name_python`] after each block.
     pub fn watch_python(&mut self, interpreter: python::Interpreter) {
         self.python.evaluator = python::evaluator();
         python::watch(Some(interpreter));
     }
 
-    /// Has `name` tell the frame of every Python call that was not seen before; with the interpreter's lock held.
+    /// Calls `name` for the frame of every Python call that is new; with the interpreter's lock held.
     pub fn name_python(&mut self, mut name: impl FnMut(&python::Call) -> Frame) {
         let used = python::used();
         if used == self.python.chains {
@@ -136,7 +136,7 @@ impl Sampler {
         }
     }
 
-    /// Gives what runs from now on to `tag`, or to nobody. Costs under a microsecond.
+    /// Assigns the samples from now on to `tag`, or to none. Costs under a microsecond.
     ///
     /// # Errors
     /// [`Error::Tag`] for a tag above 7; [`Error::Signal`] where the CPU clock cannot be read.
@@ -159,7 +159,7 @@ impl Sampler {
     /// Ends sampling.
     ///
     /// # Errors
-    /// [`Error::NoSamples`] where the process used too little CPU time for one; [`Error::Capture`].
+    /// [`Error::NoSamples`] if the process used too little CPU time for one; [`Error::Capture`].
     pub fn finish(mut self) -> Result<Capture, Error> {
         self.switch(None)?;
         let guard = self.guard.as_ref().ok_or(Error::NoSamples)?;
@@ -185,20 +185,20 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         let guard = self.guard.take();
         if self.process != std::process::id() {
-            // A forked child has no timer, and pprof's lock may have been taken by a thread of the
-            // parent that the child does not have: waiting for it would never end.
+            // A forked child has no timer, and a thread of the parent that the child does not have may hold pprof's
+            // lock: waiting for it would never end.
             std::mem::forget(guard);
             return;
         }
         signal::give_to(None);
-        // pprof stops the timer and ignores SIGPROF, which takes back a signal that is on its way.
+        // pprof stops the timer and ignores SIGPROF, which cancels a pending signal.
         drop(guard);
         python::watch(None);
         let _ = self.before.set();
     }
 }
 
-/// The CPU time that all threads of this process have used.
+/// The CPU time of all threads of this process so far.
 fn cpu_time() -> std::io::Result<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: writes to `time` only.
@@ -208,7 +208,7 @@ fn cpu_time() -> std::io::Result<Duration> {
     }
 }
 
-/// What pprof has counted, each frame by its place.
+/// The stacks that pprof has counted, each frame by its position.
 fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
     let mut profile = Profile::default();
     let mut frames = HashMap::new();
@@ -243,14 +243,14 @@ fn profile(report: &UnresolvedReport, python: &Python) -> Profile {
     profile
 }
 
-/// A frame of the stack that is shown: the native one at an index, or a Python function.
+/// A frame of the shown stack: the native one at an index, or a Python function.
 enum Part {
     Native(usize),
     Python(Frame),
 }
 
 impl Python {
-    /// Both stacks as one, innermost first.
+    /// Merges both stacks into one, innermost first.
     fn parts(&self, native: &[(usize, usize)], chain: usize, is_cut_off: bool) -> Vec<Part> {
         let calls = python::calls(chain);
         let is_chain_cut_off = calls.len() >= python::DEPTH;
@@ -279,19 +279,19 @@ impl Python {
     }
 }
 
-/// The addresses of a stack's instructions, each with its function's, innermost first: the interrupted one and the calls
-/// that led to it.
+/// The addresses of a stack's instructions, each with its function's, innermost first: the interrupted instruction and
+/// the calls that led to it.
 fn calls(frames: &[(usize, usize)]) -> impl Iterator<Item = (usize, usize)> + '_ {
     frames
         .iter()
         .enumerate()
-        // A caller's address is the one it returns to: the call is before it.
+        // A caller's address is the return address: the call is before it.
         .map(|(depth, &(address, start))| (address.saturating_sub(usize::from(depth > 0)), start))
-        // The outermost frame returns nowhere, which unwinders write as 0 or as 1.
+        // The outermost frame has no return address; unwinders write 0 or 1.
         .filter(|(address, _)| *address != 0)
 }
 
-/// Names that tell threads of one name apart.
+/// Names that distinguish threads of the same name.
 #[derive(Default)]
 struct Threads(HashMap<String, Vec<u64>>);
 

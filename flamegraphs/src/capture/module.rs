@@ -1,4 +1,4 @@
-//! Which file an address of this process is from.
+//! The file that an address of this process belongs to.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 
 use crate::profile::{Frame, Named};
 
-/// Code of this process as the loader knows it.
+/// A piece of this process's code, as the loader reports it.
 struct Place {
     module: Arc<str>,
     base: usize,
     symbol: Option<String>,
 }
 
-/// The path of the module that holds the code at `address`, and how many bytes after the module's
-/// start it is. A [`Table`](crate::names::Table) is filled with these.
+/// The path of the module that holds the code at `address`, and the offset in bytes from the module's start. These fill
+/// a [`Table`](crate::names::Table).
 pub fn locate(address: usize) -> Option<(Arc<str>, u64)> {
     let place = place(address)?;
     Some((place.module, (address - place.base) as u64))
 }
 
-/// The frame at `address`, to be named later; with the loader's name for it where there is no file
-/// that could be asked, as for the code that the kernel maps into each process.
+/// The frame at `address`, to be named later. If no file can be asked, it has the loader's name, as for the code that
+/// the kernel maps into each process.
 pub(super) fn frame(address: usize) -> Frame {
     let Some(place) = place(address) else {
         let name = format!("{address:#x}").into();
@@ -51,7 +51,7 @@ fn place(address: usize) -> Option<Place> {
     })
 }
 
-/// The main program is listed as it was called, which need not be a path.
+/// The loader lists the main program as it was called, which need not be a path.
 fn path(listed: &str) -> String {
     let is_mapped_by_kernel = listed.starts_with("linux-vdso") || listed.starts_with("linux-gate");
     if Path::new(listed).is_absolute() || is_mapped_by_kernel {
@@ -64,8 +64,8 @@ fn text(name: *const c_char) -> Option<String> {
     if name.is_null() {
         return None;
     }
-    // SAFETY: not null, and `dladdr` points it at a NUL-terminated name in the loader's own tables.
-    // A module that is unloaded meanwhile would take it away; those we sample stay loaded.
+    // SAFETY: not null, and `dladdr` points it at a NUL-terminated name in the loader's own tables. Unloading a module
+    // would free it; sampled modules stay loaded.
     let name = unsafe { CStr::from_ptr(name) };
     Some(name.to_string_lossy().into_owned())
 }

@@ -1,30 +1,31 @@
-//! Which Python functions run on the thread that a signal interrupted.
+//! The Python functions that run on the thread that a signal interrupted.
 //!
-//! CPython keeps a chain of frames for each thread, also while the thread runs other code or has given the lock of
-//! the interpreter away. `chain` follows it in the signal's handler and puts what it finds into a table, whose index then
-//! goes through the stack as a tag does. Nothing is trusted on the way: memory is read by the kernel, which refuses an
-//! address that is none instead of ending the process, and a chain that makes no sense ends where it stops to.
+//! CPython keeps a chain of frames for each thread, also while the thread runs other code or has released the lock of
+//! the interpreter. `chain` follows it in the signal's handler and stores the result in a table, whose index then
+//! travels through the stack as a tag does. The walk trusts nothing: the kernel reads the memory and refuses an invalid
+//! address instead of ending the process, and an inconsistent chain ends where it stops making sense.
 //!
-//! Where fields lie is known for CPython 3.11; [`Interpreter::calls`] shows before anything is sampled whether that holds.
+//! The offsets of fields are known for CPython 3.11; [`Interpreter::calls`] shows before the first sample whether they
+//! fit.
 
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Frames of a chain that are kept, from the innermost.
+/// The number of innermost frames of a chain that are kept.
 pub const DEPTH: usize = 64;
-/// Indices that fit into the stack: 0 is no chain, the last one a chain for which there was no room.
+/// The indices that fit into the stack: 0 is no chain, the last one a chain without room in the table.
 pub(super) const CHAINS: usize = 1 << 12;
 const NONE: usize = 0;
 const MORE: usize = CHAINS - 1;
-/// Places in the table that a chain may have.
+/// The number of slots in the table that a chain may use.
 const PROBES: usize = 32;
 
 /// `PyThreadState.cframe`, `_PyCFrame.current_frame` and `_PyInterpreterFrame.f_code` of CPython 3.11.
 const CFRAME: usize = 56;
 const CURRENT_FRAME: usize = 8;
 const CODE: usize = 32;
-/// `PyCodeObject.co_code_adaptive`: where the instructions begin.
+/// `PyCodeObject.co_code_adaptive`: the beginning of the instructions.
 const INSTRUCTIONS: usize = 184;
 
 type ThisThread = unsafe extern "C" fn() -> *mut c_void;
@@ -35,23 +36,23 @@ pub struct Interpreter {
     this_thread: ThisThread,
 }
 
-/// A Python function in the course of being run.
+/// A running Python function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Call {
-    /// Where its code object is, or was.
+    /// The address of its code object, which may be freed already.
     pub code: usize,
-    /// Bytes from the code's beginning to the instruction that is being run; below 0, wrapped, where none was run yet.
+    /// Bytes from the code's beginning to the current instruction; below 0, wrapped, if none has run yet.
     pub instruction: usize,
-    /// Whether it was called from native code: then it has an evaluator of its own on the native stack.
+    /// Whether native code called it: then it has its own evaluator on the native stack.
     pub is_entry: bool,
 }
 
 impl Interpreter {
-    /// What knows the frames of this version of CPython; none where nothing here does.
+    /// The reader of this version of CPython; none if the version is unknown.
     ///
     /// # Safety
-    /// `this_thread` is `PyGILState_GetThisThreadState`, which takes no lock and returns null on
-    /// a thread that Python does not know.
+    /// `this_thread` is `PyGILState_GetThisThreadState`, which takes no lock and returns null on a thread that Python
+    /// does not know.
     pub unsafe fn new(version: (u8, u8), this_thread: ThisThread) -> Option<Interpreter> {
         let is_known =
             version == (3, 11) && cfg!(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"));
@@ -66,14 +67,14 @@ impl Interpreter {
     }
 }
 
-/// The function that runs Python's instructions.
+/// The function that executes Python's instructions.
 pub(super) fn evaluator() -> Option<usize> {
-    // SAFETY: looks a NUL-terminated name up in the objects that are loaded.
+    // SAFETY: looks up a NUL-terminated name in the loaded objects.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyEval_EvalFrameDefault".as_ptr()) };
     (!found.is_null()).then_some(found as usize)
 }
 
-/// Reads words of this process's memory; none where it has none there. Usable in a signal's handler.
+/// Reads words of this process's memory; none if the address is not mapped. Usable in a signal's handler.
 pub fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
     if address == 0 || !address.is_multiple_of(align_of::<usize>()) {
         return None;
@@ -83,14 +84,15 @@ pub fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
     read(address, words.as_mut_ptr().cast(), bytes).then_some(words)
 }
 
-/// Bytes that [`Window`] reads at once, which divide a page of every size: such a block is there as a whole or not at all.
+/// The number of bytes that [`Window`] reads at once. It divides a page of every size, so such a block is mapped
+/// completely or not at all.
 const BLOCK: usize = 4096;
 
-/// The block of memory that was read last. CPython keeps the frames of a thread's calls one after the other, so most of
-/// a chain lies in a block or two, and reading a block takes one system call as reading a frame does. Not to be kept beyond
-/// one walk: the frames change once the thread that was interrupted goes on.
+/// The last block of memory that was read. CPython keeps the frames of a thread's calls one after the other, so most of
+/// a chain is in one or two blocks, and reading a block takes one system call, as reading a frame does. It is valid for
+/// one walk only: the frames change when the interrupted thread goes on.
 struct Window {
-    /// Where the block begins; 0 for none.
+    /// The start of the block; 0 for none.
     start: usize,
     words: [usize; BLOCK / size_of::<usize>()],
 }
@@ -111,7 +113,7 @@ impl Window {
             return peek(address);
         }
         if start != self.start || start == 0 {
-            // What a read that failed has left is not to be taken for the block that was there.
+            // The remains of a failed read must not be taken for the earlier block.
             self.start = 0;
             if start == 0 || !read(start, self.words.as_mut_ptr().cast(), BLOCK) {
                 return None;
@@ -126,8 +128,8 @@ impl Window {
 fn read(address: usize, to: *mut c_void, bytes: usize) -> bool {
     let local = libc::iovec { iov_base: to, iov_len: bytes };
     let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: bytes };
-    // SAFETY: a system call, so it may be made in a handler. The kernel writes at most `bytes` bytes to `to`, which is
-    // where the caller has that many, and checks the other address itself.
+    // SAFETY: a system call, so a handler may make it. The kernel writes at most `bytes` bytes to `to`, where the
+    // caller has that many, and checks the other address itself.
     let got = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
     usize::try_from(got) == Ok(bytes)
 }
@@ -137,8 +139,8 @@ fn read(_: usize, _: *mut c_void, _: usize) -> bool {
     false
 }
 
-/// The code object, and where in memory the instruction is with the lowest bit, which no instruction's address has, for an
-/// entry: of each frame, innermost first. How many there are; none where the chain does not make sense.
+/// Each frame, innermost first: the code object, and the address of the instruction. Its lowest bit, which no
+/// instruction's address has, marks an entry. Returns the number of frames; none if the chain is inconsistent.
 fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
     // SAFETY: the promise of `Interpreter::new`.
     let thread = unsafe { this_thread() } as usize;
@@ -159,7 +161,7 @@ fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
             return 0;
         };
         let (is_entry, owner) = ((flags >> 32) & 0xff, (flags >> 40) & 0xff);
-        // A compiler may link the innermost frame before it has filled it: then it holds what an older one left there.
+        // A compiler may link the innermost frame before it is filled: then it holds the data of an older one.
         let is_filled = || count > 0 || is_inside(code, instruction);
         if code == 0 || instruction & 1 != 0 || is_entry > 1 || owner > 2 || !is_filled() {
             return 0;
@@ -171,7 +173,7 @@ fn walk(this_thread: ThisThread, calls: &mut [[usize; 2]; DEPTH]) -> usize {
     count
 }
 
-/// Whether the instruction is one of this code, or the one before its first, as of a function that has not begun.
+/// Whether the instruction belongs to this code, or is the one before its first, as in a function that has not begun.
 fn is_inside(code: usize, instruction: usize) -> bool {
     let Some([_, _, instructions]) = peek(code) else {
         return false;
@@ -188,7 +190,7 @@ fn call([code, instruction]: [usize; 2]) -> Call {
     }
 }
 
-/// A chain that was seen. `state` is 0 while the place is free, 1 while it is being written, and then what the chain hashes to.
+/// A chain that was seen. `state` is 0 while the slot is free, 1 while it is being written, and then the chain's hash.
 struct Chain {
     state: AtomicU64,
     length: AtomicUsize,
@@ -204,7 +206,7 @@ static TABLE: [Chain; CHAINS] = [const {
 }; CHAINS];
 /// Chains in the table.
 static USED: AtomicUsize = AtomicUsize::new(0);
-/// The [`ThisThread`] of the interpreter that is watched; 0 for none.
+/// The [`ThisThread`] of the watched interpreter; 0 for none.
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
 /// Follows the chains of this interpreter from now on, or of none. No sampler may be running.
@@ -220,14 +222,14 @@ pub(super) fn watch(interpreter: Option<Interpreter>) {
     }
 }
 
-/// Which chain the calling thread has, as an index below [`CHAINS`]. Called in the handler: it allocates nothing, takes no
-/// lock and leaves `errno` to the caller.
+/// The chain of the calling thread, as an index below [`CHAINS`]. Called in the handler: it allocates nothing and takes
+/// no lock; the caller restores `errno`.
 pub(super) fn chain() -> usize {
     let this_thread = WATCHED.load(Ordering::Acquire);
     if this_thread == 0 {
         return NONE;
     }
-    // SAFETY: only `watch` stores anything but 0, and that is a function of this type.
+    // SAFETY: apart from 0, only `watch` stores a value, and that is a function of this type.
     let this_thread = unsafe { std::mem::transmute::<usize, ThisThread>(this_thread) };
     let mut calls = [[0; 2]; DEPTH];
     match walk(this_thread, &mut calls) {
@@ -246,7 +248,7 @@ fn insert(calls: &[[usize; 2]]) -> usize {
         if state == hash {
             return index;
         }
-        // Another thread that is at this place has the next one tried: a chain may be in the table twice.
+        // If another thread holds this slot, the next one is tried: a chain may be in the table twice.
         let claim = |chain: &Chain| chain.state.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if state == 0 && claim(chain) {
             for (to, from) in chain.calls.iter().zip(calls) {
@@ -271,12 +273,12 @@ fn hash(calls: &[[usize; 2]]) -> u64 {
     calls.as_flattened().iter().fold(calls.len() as u64, mix).max(2)
 }
 
-/// How many chains were seen.
+/// The number of chains seen.
 pub(super) fn used() -> usize {
     USED.load(Ordering::Acquire)
 }
 
-/// The calls of a chain, innermost first; none for one there is not.
+/// The calls of a chain, innermost first; none for an unknown chain.
 pub(super) fn calls(index: usize) -> Vec<Call> {
     let Some(chain) = TABLE.get(index) else {
         return Vec::new();
@@ -296,7 +298,7 @@ pub(super) fn is_more(index: usize) -> bool {
     index == MORE
 }
 
-/// A frame of a stack that was put together.
+/// A frame of a merged stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The native frame at this index.
@@ -305,11 +307,11 @@ pub(super) enum Part {
     Python(usize),
 }
 
-/// Puts Python calls where the native stack has the evaluators that run them. Both are given innermost first: which native
-/// frames are evaluators, and which calls are entries. An evaluator runs the calls up to the next entry.
+/// Inserts Python calls where the native stack has the evaluators that run them. Both lists are innermost first: the
+/// native frames that are evaluators, and the calls that are entries. An evaluator runs the calls up to the next entry.
 ///
-/// Where there are more evaluators than entries, the innermost have just begun or are about to end and stay as they are; where a
-/// stack is cut off, it is its outer end that is not to be trusted.
+/// If there are more evaluators than entries, the innermost ones have just begun or are about to end and stay as they
+/// are. If a stack is cut off, its outer end is the unreliable one.
 pub(super) fn merge(is_evaluator: &[bool], is_entry: &[bool], is_cut_off: bool) -> Vec<Part> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
@@ -335,7 +337,7 @@ pub(super) fn merge(is_evaluator: &[bool], is_entry: &[bool], is_cut_off: bool) 
             None => parts.push(Part::Native(index)),
         }
     }
-    // Callers beyond the end of the native stack.
+    // The callers beyond the end of the native stack.
     parts.extend(groups.flatten().map(Part::Python));
     parts
 }
@@ -363,7 +365,7 @@ mod tests {
     #[test]
     fn callers_of_what_was_cut_off_follow_the_native_frames() {
         assert_eq!(merge(&[false, true], &[true, true, false], true), [Native(0), Python(0), Python(1), Python(2)]);
-        // Here it is the chain that ends early.
+        // Here the chain ends early.
         assert_eq!(
             merge(&[true, true, false, true], &[true, false], true),
             [Python(0), Python(1), Native(2), Native(3)]
@@ -392,7 +394,7 @@ mod tests {
         let words: Vec<usize> = (1..=3 * BLOCK / size_of::<usize>()).collect();
         let at = |index: usize| words.as_ptr() as usize + index * size_of::<usize>();
         let mut window = Window::new();
-        // From the outer end to the inner one and back, over blocks' ends.
+        // From the outer end to the inner one and back, across the ends of blocks.
         for index in (0..words.len() - 5).chain((0..words.len() - 5).rev()) {
             let seen = window.peek::<5>(at(index));
             assert_eq!(seen.as_ref().map(|seen| &seen[..]), Some(&words[index..index + 5]));
@@ -400,7 +402,7 @@ mod tests {
         assert_eq!(window.peek::<1>(at(0) + 1), None);
         for nowhere in [0, 16, usize::MAX - 7] {
             assert_eq!(window.peek::<1>(nowhere), None);
-            // Nor at the second look, when a block is there that was read last.
+            // The same at the second read, after another block was read.
             assert_eq!(window.peek::<1>(nowhere), None);
             assert_eq!(window.peek::<1>(at(0)), Some([1]));
         }

@@ -1,11 +1,11 @@
-//! Between the timer's signal and pprof: whose sample it is.
+//! The code between the timer's signal and pprof: it adds the tag of the sample.
 //!
-//! pprof counts equal stacks and keeps nothing else of a sample, so the side has to be in the stack:
-//! there is one entry function for each [`Tag`], pprof's handler is called through it, and the stack
-//! that it unwinds begins with the handler, the entry, [`on_signal`] and what the system put on top of
-//! the interrupted code. Which Python functions run goes the same way, as a number of three digits: between
-//! [`on_signal`] and the entry there is a call for each digit. A sampler that was started and stopped around each block would cost
-//! tens of milliseconds a block, for pprof makes its table anew each time.
+//! pprof counts equal stacks and keeps nothing else of a sample, so the side has to be part of the stack. There is one
+//! entry function for each [`Tag`], and pprof's handler is called through it. The stack that it unwinds begins with the
+//! handler, the entry, [`on_signal`] and the system's frames above the interrupted code. The running Python functions
+//! travel the same way, as a number of three digits: between [`on_signal`] and the entry there is a call for each
+//! digit. Starting and stopping a sampler around each block would cost tens of milliseconds a block, because pprof
+//! makes its table anew each time.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::python;
 use crate::Tag;
 
-/// So many different tags can be told apart.
+/// The number of different tags.
 pub(super) const TAGS: usize = 8;
-/// In place of a tag's number: nobody's code is being sampled.
+/// The value of the tag while no code is sampled.
 const PAUSED: usize = usize::MAX;
-/// Different digits of a chain's number.
+/// The number of different digits of a chain's number.
 const DIGITS: usize = 16;
 const _: () = assert!(DIGITS * DIGITS * DIGITS == python::CHAINS);
-/// How far into a function of this file a return address may be.
+/// The largest distance of a return address from the start of its function in this file.
 const REACH: usize = 512;
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -36,7 +36,7 @@ static PPROF: AtomicUsize = AtomicUsize::new(0);
 const ENTRIES: [Handler; TAGS] =
     [entry::<0>, entry::<1>, entry::<2>, entry::<3>, entry::<4>, entry::<5>, entry::<6>, entry::<7>];
 
-/// Calls the function of the next digit, the lowest one first, and after the last one the entry of the tag.
+/// Calls the function of the next digit, lowest first, and after the last digit the entry of the tag.
 type Pass = extern "C" fn(usize, usize, c_int, *mut libc::siginfo_t, *mut c_void);
 
 #[rustfmt::skip]
@@ -45,8 +45,8 @@ const PASSES: [Pass; DIGITS] = [
     digit::<8>, digit::<9>, digit::<10>, digit::<11>, digit::<12>, digit::<13>, digit::<14>, digit::<15>,
 ];
 
-/// What the kernel calls. It allocates nothing and takes no lock, and neither does pprof on its way: where
-/// another thread is in its handler it gives the sample up, which the counts then show.
+/// The signal handler. It allocates nothing and takes no lock, and neither does pprof on its way: if another thread is
+/// in its handler, it gives the sample up, which the counts then show.
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let current = CURRENT.load(Ordering::Relaxed);
     if current >= TAGS {
@@ -62,7 +62,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     SIGNALS[current].fetch_add(1, Ordering::Relaxed);
 }
 
-/// [`python::chain`] behind the back of the code that was interrupted.
+/// [`python::chain`], which keeps the errno of the interrupted code.
 fn chain() -> usize {
     let errno = std::io::Error::last_os_error().raw_os_error();
     let chain = python::chain();
@@ -76,12 +76,12 @@ fn set_errno(value: c_int) {
     unsafe {
         *libc::__errno_location() = value;
     }
-    // Elsewhere nothing is read, so errno is as it was.
+    // On other systems nothing is read, so errno is unchanged.
     #[cfg(not(target_os = "linux"))]
     let _ = value;
 }
 
-/// `rest` has a 1 above the digits that are left.
+/// `rest` has a 1 above the remaining digits.
 #[inline(always)]
 fn pass(rest: usize, tag: usize, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     if rest == 1 {
@@ -99,7 +99,7 @@ extern "C" fn digit<const DIGIT: usize>(
     context: *mut c_void,
 ) {
     pass(rest, tag, signal, info, context);
-    // As in `on_signal`; and the index keeps the linker from folding these functions into one.
+    // As in `on_signal`; the index also keeps the linker from folding these functions into one.
     PASSED[DIGIT].fetch_add(1, Ordering::Relaxed);
 }
 
@@ -108,36 +108,36 @@ extern "C" fn entry<const TAG: usize>(signal: c_int, info: *mut libc::siginfo_t,
     if pprof == 0 {
         return;
     }
-    // SAFETY: only `interpose` stores anything but 0, and that is the handler that pprof has just
-    // installed with SA_SIGINFO, a function of this type that is never unloaded.
+    // SAFETY: apart from 0, only `interpose` stores a value: the handler that pprof has just installed with SA_SIGINFO,
+    // a function of this type that is never unloaded.
     let pprof = unsafe { std::mem::transmute::<usize, Handler>(pprof) };
     pprof(signal, info, context);
-    // As above; and the index keeps the linker from folding the entries into one.
+    // As above; the index also keeps the linker from folding the entries into one.
     SERVED[TAG].fetch_add(1, Ordering::Relaxed);
 }
 
-/// Gives the samples from now on to `tag`, or to nobody.
+/// Assigns the samples from now on to `tag`, or to none.
 pub(super) fn give_to(tag: Option<Tag>) {
     let tag = tag.map_or(PAUSED, |tag| usize::from(tag.0));
     CURRENT.store(tag, Ordering::Relaxed);
 }
 
-/// Signals that came for each tag since [`interpose`].
+/// The signals for each tag since [`interpose`].
 pub(super) fn signals() -> [u64; TAGS] {
     std::array::from_fn(|tag| SIGNALS[tag].load(Ordering::Relaxed))
 }
 
-/// What is known of a stack beside its frames.
+/// The data of a stack beside its frames.
 pub(super) struct Interrupted<'a> {
     pub tag: Tag,
-    /// The Python functions that ran: see [`python::calls`].
+    /// The running Python functions: see [`python::calls`].
     pub chain: usize,
-    /// What the signal interrupted, innermost first.
+    /// The interrupted frames, innermost first.
     pub frames: &'a [(usize, usize)],
 }
 
-/// What a stack that pprof took says. Frames are pairs of the instruction's address and the start of its
-/// function. None where the sample is from before [`interpose`].
+/// Decodes a stack that pprof took. Frames are pairs of the instruction's address and the start of its function. None
+/// if the sample is from before [`interpose`].
 pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> {
     let entries = ENTRIES.map(|entry| entry as usize);
     let passes = PASSES.map(|pass| pass as usize);
@@ -149,7 +149,7 @@ pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> 
             continue;
         };
         if start == outer {
-            // The system's frame follows, which returns from the signal.
+            // The next frame is the system's, which returns from the signal.
             let frames = frames.get(index + 2..)?;
             return Some(Interrupted { tag: tag?, chain, frames });
         }
@@ -164,18 +164,18 @@ pub(super) fn interrupted(frames: &[(usize, usize)]) -> Option<Interrupted<'_>> 
     None
 }
 
-/// Which of `functions` a frame is in. Where the unwinder does not know where functions start, as on
-/// macOS, it gives the instruction's address twice; then the nearest one before it.
+/// The function out of `functions` that a frame is in. If the unwinder does not know the start of functions, as on
+/// macOS, it gives the instruction's address twice; then it is the nearest function before it.
 fn function((address, start): (usize, usize), functions: impl Iterator<Item = usize>) -> Option<usize> {
     let is_near = |function: usize| (function..function + REACH).contains(&address);
     functions.filter(|&function| if start == address { is_near(function) } else { start == function }).max()
 }
 
-/// What SIGPROF does in this process.
+/// The action of SIGPROF in this process.
 pub(super) struct Action(libc::sigaction);
 
 impl Action {
-    /// As it is set now.
+    /// The current action.
     pub fn current() -> std::io::Result<Action> {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: no new action is given; the old one is written to memory that is large enough, and
@@ -188,15 +188,15 @@ impl Action {
         Ok(Action(action))
     }
 
-    /// Whether somebody's function is called.
+    /// Whether the action is a function.
     pub fn is_handler(&self) -> bool {
         !matches!(self.0.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
     }
 
-    /// Sets it. Where that is the default, which ends the process, no signal may be on its way any more.
+    /// Sets it. If that is the default action, which ends the process, no signal may be pending.
     pub fn set(&self) -> std::io::Result<()> {
-        // SAFETY: the action is one that `current` has returned, with at most the handler replaced
-        // by `on_signal`, which has the type that SA_SIGINFO asks for and may be called at any time.
+        // SAFETY: the action came from `current`, with at most the handler replaced by `on_signal`, which has the type
+        // that SA_SIGINFO requires and may be called at any time.
         match unsafe { libc::sigaction(libc::SIGPROF, &self.0, std::ptr::null_mut()) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),

@@ -1,14 +1,14 @@
-//! Colours. Text on them is black, so all are light enough for it, on a dark page too.
+//! Colours. The text on them is black, so all are light enough for it, on a dark page too.
 
 use crate::Role;
 
-/// Frames of no role.
+/// Frames without a role.
 const NONE: &str = "#dddddd";
-/// Where both sides spend the same.
+/// Both sides spend the same.
 const EVEN: [f64; 3] = [232.0, 232.0, 228.0];
-/// Where B spends more.
+/// B spends more.
 const MORE: [f64; 3] = [236.0, 90.0, 70.0];
-/// Where B spends less.
+/// B spends less.
 const LESS: [f64; 3] = [86.0, 156.0, 226.0];
 
 /// The colour of a role, as CSS writes it.
@@ -27,8 +27,8 @@ pub(crate) fn of_role(role: Option<Role>) -> &'static str {
     }
 }
 
-/// The colour of a difference between −1, B spends less, and 1. Small ones are told apart better
-/// than large ones.
+/// The colour of a difference between −1 (B spends less) and 1. Small differences are easier to distinguish than large
+/// ones.
 pub(super) fn of_difference(part: f64) -> String {
     let end = if part < 0.0 { LESS } else { MORE };
     let strength = part.abs().min(1.0).sqrt();

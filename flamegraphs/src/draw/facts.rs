@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// What a picture's subtitle says of where it is from.
+/// The facts in a picture's subtitle.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Facts {
     /// Elements of the array.
     pub n: Option<u64>,
-    /// Samples that are drawn.
+    /// Samples in the picture.
     pub samples: u64,
     /// Samples that were given up.
     pub dropped: u64,
     /// Samples for each second of CPU time.
     pub rate: Option<f64>,
-    /// Operations that ran while they were taken.
+    /// Operations that ran while the samples were taken.
     pub operations: Option<u64>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn signed_time(ns: f64) -> String {
     if ns > 0.0 { format!("+{text}") } else { text }
 }
 
-/// `text` with what XML 1.0 has no way to write replaced.
+/// `text` with the characters replaced that XML 1.0 cannot represent.
 pub(crate) fn printable(text: &str) -> String {
     let forbidden = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()

@@ -1,21 +1,21 @@
-//! Which nodes of a tree are drawn, how wide, and as which lines for inferno.
+//! Selects the nodes of a tree that are drawn, their widths, and their lines for inferno.
 
 use crate::tree::Tree;
 
 /// A picture's width in the numbers that inferno is given.
 const WIDTH: f64 = 1e9;
-/// Frames narrower than this part of a picture are left out unless it is told otherwise; at 1280 pixels it is two thirds of one.
+/// Frames narrower than this part of a picture are left out by default; at 1280 pixels it is two thirds of one.
 pub const NARROWEST: f64 = 0.0005;
-/// Frames further from the root are left out: a browser draws no picture that is higher.
+/// Frames further from the root are left out: a browser draws no higher picture.
 pub(super) const DEEPEST: usize = 500;
 
-/// What is drawn, numbered from the root so that equal numbers of digits sort as the frames lie.
+/// The drawn nodes, numbered from the root so that numbers with equally many digits sort in the order of the frames.
 pub(super) struct Layout {
     /// The node of the tree for each number.
     pub nodes: Vec<usize>,
     /// Folded text with numbers for names.
     pub lines: Vec<String>,
-    /// Whether stacks went deeper than is drawn.
+    /// Whether deeper stacks were left out.
     pub cut: bool,
 }
 
@@ -30,8 +30,8 @@ pub(super) fn number(name: &str) -> Option<usize> {
 }
 
 impl Layout {
-    /// A node is as wide as both sides together: what only one side has can be seen, and what is
-    /// inside a node adds up to it.
+    /// The width of a node is that of both sides together, so that frames of one side are visible and the nodes inside
+    /// sum to it.
     ///
     /// Nodes narrower than the part `narrowest` of the picture are left out.
     pub fn new(tree: &Tree, narrowest: f64) -> Layout {

@@ -16,14 +16,14 @@ use layout::Layout;
 pub use layout::NARROWEST;
 use svg::{Key, Painted};
 
-/// What is written around a picture.
+/// The text around a picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture<'a> {
     /// Its title, as plain text.
     pub title: &'a str,
     /// A line under the title, as plain text; empty for none.
     pub subtitle: &'a str,
-    /// What is counted, in the plural, where that is not time.
+    /// The unit of the weights, in the plural, if it is not time.
     pub unit: &'a str,
     /// Frames narrower than this part of the picture are left out.
     pub narrowest: f64,
@@ -35,12 +35,12 @@ impl Default for Picture<'_> {
     }
 }
 
-/// Draws `folded` as an SVG document that stands alone. Equal input gives an equal picture.
+/// Draws `folded` as a standalone SVG document. Equal input gives an equal picture.
 ///
 /// Characters that XML cannot carry, control characters mostly, appear as U+FFFD.
 ///
 /// # Errors
-/// [`Error::NoSamples`] rather than an empty picture; [`Error::Draw`].
+/// [`Error::NoSamples`] instead of an empty picture; [`Error::Draw`].
 pub fn draw(folded: &Folded, picture: &Picture<'_>) -> Result<String, Error> {
     let profile = Profile::from(folded);
     let roles = Roles::default();
@@ -48,12 +48,12 @@ pub fn draw(folded: &Folded, picture: &Picture<'_>) -> Result<String, Error> {
     draw_tree(&tree, picture)
 }
 
-/// Draws a tree as an SVG document that stands alone: one side's frames in the colours of their roles;
-/// of two sides each frame red where B spends more in it and all it calls, blue where less, and
-/// as wide as both together. Equal input gives an equal picture.
+/// Draws a tree as a standalone SVG document. One side: frames in the colours of their roles. Two sides: each frame is
+/// red if B spends more in it and all its callees, blue if less, and as wide as both together. Equal input gives an
+/// equal picture.
 ///
-/// Frames too narrow to see are left out, and those more than 500 deep. Characters that XML cannot
-/// carry appear as U+FFFD.
+/// Frames too narrow to see are left out, and those more than 500 deep. Characters that XML cannot represent appear as
+/// U+FFFD.
 ///
 /// # Errors
 /// [`Error::Draw`].
@@ -131,7 +131,7 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// What the colours mean, of those that there are.
+/// The meaning of the colours that occur.
 fn legend(tree: &Tree, cut: bool) -> Vec<Key> {
     let mut legend: Vec<Key> = if tree.compared {
         vec![

@@ -1,9 +1,8 @@
-//! inferno's picture, with our names, colours and legend in it.
+//! inferno's picture with this crate's names, colours and legend.
 //!
-//! inferno colours a frame of a comparison by the samples that end in it (inferno issue 295), and
-//! knows functions, not paths. So it lays out numbers, and each frame's name, text and colour
-//! are put in here. No name that anybody chose gets into it unescaped: everything is
-//! written as XML text or attributes.
+//! inferno colours a frame of a comparison by the samples that end in it (inferno issue 295), and knows functions, not
+//! paths. It therefore lays out numbers, and each frame's name, text and colour are inserted here. Every name is
+//! written as XML text or an attribute, so none gets in unescaped.
 
 use std::io::Error;
 
@@ -12,18 +11,18 @@ use quick_xml::{Reader, Writer};
 
 use super::layout;
 
-/// The height of a line of the legend and how far its lines go, in pixels: a picture may be shown at half
-/// its width, beside another.
+/// The height of a line of the legend and the width of its lines, in pixels: a picture may be shown at half its width,
+/// beside another.
 const STRIP: usize = 18;
 const STRIP_WIDTH: usize = 560;
-/// A swatch with the space after it, and where the first one is, in pixels.
+/// The width of a swatch with the space after it, and the position of the first one, in pixels.
 const SWATCH: usize = 17;
 const LEFT: usize = 10;
-/// inferno's, in pixels: a letter of its font, what lies left and right of the frames, and the picture.
+/// inferno's values, in pixels: a letter of its font, the margins left and right of the frames, and the picture.
 const LETTER: f64 = 12.0 * 0.59;
 pub(super) const IMAGE: usize = 1280;
 
-/// In place of inferno's, which are for a light page.
+/// Replaces inferno's style, which is for a light page.
 const STYLE: &str = "
 svg > rect { fill:#ffffff; }
 #title, #subtitle, #details, #matched, #search, #unzoom, .legend text { fill:#1c1e22; }
@@ -41,15 +40,15 @@ svg > rect { fill:#15171c; }
 /// A drawn frame.
 pub(super) struct Painted {
     pub name: String,
-    /// What follows the name in parentheses; holds none itself.
+    /// The text after the name in parentheses; contains no parentheses.
     pub details: String,
     pub colour: String,
 }
 
-/// A colour and what it means.
+/// A colour and its meaning.
 pub(super) type Key = (String, String);
 
-/// Puts `frames`, by their number, into a picture of numbers.
+/// Inserts `frames`, by their number, into a picture of numbers.
 pub(super) fn dress(svg: &str, frames: &[Painted], legend: &[Key]) -> Result<String, Error> {
     let mut dress = Dress {
         out: Writer::new(Vec::with_capacity(svg.len() * 2)),
@@ -75,13 +74,13 @@ struct Dress<'a> {
     out: Writer<Vec<u8>>,
     frames: &'a [Painted],
     legend: &'a [Key],
-    /// Where each entry of the legend begins: pixels from the left, and the line.
+    /// The beginning of each entry of the legend: pixels from the left, and the line.
     places: Vec<(usize, usize)>,
     /// The elements that are open, by name.
     open: Vec<String>,
-    /// The frame whose element is open.
+    /// The frame of the open element.
     frame: Option<&'a Painted>,
-    /// Letters that fit into it.
+    /// The number of letters that fit into it.
     room: usize,
     /// The picture's height, without the legend.
     height: usize,
@@ -116,7 +115,7 @@ impl Dress<'_> {
             Some("style") => {
                 self.out.write_event(Event::Text(BytesText::from_escaped(STYLE)))?;
             }
-            // inferno writes the text of narrow frames as no text at all.
+            // inferno writes an empty text for narrow frames.
             Some("g") => self.frame = None,
             Some("svg") if self.open.is_empty() => self.legend()?,
             _ => {}
@@ -124,7 +123,7 @@ impl Dress<'_> {
         self.out.write_event(Event::End(element))
     }
 
-    /// The picture with room for the legend.
+    /// Makes the picture higher for the legend.
     fn taller(&mut self, svg: &BytesStart<'_>) -> Result<BytesStart<'static>, Error> {
         let height = attribute(svg, "height")?;
         self.height = height.parse().map_err(Error::other)?;
@@ -149,7 +148,7 @@ impl Dress<'_> {
         with(rect, &[("fill", frame.colour.clone())])
     }
 
-    /// A frame's title, which says which it is, or the text on it.
+    /// The title of a frame, which holds its number, or the text on it.
     fn named(&mut self, event: Event<'_>) -> Result<(), Error> {
         let Event::Text(found) = event else {
             return Ok(());
@@ -190,7 +189,7 @@ impl Dress<'_> {
     }
 }
 
-/// Where the entries of a legend begin, in lines that are not too wide.
+/// The positions of the entries of a legend, in lines of limited width.
 fn places(legend: &[Key]) -> Vec<(usize, usize)> {
     let (mut x, mut line) = (LEFT, 0);
     let mut place = |(colour, meaning): &Key| {
@@ -224,7 +223,7 @@ fn element<'a>(name: &'a str, attributes: impl IntoIterator<Item = (&'static str
     element
 }
 
-/// The element with these attributes in place of its own of the same name.
+/// The element with these attributes instead of its own ones of the same names.
 fn with(element: &BytesStart<'_>, changed: &[(&str, String)]) -> Result<BytesStart<'static>, Error> {
     let mut new = BytesStart::new(text(element.name().as_ref()));
     for attribute in element.attributes() {
@@ -238,7 +237,7 @@ fn with(element: &BytesStart<'_>, changed: &[(&str, String)]) -> Result<BytesSta
     Ok(new)
 }
 
-/// As much of the beginning of a name as there is room for.
+/// The beginning of a name, as far as there is room.
 fn shortened(name: &str, room: usize) -> String {
     if room < 3 {
         return String::new();

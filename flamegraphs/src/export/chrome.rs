@@ -18,7 +18,7 @@ struct File<'a> {
 #[derive(Serialize)]
 struct Event<'a> {
     name: &'a str,
-    /// `X` is a function from its beginning to its end, `M` says something about a process or thread.
+    /// `X` is a function from its beginning to its end, `M` describes a process or thread.
     ph: &'static str,
     pid: u32,
     tid: u32,
@@ -67,14 +67,14 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Functions with where they begin and end, callers before what they call. Samples that begin alike
-/// lie side by side, so that a function is there once.
+/// Functions with their beginning and end, callers before callees. Samples with the same beginning are adjacent, so
+/// each function occurs once.
 fn functions(profile: &Profile, samples: Vec<&Sample>) -> Vec<(FrameId, f64, f64)> {
     let mut stacks: Vec<(Vec<FrameId>, f64)> =
         samples.iter().map(|sample| (frames(profile, sample), sample.weight)).collect();
     stacks.sort_by(|one, other| one.0.cmp(&other.0));
     let mut done: Vec<(FrameId, f64, f64)> = Vec::new();
-    // Those that have begun, as indices into what is done.
+    // The functions that have begun, as indices into the result.
     let mut open: Vec<usize> = Vec::new();
     let mut now = 0.0;
     for (stack, weight) in &stacks {

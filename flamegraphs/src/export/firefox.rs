@@ -19,7 +19,7 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     let interval = SamplingInterval::from_nanos(1000);
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     let mut out = Firefox::new(title, start.into(), interval);
-    // Names are in it already; the profiler need not ask for any.
+    // The names are already in it; the profiler need not look for any.
     out.set_symbolicated(true);
     let categories = categories(&mut out);
     let roles = Roles::default().of_all(profile);
@@ -77,7 +77,7 @@ fn stack(
         .collect()
 }
 
-/// A category for each role, and one for frames of none.
+/// A category for each role, and one for frames without a role.
 fn categories(out: &mut Firefox) -> HashMap<Option<Role>, CategoryHandle> {
     let colour = |role| match role {
         Role::Dispatch => CategoryColor::Blue,

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use crate::profile::{FrameId, Profile, Sample, Unit};
 use crate::{Error, Folded, Tag};
 
-/// What a file for another tool is written as.
+/// The format of a file for another tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Folded text, sides under `A` and `B`: flamegraph.pl, inferno, speedscope. Counts of samples.
@@ -41,7 +41,7 @@ impl Format {
         }
     }
 
-    /// How its files' names end, by what the tools look for.
+    /// The end of its files' names, which the tools look for.
     pub fn extension(self) -> &'static str {
         match self {
             Format::Folded => "folded",
@@ -68,14 +68,14 @@ impl FromStr for Format {
     }
 }
 
-/// `profile` as a file of this format, all sides in it; `title` is what the tools show for it. Equal
-/// input gives equal bytes.
+/// `profile` as a file of this format, all sides in it; `title` is the name that the tools show. Equal input gives
+/// equal bytes.
 ///
-/// Where samples are weighed, weights are nanoseconds per operation, and time lines are laid out
-/// as one operation made of all its samples, not as they were taken.
+/// If samples are weighed, weights are nanoseconds per operation, and a time line shows one operation made of all
+/// samples, not the times at which they were taken.
 ///
 /// # Errors
-/// [`Error::NoSamples`] rather than an empty file; [`Error::Export`].
+/// [`Error::NoSamples`] instead of an empty file; [`Error::Export`].
 pub fn export(profile: &Profile, format: Format, title: &str) -> Result<Vec<u8>, Error> {
     if profile.samples().is_empty() {
         return Err(Error::NoSamples);
@@ -112,7 +112,7 @@ fn side(tag: Tag) -> String {
     }
 }
 
-/// The name of what weights are in.
+/// The name of the weights' unit.
 fn unit(profile: &Profile) -> &'static str {
     match profile.unit() {
         Unit::Samples => "none",
@@ -136,7 +136,7 @@ fn frames(profile: &Profile, sample: &Sample) -> Vec<FrameId> {
     frames
 }
 
-/// A thread, of a side where there is more than one.
+/// The name of a thread, if its side has more than one.
 fn thread_name(profile: &Profile, (tag, thread): (Tag, u32)) -> String {
     match profile.thread(thread) {
         "" => side(tag),

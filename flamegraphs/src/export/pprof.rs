@@ -10,7 +10,7 @@ use super::{frames, side};
 use crate::Roles;
 use crate::profile::{Profile, Unit};
 
-/// The messages of `profile.proto`, as far as they are used; the numbers of the fields are its own.
+/// The messages of `profile.proto` that are used; the numbers of the fields are the format's.
 mod proto {
     #[derive(prost::Message)]
     pub struct Profile {
@@ -116,8 +116,8 @@ mod proto {
     }
 }
 
-/// Modules lie in this many bytes each: their real addresses differ from run to run, and two modules
-/// may not lie on each other.
+/// The size of a module's address range in bytes: real addresses differ from run to run, and two modules may not
+/// overlap.
 const MODULE: u64 = 1 << 40;
 
 pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
@@ -155,7 +155,7 @@ pub(super) fn write(profile: &Profile, title: &str) -> Result<Vec<u8>, Error> {
     gzip.finish()
 }
 
-/// What the numbers of a sample are.
+/// The meaning of a sample's numbers.
 fn values(file: &mut proto::Profile, profile: &Profile, strings: &mut Strings) {
     let mut value = |kind, unit| proto::ValueType { kind: strings.number(kind), unit: strings.number(unit) };
     let samples = value("samples", "count");
@@ -197,7 +197,7 @@ fn mapping(id: u64, filename: i64) -> proto::Mapping {
         memory_start: id * MODULE,
         memory_limit: (id + 1) * MODULE,
         filename,
-        // Said to be there, so that pprof does not look for the binary to find names of its own.
+        // Declared as present, so that pprof does not look for names in the binary.
         has_functions: true,
         has_filenames: true,
         has_line_numbers: true,

@@ -1,4 +1,4 @@
-//! The file format of speedscope, as its `file-format-schema.json` has it.
+//! The file format of speedscope, as in its `file-format-schema.json`.
 
 use serde::Serialize;
 

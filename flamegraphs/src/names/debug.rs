@@ -1,12 +1,11 @@
-//! Debug information that lies in a file of its own.
+//! Debug information in a separate file.
 
 use std::path::{Path, PathBuf};
 
 use object::Object;
 
-/// The file with the debug information of `file`, which was read from `path`: by its build id under
-/// `debug_root`, else by the name that `.gnu_debuglink` gives. One that belongs to another
-/// build is not taken: its names would be wrong.
+/// The file with the debug information of `file`, which was read from `path`: by its build id under `debug_root`, else
+/// by the name in `.gnu_debuglink`. The file of another build is not used: its names would be wrong.
 pub(super) fn separate_debug_file(file: &object::File<'_>, path: &Path, debug_root: &Path) -> Option<PathBuf> {
     let build_id = file.build_id().ok().flatten();
     if let Some([first, rest @ ..]) = build_id {

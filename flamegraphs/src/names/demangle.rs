@@ -1,7 +1,7 @@
-//! Names as they were written in the source.
+//! Names as in the source code.
 
-/// `symbol` as a person reads it: Rust (both manglings, without the hash) and C++ demangled, a
-/// symbol's version and what Mach-O puts before it left out. Anything else stays as it is.
+/// `symbol` in readable form: Rust (both manglings, without the hash) and C++ demangled, without a symbol's version and
+/// Mach-O's prefix. Any other name stays as it is.
 pub(crate) fn demangle(symbol: &str) -> String {
     let symbol = symbol.split('@').next().unwrap_or(symbol);
     if is_rust(symbol)
@@ -17,7 +17,7 @@ pub(crate) fn demangle(symbol: &str) -> String {
     symbol.to_owned()
 }
 
-/// The older Rust mangling is also valid C++; its hash tells the two apart.
+/// The older Rust mangling is also valid C++; its hash distinguishes the two.
 fn is_rust(symbol: &str) -> bool {
     let hashed = |(_, hash): (&str, &str)| {
         let hash = hash.get(..16);
@@ -27,7 +27,7 @@ fn is_rust(symbol: &str) -> bool {
 }
 
 fn cpp(symbol: &str) -> Option<String> {
-    // What the compiler appends to a clone's name is not part of the mangling.
+    // The compiler's suffix of a clone's name is not part of the mangling.
     let (mangled, clone) =
         symbol.split_once('.').map_or((symbol, ""), |(mangled, _)| (mangled, &symbol[mangled.len()..]));
     let name = cpp_demangle::Symbol::new(mangled).ok()?.demangle().ok()?;

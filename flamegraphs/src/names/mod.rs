@@ -1,8 +1,8 @@
-//! Names of frames of which only the place is known.
+//! Names for frames with an address only.
 //!
-//! A frame is named from, in this order: the module's own symbols, debug information in it or beside
-//! it, the caller's [`Table`], and where none of them has the address, by the module and where in it
-//! the function begins. So no frame is ever dropped.
+//! The name comes from the first of these that has the address: the module's own symbols, debug information in it or
+//! beside it, the caller's [`Table`]. Otherwise the name is the module and the offset of the function. So no frame is
+//! ever dropped.
 
 mod debug;
 mod demangle;
@@ -18,7 +18,7 @@ pub(crate) use demangle::demangle;
 use module::Module;
 pub use table::Table;
 
-/// Where distributions put debug information.
+/// The directory in which distributions put debug information.
 const DEBUG_ROOT: &str = "/usr/lib/debug";
 
 /// Names frames, reading each module once.
@@ -56,7 +56,7 @@ impl Names {
             .iter()
             .map(|frame| self.frame(frame).into_iter().map(|frame| named.intern(frame)).collect())
             .collect();
-        // A stack's parent is before it, so it is known where the parent's frames went.
+        // A stack's parent comes before it, so the parent's frames are known.
         let mut stacks = Vec::new();
         for (parent, FrameId(frame)) in profile.stacks() {
             let parent = parent.map(|parent| stacks[parent.0 as usize]);
@@ -72,7 +72,7 @@ impl Names {
         named
     }
 
-    /// What a frame becomes, outermost first; at least one.
+    /// The frames that replace a frame, outermost first; at least one.
     fn frame(&mut self, frame: &Frame) -> Vec<Frame> {
         let (Named::Not, Some(offset)) = (frame.named, frame.offset) else {
             return vec![frame.clone()];
@@ -110,7 +110,7 @@ impl Names {
 }
 
 impl Profile {
-    /// Where the names of its native frames are from, and how many different frames each gave.
+    /// The sources of the names of its native frames, and the number of different frames from each.
     pub fn named(&self) -> BTreeMap<Named, usize> {
         let mut named = BTreeMap::new();
         for frame in self.frames() {

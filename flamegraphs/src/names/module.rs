@@ -1,4 +1,4 @@
-//! What one file with code says about its functions.
+//! The functions that one file with code describes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,7 +18,7 @@ struct Symbol {
     name: String,
 }
 
-/// A function found at an address; the compiler put it into the one before it where it is inlined.
+/// A function found at an address. If it is inlined, the compiler put it into the one before it.
 pub(super) struct Found {
     pub name: String,
     pub file: Option<Arc<str>>,
@@ -29,22 +29,21 @@ pub(super) struct Found {
 /// A module's tables, read once.
 #[derive(Default)]
 pub(super) struct Module {
-    /// The lowest address that is loaded, which offsets count from.
+    /// The lowest loaded address, from which offsets count.
     base: u64,
     /// By their start.
     symbols: Vec<Symbol>,
-    /// As above, from separate debug information.
+    /// The same from separate debug information.
     debug_symbols: Vec<Symbol>,
-    /// The functions that unwind tables list, by their start.
+    /// The functions in the unwind tables, by their start.
     functions: Vec<Range<u64>>,
     /// Lines and inlined functions.
     lines: Option<Loader>,
 }
 
 impl Module {
-    /// Reads the file at `path`, and the debug information that belongs to it from beside it or from
-    /// under `debug_root`. A file that cannot be read says nothing, which is no error: its
-    /// frames are then named by their place.
+    /// Reads the file at `path`, and its debug information from beside it or from under `debug_root`. An unreadable
+    /// file is no error: it has no functions, and its frames are named by their offset.
     pub fn read(path: &Path, debug_root: &Path) -> Module {
         let Ok(data) = std::fs::read(path) else {
             return Module::default();
@@ -68,8 +67,7 @@ impl Module {
         }
     }
 
-    /// The functions at `offset` from where the module was loaded, outermost first; none where no
-    /// table has one.
+    /// The functions at `offset` from the load address, outermost first; none if no table has one.
     pub fn find(&self, offset: u64) -> Vec<Found> {
         let address = self.base.wrapping_add(offset);
         let own = self.symbol(&self.symbols, address);
@@ -85,13 +83,13 @@ impl Module {
         found
     }
 
-    /// Where the function around `offset` starts and ends, as offsets.
+    /// The start and end of the function around `offset`, as offsets.
     pub fn function(&self, offset: u64) -> Option<Range<u64>> {
         let function = around(&self.functions, self.base.wrapping_add(offset), |range| range)?;
         Some(function.start.checked_sub(self.base)?..function.end.checked_sub(self.base)?)
     }
 
-    /// What debug information knows about an address.
+    /// The functions of an address in the debug information.
     fn lines_at(&self, address: u64) -> Vec<Found> {
         let Some(lines) = &self.lines else {
             return Vec::new();
@@ -116,9 +114,8 @@ impl Module {
         found
     }
 
-    /// The symbol whose code holds `address`. Without a size it reaches to the next symbol, but not
-    /// out of the function that unwind tables say it is in: between the symbols of a stripped file
-    /// lie functions without one.
+    /// The symbol whose code holds `address`. A symbol without a size extends to the next symbol, but not beyond its
+    /// function in the unwind tables: a stripped file has functions without a symbol in between.
     fn symbol<'a>(&self, symbols: &'a [Symbol], address: u64) -> Option<&'a Symbol> {
         let symbol = around(symbols, address, |symbol| &symbol.range)?;
         let function = around(&self.functions, address, |range| range);
@@ -127,18 +124,18 @@ impl Module {
     }
 }
 
-/// The one whose range holds `address`, of a list sorted by their start.
+/// The entry whose range holds `address`, in a list sorted by the start.
 fn around<T>(sorted: &[T], address: u64, range: impl Fn(&T) -> &Range<u64>) -> Option<&T> {
     let after = sorted.partition_point(|entry| range(entry).start <= address);
     let entry = sorted.get(after.checked_sub(1)?)?;
     range(entry).contains(&address).then_some(entry)
 }
 
-/// The page of the first byte that is loaded, as the loader reports a module's place.
+/// The page of the first loaded byte, as the loader reports a module's address.
 fn base(file: &object::File<'_>) -> u64 {
     const PAGE: u64 = 4096;
     let first = match file.format() {
-        // The first segment of a program is a page that nothing may touch.
+        // The first segment of a program is a page without access rights.
         BinaryFormat::MachO => file
             .segments()
             .filter(|segment| matches!(segment.name(), Ok(Some("__TEXT"))))
@@ -149,7 +146,7 @@ fn base(file: &object::File<'_>) -> u64 {
     first.unwrap_or(0) / PAGE * PAGE
 }
 
-/// The functions that the file has names for, each address once, by their start.
+/// The functions with names in the file, each address once, by their start.
 fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
     let is_code = |symbol: &object::Symbol<'_, '_>| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text;
     let symbols = file.symbols().chain(file.dynamic_symbols());
@@ -159,7 +156,7 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
             BinaryFormat::MachO => name.strip_prefix('_').unwrap_or(name),
             _ => name,
         };
-        // Those that begin so mark where code and data change on ARM.
+        // Names with this prefix mark changes between code and data on ARM.
         let is_name = !name.is_empty() && !name.starts_with('$');
         is_name.then(|| (symbol.address(), symbol.size(), name.to_owned()))
     });
@@ -173,7 +170,7 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
     listed.into_iter().zip(next).map(ended).collect()
 }
 
-/// Of several names for one address the public one, and the largest size.
+/// Of several names for one address, the public one, with the largest size.
 fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, String)> {
     let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
     symbols.sort_by_cached_key(|(address, _, name)| (*address, underscores(name), name.len(), name.clone()));
@@ -187,7 +184,7 @@ fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, 
     symbols
 }
 
-/// The functions that the file's unwind tables list, by their start.
+/// The functions in the file's unwind tables, by their start.
 fn functions(file: &object::File<'_>) -> Vec<Range<u64>> {
     read_functions(file).unwrap_or_default()
 }

@@ -1,21 +1,21 @@
-//! Names that the caller knows.
+//! Names from the caller.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// At most so many names of one function are written out.
+/// The number of names of one function that are shown.
 const SHOWN: usize = 2;
 
-/// Names of functions that no file tells: module, offset of the function's start, name. NumPy's inner
-/// loops for instance, whose addresses lie in the ufuncs, are `np.multiply[ff->f]` then.
+/// Names of functions that no file contains: module, offset of the function's start, name. For instance, NumPy's inner
+/// loops, whose addresses are in the ufuncs, become `np.multiply[ff->f]`.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     modules: HashMap<String, BTreeMap<u64, Vec<String>>>,
 }
 
 impl Table {
-    /// Names the function that starts `offset` bytes after where `module`, a path, was loaded. A function
-    /// may have several names.
+    /// Names the function that starts `offset` bytes after the load address of `module`, a path. A function may have
+    /// several names.
     pub fn insert(&mut self, module: &str, offset: u64, name: &str) {
         let functions = self.modules.entry(module.to_owned()).or_default();
         let names = functions.entry(offset).or_default();

@@ -1,7 +1,6 @@
-//! Which role a frame has, by its name.
+//! The role of a frame, by its name.
 //!
-//! A frame that has no role of its own takes part in that of the frame which called it: `memcpy` copies
-//! for whoever needs the copy.
+//! A frame without a role of its own has the role of its caller: `memcpy` counts for the code that needs the copy.
 
 mod table;
 
@@ -9,22 +8,22 @@ use crate::profile::{Frame, Kind, Profile, StackId};
 use crate::role::Role;
 use table::{KERNEL, NATIVE};
 
-/// Assigns roles: by tables, and before them by what the caller adds.
+/// Assigns roles: by the caller's additions, then by the tables.
 #[derive(Clone, Debug, Default)]
 pub struct Roles {
     added: Vec<(Role, String)>,
 }
 
 impl Roles {
-    /// Gives the role to native frames with this name, in which `*` stands for any text and `?` for one
-    /// character; before the tables, and before what was added earlier.
+    /// Assigns the role to native frames with this name, in which `*` stands for any text and `?` for one character;
+    /// takes precedence over the tables, and over earlier additions.
     #[must_use]
     pub fn with(mut self, role: Role, pattern: &str) -> Roles {
         self.added.insert(0, (role, pattern.to_owned()));
         self
     }
 
-    /// The role that a frame has by itself.
+    /// The frame's own role.
     pub fn of(&self, frame: &Frame) -> Option<Role> {
         match frame.kind {
             Kind::Python => return Some(Role::Interpreter),
@@ -32,8 +31,8 @@ impl Roles {
             Kind::Kernel => return listed(KERNEL, &frame.name),
             Kind::Native => {}
         }
-        // Debug information calls an inlined Rust function by its last name only, which may be one that
-        // another library's function has.
+        // Debug information gives only the last part of an inlined Rust function's name, which a function of another
+        // library may share.
         let is_short = frame.inlined && frame.file.as_ref().is_some_and(|file| file.ends_with(".rs"));
         let listed_native = || match is_short && !frame.name.contains("::") {
             true => None,
@@ -62,11 +61,11 @@ fn listed(table: &[(Role, &[&str])], name: &str) -> Option<Role> {
     row.map(|(role, _)| *role)
 }
 
-/// Whether `name` is what `pattern` says. Bytes, as every letter of a pattern is ASCII.
+/// Whether `name` matches `pattern`. Compares bytes, because patterns are ASCII.
 fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut from) = (0, 0);
-    // Where the last star was, and how much of the name it stands for.
+    // The position of the last star, and the number of bytes of the name that it stands for.
     let mut star: Option<(usize, usize)> = None;
     while from < name.len() {
         match pattern.get(at) {

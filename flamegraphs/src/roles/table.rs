@@ -3,7 +3,7 @@
 
 use crate::role::Role;
 
-/// Names of the operating system's kernel. A `*` stands for anything; the first that fits decides.
+/// Names in the operating system's kernel. A `*` stands for any text; the first match decides.
 pub(super) const KERNEL: &[(Role, &[&str])] = &[
     (
         Role::Free,
@@ -62,7 +62,7 @@ pub(super) const KERNEL: &[(Role, &[&str])] = &[
     ),
 ];
 
-/// Names of the process's own code, what is more special before what is more general.
+/// Names in the process's own code, special ones before general ones.
 pub(super) const NATIVE: &[(Role, &[&str])] = &[
     (
         Role::Observer,

@@ -1,4 +1,4 @@
-//! A profile made by hand, with a bit of everything that real ones have. Its numbers are invented.
+//! A profile made by hand, with an example of everything that real ones have. Its numbers are invented.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::PathBuf;
@@ -114,12 +114,12 @@ pub fn page(profile: &Profile) -> String {
     page.html().unwrap()
 }
 
-/// Where the files are that output is held against.
+/// The path of a golden file.
 pub fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Says why a test is skipped; on Linux in CI, where everything is there, that is a failure.
+/// Prints the reason of a skipped test; on Linux in CI, where everything is available, a skip is a failure.
 pub fn skip(why: &str) {
     let everything_is_there = cfg!(target_os = "linux") && std::env::var_os("CI").is_some();
     assert!(!everything_is_there, "cannot be skipped in CI: {why}");
