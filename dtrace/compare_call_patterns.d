@@ -45,7 +45,8 @@
  * and in the pieces its threads run; the left one is all else in the process, NumPy above all.
  * First all calls of each routine and loop, then the same by shape: m, n, k, the steps (increments, leading dimensions;
  * of a loop the strides in bytes), the bits of a scalar that is passed by pointer; 0 where there is none. A vector's
- * and a loop's length is in m. The last table is Raptors' own: one row for each backend and reason.
+ * and a loop's length is in m. A dash: it lay in memory that DTrace could not read. The last table is Raptors' own:
+ * one row for each backend and reason.
  * A row with a number in one column only is a call that the other side does not make. A routine that is in neither
  * column was not called: before you believe it, let the process do `a @ a` once and find that.
  *
@@ -320,6 +321,7 @@ pid$target:lib[bclmo]*:[sd]gesv_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -340,6 +342,7 @@ pid$target:lib[bclmo]*:[sd]gesv_64_:entry
 	    this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]getrf_:entry,
@@ -353,6 +356,7 @@ pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -373,6 +377,7 @@ pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]potrf_:entry,
@@ -382,6 +387,7 @@ pid$target:lib[bclmo]*:[sd]potrf_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -402,6 +408,7 @@ pid$target:lib[bclmo]*:[sd]potrf_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
@@ -411,6 +418,7 @@ pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -431,6 +439,7 @@ pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
 	    this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]syevd_:entry,
@@ -440,6 +449,7 @@ pid$target:lib[bclmo]*:[sd]syevd_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -460,12 +470,14 @@ pid$target:lib[bclmo]*:[sd]syevd_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
 pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -486,12 +498,14 @@ pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 	    (int64_t)arg4,
 	    (int64_t)0,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -512,10 +526,12 @@ pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 	    (int64_t)arg4,
 	    (int64_t)0,
 	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -536,10 +552,12 @@ pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 	    (int64_t)arg4,
 	    (int64_t)arg6,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -560,10 +578,12 @@ pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 	    (int64_t)arg4,
 	    (int64_t)arg6,
 	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -584,10 +604,12 @@ pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 	    (int64_t)arg5,
 	    (int64_t)0,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -608,6 +630,7 @@ pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 	    (int64_t)arg5,
 	    (int64_t)0,
 	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
@@ -758,6 +781,7 @@ pid$target:libvMisc.dylib:vvco[s]:entry,
 pid$target:libvMisc.dylib:vvtanh[f]:entry,
 pid$target:libvMisc.dylib:vvtan[h]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -778,6 +802,7 @@ pid$target:libvMisc.dylib:vvtan[h]:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:libvMisc.dylib:vvpow[f]:entry,
@@ -785,6 +810,7 @@ pid$target:libvMisc.dylib:vvpo[w]:entry,
 pid$target:libvMisc.dylib:vvdiv[f]:entry,
 pid$target:libvMisc.dylib:vvdi[v]:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -805,11 +831,127 @@ pid$target:libvMisc.dylib:vvdi[v]:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
+}
+
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
+pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
+/!this->done/
+{
+	@a_no_scalar[probefunc,
+	    (int64_t)arg5,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)0] = sum(1 - this->b);
+	@b_no_scalar[probefunc,
+	    (int64_t)arg5,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)0] = sum(this->b);
+}
+
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
+/!this->done/
+{
+	@a_no_scalar[probefunc,
+	    (int64_t)arg6,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg5,
+	    (int64_t)0] = sum(1 - this->b);
+	@b_no_scalar[probefunc,
+	    (int64_t)arg6,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg5,
+	    (int64_t)0] = sum(this->b);
+}
+
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
+pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
+/!this->done/
+{
+	@a_no_scalar[probefunc,
+	    (int64_t)arg7,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)arg6] = sum(1 - this->b);
+	@b_no_scalar[probefunc,
+	    (int64_t)arg7,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)arg6] = sum(this->b);
+}
+
+pid$target:libLAPACK.dylib:[sd]gesv_:entry,
+pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]gesv_:entry,
+pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
+pid$target:libLAPACK.dylib:[sd]getrf_:entry,
+pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]getrf_:entry,
+pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
+pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]geqrf_:entry,
+pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]potrf_:entry,
+pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]potrf_:entry,
+pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
+pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]gesdd_:entry,
+pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
+pid$target:libLAPACK.dylib:[sd]syevd_:entry,
+pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]syevd_:entry,
+pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry,
+pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
+pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry,
+pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry,
+pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry,
+pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry,
+pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry,
+pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry,
+pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry,
+pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry,
+pid$target:libvMisc.dylib:vvdi[v]:entry
+/!this->done/
+{
+	@a_no_shape[probefunc] = sum(1 - this->b);
+	@b_no_shape[probefunc] = sum(this->b);
 }
 
 pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry,
 pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -830,11 +972,13 @@ pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry,
 pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -855,11 +999,13 @@ pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_ad[d]:entry,
 pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -880,11 +1026,13 @@ pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry,
 pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -905,11 +1053,13 @@ pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry,
 pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -930,11 +1080,13 @@ pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry,
 pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -955,11 +1107,13 @@ pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_divid[e]:entry,
 pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -980,11 +1134,13 @@ pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry,
 pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1005,11 +1161,13 @@ pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry,
 pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1030,11 +1188,13 @@ pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry,
 pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1055,11 +1215,13 @@ pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry,
 pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1080,11 +1242,13 @@ pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry,
 pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1105,11 +1269,13 @@ pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_squar[e]:entry,
 pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1130,11 +1296,13 @@ pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry,
 pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1155,11 +1323,13 @@ pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry,
 pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1180,11 +1350,13 @@ pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry,
 pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1205,11 +1377,13 @@ pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_ex[p]:entry,
 pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1230,11 +1404,13 @@ pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry,
 pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1255,11 +1431,13 @@ pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_lo[g]:entry,
 pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1280,11 +1458,13 @@ pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry,
 pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1305,11 +1485,13 @@ pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry,
 pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1330,11 +1512,13 @@ pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry,
 pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1355,11 +1539,13 @@ pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry,
 pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1380,11 +1566,13 @@ pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry,
 pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1405,11 +1593,13 @@ pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_powe[r]:entry,
 pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1430,11 +1620,13 @@ pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry,
 pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1455,11 +1647,13 @@ pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry
 	    *(int64_t *)copyin(arg2 + 8, 8),
 	    *(int64_t *)copyin(arg2 + 16, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry,
 pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1480,11 +1674,13 @@ pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry
 	    *(int64_t *)copyin(arg1 + 16, 8),
 	    *(int64_t *)copyin(arg1 + 24, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry,
 pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1505,11 +1701,13 @@ pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry
 	    *(int64_t *)copyin(arg1 + 16, 8),
 	    *(int64_t *)copyin(arg1 + 24, 8),
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry,
 pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1530,11 +1728,13 @@ pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
 }
 
 pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry,
 pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
 {
+	this->done = 0;
 	seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
@@ -1555,6 +1755,73 @@ pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = sum(this->b);
+	this->done = 1;
+}
+
+pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry,
+pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry,
+pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ad[d]:entry,
+pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry,
+pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry,
+pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_divid[e]:entry,
+pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry,
+pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry,
+pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry,
+pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry,
+pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_squar[e]:entry,
+pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry,
+pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry,
+pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ex[p]:entry,
+pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry,
+pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_lo[g]:entry,
+pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry,
+pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry,
+pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry,
+pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_powe[r]:entry,
+pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry,
+pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry,
+pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry,
+pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
+/!this->done/
+{
+	@a_no_shape[probefunc] = sum(1 - this->b);
+	@b_no_shape[probefunc] = sum(this->b);
 }
 
 
@@ -1584,9 +1851,22 @@ raptors$target:::chunk-return
 	self->scale--;
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 raptors$target:::dispatch
 {
-	@dispatched[copyinstr(arg0), copyinstr(arg1), (uint32_t)arg2, arg3] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+raptors$target:::dispatch
+{
+	this->backend = copyinstr(arg0);
+	this->reason = copyinstr(arg1);
+}
+
+raptors$target:::dispatch
+{
+	@dispatched[this->backend, this->reason, (uint32_t)arg2, arg3] = count();
 }
 
 
@@ -1604,6 +1884,8 @@ dtrace:::END
 	printf("\n%-32s %8s %7s %7s %7s %7s %7s %11s %9s %9s\n", "by shape", "m", "n", "k", "step1", "step2", "step3",
 	    "scalar", "NumPy", "Raptors");
 	printa("%-32s %8d %7d %7d %7d %7d %7d %#11x %@9d %@9d\n", @a_shapes, @b_shapes);
+	printa("%-32s %8d %7d %7d %7d %7d %7d           - %@9d %@9d\n", @a_no_scalar, @b_no_scalar);
+	printa("%-32s        -       -       -       -       -       -           - %@9d %@9d\n", @a_no_shape, @b_no_shape);
 }
 
 dtrace:::END

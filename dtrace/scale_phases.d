@@ -77,9 +77,22 @@ raptors$target:::alloc-return
 	@memory[(uint32_t)arg2 ? "recycled" : "fresh", arg1] = count();
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 raptors$target:::dispatch
 {
-	@dispatched[copyinstr(arg0), copyinstr(arg1), (uint32_t)arg2, arg3] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+raptors$target:::dispatch
+{
+	this->backend = copyinstr(arg0);
+	this->reason = copyinstr(arg1);
+}
+
+raptors$target:::dispatch
+{
+	@dispatched[this->backend, this->reason, (uint32_t)arg2, arg3] = count();
 }
 
 raptors$target:::backend-entry
@@ -91,12 +104,24 @@ raptors$target:::backend-return
 /self->backend_began/
 {
 	this->ns = timestamp - self->backend_began;
-	self->backend_began = 0;
 	self->inner += this->ns;
 	@calls[3, "  backend"] = count();
 	@total[3, "  backend"] = sum(this->ns);
 	@average[3, "  backend"] = avg(this->ns);
-	@backends[copyinstr(arg0)] = quantize(this->ns);
+	this->backend = "-";
+}
+
+raptors$target:::backend-return
+/self->backend_began/
+{
+	this->backend = copyinstr(arg0);
+}
+
+raptors$target:::backend-return
+/self->backend_began/
+{
+	self->backend_began = 0;
+	@backends[this->backend] = quantize(this->ns);
 }
 
 raptors$target:::scale-return
@@ -138,8 +163,20 @@ raptors$target:::convert-return
 /self->convert_began/
 {
 	this->ns = timestamp - self->convert_began;
+	this->direction = "-";
+}
+
+raptors$target:::convert-return
+/self->convert_began/
+{
+	this->direction = copyinstr(arg0);
+}
+
+raptors$target:::convert-return
+/self->convert_began/
+{
 	self->convert_began = 0;
-	this->what = strjoin(copyinstr(arg0), (uint32_t)arg2 ? ", copied" : ", a view");
+	this->what = strjoin(this->direction, (uint32_t)arg2 ? ", copied" : ", a view");
 	@calls[6, this->what] = count();
 	@total[6, this->what] = sum(this->ns);
 	@average[6, this->what] = avg(this->ns);

@@ -54,7 +54,7 @@
  * nested: calls from inside another armed routine: the library calling itself. They are counted in calls as well.
  * shapes: m, n, k and steps (increments of vectors, leading dimensions of matrices) as the catalogue knows their places;
  *   0 where the routine has none or it is not in a register. A vector's length is in m. scalar is the bits of the
- *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5.
+ *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5. A dash: it lay in memory that DTrace could not read.
  * callers: the file that called. In the script for any process they are named while the process lives; of one that has
  *   ended only the lines "first called from" tell. One that is filled in for a process knows them by their addresses.
  *   On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
@@ -206,6 +206,7 @@ pid$target:libvMisc.dylib:vvdi[v]:entry
 	@threads[probefunc, tid] = count();
 	@nested[probefunc] = sum(self->depth > 1 ? 1 : 0);
 	@in_scale[probefunc] = sum(self->scale > 0 && self->depth == 1 ? 1 : 0);
+	this->from = (uint64_t)0;
 	/* The stack pointer is a multiple of 16 at a function's entry on arm64, and 8 more than one on x86-64. */
 	this->from = uregs[R_SP] & 8 ? *(uint64_t *)copyin(uregs[R_SP], 8) : (uint64_t)ucaller;
 	@callers[probefunc, umod(this->from)] = count();
@@ -496,6 +497,7 @@ pid$target:lib[bclmo]*:[sd]gesv_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	@shapes[probefunc,
 	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
 	    (int64_t)0,
@@ -504,6 +506,7 @@ pid$target:lib[bclmo]*:[sd]gesv_64_:entry
 	    this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4),
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]getrf_:entry,
@@ -517,6 +520,7 @@ pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	@shapes[probefunc,
 	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
 	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
@@ -525,6 +529,7 @@ pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]potrf_:entry,
@@ -534,6 +539,7 @@ pid$target:lib[bclmo]*:[sd]potrf_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	@shapes[probefunc,
 	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
 	    (int64_t)0,
@@ -542,6 +548,7 @@ pid$target:lib[bclmo]*:[sd]potrf_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
@@ -551,6 +558,7 @@ pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	@shapes[probefunc,
 	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
 	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
@@ -559,6 +567,7 @@ pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
 	    this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4),
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libLAPACK.dylib:[sd]syevd_:entry,
@@ -568,6 +577,7 @@ pid$target:lib[bclmo]*:[sd]syevd_64_:entry
 {
 	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
 	    || strstr(probemod, "ilp64") != NULL;
+	this->done = 0;
 	@shapes[probefunc,
 	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
 	    (int64_t)0,
@@ -576,12 +586,14 @@ pid$target:lib[bclmo]*:[sd]syevd_64_:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
 pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg5,
 	    (int64_t)0,
@@ -590,12 +602,14 @@ pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 	    (int64_t)arg4,
 	    (int64_t)0,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg5,
 	    (int64_t)0,
@@ -604,10 +618,12 @@ pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 	    (int64_t)arg4,
 	    (int64_t)0,
 	    *(int64_t *)copyin(arg2, 8)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg7,
 	    (int64_t)0,
@@ -616,10 +632,12 @@ pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 	    (int64_t)arg4,
 	    (int64_t)arg6,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg7,
 	    (int64_t)0,
@@ -628,10 +646,12 @@ pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 	    (int64_t)arg4,
 	    (int64_t)arg6,
 	    *(int64_t *)copyin(arg2, 8)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg6,
 	    (int64_t)0,
@@ -640,10 +660,12 @@ pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 	    (int64_t)arg5,
 	    (int64_t)0,
 	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)arg6,
 	    (int64_t)0,
@@ -652,6 +674,7 @@ pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 	    (int64_t)arg5,
 	    (int64_t)0,
 	    *(int64_t *)copyin(arg2, 8)] = count();
+	this->done = 1;
 }
 
 pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
@@ -742,6 +765,7 @@ pid$target:libvMisc.dylib:vvco[s]:entry,
 pid$target:libvMisc.dylib:vvtanh[f]:entry,
 pid$target:libvMisc.dylib:vvtan[h]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)*(int *)copyin(arg2, 4),
 	    (int64_t)0,
@@ -750,6 +774,7 @@ pid$target:libvMisc.dylib:vvtan[h]:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
 }
 
 pid$target:libvMisc.dylib:vvpow[f]:entry,
@@ -757,6 +782,7 @@ pid$target:libvMisc.dylib:vvpo[w]:entry,
 pid$target:libvMisc.dylib:vvdiv[f]:entry,
 pid$target:libvMisc.dylib:vvdi[v]:entry
 {
+	this->done = 0;
 	@shapes[probefunc,
 	    (int64_t)*(int *)copyin(arg3, 4),
 	    (int64_t)0,
@@ -765,6 +791,99 @@ pid$target:libvMisc.dylib:vvdi[v]:entry
 	    (int64_t)0,
 	    (int64_t)0,
 	    (int64_t)0] = count();
+	this->done = 1;
+}
+
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
+pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
+/!this->done/
+{
+	@no_scalar[probefunc,
+	    (int64_t)arg5,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)0] = count();
+}
+
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
+/!this->done/
+{
+	@no_scalar[probefunc,
+	    (int64_t)arg6,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg5,
+	    (int64_t)0] = count();
+}
+
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
+pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
+/!this->done/
+{
+	@no_scalar[probefunc,
+	    (int64_t)arg7,
+	    (int64_t)0,
+	    (int64_t)0,
+	    (int64_t)arg1,
+	    (int64_t)arg4,
+	    (int64_t)arg6] = count();
+}
+
+pid$target:libLAPACK.dylib:[sd]gesv_:entry,
+pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]gesv_:entry,
+pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
+pid$target:libLAPACK.dylib:[sd]getrf_:entry,
+pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]getrf_:entry,
+pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
+pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]geqrf_:entry,
+pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]potrf_:entry,
+pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]potrf_:entry,
+pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
+pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
+pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]gesdd_:entry,
+pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
+pid$target:libLAPACK.dylib:[sd]syevd_:entry,
+pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
+pid$target:lib[bclmo]*:[sd]syevd_:entry,
+pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry,
+pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
+pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry,
+pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry,
+pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry,
+pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry,
+pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry,
+pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry,
+pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry,
+pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry,
+pid$target:libvMisc.dylib:vvdi[v]:entry
+/!this->done/
+{
+	@no_shape[probefunc] = count();
 }
 
 pid$target:libBLAS.dylib:cblas_[sd]scal:return,
@@ -913,9 +1032,22 @@ raptors$target:::scale-return
 	@scale_average["scale"] = avg(timestamp - self->scale_began);
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 raptors$target:::dispatch
 {
-	@dispatched[copyinstr(arg0), copyinstr(arg1), (uint32_t)arg2] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+raptors$target:::dispatch
+{
+	this->backend = copyinstr(arg0);
+	this->reason = copyinstr(arg1);
+}
+
+raptors$target:::dispatch
+{
+	@dispatched[this->backend, this->reason, (uint32_t)arg2] = count();
 }
 
 proc:::exit
@@ -931,6 +1063,8 @@ dtrace:::END
 	printa("%-32s %@9d %@9d %@14d %@12d\n", @calls, @nested, @total, @average);
 	printf("\nshapes\n%-32s %7s %7s %7s %7s %7s %7s %18s %7s\n", "routine", "m", "n", "k", "step1", "step2", "step3", "scalar", "calls");
 	printa("%-32s %7d %7d %7d %7d %7d %7d %#18x %@7d\n", @shapes);
+	printa("%-32s %7d %7d %7d %7d %7d %7d                  - %@7d\n", @no_scalar);
+	printa("%-32s       -       -       -       -       -       -                  - %@7d\n", @no_shape);
 	printf("\nthreads\n%-32s %9s %9s\n", "routine", "thread", "calls");
 	printa("%-32s %9d %@9d\n", @threads);
 	printf("\ncallers: the routine, the calling module, calls\n");

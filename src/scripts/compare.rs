@@ -2,6 +2,7 @@
 //!
 //! One process: Raptors is what happens inside its operations, NumPy all else. Two processes: one side each.
 
+use super::d::Unread;
 use super::probes::Spelling;
 use super::text::{fill_with, keep, literal};
 use super::watch::{self, ArmedLoop, Request, Watched};
@@ -37,11 +38,15 @@ fn sides(request: &Request) -> [(&'static str, String); 3] {
 pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
     let mut clauses = dtrace_clauses(request, watched);
     let mut raptors = dtrace_raptors(request, "$target");
+    let mut loops = watched.loops.clone();
+    let mut routines = watched.routines.clone();
     let mut begin =
         "Process %d: routines, loops and the probes of Raptors are armed, as far as it has loaded them.\\n".to_owned();
     if let Some((_, b)) = pair(request) {
         let other = watch::dtrace(Script::CompareCallPatterns, request, &format!("pid{b}"));
         clauses += &dtrace_clauses(request, &other);
+        routines.extend_from_slice(&other.routines);
+        loops.extend_from_slice(&other.loops);
         raptors += &dtrace_raptors(request, &b.to_string());
         begin = format!("Processes %d and {b}: routines, loops and the probes of Raptors are armed.\\n");
     }
@@ -50,6 +55,7 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
         ("ARMED", manual::armed_d(request, Script::CompareCallPatterns, watched)),
         ("BEGIN", begin),
         ("CLAUSES", clauses),
+        ("UNREAD", d::unread_rows(&routines, &loops, &unread_row)),
         ("RAPTORS", raptors),
     ];
     values.extend(sides(request));
@@ -68,12 +74,29 @@ fn dtrace_clauses(request: &Request, watched: &Watched) -> String {
              \t@a_shapes[{key}] = sum(1 - this->b);\n\t@b_shapes[{key}] = sum(this->b);"
         )
     };
+    let unread = |what: Unread, key: &str| {
+        let name = if what == Unread::Scalar { "scalar" } else { "shape" };
+        format!("@a_no_{name}[{key}] = sum(1 - this->b);\n\t@b_no_{name}[{key}] = sum(this->b);")
+    };
     let of_loop = |armed: &ArmedLoop| {
         let key = format!("probefunc,\n\t    {}", d::loop_values(armed).join(",\n\t    "));
-        format!("{}\n{{\n\t{}\n}}\n\n", d::probes(armed.places.iter(), "entry"), counted(&key))
+        format!("{}\n{{\n\t{}\n}}\n\n", d::probes(armed.places.iter(), "entry"), d::attempt(&counted(&key)))
     };
     let loops: String = watched.loops.iter().map(of_loop).collect();
-    d::shape_clauses(&watched.routines, &counted) + &loops
+    let places = watched.loops.iter().flat_map(|armed| &armed.places);
+    let unread_loops = d::unread_clause(places, &unread(Unread::Shape, "probefunc"));
+    d::shape_clauses(&watched.routines, &counted, &unread) + &loops + &unread_loops
+}
+
+/// A row of the table of shapes with dashes for what could not be read.
+fn unread_row(what: Unread) -> String {
+    let dashes = format!("{:>11} %@9d %@9d\\n", "-");
+    match what {
+        Unread::Scalar => format!("printa(\"%-32s %8d{} {dashes}\", @a_no_scalar, @b_no_scalar);", " %7d".repeat(5)),
+        Unread::Shape => {
+            format!("printa(\"%-32s {:>8}{} {dashes}\", @a_no_shape, @b_no_shape);", "-", "       -".repeat(5))
+        }
+    }
 }
 
 fn dtrace_raptors(request: &Request, process: &str) -> String {

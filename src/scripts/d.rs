@@ -1,5 +1,7 @@
 //! The parts of D scripts that are made from the catalogue.
 
+use std::collections::BTreeMap;
+
 use raptors_routines::Width;
 
 use super::select::{Place, Read};
@@ -11,21 +13,81 @@ pub fn probes<'a>(places: impl Iterator<Item = &'a String>, end: &str) -> String
 }
 
 /// A clause for each layout, which counts calls by their shape: `counted` is what is done with the key.
-pub fn shape_clauses(armed: &[Armed], counted: &dyn Fn(&str) -> String) -> String {
-    armed
-        .iter()
-        .map(|group| {
-            let wide = if group.width.is_none() && uses_width(group) {
-                "\tthis->wide = strstr(probefunc, \"64\") != NULL || strstr(probemod, \"blas64\") != NULL\n\
-                 \t    || strstr(probemod, \"ilp64\") != NULL;\n"
-            } else {
-                ""
-            };
-            let values: Vec<String> = group.layout.0.iter().map(|place| value(*place, group.width)).collect();
-            let key = format!("probefunc,\n\t    {}", values.join(",\n\t    "));
-            format!("{}\n{{\n{wide}\t{}\n}}\n\n", probes(group.places.iter(), "entry"), counted(&key))
-        })
-        .collect()
+///
+/// A value behind a pointer cannot be read where its page is not in memory, and DTrace leaves a clause there. Such a
+/// call is counted by a clause after that one: `unread` has the key without the scalar, or the name alone.
+pub fn shape_clauses(
+    armed: &[Armed],
+    counted: &dyn Fn(&str) -> String,
+    unread: &dyn Fn(Unread, &str) -> String,
+) -> String {
+    let mut clauses: String = armed.iter().map(|group| shape_clause(group, counted)).collect();
+    // Layouts that differ in the scalar only have one clause.
+    let mut by_key: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    for group in armed.iter().filter(|group| lacks(group) == Some(Unread::Scalar)) {
+        by_key.entry(key(&values(group)[..6])).or_default().extend(&group.places);
+    }
+    for (key, places) in by_key {
+        clauses += &unread_clause(places.into_iter(), &unread(Unread::Scalar, &key));
+    }
+    let whole = armed.iter().filter(|group| lacks(group) == Some(Unread::Shape)).flat_map(|group| &group.places);
+    clauses + &unread_clause(whole, &unread(Unread::Shape, "probefunc"))
+}
+
+/// What of a call's shape could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// The scalar: the sizes are known.
+    Scalar,
+    /// The sizes.
+    Shape,
+}
+
+/// The lines of the report that show what `unread` counts: `printa` takes no aggregation that nothing is counted in.
+pub fn unread_rows(armed: &[Armed], loops: &[ArmedLoop], row: &dyn Fn(Unread) -> String) -> String {
+    let any = |what| armed.iter().any(|group| lacks(group) == Some(what));
+    let rows = [(Unread::Scalar, any(Unread::Scalar)), (Unread::Shape, any(Unread::Shape) || !loops.is_empty())];
+    rows.iter().filter(|(_, counted)| *counted).map(|(what, _)| format!("\n\t{}", row(*what))).collect()
+}
+
+/// What of the group's shape may be unreadable, because it stands behind a pointer.
+fn lacks(group: &Armed) -> Option<Unread> {
+    let behind = |place: &Option<Place>| place.is_some_and(|place| !matches!(place.read, Read::Int | Read::Long));
+    let [sizes @ .., scalar] = &group.layout.0;
+    if sizes.iter().any(behind) { Some(Unread::Shape) } else { behind(scalar).then_some(Unread::Scalar) }
+}
+
+fn shape_clause(group: &Armed, counted: &dyn Fn(&str) -> String) -> String {
+    let wide = if group.width.is_none() && uses_width(group) {
+        "\tthis->wide = strstr(probefunc, \"64\") != NULL || strstr(probemod, \"blas64\") != NULL\n\
+         \t    || strstr(probemod, \"ilp64\") != NULL;\n"
+    } else {
+        ""
+    };
+    let mut action = counted(&key(&values(group)));
+    if lacks(group).is_some() {
+        action = attempt(&action);
+    }
+    format!("{}\n{{\n{wide}\t{action}\n}}\n\n", probes(group.places.iter(), "entry"))
+}
+
+/// An action that reads memory, and whether all of it was done.
+pub fn attempt(action: &str) -> String {
+    format!("this->done = 0;\n\t{action}\n\tthis->done = 1;")
+}
+
+/// What is done at these places where the attempt before it was not.
+pub fn unread_clause<'a>(places: impl Iterator<Item = &'a String>, action: &str) -> String {
+    let probes = probes(places, "entry");
+    if probes.is_empty() { probes } else { format!("{probes}\n/!this->done/\n{{\n\t{action}\n}}\n\n") }
+}
+
+fn key(values: &[String]) -> String {
+    format!("probefunc,\n\t    {}", values.join(",\n\t    "))
+}
+
+fn values(group: &Armed) -> Vec<String> {
+    group.layout.0.iter().map(|place| value(*place, group.width)).collect()
 }
 
 fn uses_width(group: &Armed) -> bool {

@@ -1,5 +1,6 @@
 //! trace_accelerate_calls: routines and loops, how often, how long, with what.
 
+use super::d::Unread;
 use super::target::Module;
 use super::text::{fill, keep, literal};
 use super::watch::{Armed, ArmedLoop, Request, Watched};
@@ -10,7 +11,11 @@ use super::{Script, bt, d, manual};
 pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
     let places = some(watched.routine_places());
     let entry = d::probes(places.iter(), "entry");
-    let mut shapes = d::shape_clauses(&watched.routines, &|key| format!("@shapes[{key}] = count();"));
+    let mut shapes =
+        d::shape_clauses(&watched.routines, &|key| format!("@shapes[{key}] = count();"), &|what, key| match what {
+            Unread::Scalar => format!("@no_scalar[{key}] = count();"),
+            Unread::Shape => format!("@no_shape[{key}] = count();"),
+        });
     if shapes.is_empty() {
         let nothing = "(int64_t)0, ".repeat(6);
         shapes = format!("{entry}\n{{\n\t@shapes[probefunc, {nothing}(int64_t)0] = count();\n}}\n\n");
@@ -21,10 +26,20 @@ pub fn dtrace(request: &Request, watched: &Watched) -> Parts {
             ("ROUTINES", asked_for(request)),
             ("ARMED", manual::armed_d(request, Script::TraceAccelerateCalls, watched)),
             ("CALLER", dtrace_caller(modules(request))),
+            ("UNREAD", d::unread_rows(&watched.routines, &[], &unread_row)),
             ("RETURN", d::probes(places.iter(), "return")),
             ("SHAPES", shapes.trim_end_matches('\n').to_owned() + "\n"),
             ("ENTRY", entry),
         ],
+    }
+}
+
+/// A row of the table of shapes with dashes for what could not be read.
+fn unread_row(what: Unread) -> String {
+    let dashes = format!("{:>18} %@7d\\n", "-");
+    match what {
+        Unread::Scalar => format!("printa(\"%-32s{} {dashes}\", @no_scalar);", " %7d".repeat(6)),
+        Unread::Shape => format!("printa(\"%-32s{} {dashes}\", @no_shape);", "       -".repeat(6)),
     }
 }
 

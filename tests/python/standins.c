@@ -64,6 +64,7 @@ void new_sgemm(int layout, int transa, int transb, long m, long n, long k, float
 #else
 
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 void vDSP_vsmul(const float *, ptrdiff_t, const float *, float *, ptrdiff_t, size_t);
@@ -81,6 +82,10 @@ int main(void)
 {
     float factor = 2.5f;
     double wide = 2.5;
+    /* Nothing has read this page: it is not in memory, so that a tracer cannot read it when the routine begins. */
+    const float *unread = mmap(NULL, sizeof *unread, PROT_READ, MAP_PRIVATE | MAP_ANON, -1, 0);
+    if (unread == MAP_FAILED)
+        return 1;
     printf("ready %d\n", getpid());
     fflush(stdout);
     if (getchar() == EOF)
@@ -88,6 +93,7 @@ int main(void)
 #if defined(ACCELERATE)
     for (int i = 0; i < 10; i++)
         vDSP_vsmul(a, 1, &factor, c, 2, 1000);
+    vDSP_vsmul(a, 1, unread, c, 1, 16);
     vDSP_vsmulD(d, 1, &wide, d, 1, 64);
     vDSP_vmul(a, 1, b, 1, c, 1, 3);
     for (int i = 0; i < 2; i++)
@@ -98,7 +104,7 @@ int main(void)
     cblas_dscal(4, 2.0, d, 2);
     printf("done\n");
     fflush(stdout);
-    (void)factor, (void)wide;
+    (void)factor, (void)wide, (void)unread;
     while (getchar() != EOF)
         ;
     return 0;

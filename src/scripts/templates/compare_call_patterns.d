@@ -19,7 +19,8 @@
  * @SIDES@
  * First all calls of each routine and loop, then the same by shape: m, n, k, the steps (increments, leading dimensions;
  * of a loop the strides in bytes), the bits of a scalar that is passed by pointer; 0 where there is none. A vector's
- * and a loop's length is in m. The last table is Raptors' own: one row for each backend and reason.
+ * and a loop's length is in m. A dash: it lay in memory that DTrace could not read. The last table is Raptors' own:
+ * one row for each backend and reason.
  * A row with a number in one column only is a call that the other side does not make. A routine that is in neither
  * column was not called: before you believe it, let the process do `a @ a` once and find that.
  *
@@ -54,7 +55,7 @@ dtrace:::END
 	printa("%-40s %@12d %@12d\n", @a, @b);
 	printf("\n%-32s %8s %7s %7s %7s %7s %7s %11s %9s %9s\n", "by shape", "m", "n", "k", "step1", "step2", "step3",
 	    "scalar", "@A@", "@B@");
-	printa("%-32s %8d %7d %7d %7d %7d %7d %#11x %@9d %@9d\n", @a_shapes, @b_shapes);
+	printa("%-32s %8d %7d %7d %7d %7d %7d %#11x %@9d %@9d\n", @a_shapes, @b_shapes);@UNREAD@
 }
 
 dtrace:::END

@@ -24,8 +24,21 @@ ${chunk__return}
 	self->scale--;
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 ${dispatch}
 {
-	@dispatched[${dispatch.backend}, ${dispatch.reason}, ${dispatch.threads}, ${dispatch.n}] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+${dispatch}
+{
+	this->backend = ${dispatch.backend};
+	this->reason = ${dispatch.reason};
+}
+
+${dispatch}
+{
+	@dispatched[this->backend, this->reason, ${dispatch.threads}, ${dispatch.n}] = count();
 }
 

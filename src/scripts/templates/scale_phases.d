@@ -60,9 +60,22 @@ ${alloc__return}
 	@memory[${alloc__return.recycled} ? "recycled" : "fresh", ${alloc__return.bytes}] = count();
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 ${dispatch}
 {
-	@dispatched[${dispatch.backend}, ${dispatch.reason}, ${dispatch.threads}, ${dispatch.n}] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+${dispatch}
+{
+	this->backend = ${dispatch.backend};
+	this->reason = ${dispatch.reason};
+}
+
+${dispatch}
+{
+	@dispatched[this->backend, this->reason, ${dispatch.threads}, ${dispatch.n}] = count();
 }
 
 ${backend__entry}
@@ -74,12 +87,24 @@ ${backend__return}
 /self->backend_began/
 {
 	this->ns = timestamp - self->backend_began;
-	self->backend_began = 0;
 	self->inner += this->ns;
 	@calls[3, "  backend"] = count();
 	@total[3, "  backend"] = sum(this->ns);
 	@average[3, "  backend"] = avg(this->ns);
-	@backends[${backend__return.backend}] = quantize(this->ns);
+	this->backend = "-";
+}
+
+${backend__return}
+/self->backend_began/
+{
+	this->backend = ${backend__return.backend};
+}
+
+${backend__return}
+/self->backend_began/
+{
+	self->backend_began = 0;
+	@backends[this->backend] = quantize(this->ns);
 }
 
 ${scale__return}
@@ -121,8 +146,20 @@ ${convert__return}
 /self->convert_began/
 {
 	this->ns = timestamp - self->convert_began;
+	this->direction = "-";
+}
+
+${convert__return}
+/self->convert_began/
+{
+	this->direction = ${convert__return.direction};
+}
+
+${convert__return}
+/self->convert_began/
+{
 	self->convert_began = 0;
-	this->what = strjoin(${convert__return.direction}, ${convert__return.copied} ? ", copied" : ", a view");
+	this->what = strjoin(this->direction, ${convert__return.copied} ? ", copied" : ", a view");
 	@calls[6, this->what] = count();
 	@total[6, this->what] = sum(this->ns);
 	@average[6, this->what] = avg(this->ns);

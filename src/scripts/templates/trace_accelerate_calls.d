@@ -21,7 +21,7 @@
  * nested: calls from inside another armed routine: the library calling itself. They are counted in calls as well.
  * shapes: m, n, k and steps (increments of vectors, leading dimensions of matrices) as the catalogue knows their places;
  *   0 where the routine has none or it is not in a register. A vector's length is in m. scalar is the bits of the
- *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5.
+ *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5. A dash: it lay in memory that DTrace could not read.
  * callers: the file that called. In the script for any process they are named while the process lives; of one that has
  *   ended only the lines "first called from" tell. One that is filled in for a process knows them by their addresses.
  *   On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
@@ -56,6 +56,7 @@ dtrace:::BEGIN
 	@threads[probefunc, tid] = count();
 	@nested[probefunc] = sum(self->depth > 1 ? 1 : 0);
 	@in_scale[probefunc] = sum(self->scale > 0 && self->depth == 1 ? 1 : 0);
+	this->from = (uint64_t)0;
 	/* The stack pointer is a multiple of 16 at a function's entry on arm64, and 8 more than one on x86-64. */
 	this->from = uregs[R_SP] & 8 ? *(uint64_t *)copyin(uregs[R_SP], 8) : (uint64_t)ucaller;
 	@callers[probefunc, @CALLER@] = count();
@@ -100,9 +101,22 @@ ${scale__return}
 	@scale_average["scale"] = avg(timestamp - self->scale_began);
 }
 
+/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
 ${dispatch}
 {
-	@dispatched[${dispatch.backend}, ${dispatch.reason}, ${dispatch.threads}] = count();
+	this->backend = "-";
+	this->reason = "-";
+}
+
+${dispatch}
+{
+	this->backend = ${dispatch.backend};
+	this->reason = ${dispatch.reason};
+}
+
+${dispatch}
+{
+	@dispatched[this->backend, this->reason, ${dispatch.threads}] = count();
 }
 
 proc:::exit
@@ -117,7 +131,7 @@ dtrace:::END
 	printf("\n%-32s %9s %9s %14s %12s\n", "routine", "calls", "nested", "total ns", "average ns");
 	printa("%-32s %@9d %@9d %@14d %@12d\n", @calls, @nested, @total, @average);
 	printf("\nshapes\n%-32s %7s %7s %7s %7s %7s %7s %18s %7s\n", "routine", "m", "n", "k", "step1", "step2", "step3", "scalar", "calls");
-	printa("%-32s %7d %7d %7d %7d %7d %7d %#18x %@7d\n", @shapes);
+	printa("%-32s %7d %7d %7d %7d %7d %7d %#18x %@7d\n", @shapes);@UNREAD@
 	printf("\nthreads\n%-32s %9s %9s\n", "routine", "thread", "calls");
 	printa("%-32s %9d %@9d\n", @threads);
 	printf("\ncallers: the routine, the calling module, calls\n");
