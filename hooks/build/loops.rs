@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// As `CAPACITY` in `src/loops/trampolines.rs`, which the compiler holds this against.
+/// Equal to `CAPACITY` in `src/loops/trampolines.rs`; the compiler checks this.
 const LOOPS: usize = 4096;
 
 pub fn trampolines() -> String {

@@ -3,11 +3,12 @@
 use raptors_routines::{ArgTy, CATALOGUE, Elem, Family, Ret, Role, Routine, Width};
 use std::fmt::Write as _;
 
-/// Functions of one name that can be observed at the same time, per width where widths are apart.
+/// The number of functions of one name that can be observed at the same time, per width if widths have separate
+/// wrappers.
 const COPIES: usize = 4;
 const COPIES_PER_WIDTH: usize = 3;
 
-/// `packed`: whether the widths need wrappers of their own.
+/// `packed`: whether each width needs its own wrapper.
 pub fn all(packed: bool) -> String {
     let widths: &[Option<Width>] = if packed { &[Some(Width::Lp64), Some(Width::Ilp64)] } else { &[None] };
     let copies = if packed { COPIES_PER_WIDTH } else { COPIES };
@@ -137,7 +138,7 @@ impl Wrapper<'_> {
         }
     }
 
-    /// The bits of argument `i`, of a complex number the real part's; `None` for what has no such bits.
+    /// The bits of argument `i`, for a complex number those of the real part; `None` if it has no such bits.
     fn scalar(&self, i: u8) -> Option<String> {
         match self.routine.args[usize::from(i)].ty {
             ArgTy::F32 => Some(format!("u64::from(a{i}.to_bits())")),
@@ -154,14 +155,14 @@ impl Wrapper<'_> {
         if all.is_empty() { "0".into() } else { format!("({})", all.join(" | ")) }
     }
 
-    /// How each array that is only read lies to the first one that is written.
+    /// The aliasing of each array that is only read with the first array that is written.
     fn aliases(&self) -> String {
         let Some(output) = self.pointers(|r| matches!(r, Role::Output | Role::InOut)).next() else {
             return "0".into();
         };
         let one = |(k, i): (usize, u8)| match (self.vector(output), self.vector(i)) {
             (Some(output), Some(input)) => format!("aliasing({output}, {input}) << {}", 2 * k),
-            // How far a matrix reaches is not told here; only that both begin at the same place.
+            // The extent of a matrix is unknown here; only an equal start is reported.
             _ => format!("u64::from(a{output} == a{i}) << {}", 2 * k),
         };
         let inputs = self.pointers(|r| r == Role::Input).take(16).enumerate();
@@ -169,7 +170,7 @@ impl Wrapper<'_> {
         if all.is_empty() { "0".into() } else { all.join(" | ") }
     }
 
-    /// The data arrays whose role is wanted, as indices of arguments.
+    /// The data arrays of the wanted role, as indices of arguments.
     fn pointers(&self, wanted: impl Fn(Role) -> bool) -> impl Iterator<Item = u8> {
         let args = self.routine.args;
         self.routine.arrays().filter(move |&i| {
@@ -178,7 +179,7 @@ impl Wrapper<'_> {
         })
     }
 
-    /// The memory of array `i` where it is a vector of known length and stride.
+    /// The memory of array `i`, if it is a vector of known length and stride.
     fn vector(&self, i: u8) -> Option<String> {
         let args = self.routine.args;
         let size = args[usize::from(i)].ty.elem().expect("a data array is a pointer").size(Width::Ilp64);

@@ -1,4 +1,4 @@
-//! The promise of every observed call's path, tested: no allocation, no lock.
+//! Tests the promise about the path of every observed call: no allocation, no lock.
 
 use crate::record::ticks;
 use crate::{kernel, loops, memory, routines, sites, touch};
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// As the catalogue has cblas_sscal.
+/// As in the catalogue's cblas_sscal.
 type Scal = unsafe extern "C" fn(isize, f32, *const c_void, isize);
 
 unsafe extern "C" fn scal(_: isize, _: f32, _: *const c_void, _: isize) {}
@@ -57,7 +57,7 @@ struct Calls {
 unsafe impl Send for Calls {}
 
 impl Calls {
-    /// Arms all observers, on things made for this.
+    /// Arms all observers, on objects made for this test.
     fn armed() -> Self {
         let table = Box::leak(Box::new(inner_loop as *const () as *mut c_void));
         let name = c"multiply".as_ptr() as usize;
@@ -72,8 +72,8 @@ impl Calls {
         routines::arm().unwrap();
         kernel::arm();
         let routine = routines::test_wrapper("cblas_sscal", scal as *const () as usize);
-        // SAFETY: the wrapper has the signature of the function it stands for; on every machine but Apple's
-        // arm64, where cblas_sscal without a suffix has 32-bit integers, it takes words.
+        // SAFETY: the wrapper has the signature of its original; on every machine but Apple's arm64, where cblas_sscal
+        // without a suffix has 32-bit integers, it takes words.
         let routine = unsafe { std::mem::transmute::<usize, Scal>(routine) };
         Calls { routine, table }
     }
@@ -113,7 +113,7 @@ fn observed_calls_neither_allocate_nor_lock() {
     memory::test_handler();
     touch::set(false);
     let calls = Calls::armed();
-    // The first names are registered, which is allowed to allocate.
+    // The first names are registered, which may allocate.
     calls.run(1);
     let (sender, receiver) = mpsc::channel();
     let worker = {

@@ -1,7 +1,7 @@
 //! The scale kernel's own steps, through the observer table of `raptors-probes`.
 //!
-//! An entry probe opens a frame on a small stack of its thread, the return probe closes it and writes the
-//! record. The stack has a fixed depth and no destructor: nothing is allocated.
+//! An entry probe opens a frame on a small stack of its thread, the return probe closes it and writes the record. The
+//! stack has a fixed depth and no destructor, so nothing is allocated.
 
 mod names;
 
@@ -13,10 +13,10 @@ use raptors_probes::{Observer, Text, set_observer};
 use std::cell::Cell;
 use std::time::Instant;
 
-/// Frames of one thread: scale → backend → chunk → alloc is four; nested user code may double that.
+/// Frames of one thread: scale → backend → chunk → alloc are four; nested user code may double that.
 const FRAMES: usize = 16;
 
-/// An entry whose return has not come.
+/// An entry whose return has not come yet.
 #[derive(Clone, Copy)]
 struct Frame {
     kind: Kind,
@@ -31,7 +31,7 @@ impl Frame {
 
 struct Stack {
     frames: [Cell<Frame>; FRAMES],
-    /// Entries without a return so far; may exceed what the frames hold.
+    /// Entries without a return so far; may exceed the number of frames.
     len: Cell<usize>,
 }
 
@@ -54,7 +54,7 @@ impl Stack {
         }
     }
 
-    /// Scale operations do not nest: a frame of one that is still there was left by a panic.
+    /// Scale operations do not nest: a panic left a frame of one that is still there.
     fn forget_unwound(&self) {
         let len = self.len.get().min(FRAMES);
         let stale = self.frames[..len].iter().position(|f| f.get().kind == Kind::Scale);
@@ -64,7 +64,7 @@ impl Stack {
         }
     }
 
-    /// Closes the innermost open frame of this kind; frames inside it were left by a panic.
+    /// Closes the innermost open frame of this kind; a panic left the frames inside it.
     #[inline]
     fn leave(&self, kind: Kind) -> Option<Frame> {
         let len = self.len.get();
@@ -82,7 +82,7 @@ fn enter(kind: Kind, site: u32, args: [u64; 5]) {
     STACK.with(|stack| stack.enter(kind, site, args));
 }
 
-/// Ends the innermost call of `kind`, with what its return knows; nothing where its entry was not seen.
+/// Ends the innermost call of `kind`, with the arguments of its return; does nothing if its entry was not seen.
 fn leave(kind: Kind, complete: impl FnOnce(&mut [u64; 5])) {
     if let Some(mut frame) = STACK.with(|stack| stack.leave(kind)) {
         complete(&mut frame.args);
@@ -113,7 +113,7 @@ static OBSERVER: Observer = Observer {
     backend_return: |_, _| leave(Kind::Backend, |_| ()),
     chunk_entry: |thread, start, end| enter(Kind::Chunk, 0, [thread.into(), start, end, 0, 0]),
     chunk_return: |_, _, _| leave(Kind::Chunk, |_| ()),
-    // Rounds are the driver's, which marks them in the run file itself.
+    // Rounds belong to the driver, which marks them in the run file itself.
     ..Observer::NOOP
 };
 
@@ -142,7 +142,7 @@ pub fn arm() -> Report {
     report
 }
 
-/// Stops recording them. An operation under way is not recorded.
+/// Stops recording them. An operation in progress is not recorded.
 pub fn disarm() -> Report {
     set_observer(None);
     Report { restored: raptors_probes::PROBES.len(), ..Report::new("kernel") }

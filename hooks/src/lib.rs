@@ -1,9 +1,9 @@
 //! In-process observers: imported symbols, ufunc loops, data memory and the kernel's probes.
 //!
-//! They need no root and no environment variable and are switched on and off at run time. Each writes one
-//! record per call into the active run file (`raptors-recording`), with two clock reads, no lock and no
-//! allocation on that path. All kinds share one nesting counter per thread, so a call made inside another
-//! observed call carries a depth above 0 and is never added twice.
+//! They need no root and no environment variable and are switched on and off at run time. Each writes one record per
+//! call into the active run file (`raptors-recording`), with two clock reads, no lock and no allocation. All kinds
+//! share one nesting counter per thread, so a call made inside another observed call has a depth above 0 and is never
+//! added twice.
 //!
 //! | module | sees | by |
 //! |---|---|---|

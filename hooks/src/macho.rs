@@ -1,14 +1,14 @@
-//! The symbol pointers of Mach-O images: where a macOS program or library keeps the addresses that it imports.
+//! The symbol pointers of Mach-O images: the addresses that a macOS program or library imports.
 //!
-//! Pure: it reads bytes, of a file or of a loaded image, and knows no operating system. Pointers in data (tables of
-//! functions, as f2py makes them) are not symbol pointers and are not found.
+//! Pure: it reads bytes, of a file or of a loaded image, and depends on no operating system. Pointers in data (tables
+//! of functions, as f2py makes them) are not symbol pointers and are not found.
 
 use object::endian::{BigEndian, LittleEndian as LE, U32};
 use object::macho::{self, IndirectSymbol, MachHeader64, Nlist64, Section64, SegmentCommand64};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
 use std::ops::Range;
 
-/// What is wrong with an image.
+/// The defect of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a sound 64-bit Mach-O image: {0}")]
 pub struct Malformed(String);
@@ -18,11 +18,11 @@ pub struct Malformed(String);
 pub struct SymbolPointer {
     /// The symbol as C spells it, without Mach-O's underscore: `cblas_sgemm$NEWLAPACK$ILP64`.
     pub symbol: String,
-    /// Where the pointer lies, by the image's own addresses (before the slide).
+    /// The address of the pointer in the image's own numbering (before the slide).
     pub address: u64,
     /// `__la_symbol_ptr`, `__got`, `__auth_got`.
     pub section: String,
-    /// Filled at the first call; until then it leads into the image itself.
+    /// Filled at the first call; until then it points into the image itself.
     pub lazy: bool,
     /// Signed for the processor (arm64e): a plain pointer stored here would crash.
     pub authenticated: bool,
@@ -35,13 +35,13 @@ pub struct Segment {
     pub name: String,
     /// Its addresses, before the slide.
     pub addresses: Range<u64>,
-    /// Where its bytes begin in the file.
+    /// The offset of its bytes in the file.
     pub file_offset: u64,
     /// Made read-only once the linker has filled it (`SG_READ_ONLY`).
     pub read_only: bool,
 }
 
-/// What a Mach-O header says, as far as symbol pointers need it.
+/// The part of a Mach-O header that symbol pointers need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// All segments in order.
@@ -66,7 +66,7 @@ struct Pointers {
     lazy: bool,
 }
 
-/// The symbol pointers of a whole file (not a fat one: hand in the slice of one architecture).
+/// The symbol pointers of a whole file (not a fat one: pass the slice of one architecture).
 ///
 /// # Errors
 /// Bytes that are not a 64-bit little-endian Mach-O image, or one whose tables reach outside it.
@@ -100,7 +100,7 @@ fn take<'a, T: Pod>(bytes: &'a [u8], what: &str) -> Result<(&'a T, &'a [u8]), Ma
 }
 
 impl Layout {
-    /// Reads the header and its load commands, which are all that `bytes` need to hold.
+    /// Reads the header and its load commands; `bytes` need to hold no more than these.
     ///
     /// # Errors
     /// As for [`symbol_pointers`].
@@ -182,7 +182,7 @@ impl Layout {
         self.segments.iter().find(|s| s.name == name)
     }
 
-    /// The pointers to symbols of other images. `at` gives so many bytes at an offset of the file.
+    /// The pointers to symbols of other images. `at` returns a number of bytes at an offset of the file.
     ///
     /// # Errors
     /// A table that `at` does not have, or an index outside its table.
@@ -217,7 +217,7 @@ impl Layout {
     }
 }
 
-/// As many whole elements as the bytes hold; all types used here have alignment 1.
+/// As many complete elements as the bytes hold; all types used here have alignment 1.
 fn plain<T: Pod>(bytes: &[u8]) -> &[T] {
     slice_from_bytes(bytes, bytes.len() / size_of::<T>()).map_or(&[], |(all, _)| all)
 }
@@ -227,9 +227,9 @@ fn range(first: u64, count: u64, len: usize) -> Option<Range<usize>> {
     (end <= len).then_some(first..end)
 }
 
-/// The symbol behind an entry of the indirect table, if another image has to provide it.
+/// The symbol behind an entry of the indirect table, if it is imported from another image.
 fn imported(symbols: &[Nlist64<LE>], entry: IndirectSymbol) -> Result<Option<&Nlist64<LE>>, Malformed> {
-    // Local and absolute ones have no index.
+    // Local and absolute symbols have no index.
     let Some(index) = entry.index() else {
         return Ok(None);
     };

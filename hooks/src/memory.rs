@@ -1,6 +1,6 @@
-//! NumPy's data memory (NEP 49): the four functions in a `PyDataMem_Handler` are swapped in place.
+//! NumPy's data memory (NEP 49): swaps the four functions in a `PyDataMem_Handler` in place.
 //!
-//! That is process-wide and reversible, unlike `PyDataMem_SetHandler`, which other threads do not see. The
+//! That is process-wide and reversible, unlike `PyDataMem_SetHandler`, which has no effect on other threads. The
 //! originals are called with their own context, so NumPy's small-block cache and its huge-page advice stay.
 
 use crate::record::{Kind, Open};
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The name of the only handler whose layout and life time are known: NumPy's own, which is static.
+/// The name of the only handler with a known layout and lifetime: NumPy's own, which is static.
 const NAME: &[u8] = b"default_allocator\0";
 
-/// `PyDataMem_Handler`, version 1, as `numpy/ndarraytypes.h` has it.
+/// `PyDataMem_Handler`, version 1, as in `numpy/ndarraytypes.h`.
 #[repr(C)]
 struct Handler {
     name: [u8; 127],
@@ -37,7 +37,7 @@ type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
 type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
 
-/// The handler's own functions, in its order; kept after disarming for calls under way.
+/// The handler's own functions, in its order; kept after disarming for calls in progress.
 static ORIGINALS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 static ARMED: AtomicPtr<Handler> = AtomicPtr::new(std::ptr::null_mut());
 static RECORDING: AtomicBool = AtomicBool::new(false);
@@ -49,7 +49,7 @@ impl Handler {
     }
 }
 
-/// Our functions, in the handler's order.
+/// This module's functions, in the handler's order.
 fn ours() -> [usize; 4] {
     [
         malloc as *const () as usize,
@@ -81,7 +81,7 @@ pub unsafe fn arm(handler: *mut c_void) -> Result<Report, Error> {
     for ((slot, original), ours) in handler.functions().into_iter().zip(&ORIGINALS).zip(ours()) {
         let now = slot.load(Ordering::Acquire);
         if now != ours {
-            // Ours must find the original from its first call on.
+            // The new function must find the original from its first call on.
             original.store(now, Ordering::SeqCst);
             slot.store(ours, Ordering::SeqCst);
         }
@@ -93,7 +93,7 @@ pub unsafe fn arm(handler: *mut c_void) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Puts the handler's own functions back. One that somebody else replaced meanwhile is left alone and reported.
+/// Restores the handler's own functions. A function that other code has replaced meanwhile is left alone and reported.
 #[must_use = "the report says which functions could not be put back"]
 pub fn disarm() -> Report {
     let begun = Instant::now();
@@ -101,7 +101,7 @@ pub fn disarm() -> Report {
     let mut report = Report::new("memory");
     RECORDING.store(false, Ordering::SeqCst);
     let armed = ARMED.swap(std::ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: what `arm` stored is null or a handler that lives for ever.
+    // SAFETY: `arm` stored null or a handler that lives for ever.
     if let Some(handler) = unsafe { armed.as_ref() } {
         let names = ["malloc", "calloc", "realloc", "free"];
         let slots = handler.functions().into_iter().zip(&ORIGINALS).zip(ours()).zip(names);
@@ -147,7 +147,7 @@ unsafe fn checked(pointer: *mut c_void) -> Result<&'static Handler, Error> {
     Ok(handler)
 }
 
-/// The original of one function; its place as in [`ORIGINALS`].
+/// The original of one function; its index as in [`ORIGINALS`].
 #[inline(always)]
 fn original(place: usize) -> *const c_void {
     ORIGINALS[place].load(Ordering::Relaxed) as *const c_void
@@ -169,7 +169,7 @@ unsafe extern "C" fn malloc(context: *mut c_void, bytes: usize) -> *mut c_void {
     // SAFETY: NumPy's own arguments.
     let data = unsafe { original(context, bytes) };
     open.end(Kind::Alloc, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
-    // SAFETY: nobody has the memory yet, and what malloc gives has no contents.
+    // SAFETY: no code has the memory yet, and memory from malloc has no contents.
     unsafe { touch::fresh(data as usize, bytes as u64) };
     data
 }
@@ -187,14 +187,14 @@ unsafe extern "C" fn calloc(context: *mut c_void, items: usize, size: usize) -> 
     let bytes = items.saturating_mul(size) as u64;
     open.end(Kind::Alloc, 0, 0, [bytes, data as u64, 0, 0, 0]);
     if !data.is_null() {
-        // SAFETY: nobody has the memory yet, it is `items * size` bytes (else calloc gives null), all zeros.
+        // SAFETY: no code has the memory yet; it is `items * size` bytes (else calloc returns null), all zeros.
         unsafe { touch::fresh(data as usize, bytes) };
     }
     data
 }
 
-/// Recorded as the allocation of the new size; where the block moved, a release of the old one (of 0 bytes: its
-/// size is not known) follows.
+/// Recorded as the allocation of the new size. If the block moved, a release of the old one follows (of 0 bytes,
+/// because its size is unknown).
 unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, bytes: usize) -> *mut c_void {
     // SAFETY: as in `malloc`.
     let original = unsafe { std::mem::transmute::<*const c_void, Realloc>(original(2)) };
@@ -232,7 +232,7 @@ pub(crate) fn test_lock() -> impl Sized {
     CHANGING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has [`test_round_trip`] forward to functions that do nothing.
+/// Lets [`test_round_trip`] forward to functions that do nothing.
 #[cfg(test)]
 pub(crate) fn test_handler() {
     unsafe extern "C" fn nothing(_: *mut c_void, _: usize) -> *mut c_void {

@@ -1,4 +1,4 @@
-//! What a record says about operands: strides, alignment, aliasing and the scalar, packed into words.
+//! The words of a record about operands: strides, alignment, aliasing and the scalar.
 //!
 //! Integer arithmetic only: a loop's caller reads the floating-point flags afterwards.
 

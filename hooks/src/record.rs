@@ -1,4 +1,4 @@
-//! The one way from an observed call to a record: nesting, clock, push.
+//! The only way from an observed call to a record: nesting, clock, push.
 
 use std::cell::Cell;
 
@@ -6,11 +6,11 @@ pub(crate) use raptors_recording::clock::ticks;
 pub(crate) use raptors_recording::{Kind, flags, push};
 
 thread_local! {
-    /// Observed calls that this thread is inside of, of every kind.
+    /// The number of observed calls, of every kind, that this thread is inside.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How many observed calls this thread is inside of, as a record holds it.
+/// The same number in the form of a record.
 #[inline(always)]
 pub(crate) fn depth() -> u8 {
     saturated(DEPTH.get())
@@ -29,10 +29,10 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// No call: for tables that have to hold something.
+    /// No call: for tables that need an initial value.
     pub(crate) const NONE: Open = Open { start: 0, depth: 0 };
 
-    /// Counts the call as entered and reads the clock, last.
+    /// Counts the call as entered, then reads the clock.
     #[inline(always)]
     pub(crate) fn begin() -> Self {
         let depth = DEPTH.get();
@@ -40,13 +40,13 @@ impl Open {
         Open { start: ticks(), depth }
     }
 
-    /// The call was left by a panic: no record, only the nesting goes back.
+    /// A panic left the call: no record, only the nesting is restored.
     pub(crate) fn abandon(self) {
         DEPTH.set(self.depth);
     }
 
-    /// Reads the clock, first, then writes the record. The nesting becomes what it was at the beginning, even
-    /// where an inner call was left by a jump.
+    /// Reads the clock, then writes the record. The nesting becomes what it was at the beginning, even if a jump left
+    /// an inner call.
     #[inline(always)]
     pub(crate) fn end(self, kind: Kind, flags: u16, site: u32, args: [u64; 5]) {
         let end = ticks();

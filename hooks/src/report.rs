@@ -1,24 +1,24 @@
-//! What arming did and what it could not do: an observer that sees nothing must say so.
+//! The result of arming, with everything that could not be armed: an observer that sees nothing must say so.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The outcome of switching one observer on, off, or over to newly loaded objects.
+/// The result of switching one observer on or off, or of extending it to newly loaded objects.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Which observer: `routines`, `loops`, `memory` or `kernel`.
     pub hook: &'static str,
-    /// What is observed after this call: slots, loops, handler functions or probes.
+    /// The number of observed slots, loops, handler functions or probes after this call.
     pub armed: usize,
-    /// What this call put back.
+    /// The number of slots that this call restored.
     pub restored: usize,
-    /// Routines only: observed slots by routine symbol as the importing object spells it.
+    /// Routines only: the number of observed slots by routine symbol, in the importing object's spelling.
     pub symbols: BTreeMap<String, usize>,
-    /// Routines only: which object imports from which library.
+    /// Routines only: the importing objects and their libraries.
     pub objects: Vec<Object>,
-    /// What is not observed, and the reason of each.
+    /// The parts that are not observed, each with its reason.
     pub not_armed: Vec<NotArmed>,
-    /// What the call took, in nanoseconds.
+    /// The duration of the call in nanoseconds.
     pub elapsed_ns: u64,
 }
 
@@ -29,11 +29,11 @@ pub struct Object {
     pub object: String,
     /// The file that holds the routines.
     pub library: String,
-    /// How many slots of `object` lead there.
+    /// The number of slots of `object` that lead there.
     pub slots: usize,
 }
 
-/// One thing that could not be observed.
+/// A part that could not be observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotArmed {
     /// A loop, a symbol of an object, an object.
@@ -52,27 +52,27 @@ impl Report {
     }
 }
 
-/// Why an observer could not be switched at all.
+/// The reason that an observer could not be switched at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A pointer handed in does not lead to the structure it should.
+    /// A given pointer does not lead to the expected structure.
     #[error("{what} does not look like {expected}: {why}")]
     NotRecognised {
-        /// What was handed in.
+        /// The given object.
         what: &'static str,
-        /// What it should have been.
+        /// The expected structure.
         expected: &'static str,
         /// The check that failed.
         why: String,
     },
-    /// The platform has no imported-symbol slots this crate knows.
+    /// This crate knows no imported-symbol slots on the platform.
     #[error("calls of math libraries cannot be observed in process on {0}; Linux and macOS can")]
     Unsupported(&'static str),
-    /// The memory behind a pointer to swap cannot be written.
+    /// The memory behind a pointer to swap is not writable.
     #[error("{what} lies in memory that cannot be written")]
     ReadOnly {
-        /// What was to be changed.
+        /// The pointer that was to be changed.
         what: &'static str,
     },
     /// The run file did not take a site document.

@@ -1,4 +1,4 @@
-//! What the `site` of a record means: one document per call site, written once into each run file.
+//! The meaning of a record's `site`: one document per call site, written once into each run file.
 
 use crate::report::Error;
 use raptors_recording::Writer;
@@ -9,7 +9,7 @@ struct Registry {
     /// Index + 1 = id.
     documents: Vec<String>,
     writer: Option<&'static Writer>,
-    /// How many of `documents` the writer has.
+    /// The number of `documents` that the writer has.
     written: usize,
 }
 
@@ -19,8 +19,8 @@ fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Names the run file that the descriptions of call sites go to: those known already at once, later ones as
-/// they are found. Call it after `Writer::create` and before arming.
+/// Sets the run file for the descriptions of call sites: known ones are written at once, later ones as they are found.
+/// Call it after `Writer::create` and before arming.
 ///
 /// # Errors
 /// The run file does not take a document.
@@ -33,8 +33,8 @@ pub fn record_into(writer: &'static Writer) -> Result<(), Error> {
     registry.flush()
 }
 
-/// Describes a site; its id, which it keeps for ever. Ids begin at 1. The document reaches the run file with the
-/// next [`publish`].
+/// Describes a site; returns its permanent id. Ids begin at 1. The next [`publish`] writes the document into the run
+/// file.
 pub(crate) fn add(mut description: Value) -> u32 {
     let mut registry = registry();
     let id = registry.documents.len() as u32 + 1;
@@ -43,7 +43,7 @@ pub(crate) fn add(mut description: Value) -> u32 {
     id
 }
 
-/// Writes the descriptions that the run file does not have yet. Without a run file they wait for one.
+/// Writes the descriptions that the run file does not have yet. Without a run file they are kept for the next one.
 pub(crate) fn publish() -> Result<(), Error> {
     registry().flush()
 }
@@ -57,7 +57,7 @@ impl Registry {
             match writer.document("site", document) {
                 Ok(()) => self.written += 1,
                 Err(raptors_recording::Error::Closed(_)) => {
-                    // The recording is over: what is found from now on waits for the next one.
+                    // The recording is over: later sites are kept for the next one.
                     self.writer = None;
                     break;
                 }

@@ -1,22 +1,22 @@
-//! From the address of a function to its file and its name there.
+//! Maps the address of a function to its file and its name there.
 
 use crate::platform;
 use object::{Object, ObjectSegment, ObjectSymbol, SymbolKind};
 use std::collections::HashMap;
 use std::fs::File;
 
-/// Where an address belongs.
+/// The position of an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The file, empty where the address is in none.
+    /// The file, empty if the address is in none.
     pub module: String,
-    /// Offset from the file's image base, which a tracer adds to the base it sees.
+    /// The offset from the file's image base, which a tracer adds to the base that it sees.
     pub offset: usize,
     /// The function's name; `None` in a stripped file.
     pub symbol: Option<String>,
 }
 
-/// Places of many addresses; each file's symbols are read once.
+/// The positions of many addresses; each file's symbols are read once.
 pub(crate) fn locate(addresses: &[usize]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::with_capacity(addresses.len());
     let mut wanted: HashMap<String, Vec<usize>> = HashMap::new();
@@ -37,15 +37,15 @@ pub(crate) fn locate(addresses: &[usize]) -> Vec<Place> {
     places
 }
 
-/// The names that a file's symbol tables give to functions at `offsets`; nothing where it cannot be read, as for
-/// the members of the macOS shared cache.
+/// The names of the functions at `offsets` in a file's symbol tables; none if the file cannot be read, as for the
+/// members of the macOS shared cache.
 fn names(path: &str, offsets: &[usize]) -> Vec<Option<String>> {
     read_names(path, offsets).unwrap_or_else(|| vec![None; offsets.len()])
 }
 
 fn read_names(path: &str, offsets: &[usize]) -> Option<Vec<Option<String>>> {
     let file = File::open(path).ok()?;
-    // SAFETY: the file is a loaded library; whoever truncates one while it is mapped kills its process anyway.
+    // SAFETY: the file is a loaded library; truncating it while it is mapped kills its process anyway.
     let map = unsafe { memmap2::Mmap::map(&file) }.ok()?;
     let object = object::File::parse(&*map).ok()?;
     let base = image_base(&object)?;
@@ -67,7 +67,7 @@ fn read_names(path: &str, offsets: &[usize]) -> Option<Vec<Option<String>>> {
     Some(names)
 }
 
-/// The address that the file gives to its own first byte. In a Mach-O program `__PAGEZERO` comes before it.
+/// The file's own address of its first byte. In a Mach-O program `__PAGEZERO` comes before it.
 fn image_base(object: &object::File) -> Option<u64> {
     match object.format() {
         object::BinaryFormat::MachO => object.segments().find(|s| s.name() == Ok(Some("__TEXT"))).map(|s| s.address()),

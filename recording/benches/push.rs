@@ -1,11 +1,11 @@
-//! What a record costs, the file's growth included: `cargo bench -p raptors-recording --bench push`.
+//! The cost of a record, with the file's growth: `cargo bench -p raptors-recording --bench push`.
 //!
-//! Times are the recording thread's own processor time, page faults included: the wall time of a
-//! loaded machine tells of the load. The helper's time is its own line.
+//! Times are the recording thread's own processor time, page faults included, because the wall time of a loaded machine
+//! depends on the load. The helper's time is a separate line.
 //!
-//! Every line is 10 million records (of all threads together) into a new file with the default
-//! options; the clock is read twice per record where it says so, as hooks do it. The file lies in
-//! the directory given as argument, else in the build directory.
+//! Every line is 10 million records (of all threads together) into a new file with the default options; where the line
+//! says so, the clock is read twice per record, as hooks do. The file is in the directory given as argument, else in
+//! the build directory.
 
 use std::{path::PathBuf, thread, time::Duration};
 
@@ -62,8 +62,8 @@ fn time_of(clock: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Nanoseconds per record that its thread spent and that all others did, and the peak of resident memory in MiB. `pause`
-/// is how many microseconds to rest, outside the measure, after 10,000 records.
+/// Nanoseconds per record that its thread spent and that all others did, and the peak of resident memory in MiB.
+/// `pause` is the rest in microseconds, outside the measurement, after 10,000 records.
 fn measure(path: &std::path::Path, threads: u64, reads: bool, pause: u64) -> (f64, f64, u64) {
     let all = process_time();
     let writer = Writer::create(path, Options::default()).expect("a writer");
@@ -100,7 +100,7 @@ fn push_all(records: u64, reads: bool, pause: Duration) -> Duration {
     spent
 }
 
-/// The most that was ever resident in this process.
+/// The peak of resident memory in this process.
 fn resident_mib() -> u64 {
     // SAFETY: all-zero is a valid rusage, filled by the call.
     let usage = unsafe {

@@ -1,4 +1,4 @@
-//! How fast 10 million records stream back, in a process that has done nothing else:
+//! The speed at which 10 million records are read, in a process that has done nothing else:
 //! `cargo bench -p raptors-recording --bench read`.
 
 use std::{path::PathBuf, process::Command, time::Instant};
@@ -18,7 +18,7 @@ fn main() {
         push(Kind::Loop, 0, 0, 1, i, i + 1, [i; 5]);
     }
     writer.finish().expect("finished");
-    // The peak of resident memory is a process's for ever: the reader gets one of its own.
+    // The peak of resident memory belongs to the process for its whole life, so the reader gets its own.
     let status = Command::new(std::env::current_exe().expect("own name")).env("RECORDING_READ", &path).status();
     assert!(status.expect("started").success());
 }
@@ -47,7 +47,7 @@ fn read(path: &std::path::Path) {
     }
 }
 
-/// The most that was ever resident in this process.
+/// The peak of resident memory in this process.
 fn resident_mib() -> u64 {
     // SAFETY: all-zero is a valid rusage, filled by the call.
     let usage = unsafe {

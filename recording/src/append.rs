@@ -1,4 +1,4 @@
-//! A document added to a file that is finished: what was found out about a run after it.
+//! Adds a document to a finished file: results that were found after the run.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// Adds a document to a finished run file, in segments of its own behind all others.
+/// Adds a document to a finished run file, in its own segments behind all others.
 ///
-/// Whoever may be killed meanwhile does this to a copy: between the segments and the header that counts them, the file is
-/// neither the old one nor the new one.
+/// Apply it to a copy of the file: if the process is killed between writing the segments and the header that counts
+/// them, the file is neither the old one nor the new one.
 ///
 /// # Errors
 /// Those of [`Reader::open`]; [`Error::Closed`] for a file whose recording was not finished;
@@ -62,7 +62,7 @@ pub fn append_document(path: &Path, key: &str, json: &str) -> Result<(), Error> 
     file.write_all_at(&header[at::FINAL..], at::FINAL as u64).map_err(io)
 }
 
-/// How many of the segments hold documents.
+/// The number of segments that hold documents.
 fn document_segments(file: &File, used: u64) -> io::Result<u32> {
     let mut count = 0;
     let mut bytes = [0; RECORD_BYTES];

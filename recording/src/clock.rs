@@ -1,4 +1,4 @@
-//! The clock of the records: the CPU's counter where it is fit, else `clock_gettime`.
+//! The clock of the records: the CPU's counter if it is usable, else `clock_gettime`.
 //!
 //! A counter read costs about 10 ns, `clock_gettime` about 25, and two reads go with every record.
 
@@ -9,11 +9,11 @@ use std::sync::{
 
 use crate::platform;
 
-/// A calibration is not trusted over a shorter span than this: reading both clocks takes some
-/// 50 ns, so the error stays below 5 in a million.
+/// A calibration over a shorter span than this is not trusted: reading both clocks takes some 50 ns, so the error stays
+/// below 5 in a million.
 pub(crate) const SHORTEST_SPAN_NS: u64 = 20_000_000;
 
-/// Where ticks come from.
+/// The source of ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ClockSource {
@@ -21,7 +21,7 @@ pub enum ClockSource {
     Tsc = 1,
     /// The virtual counter of AArch64 (`cntvct_el0`).
     Cntvct = 2,
-    /// `clock_gettime(CLOCK_MONOTONIC)`, where the CPU's counter is unfit; ticks are nanoseconds.
+    /// `clock_gettime(CLOCK_MONOTONIC)`, if the CPU's counter is unusable; ticks are nanoseconds.
     System = 3,
 }
 
@@ -31,13 +31,13 @@ impl ClockSource {
     }
 }
 
-/// How long a tick is.
+/// The length of a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
     /// Nanoseconds per tick. 0 in the header of a file whose writer was killed before it had read its
     /// clock twice; such a file has no records.
     pub ns_per_tick: f64,
-    /// Nanoseconds over which that was measured; 0 where the hardware or the clock itself tells.
+    /// Nanoseconds over which that was measured; 0 if the hardware or the clock itself gives the length.
     pub span_ns: u64,
 }
 
@@ -69,7 +69,7 @@ impl Pair {
         best.1
     }
 
-    /// Nanoseconds per tick from `self` to the later `other`; None where no time lies between.
+    /// Nanoseconds per tick from `self` to the later `other`; None if there is no time between.
     pub(crate) fn until(&self, other: &Pair) -> Option<Calibration> {
         let ticks = other.ticks.checked_sub(self.ticks).filter(|t| *t > 0)?;
         let span_ns = other.ns.checked_sub(self.ns).filter(|t| *t > 0)?;
@@ -93,7 +93,7 @@ pub fn source() -> ClockSource {
     }
 }
 
-/// The clock, now. Unordered against the instructions around it, as cheap as the machine has it.
+/// The current time of the clock. Not ordered with the instructions around it, and as cheap as the machine allows.
 #[inline]
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
@@ -137,8 +137,7 @@ fn cntvct() -> u64 {
 #[cfg(target_arch = "x86_64")]
 fn choose() -> ClockSource {
     use std::arch::x86_64::__cpuid;
-    // SAFETY: every x86-64 CPU has cpuid; the leaf is asked for only where the CPU says it has it.
-    // (Newer compilers call it safe.)
+    // SAFETY: every x86-64 CPU has cpuid; the leaf is read only if the CPU reports it. (Newer compilers call it safe.)
     #[allow(unused_unsafe)]
     let invariant = unsafe { __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0 };
     if invariant && platform::trusts_tsc() { ClockSource::Tsc } else { ClockSource::System }
@@ -154,7 +153,7 @@ fn choose() -> ClockSource {
     ClockSource::System
 }
 
-/// What the hardware says of its counter, if it says so exactly.
+/// The hardware's own value for its counter, if it is exact.
 pub(crate) fn nominal() -> Option<Calibration> {
     if source() == ClockSource::System {
         return Some(Calibration { ns_per_tick: 1.0, span_ns: 0 });
@@ -162,8 +161,8 @@ pub(crate) fn nominal() -> Option<Calibration> {
     None
 }
 
-/// Measures the length of a tick against `CLOCK_MONOTONIC`. The first call of a process may take
-/// 20 ms; later ones use the whole span since, and get more precise.
+/// Measures the length of a tick against `CLOCK_MONOTONIC`. The first call of a process may take 20 ms; later calls use
+/// the whole span since then, and become more precise.
 pub fn calibrate() -> Calibration {
     static ANCHOR: OnceLock<Pair> = OnceLock::new();
     if let Some(exact) = nominal() {

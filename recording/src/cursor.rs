@@ -1,4 +1,4 @@
-//! The hot path: each thread's place in its segment.
+//! The hot path: each thread's position in its segment.
 
 use std::{
     cell::Cell,
@@ -12,15 +12,15 @@ use crate::{
     writer::{Refusal, Writer},
 };
 
-/// The generation of the active writer; 0 while there is none. A thread whose cursor is of another
-/// generation has no segment: so finishing a recording, and forking, take every segment away from
-/// every thread with one store, and cost [`push`] one comparison.
+/// The generation of the active writer; 0 if there is none. A thread whose cursor has another generation has no
+/// segment. Finishing a recording, and forking, therefore take every segment from every thread with one store, and cost
+/// [`push`] one comparison.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static ACTIVE: AtomicPtr<Writer> = AtomicPtr::new(ptr::null_mut());
 
 struct Cursor {
-    /// Where the next record goes. At a multiple of the segment size, null included, there is no
-    /// room: the segment is full or there is none.
+    /// The position of the next record. A multiple of the segment size, null included, means no room: the segment is
+    /// full or there is none.
     next: Cell<*mut u8>,
     generation: Cell<u64>,
     tid: Cell<u64>,
@@ -29,7 +29,7 @@ struct Cursor {
 }
 
 thread_local! {
-    // Const and without Drop: an access is an address, never a registration or an allocation.
+    // Const and without Drop: an access is an address, without registration or allocation.
     static CURSOR: Cursor = const {
         Cursor {
             next: Cell::new(ptr::null_mut()),
@@ -47,7 +47,7 @@ pub(crate) fn activate(writer: &'static Writer) {
     GENERATION.store(writer.generation, Ordering::Release);
 }
 
-/// Takes every thread's segment away. Async-signal-safe: the child of a fork calls it.
+/// Takes every thread's segment. Async-signal-safe: the child of a fork calls it.
 pub(crate) fn deactivate() {
     GENERATION.store(0, Ordering::Release);
     ACTIVE.store(ptr::null_mut(), Ordering::Release);
@@ -58,7 +58,7 @@ fn current() -> Option<&'static Writer> {
     unsafe { ACTIVE.load(Ordering::Acquire).as_ref() }
 }
 
-/// The active writer's path, for the error that a second one gets.
+/// The active writer, whose path goes into the error of a second one.
 pub(crate) fn active_writer() -> Option<&'static Writer> {
     current()
 }
@@ -69,12 +69,11 @@ pub fn active() -> bool {
     GENERATION.load(Ordering::Relaxed) != 0
 }
 
-/// Writes one record to the active writer; without one, nothing happens.
+/// Writes one record to the active writer; does nothing without one.
 ///
-/// `start` and `end` are readings of [`clock::ticks`](crate::clock::ticks); an `end` before its
-/// `start` (two CPUs' counters may differ by a few ticks) counts as no time. No lock, no allocation
-/// and, once a thread has made its first record, no system call. A record for which the file has no
-/// room is counted, see [`Writer::lost`].
+/// `start` and `end` are readings of [`clock::ticks`](crate::clock::ticks). An `end` before its `start` counts as no
+/// time, because two CPUs' counters may differ by a few ticks. No lock, no allocation and, once a thread has made its
+/// first record, no system call. A record without room in the file is counted, see [`Writer::lost`].
 #[inline]
 pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, args: [u64; 5]) {
     CURSOR.with(|cursor| {
@@ -84,7 +83,7 @@ pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, 
             let Some(fresh) = refill(cursor) else { return };
             next = fresh;
         }
-        // Before the record is written: a signal handler that records takes the slot after it.
+        // Before the record is written: a signal handler that records uses the slot after it.
         cursor.next.set(next.wrapping_add(RECORD_BYTES));
         let tag = layout::tag(kind, depth, flags);
         // SAFETY: `next` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
@@ -97,7 +96,7 @@ pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, 
 /// Writes a record into its slot, the tag last: a reader that sees the tag sees all of it.
 ///
 /// # Safety
-/// `slot` is valid for 64 bytes, aligned to 8, and nobody else writes there.
+/// `slot` is valid for 64 bytes, aligned to 8, and no other code writes there.
 #[inline]
 unsafe fn write(slot: *mut u64, tag: u32, site: u32, start: u64, duration: u64, args: [u64; 5]) {
     // SAFETY: all offsets are below 64 and aligned for their type (caller).
@@ -110,8 +109,8 @@ unsafe fn write(slot: *mut u64, tag: u32, site: u32, start: u64, duration: u64, 
     }
 }
 
-/// Takes a fresh segment for this thread: once per 1023 records. None where there is no writer, or
-/// no room, which is counted.
+/// Takes a fresh segment for this thread: once per 1023 records. None without a writer, or without room, which is
+/// counted.
 #[cold]
 #[inline(never)]
 fn refill(cursor: &Cursor) -> Option<*mut u8> {
@@ -145,13 +144,13 @@ fn refill(cursor: &Cursor) -> Option<*mut u8> {
 }
 
 impl Writer {
-    /// Counts one record that has no room.
+    /// Counts one record without room.
     fn count_lost(&self, refusal: Refusal) {
         let which = match refusal {
             Refusal::Limit => 0,
             Refusal::NotReady => 1,
             Refusal::DiskFull => 2,
-            // Finished meanwhile: the record is dropped, as any later one.
+            // Finished meanwhile: the record is dropped, like any later one.
             Refusal::Closed => return,
         };
         self.header_u64(layout::at::LIVE_LOST + 8 * which).fetch_add(1, Ordering::Relaxed);
@@ -181,8 +180,8 @@ mod tests {
         let len = SLOTS as usize * 2 * 16384;
         file.set_len(len as u64).unwrap();
         let (written, seen) = (Mapping::new(&file, len).unwrap(), Mapping::new(&file, len).unwrap());
-        // One side has every page, the other only the first of each slot: the fault inside the slot
-        // holds the writer up, so that a tag written too early shows.
+        // One mapping has every page, the other only the first of each slot: the fault inside the slot delays the
+        // writer, so that a tag written too early would show.
         for word in (0..SLOTS).flat_map(|i| slot(&seen, i)) {
             word.store(0, Ordering::Relaxed);
         }

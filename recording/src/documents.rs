@@ -1,4 +1,4 @@
-//! Documents: JSON texts in segments of their own, as one stream that runs through them.
+//! Documents: JSON texts in their own segments, which form one stream.
 
 use std::{
     ptr,
@@ -18,17 +18,17 @@ use crate::{
 pub(crate) const AT_LIMIT: &str = "the file has reached its limit; record with a higher one";
 pub(crate) const TOO_MANY: &str = "all documents of a run together may have 64 MiB";
 
-/// Where the stream of documents stands.
+/// The position in the stream of documents.
 #[derive(Default)]
 pub(crate) struct Documents {
-    /// Segments taken, with their bytes in use; the last ones may be empty spares.
+    /// Segments taken, with their used bytes; the last ones may be empty spares.
     open: Vec<(u64, usize)>,
     sequence: u32,
     total: u64,
 }
 
 impl Documents {
-    /// Adds one document to the stream. A target killed meanwhile leaves the stream without it.
+    /// Adds one document to the stream. If the process is killed meanwhile, the stream does not have it.
     pub(crate) fn append(&mut self, writer: &Writer, key: &str, json: &str) -> Result<(), Error> {
         let bytes = key.len() + json.len();
         let entry_len = (DOCUMENT_HEADER + bytes).next_multiple_of(8);
@@ -72,12 +72,12 @@ impl Documents {
 
     /// Copies the entry into the open segments, then publishes their new lengths.
     fn write(&mut self, writer: &Writer, mut entry: &[u8]) {
-        // Where pages are touched by hand, none of these is meanwhile.
+        // On systems where the helper touches pages by hand, it must not do so now.
         let _growth = lock(&writer.growth);
         for (index, used) in &mut self.open {
             let n = entry.len().min(DOCUMENT_PAYLOAD - *used);
             let at = layout::segment_offset(*index) + (RECORD_BYTES + *used) as u64;
-            // SAFETY: the segment is ours (the lock is held), lies in mapping and file, and n bytes
+            // SAFETY: this thread owns the segment (the lock is held), which is inside mapping and file, and n bytes
             // fit behind the used ones; the entry is no part of the mapping.
             unsafe { ptr::copy_nonoverlapping(entry.as_ptr(), writer.map.at(at), n) };
             *used += n;
@@ -85,7 +85,7 @@ impl Documents {
         }
         for (index, used) in &self.open {
             let at = layout::segment_offset(*index) + segment_at::USED as u64;
-            // SAFETY: an aligned word in a segment that is ours, only accessed as an atomic now.
+            // SAFETY: an aligned word in an owned segment, only accessed as an atomic now.
             let length = unsafe { AtomicU32::from_ptr(writer.map.at(at).cast()) };
             length.store(*used as u32, Ordering::Release);
         }
@@ -99,7 +99,7 @@ impl Documents {
     }
 }
 
-/// The bytes of one document: CRC of all behind it, lengths, key, text, zeros up to `len`.
+/// The bytes of one document: CRC of everything behind it, lengths, key, text, zeros up to `len`.
 pub(crate) fn entry(key: &str, json: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     put_u32(&mut bytes, 4, key.len() as u32);

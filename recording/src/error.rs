@@ -9,22 +9,22 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused something.
+    /// The operating system refused an action.
     #[error("{}{}", could_not(what, path, cause), or_nothing(mend))]
     Io {
-        /// What was tried, as a verb: "create".
+        /// The action, as a verb: "create".
         what: &'static str,
         /// The run file.
         path: PathBuf,
         /// What to do about it; empty where nothing is known.
         mend: &'static str,
-        /// What the system said. Part of the sentence, hence no `source` of the error.
+        /// The system's message. Part of the sentence, so the error has no `source`.
         cause: io::Error,
     },
-    /// The path is taken.
+    /// The path exists already.
     #[error("{} exists already; choose another name or remove it", .0.display())]
     Exists(PathBuf),
-    /// The path is something else than a file, so it is not replaced.
+    /// The path is not a regular file, so it is not replaced.
     #[error("{} is not a regular file; choose another name", .0.display())]
     NotAFile(PathBuf),
     /// Options that no file can satisfy.
@@ -44,12 +44,12 @@ pub enum Error {
         /// Which bound was met, and the mend.
         why: &'static str,
     },
-    /// The file was not written by this toolkit.
+    /// This toolkit did not write the file.
     #[error("{path} is not a run file: {why}")]
     NotARunFile {
         /// The file.
         path: String,
-        /// What gave it away.
+        /// The reason.
         why: String,
     },
     /// The file's layout is newer than this reader.
@@ -70,19 +70,19 @@ pub enum Error {
     Truncated {
         /// The file.
         path: String,
-        /// Bytes that there are, which is the offset of the first missing one.
+        /// The bytes of the file, which is the offset of the first missing one.
         len: u64,
-        /// Bytes that there should be.
+        /// The expected bytes.
         expected: u64,
         /// The difference.
         missing: u64,
     },
-    /// Something in the file cannot be.
+    /// A part of the file is invalid.
     #[error("{path} is damaged at offset {offset}: {what}")]
     Damaged {
         /// The file.
         path: String,
-        /// Byte in the file where it shows.
+        /// The offset in the file where it shows.
         offset: u64,
         /// What is wrong there.
         what: String,

@@ -1,8 +1,8 @@
-//! Growing the file ahead of use, on a thread of its own, and letting used pages go.
+//! Grows the file ahead of use, on its own thread, and releases used pages.
 //!
-//! Two zones lie ahead of the writers: `ahead` segments that are allocated and touched (a record
-//! there costs a few nanoseconds), and as many again that are only allocated. A burst that
-//! outruns the helper goes on in the second zone, slower by its page faults but without a loss.
+//! Two zones are ahead of the writers: `ahead` segments that are allocated and touched (a record there costs a few
+//! nanoseconds), and as many again that are only allocated. A burst that overtakes the helper goes on in the second
+//! zone, slower by its page faults but without a loss.
 
 use std::{
     fs::File,
@@ -18,32 +18,32 @@ use crate::{
     writer::{Writer, lock, state},
 };
 
-/// 1 MiB is touched at once (larger steps are no cheaper per byte), 16 MiB allocated.
+/// 1 MiB is touched at once (larger steps are no cheaper per byte), 16 MiB are allocated.
 const TOUCH_STEP: u64 = 16;
 const ALLOCATE_STEP: u64 = 256;
-/// Once records have caught up, touching goes on so far (1 MiB) before them.
+/// Once records have caught up, touching goes on at this distance (1 MiB) before them.
 const LEAD: u64 = 16;
-/// So far behind the newest segment, even one that its thread still fills loses its pages.
+/// At this distance behind the newest segment, even a segment that its thread still fills loses its pages.
 const KEEP_OPEN: u64 = 256;
-/// Pages are let go by the MiB.
+/// Pages are released by the MiB.
 const RELEASE_STEP: u64 = 16;
-/// What is allocated and touched before the first record; the helper does the rest.
+/// The segments that are allocated and touched before the first record; the helper does the rest.
 const FIRST_TOUCHED: u64 = 256;
-/// The helper looks this often while the file grows, and backs off to the other while it rests.
+/// The interval of the helper while the file grows; it backs off to the other one while the file rests.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const IDLE_PAUSE: Duration = Duration::from_millis(8);
-/// How soon after a refusal by the file system it is asked again.
+/// The delay before the file system is asked again after a refusal.
 const RETRY: Duration = Duration::from_millis(100);
-/// How often the clock is written down and the next pages are touched anew: the kernel
-/// write-protects pages that it has written back.
+/// The interval at which the clock is written and the next pages are touched again: the kernel write-protects pages
+/// that it has written back.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const RETOUCHED: u64 = 128;
 
-/// What growing has to remember.
+/// The state of growing.
 pub(crate) struct Growth {
     /// The run file; None once the recording is finished.
     file: Option<File>,
-    /// Segments that have room on disk.
+    /// Segments with room on disk.
     allocated: u64,
     refused_at: Option<Instant>,
 }
@@ -76,16 +76,16 @@ fn run(writer: &'static Writer) {
 }
 
 impl Writer {
-    /// What must be there before the first record.
+    /// Allocates and touches the segments that the first record needs.
     pub(crate) fn grow_first(&self) -> io::Result<()> {
         let mut growth = lock(&self.growth);
         self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
-        // More is welcome and not needed: the helper asks again, and keeps a refusal in mind.
+        // More room is welcome but not needed: the helper asks again, and keeps a refusal in mind.
         let _ = self.allocate_to(&mut growth, self.allocation_goal(0));
         self.touch(&growth, 0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
     }
 
-    /// One step of growth, if one is due; the allocation first, as a lack of it loses records.
+    /// One step of growth, if one is due; the allocation first, because a lack of it loses records.
     fn grow(&self) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         if self.is_finished() {
@@ -109,10 +109,10 @@ impl Writer {
         (next + 2 * self.ahead).min(self.record_cap)
     }
 
-    /// Touches one step of what is allocated, if one is due.
+    /// Touches one step of the allocated segments, if one is due.
     fn touch_ahead(&self, growth: &mut Growth, next: u64) -> bool {
         let touched = self.populated.load(Ordering::Relaxed);
-        // Records that have caught up are not raced segment by segment.
+        // Once records have caught up, touching starts at a distance before them.
         let from = if touched > next { touched } else { next + LEAD };
         let goal = (next + self.ahead).min(self.ready.load(Ordering::Relaxed));
         let missing = goal.saturating_sub(from);
@@ -123,7 +123,7 @@ impl Writer {
         if self.touch(growth, from, (from + step).min(goal)).is_ok() {
             return true;
         }
-        // Room that the file system promised and does not have: hand out none of it.
+        // The file system promised room that it does not have: hand out none of it.
         self.ready.store(from, Ordering::Release);
         growth.allocated = growth.allocated.min(from);
         growth.refused_at = Some(Instant::now());
@@ -131,7 +131,7 @@ impl Writer {
         false
     }
 
-    /// Grows for a document, at once, to the file's very limit if need be.
+    /// Grows for a document, at once, up to the file's limit if necessary.
     pub(crate) fn grow_for_document(&self) -> io::Result<()> {
         let mut growth = lock(&self.growth);
         let to = (growth.allocated + 1).min(self.capacity);
@@ -153,10 +153,10 @@ impl Writer {
 
     /// Makes the pages of `from..to` present and writable.
     ///
-    /// Zeros are written first, a segment at a time. Linux then has the page cache in pieces of 64
-    /// KiB and touching is cheap. Left to readahead the pieces grow, and ext4 walks a whole one for
-    /// each page made writable: 100 ns and more a record instead of 15. (Readahead is off for the
-    /// mapping, too: a record that comes before the helper pays for one page only.)
+    /// Zeros are written first, a segment at a time. Linux then has the page cache in folios of 64 KiB and touching is
+    /// cheap. With readahead the folios grow, and ext4 walks a whole one for each page that becomes writable: 100 ns
+    /// and more a record instead of 15. (Readahead is also off for the mapping, so a record that comes before the
+    /// helper pays for one page only.)
     fn touch(&self, growth: &Growth, from: u64, to: u64) -> io::Result<()> {
         for index in from..to {
             self.zero(growth.file()?, index)?;
@@ -172,7 +172,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes zeros over a segment that nobody has. Meanwhile nobody gets it.
+    /// Writes zeros over a free segment, which nothing can take meanwhile.
     fn zero(&self, file: &File, index: u64) -> io::Result<()> {
         let state = &self.states[index as usize];
         let (free, busy) = (state::FREE, state::BEING_ZEROED);
@@ -185,7 +185,7 @@ impl Writer {
         result
     }
 
-    /// Lets go of the pages of segments that are full, or far behind.
+    /// Releases the pages of segments that are full, or far behind.
     fn release_used(&self, released: &mut u64) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         if self.is_finished() {
@@ -225,7 +225,7 @@ impl Growth {
         self.file.as_ref().ok_or_else(|| io::Error::other("the recording was finished"))
     }
 
-    /// Takes the file away: nothing grows from here on.
+    /// Takes the file: nothing grows from here on.
     pub(crate) fn end(&mut self) -> Option<File> {
         self.file.take()
     }

@@ -1,4 +1,4 @@
-//! What lies where in the file. Pure: no I/O and no pointers. `FORMAT.md` is the prose of it.
+//! The layout of the file. Pure: no I/O and no pointers. `FORMAT.md` describes it in prose.
 
 /// First bytes of every run file. The high bit and the newline show a transfer in text mode.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89RTRACE\n";

@@ -1,11 +1,11 @@
 //! The run file: record layout, crash-safe writer and checked reader.
 //!
-//! Observers call [`push`] once per call they see. The record goes into a file-backed mapping, so a
-//! target killed at any instant leaves a readable file; [`Reader`] checks all of it before it
-//! believes any of it. `FORMAT.md` beside this crate describes the file byte by byte.
+//! Observers call [`push`] once per observed call. The record goes into a file-backed mapping, so a process that is
+//! killed at any instant leaves a readable file; [`Reader`] checks all of it before it uses any of it. `FORMAT.md`
+//! beside this crate describes the file byte by byte.
 //!
-//! The file is made at the path the caller gives and grows there: whoever wants a name that never
-//! shows half a run records under a temporary name and renames after [`Writer::finish`].
+//! The file is created at the caller's path and grows there. For a name that never shows half a run, record under a
+//! temporary name and rename the file after [`Writer::finish`].
 //!
 //! ```no_run
 //! use raptors_recording::{Kind, Options, Reader, Writer, clock, push};

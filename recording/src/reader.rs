@@ -1,4 +1,4 @@
-//! The reader: a file is checked before it is believed, and streamed.
+//! The reader: it checks a file before it uses it, and streams its records.
 
 use std::{
     fs::File,
@@ -14,43 +14,43 @@ use crate::{
     scan::{self, Scan, Source},
 };
 
-/// What the file says of itself.
+/// The header of the file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Header {
     /// The process that recorded.
     pub pid: u32,
-    /// When it began.
+    /// The start of the recording.
     pub started: SystemTime,
-    /// What its ticks are.
+    /// The clock of its ticks.
     pub clock: ClockSource,
-    /// How long a tick is, over the longest span that the file knows.
+    /// The length of a tick, over the longest span that the file knows.
     pub calibration: Calibration,
     /// The clock when the recording began.
     pub start_ticks: u64,
     /// Whether the recording was finished; if not, its process was killed or is still writing.
     pub complete: bool,
-    /// Records that had no room.
+    /// Records without room.
     pub lost: Lost,
-    /// Segments that records reached before their pages were touched ahead: the observed process
-    /// took page faults for them.
+    /// Segments that records reached before the helper touched their pages: the observed process took page faults for
+    /// them.
     pub late_segments: u64,
     /// The limit on the file's length.
     pub limit_bytes: u64,
-    /// What was kept touched ahead of use.
+    /// The bytes that were touched ahead of use.
     pub ahead_bytes: u64,
 }
 
-/// Who made a record.
+/// The thread of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ThreadId {
-    /// The system's id of the thread. Systems use an id again once its thread has ended.
+    /// The system's id of the thread. A system may reuse an id after its thread has ended.
     pub tid: u64,
     /// Its number in this recording, from 0, in order of first records; unique.
     pub index: u32,
 }
 
-/// Reads one run file. Reading a file that is still being written shows what is there by now.
+/// Reads one run file. While a file is being written, it reads the part that exists.
 pub struct Reader {
     source: Source,
     name: String,
@@ -60,21 +60,21 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a run file and checks its header, all segment headers and all documents. The file of a
-    /// killed process is fine here; its [`Header::complete`] is false.
+    /// Opens a run file and checks its header, all segment headers and all documents. It accepts the file of a killed
+    /// process; its [`Header::complete`] is false.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NotARunFile`], [`Error::NewerVersion`], [`Error::Truncated`] or
-    /// [`Error::Damaged`]; each names the file, and the offset where there is one.
+    /// [`Error::Io`], [`Error::NotARunFile`], [`Error::NewerVersion`], [`Error::Truncated`] or [`Error::Damaged`]; each
+    /// names the file, and the offset if there is one.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, false)
     }
 
-    /// As [`Reader::open`], and steps over what is damaged or missing: [`Reader::warnings`] tells of
-    /// each. The header must be whole.
+    /// As [`Reader::open`], and skips damaged or missing parts; [`Reader::warnings`] lists them. The header must be
+    /// intact.
     ///
     /// # Errors
-    /// As [`Reader::open`] for what is no run file at all or has lost its header.
+    /// As [`Reader::open`], if the file is not a run file or has lost its header.
     pub fn open_lossy(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, true)
     }
@@ -82,7 +82,7 @@ impl Reader {
     fn open_with(path: &Path, lossy: bool) -> Result<Self, Error> {
         let io = |mend| move |cause| Error::Io { what: "open", path: path.into(), mend, cause };
         let check = "check the name and your right to read it";
-        // Looked at before it is opened: opening a pipe waits for its writer, and opening a device may do anything.
+        // Checked before it is opened: opening a pipe waits for its writer, and opening a device may have any effect.
         let about = std::fs::metadata(path).map_err(io(check))?;
         if !about.is_file() {
             return Err(Error::NotAFile(path.into()));
@@ -104,7 +104,7 @@ impl Reader {
         Ok(Self { source, name, lossy, scan, skipped: AtomicU64::new(0) })
     }
 
-    /// What the file says of itself.
+    /// The header of the file.
     pub fn header(&self) -> &Header {
         &self.scan.header
     }
@@ -119,9 +119,8 @@ impl Reader {
         self.documents().iter().filter(move |(k, _)| k == key).map(|(_, json)| json.as_str())
     }
 
-    /// What a person should know before trusting the file: damage that was stepped over (lossy), a
-    /// short calibration, a missing end. Records skipped by [`Reader::for_each`] are counted here
-    /// once it ran.
+    /// Facts that limit the trust in the file: skipped damage (lossy), a short calibration, a missing end. Records that
+    /// [`Reader::for_each`] skips are counted here after it ran.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.scan.warnings.clone();
         warnings.extend(scan::short_calibration(self.header()));
@@ -135,13 +134,13 @@ impl Reader {
         warnings
     }
 
-    /// Gives every record to `f`, segment by segment as they lie in the file: each thread's records
-    /// come in the order in which their calls ended; those of several threads are interleaved by
-    /// the thousand. Holds 128 KiB at a time, however long the file is.
+    /// Passes every record to `f`, segment by segment in the order of the file. Each thread's records come in the order
+    /// in which their calls ended; those of several threads are interleaved by the thousand. Holds 128 KiB at a time,
+    /// whatever the length of the file.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for a record that cannot be, with its offset; a lossy reader skips it.
-    /// [`Error::Io`] where reading fails. `f` may have seen records by then.
+    /// [`Error::Damaged`] for an invalid record, with its offset; a lossy reader skips it. [`Error::Io`] if reading
+    /// fails. `f` may have seen records by then.
     pub fn for_each(&self, mut f: impl FnMut(ThreadId, &Record)) -> Result<(), Error> {
         self.skipped.store(0, Ordering::Relaxed);
         let mut block = vec![0; SEGMENT_BYTES];
@@ -152,8 +151,8 @@ impl Reader {
             let present = if self.header().complete {
                 present(&block[..n])
             } else {
-                // Its writer may be at it. What the second reading copied of a record whose tag the
-                // first one saw is whole.
+                // The writer may be writing this segment. A record whose tag was there at the first reading is complete
+                // in the second.
                 first_look.clear();
                 first_look.extend_from_slice(&block[..n]);
                 let n = self.read(&mut block, offset)?.min(n);
@@ -195,8 +194,7 @@ pub fn begins_as_run_file(bytes: &[u8]) -> bool {
     bytes.starts_with(&layout::MAGIC)
 }
 
-/// How many records a segment holds: a thread fills its segment in order, so the first absent tag
-/// is the end.
+/// The number of records in a segment: a thread fills its segment in order, so the first absent tag is the end.
 fn present(block: &[u8]) -> usize {
     block.chunks_exact(RECORD_BYTES).skip(1).take_while(|bytes| u32_at(bytes, 0) != 0).count()
 }

@@ -1,5 +1,5 @@
-//! The first pass over a file: header, segment headers, documents. Everything is checked before it
-//! is believed, and every finding names its offset.
+//! The first pass over a file: header, segment headers, documents. Everything is checked before it is used, and every
+//! finding names its offset.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use crate::{
     reader::{Header, ThreadId},
 };
 
-/// Where the bytes come from.
+/// The source of the bytes.
 pub(crate) enum Source {
     File(File),
     Bytes(Vec<u8>),
@@ -33,7 +33,7 @@ impl Source {
         }
     }
 
-    /// Fills `into` from `offset`; gives how many bytes there were.
+    /// Fills `into` from `offset`; returns the number of bytes.
     pub(crate) fn read(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
             Source::Bytes(bytes) => {
@@ -58,7 +58,7 @@ impl Source {
     }
 }
 
-/// What the first pass found.
+/// The result of the first pass.
 pub(crate) struct Scan {
     pub(crate) header: Header,
     pub(crate) documents: Vec<(String, String)>,
@@ -108,7 +108,7 @@ impl Scanner<'_> {
         Error::NotARunFile { path: self.name.to_string(), why: why.into() }
     }
 
-    /// Damage that a lossy reader notes and steps over.
+    /// Notes and skips damage in a lossy reader.
     fn tolerate(&mut self, error: Error) -> Result<(), Error> {
         if !self.lossy {
             return Err(error);
@@ -126,8 +126,8 @@ impl Scanner<'_> {
         })
     }
 
-    /// The header, and how many segments to look at. A file that is just being finished shrinks
-    /// after its header says so, hence the second look.
+    /// The header, and the number of segments to read. A file that is being finished at this moment shrinks after its
+    /// header says so, hence the second look.
     fn header(&mut self) -> Result<(Header, u64), Error> {
         for _ in 0..3 {
             let (header, expected) = self.checked_header()?;
@@ -149,7 +149,7 @@ impl Scanner<'_> {
                     missing: expected - len,
                 })?;
             }
-            // A live file may have grown since its header was read: what is new is not read.
+            // A live file may have grown since its header was read: the new part is not read.
             let bytes = expected.min(len).saturating_sub(HEADER_BYTES as u64);
             return Ok((header, bytes.div_ceil(SEGMENT_BYTES as u64)));
         }
@@ -179,7 +179,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Is it one of ours, and of an age that this reader knows?
+    /// Checks that this is a run file, of a version that this reader knows.
     fn check_identity(&self, bytes: &[u8]) -> Result<(), Error> {
         let magic = &bytes[..bytes.len().min(8)];
         if bytes.is_empty() {
@@ -225,8 +225,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// The header of a file that is being written, or whose writer was killed, and the length that
-    /// the file has at least.
+    /// The header of a file that is being written, or whose writer was killed, and the minimum length of the file.
     fn live(&self, bytes: &[u8]) -> Result<(Header, u64), Error> {
         let allocated = u64_at(bytes, at::ALLOCATED);
         if allocated != 0 {
@@ -302,7 +301,7 @@ impl Scanner<'_> {
         }
         let never = (0..2).all(|i| u32_at(bytes, at::CLOCK_SLOTS + i * at::CLOCK_SLOT_BYTES + 16) == 0);
         if end.is_none() && never {
-            // Killed while it was being made: no record is older than the first reading.
+            // Killed while the file was being made: no record is older than the first reading.
             return Ok(Calibration { ns_per_tick: 0.0, span_ns: 0 });
         }
         let measured = end.and_then(|end| start.until(&end));
@@ -313,7 +312,7 @@ impl Scanner<'_> {
         })
     }
 
-    /// Segment `index`: its header and bytes of documents; None where nobody began it.
+    /// Segment `index`: its header and bytes of documents; None if it was never begun.
     fn segment(
         &mut self,
         index: u64,
@@ -373,7 +372,7 @@ impl Scanner<'_> {
                     found.push((key, json));
                     at += len;
                 }
-                // A writer killed between two steps, or still writing: the last one is not there.
+                // The writer was killed between two steps, or is still writing: the last document is not there.
                 Err(Flaw::Cut) if !complete => break,
                 Err(flaw) => {
                     let error = self.damaged(offset_of(at), flaw.to_string());
@@ -454,7 +453,7 @@ fn document(stream: &[u8]) -> Result<(String, String, usize), Flaw> {
     Ok((string(&bytes[DOCUMENT_HEADER..text])?, string(&bytes[text..text + json])?, len))
 }
 
-/// What a reader says of a calibration that is too short to trust.
+/// The warning about a calibration that is too short to trust.
 pub(crate) fn short_calibration(header: &Header) -> Option<String> {
     let span = header.calibration.span_ns;
     (header.clock != ClockSource::System && span < SHORTEST_SPAN_NS).then(|| {

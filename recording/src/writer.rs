@@ -1,4 +1,4 @@
-//! The writer: makes the file, hands out its segments, finishes it.
+//! The writer: creates the file, hands out its segments, finishes it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,14 +23,14 @@ use crate::{
     platform::{self, Mapping},
 };
 
-/// How much a recording may take.
+/// The limits of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The file's length never exceeds this many bytes; records beyond are counted as lost. At least
-    /// 1 MiB. An eighth of it, at most 16 MiB, is kept for documents.
+    /// The file's length never exceeds this many bytes; records beyond are counted as lost. At least 1 MiB. An eighth
+    /// of it, at most 16 MiB, is reserved for documents.
     pub limit_bytes: u64,
-    /// So many bytes are kept touched ahead of use, off the hot path; as many again are allocated
-    /// behind them. At least 1 MiB (less where the limit is less).
+    /// This many bytes are touched ahead of use, off the hot path; as many again are allocated behind them. At least 1
+    /// MiB (less if the limit is less).
     pub ahead_bytes: u64,
 }
 
@@ -41,7 +41,7 @@ impl Default for Options {
     }
 }
 
-/// Why a segment was not to be had.
+/// The reason that no segment is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Limit,
@@ -50,10 +50,10 @@ pub(crate) enum Refusal {
     Closed,
 }
 
-/// What becomes of a segment.
+/// The state of a segment.
 pub(crate) mod state {
     pub(crate) const FREE: u8 = 0;
-    /// The helper writes zeros to it; whoever would take it takes the next one, and it stays blank.
+    /// The helper writes zeros to it; a thread that would take it takes the next one, and it stays blank.
     pub(crate) const BEING_ZEROED: u8 = 1;
     /// Free, and touched ahead of use.
     pub(crate) const TOUCHED: u8 = 2;
@@ -69,9 +69,9 @@ static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Writes one run file. A process has at most one active writer; [`push`](crate::push) finds it.
 ///
-/// Dropping it is not possible on purpose: observers on any thread may still hold it. A recording
-/// ends with [`Writer::finish`]; one that ends with its process instead is readable all the same.
-/// In a forked child nothing is recorded, and the child may create a writer of its own.
+/// It cannot be dropped, because observers on any thread may still hold it. [`Writer::finish`] ends a recording; a
+/// recording that ends with its process is still readable. A forked child records nothing, and may create its own
+/// writer.
 pub struct Writer {
     pub(crate) generation: u64,
     pub(crate) pid: u32,
@@ -82,7 +82,7 @@ pub struct Writer {
     pub(crate) capacity: u64,
     pub(crate) record_cap: u64,
     pub(crate) ahead: u64,
-    /// The next segment that nobody has.
+    /// The next free segment.
     pub(crate) next: AtomicU64,
     /// Segments below this may be taken: they have room on disk.
     pub(crate) ready: AtomicU64,
@@ -97,20 +97,20 @@ pub struct Writer {
     pub(crate) stopping: AtomicBool,
     documents: Mutex<Documents>,
     helper: Mutex<Option<JoinHandle<()>>>,
-    /// What was lost, once the recording is finished.
+    /// The lost records, once the recording is finished.
     lost_in_all: OnceLock<Lost>,
 }
 
 impl Writer {
-    /// Makes the file `path` and starts recording into it.
+    /// Creates the file `path` and starts recording into it.
     ///
-    /// The file appears under this very name at once, so that a killed target leaves it; whoever
-    /// wants a name that is never half a run gives a temporary one and renames at the end.
+    /// The file appears under this name at once, so that a killed process leaves it there. For a name that never shows
+    /// half a run, give a temporary one and rename it at the end.
     ///
     /// # Errors
-    /// [`Error::Exists`] for a path that is taken, [`Error::Active`] while another writer is active,
-    /// [`Error::Options`] for a limit below 1 MiB, [`Error::Io`] with its mend for a directory that
-    /// is missing or not writable, a full disk, or too little address space. No file is left then.
+    /// [`Error::Exists`] if the path exists, [`Error::Active`] while another writer is active, [`Error::Options`] for a
+    /// limit below 1 MiB, [`Error::Io`] with its fix for a directory that is missing or not writable, a full disk, or
+    /// too little address space. No file is left then.
     pub fn create(path: &Path, options: Options) -> Result<&'static Writer, Error> {
         Self::start(path, options, false)
     }
@@ -141,7 +141,7 @@ impl Writer {
         let start = Pair::now();
         let capacity = (options.limit_bytes - HEADER_BYTES as u64) / SEGMENT_BYTES as u64;
         let full = |e| growth_error(path, e);
-        // The header comes before all else: whoever is killed from here on leaves a run file.
+        // The header comes first: a process that is killed from here on leaves a run file.
         file.write_all_at(&fixed_header(&start, options), 0).map_err(full)?;
         platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
         let map = Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
@@ -170,7 +170,7 @@ impl Writer {
             lost_in_all: OnceLock::new(),
         });
         writer.grow_first().map_err(full)?;
-        // A first calibration, over the time that this took.
+        // The first calibration, over the time that this took.
         writer.write_clock_slot(0);
         let writer: &'static Writer = Box::leak(writer);
         let helper = growth::spawn(writer).map_err(|e| io_error("grow", path, "", e))?;
@@ -179,20 +179,18 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Adds a document: a JSON text under a key ("site", "spec", "facts", "hooks", "case",
-    /// "warning", …). A key may be used many times. Takes a lock: not for the hot path. The text
-    /// is stored as it is, with a CRC; it is not parsed.
+    /// Adds a document: a JSON text under a key ("site", "spec", "facts", "hooks", "case", "warning", …). A key may be
+    /// used many times. Takes a lock: not for the hot path. The text is stored unchanged, with a CRC; it is not parsed.
     ///
     /// # Errors
-    /// [`Error::DocumentTooLong`] beyond 64 MiB in all or where the file's limit is reached,
-    /// [`Error::Io`] where the disk is full, [`Error::Closed`] after [`Writer::finish`] or in a
-    /// forked child.
+    /// [`Error::DocumentTooLong`] beyond 64 MiB in all or if the file's limit is reached, [`Error::Io`] if the disk is
+    /// full, [`Error::Closed`] after [`Writer::finish`] or in a forked child.
     pub fn document(&self, key: &str, json: &str) -> Result<(), Error> {
         self.check_ours()?;
         lock(&self.documents).append(self, key, json)
     }
 
-    /// Records lost so far, for whatever reason.
+    /// Records lost so far, for any reason.
     pub fn lost(&self) -> u64 {
         self.lost_by_reason().total()
     }
@@ -212,13 +210,13 @@ impl Writer {
         &self.path
     }
 
-    /// Ends the recording and marks the file whole. Later pushes are dropped; one that is under way
-    /// on another thread is in the file or absent, never half. May take 20 ms in a recording that is
-    /// shorter than its clock's calibration needs.
+    /// Ends the recording and marks the file complete. Later pushes are dropped; a push that another thread is making
+    /// is in the file or absent, never half. May take 20 ms in a recording that is shorter than its clock's calibration
+    /// needs.
     ///
     /// # Errors
-    /// [`Error::Closed`] where it was finished before, or in a forked child; [`Error::Io`] where the
-    /// file cannot be cut to its length, which leaves it whole and readable.
+    /// [`Error::Closed`] if it was finished before, or in a forked child; [`Error::Io`] if the file cannot be cut to
+    /// its length, which leaves it complete and readable.
     pub fn finish(&self) -> Result<(), Error> {
         self.check_ours()?;
         let documents = lock(&self.documents);
@@ -236,7 +234,7 @@ impl Writer {
         self.write_final(used);
         drop(documents);
         let end = layout::segment_offset(used);
-        // SAFETY: `next` is CLOSED, so nobody takes a segment from `used` on, and none was taken.
+        // SAFETY: `next` is CLOSED, so no thread takes a segment from `used` on, and none was taken.
         unsafe { self.map.retire(end) };
         let cut = lock(&self.growth).end().map_or(Ok(()), |file| file.set_len(end));
         BUSY.store(false, Ordering::Release);
@@ -257,8 +255,8 @@ impl Writer {
         self.next.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Takes the next segment, if it is below `cap` and has room on disk, and tells whether it was
-    /// touched ahead. No lock.
+    /// Takes the next segment, if it is below `cap` and has room on disk, and returns whether it was touched ahead. No
+    /// lock.
     pub(crate) fn take(&self, cap: u64) -> Result<(u64, bool), Refusal> {
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
@@ -281,8 +279,7 @@ impl Writer {
         }
     }
 
-    /// Keeps the helper off a segment that was taken, and tells whether it had been there; None while
-    /// it is there.
+    /// Keeps the helper off a taken segment, and returns whether it had touched it; None while it is writing to it.
     fn claim(&self, index: u64) -> Option<bool> {
         let state = &self.states[index as usize];
         [state::TOUCHED, state::FREE].into_iter().find_map(|from| {
@@ -292,7 +289,7 @@ impl Writer {
         })
     }
 
-    /// Writes the header of a taken segment, its magic last, and gives the place after it.
+    /// Writes the header of a taken segment, its magic last, and returns the address after it.
     pub(crate) fn begin_segment(&self, header: &SegmentHeader) -> *mut u8 {
         let bytes = header.encode();
         let base = self.map.at(layout::segment_offset(header.index));
@@ -305,7 +302,7 @@ impl Writer {
         }
     }
 
-    /// Notes that the segment which ends at `end` is full: its pages may go.
+    /// Notes that the segment which ends at `end` is full: its pages may be released.
     pub(crate) fn close(&self, end: *mut u8) {
         let offset = self.map.offset_of(end) - HEADER_BYTES as u64;
         let index = (offset / SEGMENT_BYTES as u64).wrapping_sub(1);
@@ -317,12 +314,12 @@ impl Writer {
     /// A counter in the file's header.
     pub(crate) fn header_u64(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset < HEADER_BYTES && offset.is_multiple_of(8));
-        // SAFETY: the header lies in the mapping and the file for as long as the writer lives, the
-        // offset is aligned, and these words are only accessed as atomics once mapped.
+        // SAFETY: the header is inside the mapping and the file for as long as the writer lives, the offset is aligned,
+        // and these words are only accessed as atomics once mapped.
         unsafe { AtomicU64::from_ptr(self.map.at(offset as u64).cast()) }
     }
 
-    /// Writes both clocks into the slot that is older, so that one is whole at any instant.
+    /// Writes both clocks into the older slot, so that one is complete at any instant.
     pub(crate) fn write_clock_slot(&self, turn: u64) {
         let now = Pair::now();
         let mut bytes = [0; at::CLOCK_SLOT_BYTES];
@@ -362,7 +359,7 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-/// Locks, whatever a panicking thread left: every critical section leaves its data consistent.
+/// Locks, whatever state a panicking thread left: every critical section leaves its data consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Ten million records, back to back: none is lost, memory stays bounded, and they stream back.
+//! Ten million records without a pause: none is lost, memory stays bounded, and they are read back.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn ten_million_records_lose_none_and_stay_small() {
         }
     });
     for i in 0..RECORDS {
-        // As a hook does it: two readings of the clock around the call.
+        // As a hook does: two readings of the clock around the call.
         let start = clock::ticks();
         push(Kind::Loop, 0, 0, 1, start, clock::ticks(), [i, 0, 0, 0, 0]);
     }
@@ -46,8 +46,8 @@ fn ten_million_records_lose_none_and_stay_small() {
     watcher.join().unwrap();
     assert_eq!(next, RECORDS);
     let grown = PEAK.load(Ordering::Relaxed).saturating_sub(before);
-    // What is touched ahead, what threads may still hold, and what comes in between two looks of a
-    // helper that shares its processor; the file itself has 640 MB.
+    // The touched memory, the memory that threads may still hold, and the growth between two looks of a helper that
+    // shares its processor; the file itself has 640 MB.
     assert!(grown < options.ahead_bytes + (192 << 20), "{} MiB more resident", grown >> 20);
 }
 

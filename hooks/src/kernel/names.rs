@@ -1,16 +1,17 @@
-//! From a probe's static strings to a site: a lock-free table by address.
+//! Maps a probe's static strings to a site: a lock-free table by address.
 
 use crate::sites;
 use raptors_probes::Text;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Places in the table. Backends and reasons are a few dozen; a full table looks each name up in the registry.
+/// The places in the table. Backends and reasons are a few dozen; with a full table, each name is looked up in the
+/// registry.
 const PLACES: usize = 256;
 
 struct Place {
     /// Addresses of the kind of site and the first string, mixed; 0 = free.
     key: AtomicUsize,
-    /// 0 while another thread is registering it.
+    /// 0 while another thread registers it.
     site: AtomicU32,
 }
 
@@ -22,8 +23,8 @@ impl Names {
         Names([const { Place { key: AtomicUsize::new(0), site: AtomicU32::new(0) } }; PLACES])
     }
 
-    /// The site of `kind` with this name and detail, registered when it is first met. Later calls neither
-    /// allocate nor lock.
+    /// The site of `kind` with this name and detail; the first call registers it. Later calls neither allocate nor
+    /// lock.
     #[inline]
     pub(super) fn site(&self, kind: &'static str, name: Text, detail: Option<Text>) -> u32 {
         let key = mix(kind, name, detail);
@@ -43,7 +44,7 @@ impl Names {
     #[cold]
     fn register(&self, place: &Place, key: usize, kind: &'static str, name: Text, detail: Option<Text>) -> u32 {
         if place.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // Another thread took the place; with this key or another one.
+            // Another thread took the place, with this key or another one.
             return self.site(kind, name, detail);
         }
         let mut description = serde_json::json!({ "kind": kind, "name": name.to_c_str().to_string_lossy() });
@@ -52,7 +53,7 @@ impl Names {
         }
         let site = sites::add(description);
         place.site.store(site, Ordering::Release);
-        // A run file that takes no more documents loses the name, not the record.
+        // If the run file takes no more documents, the name is lost, not the record.
         let _ = sites::publish();
         site
     }

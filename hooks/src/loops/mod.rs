@@ -1,8 +1,8 @@
 //! Inner loops of ufuncs, through `PyUFunc_ReplaceLoopBySignature`.
 //!
-//! Every loop of every ufunc handed in gets a trampoline of its own, which calls the original and records n,
-//! strides, alignment, aliasing and the scalar. Not seen, because NumPy does not go through these loops:
-//! scalar × scalar, `ufunc.at` on some types, and ufuncs without a table of loops (`np.strings`).
+//! Every loop of every given ufunc gets its own trampoline, which calls the original and records n, strides, alignment,
+//! aliasing and the scalar. Some calls are not observed, because NumPy does not use these loops for them: scalar ×
+//! scalar, `ufunc.at` on some types, and ufuncs without a table of loops (`np.strings`).
 
 mod observe;
 mod trampolines;
@@ -21,11 +21,11 @@ pub use trampolines::CAPACITY;
 use trampolines::{SLOTS, TRAMPOLINES, slot_of};
 use ufunc::{Checked, Signature, Ufunc};
 
-/// The part of NumPy's C API that replacing loops takes.
+/// The part of NumPy's C API that replaces loops.
 #[derive(Clone, Copy)]
 pub struct UfuncApi {
     /// `PyUFunc_ReplaceLoopBySignature`, entry 30 of `_UFUNC_API`: ufunc, new loop, type number per operand,
-    /// where to store the old loop; 0, or -1 where no loop has that signature.
+    /// destination of the old loop; 0, or -1 if no loop has that signature.
     pub replace: unsafe extern "C" fn(
         ufunc: *mut c_void,
         new: *mut c_void,
@@ -34,7 +34,7 @@ pub struct UfuncApi {
     ) -> c_int,
 }
 
-/// One loop: where it belongs and which trampoline serves it, for ever.
+/// One loop: its ufunc and its permanent trampoline.
 struct Known {
     ufunc: usize,
     signature: Vec<c_int>,
@@ -42,7 +42,7 @@ struct Known {
     armed: bool,
 }
 
-/// Index = slot.
+/// The index is the slot.
 #[derive(Default)]
 struct State {
     api: Option<UfuncApi>,
@@ -65,16 +65,16 @@ struct Found<'a> {
     original: *mut c_void,
 }
 
-/// Observes every loop of the ufuncs handed in. Calling it again with the same or more ufuncs is fine.
+/// Observes every loop of the given ufuncs. Calling it again with the same or more ufuncs is allowed.
 ///
-/// Loops that NumPy does not replace, ufuncs without loops, and loops beyond [`CAPACITY`] are in the report.
+/// The report lists loops that NumPy does not replace, ufuncs without loops, and loops beyond [`CAPACITY`].
 ///
 /// # Errors
 /// A pointer that does not look like a ufunc: nothing is armed then.
 ///
 /// # Safety
-/// The GIL is held; `api.replace` is NumPy's; each pointer leads to a `PyUFuncObject` that lives until
-/// [`disarm`]; this library is never unloaded.
+/// The GIL is held; `api.replace` is NumPy's; each pointer leads to a `PyUFuncObject` that lives until [`disarm`]; this
+/// library is never unloaded.
 pub unsafe fn arm(api: UfuncApi, ufuncs: &[*mut c_void]) -> Result<Report, Error> {
     let begun = Instant::now();
     let mut report = Report::new("loops");
@@ -95,8 +95,8 @@ pub unsafe fn arm(api: UfuncApi, ufuncs: &[*mut c_void]) -> Result<Report, Error
     Ok(report)
 }
 
-/// Puts the originals back. A loop that somebody else replaced meanwhile is left alone and reported; should
-/// its owner still call our trampoline, that passes straight through.
+/// Restores the originals. A loop that other code has replaced meanwhile is left alone and reported; if that code still
+/// calls our trampoline, the trampoline passes the call on unrecorded.
 ///
 /// # Safety
 /// The GIL is held and the ufuncs that were armed are alive.
@@ -156,7 +156,7 @@ impl State {
             report.refuse(checked.name, "its table of loops is in read-only memory, so its calls are not seen");
             return;
         }
-        // The first of equal signatures is the one NumPy uses, and the only one that can be replaced.
+        // NumPy uses the first of equal signatures, and only that one can be replaced.
         let mut seen = HashSet::new();
         for index in 0..checked.loops() {
             let Some(signature) = checked.signature(index) else {
@@ -175,7 +175,7 @@ impl State {
         }
     }
 
-    /// Replaces one loop; what was found where the loop is not known yet.
+    /// Replaces one loop; returns the found loop if it is not known yet.
     ///
     /// # Safety
     /// As for [`arm`].
@@ -195,7 +195,7 @@ impl State {
         let replace = self.api.expect("set by arm").replace;
         let mut old = std::ptr::null_mut();
         let pointer = TRAMPOLINES[slot] as *mut c_void;
-        // The original has to be in the slot before another thread can meet the trampoline.
+        // The original has to be in the slot before another thread can call the trampoline.
         if known.is_none() {
             SLOTS[slot].set_original(checked.function(index));
         }
@@ -204,7 +204,7 @@ impl State {
             return Err("NumPy does not replace a loop of this signature".into());
         }
         if let Some(other) = slot_of(old).filter(|&other| other != slot) {
-            // SAFETY: as above; another slot's trampoline was in its place and goes back there.
+            // SAFETY: as above; another slot's trampoline was in its place and is restored.
             unsafe { replace(ufunc, old, signature.numbers.as_ptr(), &mut old) };
             let name = &self.loops[other].name;
             return Err(format!("it shares its place with {name}, as which its calls are recorded"));
@@ -227,7 +227,7 @@ impl State {
     }
 }
 
-/// Registers a site for each new loop and tells its slot; symbols are looked up for all at once.
+/// Registers a site for each new loop and stores it in its slot; symbols are looked up for all at once.
 fn describe(found: &[Found]) -> Result<(), Error> {
     let addresses: Vec<usize> = found.iter().map(|f| f.original as usize).collect();
     let located = symbols::locate(&addresses);
@@ -263,7 +263,7 @@ fn describe(found: &[Found]) -> Result<(), Error> {
     sites::publish()
 }
 
-/// How the functions of a module are spelled in Python: a ufunc knows only its own name.
+/// The Python prefix of a module's functions: a ufunc knows only its own name.
 fn prefix(module: &str) -> String {
     let package = |name: &str| module.rsplit_once(name).map(|(_, rest)| rest);
     if let Some(rest) = package("/numpy/") {

@@ -6,10 +6,10 @@ use crate::record::{Kind, Open, flags};
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Whether loops are recorded: a trampoline may still be called after its loop was put back.
+/// Whether loops are recorded: a trampoline may still be called after its loop was restored.
 pub(super) static RECORDING: AtomicBool = AtomicBool::new(false);
 
-/// What a trampoline needs to know of its loop. Written before NumPy gets the trampoline.
+/// The facts about a loop that its trampoline needs. Written before NumPy gets the trampoline.
 #[repr(align(32))]
 pub(super) struct Slot {
     original: AtomicUsize,

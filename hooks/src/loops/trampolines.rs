@@ -1,4 +1,4 @@
-//! One function per slot: a ufunc's loop is not told which loop it is.
+//! One function per slot, because a ufunc's loop gets no argument that says which loop it is.
 
 use super::observe::{Slot, observe};
 use std::collections::HashMap;
@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 pub(super) type LoopFn =
     unsafe extern "C" fn(args: *mut *mut c_char, dimensions: *const isize, steps: *const isize, data: *mut c_void);
 
-/// How many loops can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950, `scipy.special`
-/// over 1,000 more.
+/// The number of loops that can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950,
+/// `scipy.special` over 1,000 more.
 pub const CAPACITY: usize = 4096;
 
 pub(super) static SLOTS: [Slot; CAPACITY] = [const { Slot::empty() }; CAPACITY];
@@ -28,7 +28,7 @@ unsafe extern "C" fn trampoline<const I: usize>(
 
 include!(concat!(env!("OUT_DIR"), "/trampolines.rs"));
 
-/// Which slot's trampoline a function pointer is, if it is one.
+/// The slot of a trampoline, if the function pointer is one.
 pub(super) fn slot_of(function: *const c_void) -> Option<usize> {
     static ALL: LazyLock<HashMap<usize, usize>> =
         LazyLock::new(|| TRAMPOLINES.iter().enumerate().map(|(slot, t)| (*t as usize, slot)).collect());

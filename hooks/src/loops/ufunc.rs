@@ -1,4 +1,4 @@
-//! The part of NumPy's `PyUFuncObject` that says which loops there are.
+//! The part of NumPy's `PyUFuncObject` that lists its loops.
 
 use crate::Error;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -6,10 +6,10 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 /// Most operands a ufunc may have (`NPY_MAXARGS` of NumPy 2, and 32 before).
 const MOST_OPERANDS: c_int = 64;
 
-/// Most loops that are believed; NumPy's own have at most a few dozen.
+/// The largest accepted number of loops; NumPy's own ufuncs have at most a few dozen.
 const MOST_LOOPS: c_int = 512;
 
-/// `PyUFuncObject` up to the core signature, as `numpy/ufuncobject.h` lays it out since NumPy 1.16 on 64-bit
+/// `PyUFuncObject` up to the core signature, with the layout of `numpy/ufuncobject.h` since NumPy 1.16 on 64-bit
 /// machines with the ordinary (not free-threaded) object header.
 #[repr(C)]
 pub(super) struct Ufunc {
@@ -43,7 +43,7 @@ const _: () = {
     assert!(std::mem::offset_of!(Ufunc, core_signature) == 136);
 };
 
-/// One loop of a ufunc: its signature as type numbers and as NumPy writes it.
+/// One loop of a ufunc: its signature as type numbers and in NumPy's notation.
 pub(super) struct Signature {
     /// Type number per operand, inputs first.
     pub numbers: Vec<c_int>,
@@ -59,7 +59,7 @@ pub(super) struct Checked<'a> {
 }
 
 impl Ufunc {
-    /// Checks what can be checked without calling NumPy.
+    /// Checks everything that needs no call of NumPy.
     ///
     /// # Safety
     /// `pointer` leads to a live `PyUFuncObject`, or at least to that many readable bytes whose pointer fields
@@ -108,20 +108,20 @@ impl Checked<'_> {
         self.ufunc.ntypes as usize
     }
 
-    /// Distinct core dimensions, where the loops work on such (`np.matmul`: 3).
+    /// Distinct core dimensions, if the loops have such (`np.matmul`: 3).
     pub(super) fn core(&self) -> Option<u8> {
         (self.ufunc.core_enabled != 0).then(|| self.ufunc.core_dimensions.clamp(0, 64) as u8)
     }
 
-    /// Whether its table of loops can be written to. One that its extension declared constant lies in memory that is
-    /// read-only after loading, and NumPy's replacing function does not look.
+    /// Whether its table of loops is writable. A table that its extension declared constant is in memory that is
+    /// read-only after loading, and NumPy's replacing function does not check that.
     pub(super) fn is_replaceable(&self) -> bool {
         let table = self.ufunc.functions as usize;
         let last = table + self.loops().saturating_sub(1) * size_of::<*mut c_void>();
         crate::platform::is_writable(table) && crate::platform::is_writable(last)
     }
 
-    /// The function in loop `index`'s place of the table, as of now.
+    /// The current function in loop `index`'s entry of the table.
     pub(super) fn function(&self, index: usize) -> *mut c_void {
         assert!(index < self.loops(), "loop {index} of {}", self.loops());
         // SAFETY: the table holds `ntypes` entries, and the index is below that.
@@ -138,7 +138,7 @@ impl Checked<'_> {
         Some(text.to_string_lossy().into_owned())
     }
 
-    /// Loop `index`'s signature; `None` where a type number is none of NumPy's own.
+    /// Loop `index`'s signature; `None` if a type number is not one of NumPy's own.
     pub(super) fn signature(&self, index: usize) -> Option<Signature> {
         let numbers: Vec<c_int> = (0..self.operands())
             // SAFETY: `types` holds `nargs` bytes for each of the `ntypes` loops; `index` is below `ntypes`.
@@ -150,8 +150,8 @@ impl Checked<'_> {
     }
 }
 
-/// NumPy's type numbers in order: the letter of each, and its items' size in bytes (0 where it depends on the
-/// array), on machines with a 64-bit `long`.
+/// NumPy's type numbers in order: the letter of each, and its items' size in bytes (0 if it depends on the array), on
+/// machines with a 64-bit `long`.
 const TYPES: [(char, u8); 24] = [
     ('?', 1),
     ('b', 1),
@@ -186,7 +186,7 @@ fn code(number: c_int) -> Option<char> {
     usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map(|t| t.0)
 }
 
-/// Bytes per item of a type number, 0 where it depends on the array.
+/// Bytes per item of a type number, 0 if it depends on the array.
 pub(super) fn item_size(number: c_int) -> u8 {
     usize::try_from(number).ok().and_then(|n| TYPES.get(n)).map_or(0, |t| t.1)
 }

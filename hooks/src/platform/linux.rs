@@ -1,4 +1,4 @@
-//! Linux: ELF objects as the dynamic loader has them.
+//! Linux: ELF objects as the dynamic loader reports them.
 
 mod elf;
 
@@ -6,7 +6,7 @@ use super::page_size;
 pub(crate) use elf::{Image, Import};
 use std::ffi::{CStr, CString, c_int, c_void};
 
-/// The system the routines' calling conventions are asked for.
+/// The system whose calling conventions the routines have.
 pub(crate) const TARGET: raptors_routines::TargetOs = raptors_routines::TargetOs::Linux;
 
 /// The thread's error number.
@@ -69,8 +69,8 @@ impl Drop for Hold {
 }
 
 impl Image {
-    /// Keeps the object loaded; `None` where it is gone, is another one by now, or is none of the loader's (the
-    /// kernel's vDSO). Waits for a load under way, so the object's relocations are done afterwards.
+    /// Keeps the object loaded; `None` if it is unloaded, has been replaced, or is not the loader's (the kernel's
+    /// vDSO). Waits for a load in progress, so the object's relocations are done afterwards.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let path = CString::new(self.path.as_str()).ok()?;
         let name = if self.path.is_empty() { std::ptr::null() } else { path.as_ptr() };
@@ -97,15 +97,15 @@ struct LinkMap {
     address: usize,
 }
 
-/// Takes the thread's pending `dlerror` message away, which the program would else see as its own.
+/// Clears the thread's pending `dlerror` message, which the program would otherwise see as its own.
 fn clear_error() {
     // SAFETY: dlerror has no preconditions.
     unsafe { libc::dlerror() };
 }
 
-/// The address that a look-up of `name` on behalf of the held object gives: the global scope first, as the
-/// loader's own lazy binding does, then the object and what it needs. Unlike that, an object opened with
-/// `RTLD_DEEPBIND` is not asked first: the loader keeps that to itself.
+/// The address that a look-up of `name` for the held object returns: the global scope first, as in the loader's own
+/// lazy binding, then the object and its dependencies. Unlike lazy binding, it does not ask an object opened with
+/// `RTLD_DEEPBIND` first, because the loader does not expose that flag.
 pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: super::Dlsym) -> Option<usize> {
     // SAFETY: null asks for the program, which is always open.
     let program = Hold(unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) });
@@ -118,8 +118,8 @@ pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: super::Dlsym) -> Option<u
     found
 }
 
-/// What `dlsym(handle, name)`, called from the code at `caller`, would give; `None` to let it answer itself:
-/// nothing found, or a question (RTLD_NEXT) that is asked to get round interposers such as this.
+/// The result of `dlsym(handle, name)`, called from the code at `caller`. `None` lets dlsym answer itself: nothing was
+/// found, or the request (RTLD_NEXT) is meant to skip interposers such as this.
 ///
 /// # Safety
 /// As for `dlsym`, which `dlsym` is.
@@ -144,7 +144,7 @@ pub(crate) fn supported() -> Result<(), crate::Error> {
     }
 }
 
-/// Keeps the object that this code is in loaded for ever: slots elsewhere lead into it.
+/// Keeps the object of this code loaded for ever: slots elsewhere point into it.
 pub(crate) fn stay_loaded() {
     let Some(module) = super::module_of(stay_loaded as *const () as usize) else {
         return;
@@ -152,8 +152,8 @@ pub(crate) fn stay_loaded() {
     let Ok(path) = CString::new(module.path) else {
         return;
     };
-    // SAFETY: a string; NOLOAD runs no code. The handle is dropped on purpose. For the program itself, which
-    // dladdr names as the command did, nothing is found, and nothing is needed.
+    // SAFETY: a string; NOLOAD runs no code. The handle is leaked on purpose. For the program itself, which dladdr
+    // names as the command did, nothing is found, and nothing is needed.
     unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
     clear_error();
 }
@@ -161,13 +161,13 @@ pub(crate) fn stay_loaded() {
 /// Lets `change` write into the part of an object that was made read-only after relocation.
 ///
 /// # Errors
-/// What mprotect answered; `change` was not called then.
+/// The error of mprotect; `change` was not called then.
 pub(crate) fn unprotected<R>(image: &Image, change: impl FnOnce() -> R) -> std::io::Result<R> {
     let Some(range) = image.relro(page_size()) else {
         return Ok(change());
     };
     let set = |protection| {
-        // SAFETY: the loader made exactly these pages read-only itself, in an object that is held loaded.
+        // SAFETY: the loader itself made exactly these pages read-only, in an object that is held loaded.
         match unsafe { libc::mprotect(range.start as *mut c_void, range.len(), protection) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),

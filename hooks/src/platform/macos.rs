@@ -1,6 +1,6 @@
-//! macOS: Mach-O images as dyld has them. The technique is fishhook's.
+//! macOS: Mach-O images as dyld reports them. The technique is fishhook's.
 //!
-//! Images of the shared cache are left out: Accelerate's own inner calls are not the callers' concern, and their
+//! Images of the shared cache are left out: Accelerate's own inner calls are not calls of the program, and their
 //! pointers are shared. Pointers that arm64e signs are not patched.
 
 use super::Dlsym;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The system the routines' calling conventions are asked for.
+/// The system whose calling conventions the routines have.
 pub(crate) const TARGET: raptors_routines::TargetOs = raptors_routines::TargetOs::MacOs;
 
 type ImageChange = extern "C" fn(*const c_void, isize);
@@ -30,7 +30,7 @@ const VM_PROT_READ: c_int = 1;
 const VM_PROT_WRITE: c_int = 2;
 const VM_PROT_COPY: c_int = 16;
 
-/// `dlsym`'s special handles, as `dlfcn.h` has them.
+/// `dlsym`'s special handles, as in `dlfcn.h`.
 const RTLD_NEXT: isize = -1;
 const RTLD_SELF: isize = -3;
 
@@ -62,7 +62,7 @@ pub(crate) fn generation() -> u64 {
         CHANGES.fetch_add(1, Ordering::Relaxed);
     }
     REGISTERED.call_once(|| {
-        // SAFETY: dyld calls it for each image there is and each later one, for ever; this library stays loaded.
+        // SAFETY: dyld calls it for each present and each later image, for ever; this library stays loaded.
         unsafe {
             _dyld_register_func_for_add_image(changed);
             _dyld_register_func_for_remove_image(changed);
@@ -75,32 +75,32 @@ pub(crate) fn generation() -> u64 {
 pub(crate) struct Image {
     /// The file.
     pub path: String,
-    /// Added to every address that the file gives.
+    /// Added to every address in the file.
     pub bias: usize,
     layout: Layout,
 }
 
 /// One place in an image that holds, or will hold, an imported function's address.
 pub(crate) struct Import {
-    /// The symbol's name, as C spells it.
+    /// The symbol's name in C's spelling.
     pub name: String,
-    /// Where the pointer lies.
+    /// The address of the pointer.
     pub slot: usize,
-    /// Whether the place may still lead to the image's own stub, which asks dyld at the first call.
+    /// Whether the slot may still point to the image's own stub, which asks dyld at the first call.
     pub lazy: bool,
-    /// Why no plain pointer may be stored there, if so.
+    /// The reason that no plain pointer may be stored there, if any.
     pub closed: Option<&'static str>,
 }
 
 /// All images outside the shared cache, the program first.
 pub(crate) fn images() -> Vec<Image> {
-    // SAFETY: the function has no preconditions; an image that goes meanwhile gives nulls below.
+    // SAFETY: the function has no preconditions; an image that is unloaded meanwhile gives nulls below.
     (0..unsafe { _dyld_image_count() }).filter_map(Image::new).collect()
 }
 
 impl Image {
     fn new(index: u32) -> Option<Self> {
-        // SAFETY: dyld answers null or zero for an index that is not there (any more).
+        // SAFETY: dyld returns null or zero for an invalid index.
         let (header, slide, path) = unsafe {
             (_dyld_get_image_header(index), _dyld_get_image_vmaddr_slide(index), _dyld_get_image_name(index))
         };
@@ -140,7 +140,7 @@ impl Image {
         start..self.segments().map(|r| r.end).max().unwrap_or(start)
     }
 
-    /// Keeps the image loaded; `None` where it is gone.
+    /// Keeps the image loaded; `None` if it is unloaded.
     pub(crate) fn hold(&self) -> Option<Hold> {
         let path = CString::new(self.path.as_str()).ok()?;
         let name = if self.layout.program { std::ptr::null() } else { path.as_ptr() };
@@ -153,7 +153,7 @@ impl Image {
         Some(Hold(handle))
     }
 
-    /// The imports whose name is wanted. The image is held loaded by the caller.
+    /// The imports with a wanted name. The caller holds the image loaded.
     pub(crate) fn imports(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Import> {
         let Some(linkedit) = self.layout.segment("__LINKEDIT") else {
             return Vec::new();
@@ -193,13 +193,13 @@ impl Drop for Hold {
     }
 }
 
-/// Takes the thread's pending `dlerror` message away, which the program would else see as its own.
+/// Clears the thread's pending `dlerror` message, which the program would otherwise see as its own.
 fn clear_error() {
     // SAFETY: dlerror has no preconditions.
     unsafe { libc::dlerror() };
 }
 
-/// The address that a look-up of `name` in the held image and what it needs gives.
+/// The address that a look-up of `name` in the held image and its dependencies returns.
 pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: Dlsym) -> Option<usize> {
     // SAFETY: an open handle and a string; `dlsym` is dyld's function.
     let address = unsafe { dlsym(hold.0, name.as_ptr()) };
@@ -210,8 +210,8 @@ pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: Dlsym) -> Option<usize> {
     Some(address as usize)
 }
 
-/// What `dlsym(handle, name)` would give; `None` to let it answer itself: nothing found, or a question whose answer
-/// depends on who asks.
+/// The result of `dlsym(handle, name)`. `None` lets dlsym answer itself: nothing was found, or the result depends on
+/// the caller.
 ///
 /// # Safety
 /// As for `dlsym`, which `dlsym` is.
@@ -219,7 +219,7 @@ pub(crate) unsafe fn look_up(handle: *mut c_void, name: &CStr, _caller: usize, d
     if matches!(handle as isize, RTLD_NEXT | RTLD_SELF) {
         return None;
     }
-    // SAFETY: as the caller promises. RTLD_DEFAULT searches all images here, whoever asks.
+    // SAFETY: as the caller promises. RTLD_DEFAULT searches all images here, whoever calls.
     let address = unsafe { dlsym(handle, name.as_ptr()) };
     (!address.is_null()).then_some(address as usize)
 }
@@ -229,7 +229,7 @@ pub(crate) fn supported() -> Result<(), crate::Error> {
     Ok(())
 }
 
-/// Keeps the image that this code is in loaded for ever: pointers elsewhere lead into it.
+/// Keeps the image of this code loaded for ever: pointers elsewhere lead into it.
 pub(crate) fn stay_loaded() {
     let Some(module) = super::module_of(stay_loaded as *const () as usize) else {
         return;
@@ -237,7 +237,7 @@ pub(crate) fn stay_loaded() {
     let Ok(path) = CString::new(module.path) else {
         return;
     };
-    // SAFETY: a string; NOLOAD runs no code. The handle is dropped on purpose.
+    // SAFETY: a string; NOLOAD runs no code. The handle is leaked on purpose.
     unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
     clear_error();
 }
@@ -260,7 +260,7 @@ pub(crate) fn unprotected<R>(image: &Image, change: impl FnOnce() -> R) -> std::
 }
 
 fn protect(range: &Range<usize>, protection: c_int) -> std::io::Result<()> {
-    // SAFETY: dyld made exactly this segment read-only itself, in an image that is held loaded; segments are whole
+    // SAFETY: dyld itself made exactly this segment read-only, in an image that is held loaded; segments are whole
     // pages. The task is this one.
     match unsafe { vm_protect(mach_task_self_, range.start, range.len(), 0, protection) } {
         0 => Ok(()),

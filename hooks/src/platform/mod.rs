@@ -1,4 +1,4 @@
-//! The only home of `target_os` cfgs: what the observers ask of the operating system.
+//! The only home of `target_os` cfgs: the operating system's services for the observers.
 
 #[cfg(target_os = "linux")]
 mod linux;

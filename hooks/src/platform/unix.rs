@@ -1,17 +1,17 @@
-//! What Linux and macOS have in common.
+//! The common parts of Linux and macOS.
 
 use std::ffi::{CStr, c_void};
 
 /// A loaded file.
 pub(crate) struct Module {
     pub path: String,
-    /// Where the file's first byte is mapped.
+    /// The address of the file's first byte.
     pub base: usize,
-    /// The exported function that begins at the address asked for, if one does.
+    /// The exported function that begins at the given address, if any.
     pub symbol: Option<String>,
 }
 
-/// The loaded file that an address lies in.
+/// The loaded file that contains an address.
 pub(crate) fn module_of(address: usize) -> Option<Module> {
     // SAFETY: Dl_info is plain data, for which zeros are valid; dladdr takes any address.
     let mut info: libc::Dl_info = unsafe { std::mem::zeroed() };
@@ -45,8 +45,8 @@ pub(crate) fn page_size() -> usize {
     }
 }
 
-/// Whether the byte at `address` can be written: the kernel is asked to store the value that is there. False
-/// where it cannot even be read.
+/// Whether the byte at `address` is writable: asks the kernel to store the present value. False if the byte cannot even
+/// be read.
 pub(crate) fn is_writable(address: usize) -> bool {
     let mut ends = [0; 2];
     // SAFETY: pipe stores two descriptors into the array.
@@ -54,8 +54,8 @@ pub(crate) fn is_writable(address: usize) -> bool {
         return false;
     }
     let byte = address as *mut c_void;
-    // SAFETY: both calls answer EFAULT for an address that cannot be accessed; what is stored is the byte's own
-    // value. The descriptors are the ones just made.
+    // SAFETY: both calls return EFAULT for an inaccessible address; the stored value is the byte's own. The descriptors
+    // were just made.
     unsafe {
         let done = libc::write(ends[1], byte, 1) == 1 && libc::read(ends[0], byte, 1) == 1;
         libc::close(ends[0]);

@@ -1,14 +1,14 @@
-//! What every wrapper does around the call of its original: no lock, no allocation.
+//! The code of every wrapper around the call of its original: no lock, no allocation.
 
 use crate::record::{Kind, Open};
 use raptors_routines::Width;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-/// Whether calls are recorded: wrappers may be called after their slots were put back.
+/// Whether calls are recorded: wrappers may be called after their slots were restored.
 pub(super) static RECORDING: AtomicBool = AtomicBool::new(false);
 
-/// What a wrapper needs to know. Assigned once, before the wrapper's address is handed out.
+/// The facts that a wrapper needs. Assigned once, before the wrapper's address is handed out.
 pub(super) struct Instance {
     original: AtomicUsize,
     site: AtomicU32,
@@ -51,8 +51,7 @@ impl Instance {
         self.narrow.load(Ordering::Relaxed)
     }
 
-    /// An integer that came by value in a register or a stack word of its own: of a 32-bit one the upper half
-    /// means nothing.
+    /// An integer by value in its own register or stack word: the upper half of a 32-bit one is undefined.
     #[allow(dead_code, reason = "Apple's arm64 has a wrapper per width instead")]
     #[inline(always)]
     pub(super) fn wide(&self, value: isize) -> isize {

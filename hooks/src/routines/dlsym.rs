@@ -1,4 +1,4 @@
-//! `dlsym` as other objects call it: answers for routines of the catalogue are wrappers.
+//! `dlsym` as other objects call it: for routines of the catalogue it returns wrappers.
 
 use super::{call, instances};
 use crate::platform::{self, Dlsym};
@@ -11,7 +11,7 @@ pub(super) const NAME: &str = "dlsym";
 
 static REAL: OnceLock<Dlsym> = OnceLock::new();
 
-/// Keeps the loader's function. The slot of this object that it is read from is patched later, too.
+/// Keeps the loader's function. This object's slot, from which it is read, is patched later, too.
 pub(super) fn remember() {
     REAL.get_or_init(|| libc::dlsym);
 }
@@ -21,12 +21,12 @@ pub(super) fn real() -> Dlsym {
     *REAL.get_or_init(|| libc::dlsym)
 }
 
-/// What slots of `dlsym` are pointed at.
+/// The function that slots of `dlsym` point to.
 pub(super) fn hook() -> usize {
     entry as *const () as usize
 }
 
-/// Two registers' worth: either an address to return, or where to jump with the caller's own arguments.
+/// Two registers' worth: either an address to return, or the address to jump to with the caller's own arguments.
 #[repr(C)]
 struct Answer {
     value: usize,
@@ -42,7 +42,7 @@ unsafe extern "C" fn look_up(handle: *mut c_void, name: *const c_char, caller: u
     }
 }
 
-/// A wrapper, or the address itself where it cannot be observed; `None` to let the loader answer.
+/// A wrapper, or the address itself if it cannot be observed; `None` to let the loader answer.
 ///
 /// # Safety
 /// As for `dlsym`.
@@ -60,13 +60,13 @@ unsafe fn observed(handle: *mut c_void, name: *const c_char, caller: usize) -> O
     }
     let library = platform::module_of(original).map(|m| m.path).unwrap_or_default();
     let wrapper = instances::wrapper(symbol, original, &library).unwrap_or(original);
-    // A run file that takes no more documents loses the name, not the call.
+    // If the run file takes no more documents, the name is lost, not the call.
     let _ = crate::sites::publish();
     Some(wrapper)
 }
 
-/// Asks [`look_up`], then returns its address or jumps to the loader's `dlsym` with everything as it was: that
-/// looks at its return address to tell whose scope RTLD_DEFAULT and RTLD_NEXT mean.
+/// Asks [`look_up`], then returns its address or jumps to the loader's `dlsym` with all registers unchanged: the loader
+/// uses its return address to decide whose scope RTLD_DEFAULT and RTLD_NEXT mean.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 unsafe extern "C" fn entry(handle: *mut c_void, name: *const c_char) -> *mut c_void {

@@ -1,4 +1,4 @@
-//! Which wrapper stands for which function: one per routine, integer width and original.
+//! The assignment of wrappers to functions: one per routine, integer width and original.
 
 use super::wrappers::{COPIES, INSTANCES, WIDTHS, WRAPPERS};
 use crate::{platform, sites};
@@ -6,8 +6,8 @@ use raptors_routines::{CATALOGUE, Mangling, Role, Routine, Width, library_width,
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Held while a wrapper is assigned. Nothing of the dynamic loader is called meanwhile: a thread that loads a
-/// library may be waiting for it inside `dlsym`.
+/// Held while a wrapper is assigned. The holder never calls the dynamic loader: a thread that loads a library may be
+/// waiting for this lock inside `dlsym`.
 static ASSIGNING: Mutex<()> = Mutex::new(());
 
 /// Whether a symbol names a routine of the catalogue.
@@ -21,7 +21,7 @@ pub(super) fn is_wrapper(address: usize) -> bool {
     ALL.contains(&address)
 }
 
-/// The wrapper's address for the function at `original` in the file `library`, which `symbol` leads to.
+/// The wrapper's address for the function at `original` in the file `library`, to which `symbol` leads.
 pub(super) fn wrapper(symbol: &str, original: usize, library: &str) -> Result<usize, String> {
     let (routine, width, mangling) = parse_symbol(symbol).ok_or("it is not in the catalogue")?;
     if let Some(hazard) = routine.abi_hazard(mangling, platform::TARGET) {

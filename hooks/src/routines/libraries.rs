@@ -1,9 +1,9 @@
-//! Which file an address belongs to, for thousands of addresses: the loader's own answer walks a library's symbols.
+//! The file of an address, for thousands of addresses: the loader's own answer walks a library's symbols.
 
 use crate::platform::{self, Image};
 use std::ops::Range;
 
-/// The loaded files by their places, as of one scan.
+/// The address ranges of the loaded files, as of one scan.
 pub(super) struct Libraries {
     /// In order, without overlap.
     places: Vec<(Range<usize>, String)>,
@@ -11,14 +11,14 @@ pub(super) struct Libraries {
 
 impl Libraries {
     pub(super) fn new(images: &[Image]) -> Self {
-        // The program's own name is not in its image.
+        // The program's image does not contain its name.
         let named = images.iter().filter(|i| !i.path.is_empty());
         let mut places: Vec<_> = named.map(|i| (i.span(), i.path.clone())).collect();
         places.sort_by_key(|(range, _)| range.start);
         Libraries { places }
     }
 
-    /// The file that an address lies in; empty where it is in none.
+    /// The file that contains an address; empty if there is none.
     pub(super) fn of(&self, address: usize) -> String {
         let after = self.places.partition_point(|(range, _)| range.start <= address);
         let before = after.checked_sub(1).map(|at| &self.places[at]);

@@ -1,8 +1,8 @@
 //! Calls of BLAS, LAPACK, vDSP and vForce routines, through the imported-symbol slots of loaded objects.
 //!
-//! Every slot that leads to a routine of the catalogue is pointed at a wrapper of the routine's own signature,
-//! which calls the original and records the call. `dlsym` slots lead to a look-up that hands out such wrappers.
-//! Not seen: calls inside one library, statically linked libraries, and addresses copied before [`arm`].
+//! Every slot that leads to a routine of the catalogue is redirected to a wrapper with the routine's own signature,
+//! which calls the original and records the call. `dlsym` slots lead to a look-up that returns such wrappers. Not
+//! observed: calls inside one library, statically linked libraries, and addresses copied before [`arm`].
 
 mod call;
 mod dlsym;
@@ -38,8 +38,8 @@ pub fn arm() -> Result<Report, Error> {
     scan(true)
 }
 
-/// Observes what was loaded since, and slots that the loader resolved meanwhile. Costs under a microsecond where
-/// nothing was loaded or unloaded.
+/// Observes objects that were loaded since, and slots that the loader resolved meanwhile. Costs under a microsecond if
+/// no object was loaded or unloaded.
 ///
 /// # Errors
 /// A run file that takes no documents.
@@ -59,8 +59,8 @@ fn scan(all: bool) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Puts the original pointers back. A slot that no longer holds our wrapper is left alone and reported. A wrapper
-/// that somebody copied or got from `dlsym` keeps working and records nothing.
+/// Restores the original pointers. A slot that no longer holds our wrapper is left alone and reported. A wrapper that
+/// other code has copied or got from `dlsym` keeps working and records nothing.
 #[must_use = "the report says which slots could not be put back"]
 pub fn disarm() -> Report {
     let begun = Instant::now();
@@ -77,7 +77,7 @@ pub(crate) fn test_lock() -> impl Sized {
     (slots(), instances::test_lock())
 }
 
-/// The wrapper that a slot of `symbol` which leads to `original` would get.
+/// The wrapper for a slot of `symbol` that leads to `original`.
 #[cfg(test)]
 pub(crate) fn test_wrapper(symbol: &str, original: usize) -> usize {
     instances::wrapper(symbol, original, "").unwrap()

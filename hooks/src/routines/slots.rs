@@ -1,4 +1,4 @@
-//! The slots of loaded objects: found, pointed at wrappers, put back.
+//! The slots of loaded objects: finding, redirecting to wrappers, restoring.
 
 use super::libraries::Libraries;
 use super::{dlsym, instances};
@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// All that is observed.
+/// The observed objects.
 pub(super) struct Slots {
     objects: Vec<Armed>,
-    /// Objects that were looked at, by path and place, and hold no slot of interest.
+    /// Objects, by path and address, without a slot of interest.
     empty: Option<HashSet<(String, usize)>>,
     generation: u64,
-    /// What [`Slots::count`] found when objects last came or went.
+    /// The result of [`Slots::count`] at the last loading or unloading of an object.
     summary: Option<Report>,
 }
 
@@ -36,8 +36,8 @@ struct Slot {
 
 impl Slot {
     fn cell(&self) -> &AtomicUsize {
-        // SAFETY: `Image::imports` gives aligned places inside an object, which is held loaded as long as its
-        // slots are known. The loader and other patchers write such places with single stores.
+        // SAFETY: `Image::imports` returns aligned addresses inside an object, which is held loaded as long as its
+        // slots are known. The loader and other patchers write slots with single stores.
         unsafe { &*(self.address as *const AtomicUsize) }
     }
 }
@@ -47,8 +47,8 @@ impl Slots {
         Slots { objects: Vec::new(), empty: None, generation: 0, summary: None }
     }
 
-    /// Patches new objects, and known slots that lost our pointer to their original again. Looks for new objects
-    /// where `all` is set or something was loaded or unloaded.
+    /// Patches new objects, and known slots that the loader has reset to their original. Looks for new objects if `all`
+    /// is set or an object was loaded or unloaded.
     pub(super) fn scan(&mut self, all: bool, report: &mut Report) {
         self.mend();
         let generation = platform::generation();
@@ -64,7 +64,7 @@ impl Slots {
         }
     }
 
-    /// A lazy slot that another thread was resolving while it was patched holds its original now.
+    /// Another thread was resolving a lazy slot while it was patched, so it holds its original now.
     fn mend(&mut self) {
         for object in &self.objects {
             let lost = |s: &&Slot| s.cell().load(Ordering::Relaxed) == s.original;
@@ -119,7 +119,7 @@ impl Slots {
         summary
     }
 
-    /// Puts every slot back that still holds our pointer, and lets the objects go.
+    /// Restores every slot that still holds our pointer, and releases the objects.
     pub(super) fn restore(&mut self, report: &mut Report) {
         for object in self.objects.drain(..) {
             let outcome = platform::unprotected(&object.image, || {
@@ -137,7 +137,7 @@ impl Slots {
                 }
                 Err(error) => {
                     report.refuse(&object.image.path, format!("cannot be made writable: {error}"));
-                    // Our pointers are still in there, and the wrappers behind them pass calls on.
+                    // The object still holds our pointers, and the wrappers behind them pass calls on.
                     std::mem::forget(object);
                 }
             }
@@ -153,7 +153,7 @@ impl Slot {
 }
 
 impl Armed {
-    /// Patches an object; `None` where it has nothing to patch.
+    /// Patches an object; `None` if it has nothing to patch.
     fn new(image: Image, libraries: &Libraries, report: &mut Report) -> Option<Self> {
         let hold = image.hold()?;
         let wanted = |name: &str| name == dlsym::NAME || instances::is_routine(name);
@@ -184,11 +184,11 @@ impl Armed {
 /// A slot before it is patched.
 struct Planned {
     slot: Slot,
-    /// What it holds as of now: the original, or the object's own stub.
+    /// The present value: the original, or the object's own stub.
     now: usize,
 }
 
-/// What to do with one import: nothing (`None`), or why it cannot be observed.
+/// The plan for one import: nothing (`None`), or the reason that it cannot be observed.
 fn plan(image: &Image, hold: &Hold, import: &Import, libraries: &Libraries) -> Result<Option<Planned>, String> {
     if let Some(why) = import.closed {
         return Err(why.into());
@@ -197,7 +197,7 @@ fn plan(image: &Image, hold: &Hold, import: &Import, libraries: &Libraries) -> R
         Slot { name: import.name.clone(), address: import.slot, original: 0, ours: 0, library: String::new() };
     let now = slot.cell().load(Ordering::Acquire);
     slot.original = if import.lazy && image.contains(now) {
-        // Were the stub taken for the original, the loader would overwrite our pointer at the first call.
+        // If the stub were taken for the original, the loader would overwrite our pointer at the first call.
         let name = CString::new(import.name.as_str()).map_err(|e| e.to_string())?;
         platform::resolve(hold, &name, dlsym::real())
             .ok_or("it is bound at its first call, and no loaded library has it yet")?
@@ -219,7 +219,7 @@ fn plan(image: &Image, hold: &Hold, import: &Import, libraries: &Libraries) -> R
     Ok((now != slot.ours).then_some(Planned { slot, now }))
 }
 
-/// Stores our pointers; the slots where that was done.
+/// Stores our pointers; returns the changed slots.
 fn patch(planned: impl Iterator<Item = Planned>) -> Vec<Slot> {
     planned.filter(|p| p.slot.exchange(p.now, p.slot.ours)).map(|p| p.slot).collect()
 }

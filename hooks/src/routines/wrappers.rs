@@ -5,11 +5,11 @@ use crate::operands::{Memory, aliasing, alignment, counts, pair};
 use crate::record::Open;
 use raptors_routines::Width;
 
-/// A wrapper's address, kept as what it is until it is stored in a slot.
+/// A wrapper's address, in its own type until it is stored in a slot.
 #[derive(Clone, Copy)]
 pub(super) struct Wrapper(*const ());
 
-// SAFETY: the address of a function, which is the same and valid on every thread.
+// SAFETY: the address of a function, which is valid on every thread.
 unsafe impl Sync for Wrapper {}
 
 impl Wrapper {

@@ -1,11 +1,11 @@
-//! Linux, and what other Unix systems share with it.
+//! Linux, and the parts that other Unix systems share with it.
 
 use std::{fs::File, io, os::fd::AsRawFd};
 
 use super::Mapping;
 
-/// Whether the kernel itself trusts the time-stamp counter. A kernel that found it drifting between
-/// CPUs switches to one of these slow clocks; on any other it may be used.
+/// Whether the kernel itself trusts the time-stamp counter. A kernel that found the counter drifting between CPUs
+/// switches to one of these slow clocks; with any other clock the counter is usable.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn trusts_tsc() -> bool {
     const NAME: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -19,9 +19,9 @@ pub(crate) fn thread_id() -> u64 {
     unsafe { libc::gettid() as u64 }
 }
 
-/// Room for the file that a later write cannot be refused: on a copy-on-write file system (btrfs)
-/// an allocated block is allocated anew at each write, so that is switched off for this file. Best
-/// effort: other file systems refuse it, and need it not.
+/// Switches copy-on-write off for this file (btrfs), so that a later write cannot be refused: a copy-on-write file
+/// system allocates an allocated block anew at each write. Best effort: other file systems refuse it, and do not need
+/// it.
 pub(crate) fn advise_new_file(file: &File) {
     const BTRFS: i64 = 0x9123_683E;
     const FS_NOCOW_FL: libc::c_int = 0x0080_0000;
@@ -56,7 +56,7 @@ pub(super) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
 
 /// `MADV_POPULATE_WRITE`, in Linux since 5.14; EINVAL before.
 pub(super) fn populate(address: *mut u8, len: usize) -> io::Result<()> {
-    // SAFETY: the advice maps pages of our own mapping and changes no byte.
+    // SAFETY: the advice maps pages of this crate's own mapping and changes no byte.
     match unsafe { libc::madvise(address.cast(), len, libc::MADV_POPULATE_WRITE) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

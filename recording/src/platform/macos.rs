@@ -36,22 +36,21 @@ pub(super) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
         if error.raw_os_error() != Some(libc::ENOTSUP) {
             return Err(error);
         }
-        // The shared code writes zeros then.
+        // The shared code writes zeros in this case.
         return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
     }
     file.set_len(to)
 }
 
-/// There is no advice that does it: the shared code touches page by page.
+/// macOS has no such advice: the shared code touches each page.
 pub(super) fn populate(_address: *mut u8, _len: usize) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EINVAL))
 }
 
-/// Maps the same bytes of the file anew: the fresh mapping has no page present. `MADV_DONTNEED`
-/// only ages pages here.
+/// Maps the same bytes of the file anew: no page of the fresh mapping is present. `MADV_DONTNEED` only ages pages here.
 pub(super) fn release(mapping: &Mapping, file: &File, from: u64, to: u64) {
     let (address, len) = (mapping.at(from) as usize, (to - from) as usize);
-    // SAFETY: the range is our own mapping of exactly these bytes; the replacement is atomic, and a
-    // failure leaves the old mapping in place.
+    // SAFETY: the range is this crate's own mapping of exactly these bytes; the replacement is atomic, and a failure
+    // leaves the old mapping in place.
     let _ = unsafe { super::map_file(file, address, len, from) };
 }

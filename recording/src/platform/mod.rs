@@ -1,4 +1,4 @@
-//! What differs between systems: the only home of `target_os` in this crate.
+//! The differences between systems: the only home of `target_os` in this crate.
 
 #[cfg(not(target_os = "macos"))]
 #[path = "linux.rs"]
@@ -25,13 +25,13 @@ use crate::layout::SEGMENT_BYTES;
 /// `CLOCK_MONOTONIC` in nanoseconds.
 pub(crate) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec, and this clock exists on every system we build for.
+    // SAFETY: `time` is a valid timespec, and this clock exists on every supported system.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The process's limit on the size of a file; `u64::MAX` where there is none. To grow a file beyond
-/// it is not an error but a deadly signal (SIGXFSZ), so the writer stays below.
+/// The process's limit on the size of a file; `u64::MAX` if there is none. Growing a file beyond it is not an error but
+/// a deadly signal (SIGXFSZ), so the writer stays below.
 pub(crate) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit.
@@ -41,7 +41,7 @@ pub(crate) fn file_size_limit() -> u64 {
     }
 }
 
-/// Has `child` called in every child of a fork, before `fork` returns there.
+/// Registers `child`, which runs in every child of a fork before `fork` returns there.
 pub(crate) fn at_fork_in_child(child: unsafe extern "C" fn()) -> io::Result<()> {
     // SAFETY: `child` is a plain function that stays loaded as long as this library does; the C
     // library forgets it when the library goes.
@@ -51,8 +51,8 @@ pub(crate) fn at_fork_in_child(child: unsafe extern "C" fn()) -> io::Result<()> 
     }
 }
 
-/// Blocks every signal on this thread while `f` runs, so that a thread spawned there is born deaf:
-/// the target's signal handlers never run on a thread that the target does not know.
+/// Blocks every signal on this thread while `f` runs, so that a thread spawned there blocks all signals: the target's
+/// signal handlers never run on a thread that the target does not know.
 pub(crate) fn without_signals<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: all-zero is a valid sigset_t, filled before use; both pointers outlive the calls.
     unsafe {
@@ -66,8 +66,8 @@ pub(crate) fn without_signals<T>(f: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Gives the bytes `from..to` of the file real room on disk, reading as zeros, and makes the file
-/// at least `to` long. Nothing before `from` changes.
+/// Allocates room on disk for the bytes `from..to` of the file, which read as zeros, and makes the file at least `to`
+/// long. Nothing before `from` changes.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     match system::allocate(file, from, to) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => {
@@ -89,15 +89,15 @@ pub(crate) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The whole file mapped, shared, at a multiple of the segment size: segment ends can be told from
-/// the address alone. Reserves address space only; touching beyond the file's end is deadly.
+/// The whole file mapped, shared, at a multiple of the segment size, so that the address alone shows the end of a
+/// segment. Reserves address space only; touching memory beyond the file's end is deadly.
 pub(crate) struct Mapping {
     base: *mut u8,
     len: usize,
 }
 
-// SAFETY: the mapping is plain memory that lives until the process ends; who may write where is the
-// writer's contract.
+// SAFETY: the mapping is plain memory that lives until the process ends; the writer's contract decides which thread may
+// write where.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -107,14 +107,14 @@ impl Mapping {
     pub(crate) fn new(file: &File, len: usize) -> io::Result<Self> {
         let room = len.checked_add(SEGMENT_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
-        // SAFETY: a fresh reservation at an address of the system's choice touches nothing of ours.
+        // SAFETY: a fresh reservation at an address of the system's choice overlaps no existing memory.
         let reserved = unsafe { libc::mmap(ptr::null_mut(), room, libc::PROT_NONE, flags, -1, 0) };
         if reserved == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
         let start = reserved as usize;
         let base = start.next_multiple_of(SEGMENT_BYTES);
-        // SAFETY: base..base+len lies in the reservation above, which nobody else knows.
+        // SAFETY: base..base+len is inside the reservation above, which no other code knows.
         if let Err(e) = unsafe { map_file(file, base, len, 0) } {
             // SAFETY: the reservation is ours and unused.
             unsafe { libc::munmap(reserved, room) };
@@ -130,8 +130,8 @@ impl Mapping {
                 libc::munmap((base + len) as *mut _, after);
             }
         }
-        // A page that is touched by a record alone brings no others with it.
-        // SAFETY: advice about our own mapping changes no byte.
+        // A page that a record touches first brings no other pages with it.
+        // SAFETY: advice about this crate's own mapping changes no byte.
         unsafe { libc::madvise(base as *mut _, len, libc::MADV_RANDOM) };
         Ok(Self { base: base as *mut u8, len })
     }
@@ -142,13 +142,13 @@ impl Mapping {
         self.base.wrapping_add(offset as usize)
     }
 
-    /// The offset in the file of an address that [`Mapping::at`] gave.
+    /// The offset in the file of an address from [`Mapping::at`].
     pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         (address as usize - self.base as usize) as u64
     }
 
-    /// Makes the pages of `from..to` present and writable. The bytes must lie in the file. They may
-    /// be in use meanwhile: nothing of them changes.
+    /// Makes the pages of `from..to` present and writable. The bytes must be inside the file. They may be in use
+    /// meanwhile: none of them changes.
     pub(crate) fn populate(&self, from: u64, to: u64) -> io::Result<()> {
         match system::populate(self.at(from), (to - from) as usize) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
@@ -159,8 +159,8 @@ impl Mapping {
         }
     }
 
-    /// As [`Mapping::populate`], a page at a time. The first word of every page is one that is only
-    /// ever accessed atomically (a record's tag or a segment's magic).
+    /// As [`Mapping::populate`], one page at a time. The first word of every page is always accessed atomically (a
+    /// record's tag or a segment's magic).
     fn touch(&self, from: u64, to: u64) {
         const SMALLEST_PAGE: usize = 4096;
         for offset in (from..to).step_by(SMALLEST_PAGE) {
@@ -171,21 +171,21 @@ impl Mapping {
         }
     }
 
-    /// Drops the pages of `from..to` from this process; the file keeps what was written.
+    /// Drops the pages of `from..to` from this process; the file keeps their contents.
     pub(crate) fn release(&self, file: &File, from: u64, to: u64) {
         system::release(self, file, from, to);
     }
 
-    /// Lets go of the file: what lies below `end` becomes memory that nobody reads, so that a record
-    /// still under way on some thread does no harm; the address space behind it goes back.
+    /// Releases the file. The memory below `end` becomes anonymous memory that nothing reads, so a record that a thread
+    /// is still writing does no harm; the address space behind it is unmapped.
     ///
     /// # Safety
     /// No thread holds or will ever make a pointer at or beyond `end`.
     pub(crate) unsafe fn retire(&self, end: u64) {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE | libc::MAP_FIXED;
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: the range is our own mapping; it is replaced in one step, and where that fails the
-        // file stays mapped, which is as good.
+        // SAFETY: the range is this crate's own mapping; it is replaced in one step, and after a failure the file stays
+        // mapped, which is as good.
         unsafe { libc::mmap(self.base.cast(), end as usize, access, flags, -1, 0) };
         if end < self.len as u64 {
             // SAFETY: the range is the tail of our own mapping, and unused (caller).

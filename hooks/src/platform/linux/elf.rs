@@ -1,4 +1,4 @@
-//! The relocations of a loaded ELF object that lead to imported symbols.
+//! The relocations of a loaded ELF object for imported symbols.
 
 use std::ffi::CStr;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(crate) struct Image {
     /// The file; empty for the program.
     pub path: String,
-    /// Added to every address that the file gives.
+    /// Added to every address in the file.
     pub bias: usize,
     /// The object's segments in memory.
     loads: Vec<Segment>,
@@ -24,11 +24,11 @@ struct Segment {
 pub(crate) struct Import {
     /// The symbol's name.
     pub name: String,
-    /// Where the pointer lies.
+    /// The address of the pointer.
     pub slot: usize,
-    /// Whether the place may still lead to the object's own stub, which asks the loader at the first call.
+    /// Whether the slot may still point to the object's own stub, which asks the loader at the first call.
     pub lazy: bool,
-    /// Why no plain pointer may be stored there, if so: never on Linux.
+    /// The reason that no plain pointer may be stored there; never set on Linux.
     pub closed: Option<&'static str>,
 }
 
@@ -46,8 +46,8 @@ const DT_STRSZ: i64 = 10;
 const DT_PLTREL: i64 = 20;
 const DT_JMPREL: i64 = 23;
 
-/// Relocation types whose result is a symbol's address: slots of the procedure linkage table, entries of the
-/// global offset table, pointers in data.
+/// Relocation types whose result is a symbol's address: slots of the procedure linkage table, entries of the global
+/// offset table, pointers in data.
 #[cfg(target_arch = "x86_64")]
 const JUMP_SLOT: u32 = 7;
 #[cfg(target_arch = "x86_64")]
@@ -56,7 +56,7 @@ const POINTERS: [u32; 2] = [6, 1];
 const JUMP_SLOT: u32 = 1026;
 #[cfg(target_arch = "aarch64")]
 const POINTERS: [u32; 2] = [1025, 257];
-// No other machine's numbers are known here, and none has relocations of this type.
+// The numbers of other machines are unknown here; no machine has relocations of this type.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const JUMP_SLOT: u32 = u32::MAX;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -88,7 +88,7 @@ struct Sym {
     size: u64,
 }
 
-/// What PT_DYNAMIC says, as addresses in memory.
+/// The contents of PT_DYNAMIC, as addresses in memory.
 #[derive(Default)]
 struct Tables {
     symbols: usize,
@@ -100,7 +100,7 @@ impl Image {
     /// `None` for an object without a dynamic section.
     pub(super) fn new(info: &libc::dl_phdr_info) -> Option<Self> {
         let bias = info.dlpi_addr as usize;
-        // SAFETY: the loader hands in its object's program headers and how many there are.
+        // SAFETY: the loader passes its object's program headers and their number.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
         // SAFETY: the name is null or the loader's string for this object.
         let path = unsafe { info.dlpi_name.as_ref().map(|name| CStr::from_ptr(name)) };
@@ -131,7 +131,7 @@ impl Image {
         start..ranges().map(|r| r.end).max().unwrap_or(start)
     }
 
-    /// The pages the loader makes read-only after relocation: both ends rounded down, as it does.
+    /// The pages that the loader makes read-only after relocation: both ends rounded down, as the loader does.
     pub(super) fn relro(&self, page: usize) -> Option<Range<usize>> {
         let range = self.relro.as_ref()?;
         let down = |address: usize| address & !(page - 1);
@@ -139,8 +139,8 @@ impl Image {
         (!range.is_empty()).then_some(range)
     }
 
-    /// The imports whose name is wanted and whose symbol is not defined in the object itself. The object is held
-    /// loaded by the caller.
+    /// The imports with a wanted name whose symbol is not defined in the object itself. The caller holds the object
+    /// loaded.
     pub(crate) fn imports(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Import> {
         let mut found = Vec::new();
         let tables = self.tables();
@@ -198,7 +198,7 @@ impl Image {
         }
     }
 
-    /// glibc has turned the addresses in the dynamic section into absolute ones, other loaders have not.
+    /// glibc has replaced the addresses in the dynamic section by absolute ones, other loaders have not.
     fn absolute(&self, address: usize) -> usize {
         if self.contains(address) { address } else { self.bias.wrapping_add(address) }
     }
@@ -210,8 +210,8 @@ impl Image {
         if !self.loads.iter().any(inside) {
             return None;
         }
-        // SAFETY: inside a readable segment of an object that the caller keeps loaded; T is one of the plain
-        // structures above; the read may be unaligned.
+        // SAFETY: inside a readable segment of an object that the caller keeps loaded; T is one of the plain structures
+        // above; the read may be unaligned.
         Some(unsafe { (address as *const T).read_unaligned() })
     }
 
