@@ -3,7 +3,7 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        // Otherwise rust-lld packs segments so that addresses and file offsets differ, and DTrace and perf put
+        // Without this, rust-lld packs segments so that addresses and file offsets differ, and DTrace and perf put
         // their probes at wrong places. GNU ld ignores it and does not need it.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,separate-loadable-segments");
     }

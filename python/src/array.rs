@@ -1,4 +1,4 @@
-//! `raptors_trace.kernel.Array`: a run of float32 or float64 with a shape, and who owns it.
+//! `raptors_trace.kernel.Array`: a contiguous block of float32 or float64 with a shape, and its owner.
 use numpy::PyUntypedArray;
 use numpy::npyffi::npy_intp;
 use pyo3::exceptions::PyTypeError;
@@ -29,13 +29,13 @@ impl From<Buffer<f64>> for Owned {
     }
 }
 
-/// Whose memory an [`Array`] stands on. The variants are held for their drop.
+/// The owner of an [`Array`]'s memory. The variants are held for their drop.
 pub enum Memory {
-    /// Of a NumPy array, which is kept alive.
+    /// The memory of a NumPy array, which is kept alive.
     View(Py<PyUntypedArray>),
-    /// Its own, filled from a NumPy array for the reason given.
+    /// Its own memory, filled from a NumPy array for the given reason.
     Copy(Owned, &'static str),
-    /// Its own: the result of an operation.
+    /// Its own memory: the result of an operation.
     Own(Owned),
 }
 

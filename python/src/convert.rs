@@ -1,4 +1,4 @@
-//! Between `numpy.ndarray` and [`Array`]: the same memory wherever it can be.
+//! Conversion between `numpy.ndarray` and [`Array`]: the same memory whenever possible.
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
@@ -51,7 +51,7 @@ pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<Array> {
     }
 }
 
-/// A copy in C order; NumPy walks the strides and turns the bytes.
+/// A copy in C order; NumPy handles the strides and the byte order.
 fn copy<T: Element>(source: &Floats<'_, '_>, why: &'static str) -> PyResult<Array>
 where
     Owned: From<Buffer<T>>,
@@ -60,7 +60,7 @@ where
     let mut memory = Buffer::<MaybeUninit<T>>::uninit(len).map_err(|error| refused(&error))?;
     let run = Run::of(memory.as_mut_ptr().cast::<T>(), len);
     let py = source.array().py();
-    // The temporary ndarray without a base is gone before the memory moves on.
+    // The temporary ndarray without a base is dropped before the memory moves on.
     let target = ndarray::over(py, &run, source.shape(), Order::C, true)?;
     ndarray::copy(&target, source.array())?;
     drop(target);
@@ -108,7 +108,7 @@ pub fn array_protocol<'py>(
     Ok(same)
 }
 
-/// An Array of anything that scale takes: an Array as it is, an ndarray as from_numpy has it.
+/// Converts any argument of scale to an Array: an Array is returned unchanged, an ndarray goes through from_numpy.
 pub fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
     if let Ok(array) = object.cast::<Array>() {
         return Ok(array.clone());

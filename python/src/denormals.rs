@@ -1,11 +1,11 @@
-//! Whether this thread's floating-point unit counts denormal numbers as zero.
+//! The floating-point mode of this thread that treats denormal numbers as zero.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-/// Has denormal operands and results of this thread count as zero, or again as what they are; what it was before.
+/// Sets whether denormal operands and results of this thread are treated as zero; returns the previous mode.
 ///
-/// Raises RuntimeError where this processor is not known to have such a mode.
+/// Raises RuntimeError if no such mode is known for this processor.
 #[pyfunction]
 pub fn flush_denormals(flush: bool) -> PyResult<bool> {
     let before =
@@ -28,8 +28,8 @@ fn read() -> Option<u32> {
 
 #[cfg(target_arch = "x86_64")]
 fn write(mxcsr: u32) {
-    // SAFETY: only the two bits above differ from what the register held, so that no reserved one is set; what Rust
-    // itself computes between two rounds has no denormals to lose, and NumPy's loops are meant.
+    // SAFETY: only the two bits above differ from the register's earlier value, so no reserved bit is set. Rust's own
+    // computations between two rounds have no denormals to lose; the mode is for NumPy's loops.
     unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
 }
 

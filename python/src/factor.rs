@@ -1,4 +1,4 @@
-//! The factor of a scale: which Python numbers are taken, and how they are rounded.
+//! The factor of a scale: the accepted Python numbers, and their rounding.
 use std::ffi::c_void;
 
 use numpy::PY_ARRAY_API;
@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyType};
 use raptors_kernel::{Dtype, FactorFirst, set_factor_first};
 
-/// A factor as it was given, not yet rounded to the array's type.
+/// A factor as given, not yet rounded to the array's type.
 #[derive(Clone, Copy, Debug)]
 pub enum Factor {
     /// A `numpy.float32`, bit for bit: a NaN's payload survives.
@@ -22,9 +22,8 @@ impl Factor {
     /// Takes a Python float or int, or a NumPy scalar that is one.
     ///
     /// # Errors
-    /// TypeError for anything else; OverflowError for an int beyond float64, as NumPy has it.
-    // The usual case is compiled into its callers: a result that is returned through memory costs a tenth of the
-    // smallest call.
+    /// TypeError for anything else; OverflowError for an int beyond float64, as in NumPy.
+    // The usual case is inlined into its callers: returning a result through memory costs a tenth of the smallest call.
     #[inline(always)]
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         match object.cast_exact::<PyFloat>() {
@@ -71,8 +70,8 @@ impl Factor {
     /// The factor for a float32 array, rounded to nearest as `numpy.float32(factor)` does.
     ///
     /// # Errors
-    /// Where a finite factor becomes infinite NumPy does the rounding, so that it warns or
-    /// raises as `numpy.errstate(over=...)` says.
+    /// If a finite factor becomes infinite, NumPy does the rounding, so that it warns or raises as
+    /// `numpy.errstate(over=...)` says.
     pub fn single(self, py: Python<'_>) -> PyResult<f32> {
         let value = match self {
             Self::Single(value) => value,
@@ -91,8 +90,8 @@ impl Factor {
     }
 }
 
-/// Before the first NaN factor: whose payload NaN × NaN keeps is asked of the NumPy at hand, as it
-/// depends on how NumPy was compiled.
+/// Before the first NaN factor, asks the installed NumPy which payload NaN × NaN keeps, because that depends on how
+/// NumPy was compiled.
 #[cold]
 fn learn_nan_order(py: Python<'_>) -> PyResult<()> {
     static LEARNT: PyOnceLock<()> = PyOnceLock::new();

@@ -1,17 +1,20 @@
-//! How fast the processor's clock goes.
+//! The frequency of the processor's clock.
 
 use std::time::Instant;
 
 use pyo3::prelude::*;
 
-/// Additions in a row: about 50 µs, short beside what a processor keeps a frequency for, long beside reading a clock.
+/// Dependent additions: about 50 µs, short compared with the time for which a processor keeps a frequency, long
+/// compared with a clock read.
 const ADDITIONS: u32 = 160_000;
 const UNROLLED: u32 = 16;
 
-/// Frequency of this thread's processor right now, GHz, from a chain of additions that wait for each other: one takes one cycle
-/// on every processor that these instructions are for (Fog, Instruction tables; Arm's optimization guides). None on others.
+/// The present frequency of this thread's processor in GHz, from a chain of dependent additions: each takes one cycle
+/// on every processor that these instructions are for (Fog, Instruction tables; Arm's optimization guides). None on
+/// other processors.
 ///
-/// What else runs on the same processor, and what a host takes from a virtual machine, makes it lower: take the median of some.
+/// Other programs on the same processor, and the host of a virtual machine, make the value lower: take the median of
+/// several.
 #[pyfunction]
 pub fn clock_ghz() -> Option<f64> {
     let started = Instant::now();
@@ -21,7 +24,7 @@ pub fn clock_ghz() -> Option<f64> {
     (ns > 0).then(|| f64::from(ADDITIONS) / ns as f64)
 }
 
-/// Sixteen times the same instruction.
+/// The same instruction sixteen times.
 macro_rules! sixteen {
     ($instruction:literal) => {
         concat!(sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction))
@@ -35,8 +38,8 @@ macro_rules! sixteen {
 fn chain() -> Option<u64> {
     let (mut sum, one) = (0_u64, 1_u64);
     for _ in 0..ADDITIONS / UNROLLED {
-        // SAFETY: additions between two registers; no memory, no stack. Two registers, as some processors add a constant
-        // while they rename registers, in no time.
+        // SAFETY: additions between two registers; no memory, no stack. Two registers, because some processors add a
+        // constant in no time while they rename registers.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             std::arch::asm!(sixteen!("add {0}, {1}"), inout(reg) sum, in(reg) one, options(pure, nomem, nostack));

@@ -13,10 +13,10 @@ const LOG: &str = "RAPTORS_LOG";
 /// A layer of the process's subscriber.
 pub type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Sets the subscriber up if one of the variables asks for it.
+/// Sets up the subscriber if one of the variables asks for it.
 ///
 /// # Errors
-/// None of its own: a variable that cannot be followed is a RuntimeWarning, which `-W error` raises.
+/// None of its own: a variable with an invalid value is a RuntimeWarning, which `-W error` raises.
 pub fn set_up(py: Python<'_>) -> PyResult<()> {
     let mut layers: Vec<AnyLayer> = Vec::new();
     for wanted in [log(), signposts()] {

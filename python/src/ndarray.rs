@@ -1,8 +1,8 @@
-//! What the kernel has to know of a `numpy.ndarray`, read from its struct.
+//! The parts of a `numpy.ndarray` that the kernel needs, read from its struct.
 //!
-//! rust-numpy's borrow checking costs 150 ns a call and guards against Rust code only, so the
-//! public C struct is read directly. The memory belongs to Python: it is handled as a raw
-//! pointer, and a slice of it lives only as long as one operation.
+//! rust-numpy's borrow checking costs 150 ns a call and protects only against Rust code, so the public C struct is read
+//! directly. The memory belongs to Python: it is handled as a raw pointer, and a slice of it lives only as long as one
+//! operation.
 use std::ptr::NonNull;
 
 use numpy::npyffi::{
@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 /// Lengths of the axes, in elements; four of them need no allocation.
 pub type Shape = SmallVec<[npy_intp; 4]>;
 
-/// The order in which the elements lie in memory without a gap.
+/// The order of the elements in contiguous memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Row-major: the last axis varies fastest.
@@ -44,7 +44,7 @@ impl Order {
     }
 }
 
-/// A run of elements without a gap: where, how many, of which type.
+/// A contiguous block of elements: address, length and type.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// The first element; aligned for `dtype` unless `len` is 0.
@@ -75,10 +75,10 @@ pub struct Floats<'a, 'py> {
 }
 
 impl<'a, 'py> Floats<'a, 'py> {
-    /// Takes `object` if it is an ndarray of float32 or float64.
+    /// Accepts `object` if it is an ndarray of float32 or float64.
     ///
     /// # Errors
-    /// TypeError that says what `function` takes and what it was given.
+    /// TypeError that names the types that `function` takes and the given one.
     pub fn of(object: &'a Bound<'py, PyAny>, function: &str) -> PyResult<Self> {
         let Ok(array) = object.cast::<PyUntypedArray>() else {
             return Err(not_an_array(object, function));
@@ -116,14 +116,14 @@ impl<'a, 'py> Floats<'a, 'py> {
         unsafe { std::slice::from_raw_parts(fields.dimensions, fields.nd as usize) }
     }
 
-    /// The elements as a run; only as contiguous as [`Self::order`] says.
+    /// The elements as a block; contiguous only if [`Self::order`] says so.
     pub fn run(&self) -> Run {
         let len = self.shape().iter().product::<npy_intp>() as usize;
         let data = NonNull::new(self.fields().data.cast()).unwrap_or(NonNull::dangling());
         Run { data, len, dtype: self.dtype }
     }
 
-    /// How the elements lie.
+    /// The order of the elements.
     pub fn order(&self) -> Order {
         Order { c: self.has(NPY_ARRAY_C_CONTIGUOUS), f: self.has(NPY_ARRAY_F_CONTIGUOUS) }
     }
@@ -133,7 +133,7 @@ impl<'a, 'py> Floats<'a, 'py> {
         self.has(NPY_ARRAY_WRITEABLE)
     }
 
-    /// Why the kernel cannot work on this memory as it lies; nothing if it can.
+    /// The reason that the kernel cannot work on this memory; None if it can.
     pub fn obstacle(&self) -> Option<&'static str> {
         let order = self.order();
         if !order.c && !order.f {
@@ -160,12 +160,12 @@ pub fn writeable(array: &Bound<'_, PyUntypedArray>) -> bool {
 }
 
 fn descr<'a>(array: &'a Bound<'_, PyUntypedArray>) -> &'a npyffi::objects::PyArray_Descr_fields {
-    // SAFETY: `descr` of an ndarray is never null and is kept alive by it; these leading fields
-    // are laid out alike in NumPy 1 and 2.
+    // SAFETY: `descr` of an ndarray is never null and is kept alive by it; these leading fields have the same layout in
+    // NumPy 1 and 2.
     unsafe { &(*(*array.as_array_ptr()).fields.descr).fields }
 }
 
-/// The type of the elements, if it is one of the two whatever the byte order.
+/// The type of the elements, if it is one of the two, in any byte order.
 pub fn dtype(array: &Bound<'_, PyUntypedArray>) -> Option<Dtype> {
     match descr(array).type_num {
         n if n == NPY_TYPES::NPY_FLOAT as i32 => Some(Dtype::Float32),
@@ -174,7 +174,7 @@ pub fn dtype(array: &Bound<'_, PyUntypedArray>) -> Option<Dtype> {
     }
 }
 
-/// The type of the elements as NumPy writes it.
+/// The type of the elements in NumPy's notation.
 pub fn dtype_text(array: &Bound<'_, PyUntypedArray>) -> String {
     array.dtype().to_string()
 }
@@ -219,8 +219,8 @@ pub fn descr_object(py: Python<'_>, dtype: Dtype) -> PyResult<Bound<'_, PyAny>> 
     }
 }
 
-/// A new ndarray over `run`. The caller gives it a base that keeps the memory alive
-/// ([`set_base`]) or drops it before the memory goes.
+/// A new ndarray over `run`. The caller gives it a base that keeps the memory alive ([`set_base`]) or drops it before
+/// the memory is freed.
 pub fn over<'py>(
     py: Python<'py>,
     run: &Run,
@@ -252,7 +252,7 @@ pub fn over<'py>(
 
 /// Lets `array` keep `owner` alive.
 pub fn set_base(array: &Bound<'_, PyUntypedArray>, owner: Bound<'_, PyAny>) -> PyResult<()> {
-    // SAFETY: `array` is ours alone and has no base yet; the reference to `owner` is stolen.
+    // SAFETY: this function is the only user of `array`, which has no base yet; the reference to `owner` is stolen.
     let failed = unsafe {
         let py = array.py();
         PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_array_ptr(), owner.into_ptr())
@@ -260,7 +260,7 @@ pub fn set_base(array: &Bound<'_, PyUntypedArray>, owner: Bound<'_, PyAny>) -> P
     if failed == 0 { Ok(()) } else { Err(PyErr::fetch(array.py())) }
 }
 
-/// Copies `source` into `target`, of the same shape, whatever the strides and the byte order.
+/// Copies `source` into `target`, of the same shape, with any strides and byte order.
 pub fn copy(target: &Bound<'_, PyUntypedArray>, source: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
     // SAFETY: both are ndarrays that we hold a reference to.
     let failed = unsafe {

@@ -1,4 +1,4 @@
-//! What the driver uses to record: the run file, and the observers switched on and off.
+//! The driver's recording functions: the run file, and switching the observers on and off.
 use std::ffi::{c_int, c_void};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock}
 
 use crate::{platform, rounds};
 
-/// The run file that is being written, or was last.
+/// The run file that is being written, or the last one.
 static WRITER: Mutex<Option<&'static Writer>> = Mutex::new(None);
-/// Whether ufunc loops are observed, so that those of later imports are too.
+/// Whether ufunc loops are observed; then those of later imports are too.
 static LOOPS: AtomicBool = AtomicBool::new(false);
-/// The same of math routines.
+/// The same for math routines.
 static ROUTINES: AtomicBool = AtomicBool::new(false);
 
 fn writer() -> PyResult<&'static Writer> {
@@ -57,10 +57,10 @@ fn mend_of(error: &recording::Error) -> Option<&'static str> {
     }
 }
 
-/// Makes the run file at `path` and lets the observers write into it.
+/// Creates the run file at `path` and lets the observers write into it.
 ///
-/// At most `limit_bytes` are written, and `ahead_bytes` kept ready ahead of use. OSError if the
-/// file cannot be made or another one is being written.
+/// At most `limit_bytes` are written, and `ahead_bytes` are prepared ahead of use. OSError if the file cannot be made
+/// or another one is being written.
 #[pyfunction]
 pub fn start_recording(py: Python<'_>, path: PathBuf, limit_bytes: u64, ahead_bytes: u64) -> PyResult<()> {
     let options = Options { limit_bytes, ahead_bytes };
@@ -85,7 +85,7 @@ pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
 pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
     let word = |shift: u32| (code >> shift) as u32;
     let (case, kind, side) = (word(24), word(16) & 0xff, word(8) & 0xff);
-    // Outermost, so that a tracer which is slow at the probe itself delays no clock reading.
+    // Outermost, so that a tracer that is slow at the probe itself delays no clock reading.
     if code & 0xff == END {
         rounds::end();
         probes::round_return(case, side, kind, a);
@@ -106,7 +106,7 @@ fn push_mark(code: u64, [a, b, c, d]: [u64; 4]) {
     recording::push(Kind::Mark, 0, 0, 0, now, now, [code, a, b, c, d]);
 }
 
-/// Ends the run file and marks it whole; what observers see afterwards is dropped.
+/// Ends the run file and marks it complete; later observations are dropped.
 #[pyfunction]
 pub fn finish_recording(py: Python<'_>) -> PyResult<()> {
     platform::show_kernel(true);
@@ -120,12 +120,12 @@ pub fn ticks() -> u64 {
     clock::ticks()
 }
 
-/// What one reading of the clock of the records costs, in nanoseconds.
+/// The cost of one reading of the records' clock, in nanoseconds.
 #[pyfunction]
 pub fn clock_read_ns(py: Python<'_>) -> f64 {
     const READS: u32 = 20_000;
     py.detach(|| {
-        // The first calibration waits a while: it is done before the clock is watched.
+        // The first calibration takes some time, so it is done before the clock is timed.
         let unit = clock::calibrate();
         let start = clock::ticks();
         for _ in 1..READS {
@@ -135,29 +135,28 @@ pub fn clock_read_ns(py: Python<'_>) -> f64 {
     })
 }
 
-/// Starts the hardware counters of this process and of the threads it will start; None, or why
+/// Starts the hardware counters of this process and of the threads that it will start. Returns None, or the reason that
 /// there are none.
 #[pyfunction]
 pub fn open_counters() -> Option<String> {
     platform::open_counters().err()
 }
 
-/// Cycles, instructions, cache misses and data TLB misses so far, in user space; None for one that
-/// is not counted.
+/// Cycles, instructions, cache misses and data TLB misses so far, in user space; None for a missing counter.
 #[pyfunction]
 pub fn read_counters() -> platform::Counts {
     platform::read_counters()
 }
 
-/// Records lost so far because the file was full or its growth too slow.
+/// Records lost so far because the file was full or grew too slowly.
 #[pyfunction]
 pub fn lost() -> PyResult<u64> {
     Ok(writer()?.lost())
 }
 
-/// What a run file holds, for tests and for a look at it: a dict with `complete`, `lost`,
-/// `documents` (key and JSON text each) and `records` (tid, kind, depth, flags, site, start and
-/// duration in ticks, arguments), of each thread in the order in which the calls ended.
+/// The content of a run file, for tests and inspection: a dict with `complete`, `lost`, `documents` (key and JSON text
+/// each) and `records` (tid, kind, depth, flags, site, start and duration in ticks, arguments), for each thread in the
+/// order in which the calls ended.
 #[pyfunction]
 pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     let reader = Reader::open(&path).map_err(|error| failed(py, &error))?;
@@ -180,10 +179,10 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDic
     Ok(run)
 }
 
-/// Switches the observers on that are asked for, and returns the report of each by its name: a
-/// dict with what is armed and what is not and why, or with `error` where nothing could be.
+/// Switches on the requested observers, and returns the report of each by its name: a dict with the armed parts, and
+/// the others with their reasons, or with `error` if nothing could be armed.
 ///
-/// Extension modules imported while `loops` or `routines` are on are looked through as well.
+/// Extension modules imported while `loops` or `routines` are on are scanned as well.
 #[pyfunction]
 #[pyo3(signature = (*, loops=true, routines=true, memory=true, kernel=true, touch=false))]
 pub fn arm<'py>(
@@ -236,7 +235,7 @@ pub fn disarm(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(reports)
 }
 
-/// Looks through what has been loaded since [`arm`] by other ways than an import.
+/// Scans libraries that have been loaded since [`arm`] in other ways than by an import.
 #[pyfunction]
 pub fn rescan(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let reports = PyDict::new(py);
@@ -252,13 +251,13 @@ pub fn rescan(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 
 /// After an import: `module` is None once the file is mapped, the module once it has run.
 ///
-/// It never fails, as it runs inside somebody's import; what goes wrong is a warning of the run.
+/// It never fails, because it runs inside the program's import; an error becomes a warning of the run.
 #[pyfunction]
 fn on_load(py: Python<'_>, module: Option<&Bound<'_, PyAny>>) {
     if let Err(error) = scan_loaded(py, module) {
         let text = format!("calls of a module imported later may be missing: {error}");
         if let Ok(writer) = writer() {
-            // The run file is the only place to say it; if that fails too, the run is lost anyway.
+            // The run file is the only place for the warning; if that fails too, the run is lost anyway.
             let _ = writer.document("warning", &serde_json::json!({ "text": text }).to_string());
         }
     }
@@ -283,8 +282,8 @@ fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, hooks::Error>
         // Immortal from now on: disarming writes into it, and a trampoline may still be running.
         pointers.push(ufunc?.into_ptr().cast::<c_void>());
     }
-    // SAFETY: the GIL is held, `_loaded.ufuncs` gives instances of numpy.ufunc, and the
-    // references just taken are never given back.
+    // SAFETY: the GIL is held, `_loaded.ufuncs` returns instances of numpy.ufunc, and the references just taken are
+    // never released.
     Ok(unsafe { hooks::loops::arm(api, &pointers) })
 }
 
@@ -309,7 +308,7 @@ unsafe fn entry(py: Python<'_>, table: &str, index: usize) -> PyResult<*mut c_vo
     Ok(unsafe { *table.as_ptr().add(index) })
 }
 
-/// `PyUFunc_ReplaceLoopBySignature`, as `numpy/__ufunc_api.h` numbers it.
+/// `PyUFunc_ReplaceLoopBySignature`, by its number in `numpy/__ufunc_api.h`.
 fn ufunc_api(py: Python<'_>) -> PyResult<hooks::loops::UfuncApi> {
     type Replace = unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_int, *mut *mut c_void) -> c_int;
     const REPLACE_LOOP_BY_SIGNATURE: usize = 30;

@@ -10,7 +10,7 @@ use raptors_trace::analysis::RoundKind;
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
-/// What a case and its sides are called.
+/// The names of a case and its sides.
 struct Names {
     case: String,
     sides: [String; 2],
@@ -23,17 +23,17 @@ thread_local! {
     static OPEN: RefCell<Option<EnteredSpan>> = const { RefCell::new(None) };
 }
 
-/// Says what the case of that number and its two sides are called, for whoever watches the rounds.
+/// Sets the names of a case and its two sides, for tools that watch the rounds.
 #[pyfunction]
 pub fn name_case(index: u32, case: String, a: String, b: String) {
-    // Its end has to be found again in a message.
+    // The reader must be able to find its end in a message.
     let case = case.replace(" name=", " ");
     let sides = [a, b];
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     names.get_or_insert_default().insert(index, Names { case, sides });
 }
 
-/// A round begins on this thread. With nobody listening it is one load and one comparison.
+/// Begins a round on this thread. Without a listener it is one load and one comparison.
 pub fn begin(case: u32, side: u32, kind: u32, ops: u64) {
     if LevelFilter::current() < LevelFilter::INFO {
         return;
@@ -51,13 +51,13 @@ pub fn begin(case: u32, side: u32, kind: u32, ops: u64) {
     let span = round.span(side);
     drop(names);
     OPEN.with_borrow_mut(|open| {
-        // One that a raising statement left open ends before the next begins.
+        // A round that a raising statement left open ends before the next one begins.
         *open = None;
         *open = Some(span.entered());
     });
 }
 
-/// The round ends that was begun on this thread; nothing where none was.
+/// Ends the round of this thread, if there is one.
 pub fn end() {
     OPEN.with_borrow_mut(|open| *open = None);
 }

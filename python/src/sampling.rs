@@ -1,4 +1,4 @@
-//! What the driver uses to sample: one sampler at a time, which is told whose code runs.
+//! The driver's sampling functions: one sampler at a time, with the tag of the running side.
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use raptors_flamegraphs::capture::python::{Call, DEPTH, Interpreter, peek};
 use raptors_flamegraphs::capture::{Capture, Sampler};
 use raptors_flamegraphs::{Frame, Tag};
 
-/// In place of a function whose code object died before its name was read.
+/// The name of a function whose code object was freed before its name was read.
 const GONE: &str = "[Python code that is gone]";
 
 static SAMPLER: Mutex<Option<Sampling>> = Mutex::new(None);
 
-/// A sampler, and what its Python functions are called.
+/// A sampler, and the names of its Python functions.
 struct Sampling {
     sampler: Sampler,
-    /// Why no Python functions are in the stacks.
+    /// The reason that no Python functions are in the stacks.
     why_no_python: Option<String>,
-    /// Code objects that were named, by where they are: while they are held, no other one can be there.
+    /// Named code objects, by their address: while they are held, no other object can be there.
     held: HashMap<usize, Option<Py<PyAny>>>,
 }
 
@@ -39,17 +39,17 @@ fn failed(error: raptors_flamegraphs::Error) -> PyErr {
 }
 
 /// Prepares to sample this process, `frequency` times a second of CPU time or as often as the kernel's timer allows.
-/// RuntimeError where it is being sampled already, or its signal or timer cannot be set.
+/// RuntimeError if it is already being sampled, or its signal or timer cannot be set.
 #[pyfunction]
 pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
     let mut held = sampler();
     if held.is_some() {
         return Err(failed(raptors_flamegraphs::Error::Busy));
     }
-    // The first one who asks for this type may import the module `types`, whose code objects would take the places of
-    // those that died in the first block before these are named.
+    // The first use of this type may import the module `types`, whose code objects would take the addresses of those
+    // that were freed in the first block before these are named.
     let _ = py.get_type::<PyCode>();
-    // pprof walks the stack once for itself, which reads every loaded file.
+    // pprof walks the stack once itself, which reads every loaded file.
     let mut sampler = py.detach(|| Sampler::start(frequency)).map_err(failed)?;
     let why_no_python = match interpreter(py)? {
         Ok(interpreter) => {
@@ -62,11 +62,11 @@ pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
     Ok(())
 }
 
-/// What reads this interpreter's frames, tried on those that run now; or why there is nothing.
+/// The reader of this interpreter's frames, tried on the frames that run now; or the reason that there is none.
 fn interpreter(py: Python<'_>) -> PyResult<Result<Interpreter, String>> {
     let version = py.version_info();
-    // SAFETY: the function that is asked for. It reads a value of the thread's own, and pyo3 calls the
-    // interpreter's state another type than a pointer to anything, which it is all the same.
+    // SAFETY: the function that was looked up. It reads a value of the thread, and returns a pointer; only its type
+    // differs in pyo3.
     let found = unsafe {
         let this_thread = std::mem::transmute::<
             unsafe extern "C" fn() -> *mut pyo3::ffi::PyThreadState,
@@ -97,7 +97,7 @@ fn interpreter(py: Python<'_>) -> PyResult<Result<Interpreter, String>> {
 }
 
 impl Sampling {
-    /// Names the Python functions that were not seen before, while most of them are alive.
+    /// Names the new Python functions, while most of them are alive.
     fn name_python(&mut self, py: Python<'_>) {
         let held = &mut self.held;
         self.sampler.name_python(|call| {
@@ -111,16 +111,16 @@ impl Sampling {
     }
 }
 
-/// The code object at this address, where there still is one.
+/// The code object at this address, if there still is one.
 fn code_at(py: Python<'_>, address: usize) -> Option<Py<PyAny>> {
     let [references, kind] = peek::<2>(address)?;
     let code = py.get_type::<PyCode>().as_ptr() as usize;
-    // A free block begins with a pointer to the next one, or with 0, where an object has how often it is held.
+    // A free block begins with a pointer to the next one, or with 0; an object has its reference count there.
     if kind != code || references == 0 || references >> 32 != 0 {
         return None;
     }
-    // SAFETY: the GIL is held and the memory says that it is a code object which somebody holds. What a free block still says
-    // of an object that was there is told apart above.
+    // SAFETY: the GIL is held and the memory describes a code object with references. The check above excludes the
+    // remains of a freed object.
     Some(unsafe { Bound::from_borrowed_ptr(py, address as *mut pyo3::ffi::PyObject) }.unbind())
 }
 
@@ -130,7 +130,7 @@ fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
         Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
     };
     let (function, file) = (text("co_qualname")?, text("co_filename")?);
-    // One instruction of two bytes ahead of the first: it has not begun.
+    // One instruction of two bytes before the first: it has not begun.
     let has_begun = call.instruction != usize::MAX - 1;
     let length = code.getattr("co_code")?.len()?;
     if has_begun && call.instruction >= length {
@@ -149,7 +149,7 @@ fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
     Ok(Frame::python(&name, &file, line))
 }
 
-/// Gives what runs from now on to side 0 or 1, or with None to nobody.
+/// Assigns the code that runs from now on to side 0 or 1, or with None to no side.
 #[pyfunction]
 #[pyo3(signature = (side))]
 pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
@@ -165,7 +165,7 @@ pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
     }
 }
 
-/// Ends sampling; what was seen, as JSON. RuntimeError where there is not one sample.
+/// Ends sampling and returns the samples as JSON. RuntimeError if there is not a single sample.
 #[pyfunction]
 pub fn finish_sampling(py: Python<'_>) -> PyResult<String> {
     let Some(mut sampling) = sampler().take() else {

@@ -1,4 +1,4 @@
-//! `scale` from Python: checks the arguments, lets the GIL go, calls the kernel.
+//! `scale` from Python: checks the arguments, releases the GIL, calls the kernel.
 use std::cell::Cell;
 use std::str::FromStr;
 
@@ -12,34 +12,34 @@ use crate::convert;
 use crate::factor::Factor;
 use crate::ndarray::{self, Floats, Order, Run, Shape};
 
-/// Elements from which on an operation releases the GIL: releasing and taking it again costs
-/// about 50 ns uncontended, one percent of what this many elements take.
+/// The number of elements from which an operation releases the GIL: releasing and taking it again costs about 50 ns
+/// uncontended, one percent of the time for this many elements.
 pub const GIL_RELEASE_SIZE: usize = 1 << 15;
 
 thread_local! {
     static LAST: Cell<Option<kernel::Choice>> = const { Cell::new(None) };
 }
 
-/// Which backend ran an operation, and why.
+/// The backend that ran an operation, and the reason.
 #[pyclass(frozen, module = "raptors_trace.kernel")]
 pub struct Choice(kernel::Choice);
 
 #[pymethods]
 impl Choice {
-    /// Name of the backend, as the argument `backend` takes it.
+    /// Name of the backend, as in the argument `backend`.
     #[getter]
     fn backend(&self) -> &str {
         self.0.backend.name()
     }
 
-    /// What computed each piece, spelled out: `simd:avx512`; of a hybrid both, even and odd pieces':
-    /// `simd:avx512+openblas:cblas_somatcopy`.
+    /// The loop or routine that computed each piece, spelled out: `simd:avx512`; for a hybrid those of even and odd
+    /// pieces: `simd:avx512+openblas:cblas_somatcopy`.
     #[getter]
     fn variant(&self) -> &str {
         self.0.variant()
     }
 
-    /// Instruction set of the loop: `avx512`; empty where a library decides, or the compiler.
+    /// Instruction set of the loop: `avx512`; empty if a library or the compiler decides.
     #[getter]
     fn isa(&self) -> &str {
         match self.0.leaf {
@@ -48,7 +48,7 @@ impl Choice {
         }
     }
 
-    /// Why it was chosen, in words.
+    /// The reason, in words.
     #[getter]
     fn reason(&self) -> &str {
         self.0.reason()
@@ -60,7 +60,7 @@ impl Choice {
         self.0.threads
     }
 
-    /// How the result was stored: `plain` or `stream`.
+    /// The kind of stores for the result: `plain` or `stream`.
     #[getter]
     fn stores(&self) -> &str {
         self.0.stores.name()
@@ -76,7 +76,7 @@ impl Choice {
     }
 }
 
-/// Say what the last operation of this thread chose; None before its first.
+/// Return the choice of the last operation of this thread; None before its first.
 #[pyfunction]
 pub fn last_choice() -> Option<Choice> {
     LAST.get().map(Choice)
@@ -91,12 +91,12 @@ pub fn backends() -> Vec<&'static str> {
     kernel::available().into_iter().map(Backend::name).collect()
 }
 
-/// Give the memory of dropped results that is kept for the next ones back to the system.
+/// Return the memory of dropped results, which is kept for the next ones, to the system.
 ///
 /// Returns
 /// -------
 /// int
-///     Bytes given back.
+///     Bytes returned.
 #[pyfunction]
 pub fn trim(py: Python<'_>) -> usize {
     py.detach(kernel::trim)
@@ -177,7 +177,7 @@ pub fn scale_inplace(slf: &Bound<'_, Array>, factor: &Bound<'_, PyAny>, request:
     }
 }
 
-/// What the arguments of that name ask for.
+/// The request that these arguments express.
 pub fn request(backend: Option<&str>, threads: Option<usize>, stores: Option<&str>) -> PyResult<Request> {
     Ok(Request { backend: parsed(backend)?, threads, stores: parsed(stores)? })
 }
@@ -235,8 +235,8 @@ fn detached<R: Send>(py: Python<'_>, len: usize, work: impl FnOnce() -> R + Send
 
 impl Run {
     /// # Safety
-    /// The memory holds `len` elements of `T`, aligned for it, for as long as the slice is used,
-    /// and nobody writes it meanwhile; a Python thread that does so races as it would in NumPy.
+    /// The memory holds `len` elements of `T`, aligned for it, for as long as the slice is used, and no code writes it
+    /// meanwhile; a Python thread that does so races as it would in NumPy.
     unsafe fn elements<'a, T: Element>(&self) -> &'a [T] {
         debug_assert_eq!(self.dtype, T::DTYPE);
         if self.len == 0 {
@@ -247,7 +247,7 @@ impl Run {
     }
 
     /// # Safety
-    /// As [`Self::elements`], and nobody reads the memory meanwhile either.
+    /// As [`Self::elements`], and no code reads the memory meanwhile either.
     unsafe fn elements_mut<'a, T: Element>(&self) -> &'a mut [T] {
         debug_assert_eq!(self.dtype, T::DTYPE);
         if self.len == 0 {
@@ -258,7 +258,7 @@ impl Run {
     }
 }
 
-/// Where a result is to go: an `out` that has passed every check.
+/// The destination of a result: an `out` that has passed every check.
 struct Target {
     run: Run,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask compare`: from a fresh clone to NumPy beside Raptors in one command.
+//! `cargo xtask compare`: NumPy against Raptors from a fresh clone, in one command.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use crate::environment;
 use crate::project::Project;
 use crate::session::Session;
 
-/// What `cargo xtask compare` takes.
+/// The options of `cargo xtask compare`.
 #[derive(Args)]
 pub struct Options {
-    /// Show the output of every step of the set-up; has to come first
+    /// Show the output of every step of the set-up; must come first
     #[arg(long, short)]
     verbose: bool,
     /// Passed to `raptors-trace compare`, for example --size 2048 or --json

@@ -1,5 +1,4 @@
-//! The virtual environment `.venv`: made once, filled with the pinned packages, and given the
-//! extension as it is in the working tree.
+//! The virtual environment `.venv`: made once, filled with the pinned packages and the extension of the working tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +9,12 @@ use crate::interpreter::{self, Interpreter};
 use crate::project::Project;
 use crate::session::Session;
 
-/// What a build and a run need.
+/// The requirements of a build and a run.
 pub const RUN: &[&str] = &["requirements.txt"];
-/// The same and what the checks need; the second file includes the first.
+/// The same plus those of the checks; the second file includes the first.
 pub const DEVELOP: &[&str] = &["requirements.txt", "requirements-dev.txt"];
 
-/// Makes `.venv` unless a good one is there, and installs `files` where they changed.
+/// Makes `.venv` unless a good one exists, and installs `files` if they changed.
 pub fn prepare(session: &mut Session<'_>, files: &[&str]) -> Result<()> {
     let (python, named) = interpreter::find()?;
     if let Some(why) = fault(session.project, &python, named) {
@@ -29,7 +28,7 @@ pub fn prepare(session: &mut Session<'_>, files: &[&str]) -> Result<()> {
     install_requirements(session, files)
 }
 
-/// Why the virtual environment has to be made (again), as the end of a sentence.
+/// The reason that the virtual environment has to be made (again), as the end of a sentence.
 fn fault(project: &Project, wanted: &Interpreter, named: bool) -> Option<&'static str> {
     let python = project.venv_program("python");
     if !project.venv().exists() {
@@ -46,7 +45,7 @@ fn fault(project: &Project, wanted: &Interpreter, named: bool) -> Option<&'stati
 fn install_requirements(session: &mut Session<'_>, files: &[&str]) -> Result<()> {
     let project = session.project;
     let last = files.last().context("no requirements file")?;
-    // The text itself is the stamp: no hash can collide, and a diff says what changed.
+    // The text itself is the stamp: no hash can collide, and a diff shows the change.
     let stamp = project.venv().join(format!("installed-{last}"));
     let mut wanted = String::new();
     for file in files {
@@ -80,7 +79,7 @@ pub fn build_wheel(session: &mut Session<'_>) -> Result<PathBuf> {
     wheel(project)
 }
 
-/// The wheel that [`build_wheel`] left.
+/// The wheel from [`build_wheel`].
 pub fn wheel(project: &Project) -> Result<PathBuf> {
     let wheels = project.target().join("wheels");
     match find_wheels(&wheels)?.as_slice() {
@@ -89,7 +88,7 @@ pub fn wheel(project: &Project) -> Result<PathBuf> {
     }
 }
 
-/// Puts `wheel` into `.venv` in place of the one that is there.
+/// Installs `wheel` into `.venv` in place of the present one.
 pub fn install_wheel(session: &mut Session<'_>, wheel: &Path) -> Result<()> {
     let mut pip = session.project.python();
     pip.args(["-m", "pip", "install", "--no-deps", "--force-reinstall"]).arg("--disable-pip-version-check").arg(wheel);

@@ -1,4 +1,4 @@
-//! Finding a Python that can carry the project.
+//! Finds a Python that is good enough for the project.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,11 +11,11 @@ use anyhow::{Context, Result, bail};
 const OLDEST: (u32, u32) = (3, 11);
 /// The variables that name the interpreter, the first one set wins.
 const VARIABLES: [&str; 2] = ["RAPTORS_TRACE_PYTHON", "PYTHON"];
-/// What is tried otherwise: `python3` first, as a person would.
+/// The names that are tried otherwise: `python3` first, as a person would.
 const NAMES: [&str; 6] = ["python3", "python", "python3.14", "python3.13", "python3.12", "python3.11"];
 
-/// Prints the version, whether it is 64-bit, whether it can make environments, and where it is.
-/// `_base_executable` is the interpreter behind a virtual environment.
+/// Prints the version, whether it is 64-bit, whether it can make environments, and its path. `_base_executable` is the
+/// interpreter behind a virtual environment.
 const PROBE: &str = "\
 import importlib.util as u, sys
 print(*sys.version_info[:2], int(sys.maxsize > 2**32), int(bool(u.find_spec('ensurepip'))))
@@ -28,14 +28,14 @@ pub struct Interpreter {
     pub path: PathBuf,
     version: (u32, u32),
     is_64_bit: bool,
-    /// Debian puts `ensurepip`, which `venv` needs, into a package of its own.
+    /// Debian has `ensurepip`, which `venv` needs, in a separate package.
     has_ensurepip: bool,
 }
 
 /// The interpreter to build the virtual environment from, and whether the user named it.
 ///
 /// # Errors
-/// When the named one, or every one found, does not run or is too old; the message says which.
+/// If the named one, or every one found, does not run or is too old; the message says which.
 pub fn find() -> Result<(Interpreter, bool)> {
     if let Some((variable, program)) = named() {
         let what = || format!("{variable} names {program:?}, which cannot be used");
@@ -65,7 +65,7 @@ fn named() -> Option<(&'static str, OsString)> {
 }
 
 impl Interpreter {
-    /// Starts `program` and asks it what it is.
+    /// Starts `program` and reads its properties.
     pub fn ask(program: &OsString) -> Result<Interpreter> {
         let output = Command::new(program).args(["-I", "-c", PROBE]).output().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => anyhow::anyhow!("not found"),
@@ -94,7 +94,7 @@ impl Interpreter {
         })
     }
 
-    /// Whether it can carry the project.
+    /// Checks whether it is good enough for the project.
     pub fn check(&self) -> Result<()> {
         let (major, minor) = self.version;
         if self.version < OLDEST {

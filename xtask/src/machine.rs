@@ -1,4 +1,4 @@
-//! What this machine is and which tools it has.
+//! This machine and its tools.
 
 use std::env;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where a program of this name is, on PATH or where the tracers are usually put.
+/// The path of a program, from PATH or the usual directories of tracers.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = ["/opt/dtrace/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -26,7 +26,7 @@ fn is_dtrace(version: &str) -> bool {
     version.starts_with("dtrace: ") && version.contains(" D ")
 }
 
-/// Whether Debian's OpenBLAS is there, in the directory of any architecture.
+/// Whether Debian's OpenBLAS is installed, in the directory of any architecture.
 pub fn has_debian_openblas() -> bool {
     let architectures = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let library = |place: fs::DirEntry| place.path().join("openblas-pthread/libopenblas.so.0");
@@ -44,7 +44,7 @@ pub fn is_linux() -> bool {
     env::consts::OS == "linux"
 }
 
-/// Whether packages are installed by apt: Debian, Ubuntu and what is made from them.
+/// Whether apt installs the packages: Debian, Ubuntu and their derivatives.
 pub fn is_debian() -> bool {
     fs::read_to_string("/etc/os-release").is_ok_and(|text| names_debian(&text))
 }
@@ -57,13 +57,13 @@ fn names_debian(os_release: &str) -> bool {
     values.flat_map(str::split_whitespace).any(|id| matches!(id, "debian" | "ubuntu"))
 }
 
-/// Whether a missing tool or right is a failure and not a skip: root on a CI machine can install
-/// what is missing, so there a skip that nobody reads would hide a hole.
+/// Whether a missing tool or right is a failure instead of a skip: root on a CI machine can install everything, so a
+/// skip there would hide a missing test.
 pub fn has_to_have_everything() -> bool {
     is_ci() && is_linux() && is_root()
 }
 
-/// Whether `CI` says that a machine and not a person reads the output.
+/// Whether `CI` says that a machine reads the output, not a person.
 fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|value| !value.is_empty() && value != OsStr::new("false"))
 }

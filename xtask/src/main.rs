@@ -1,8 +1,8 @@
-//! The project's own commands: `cargo xtask compare` is the main job from a fresh clone, and
-//! `cargo xtask test` is everything CI checks; `cargo xtask bench` measures the kernel.
+//! The project's own commands: `cargo xtask compare` is the main job from a fresh clone, `cargo xtask test` runs the
+//! checks, and `cargo xtask bench` measures the kernel.
 //!
-//! Both need Rust, Python 3.11 or newer and a C compiler, and put what they need beside the code:
-//! packages in `.venv`, everything built in `target`.
+//! They need Rust, Python 3.11 or newer and a C compiler, and put everything else beside the code: packages in `.venv`,
+//! build results in `target`.
 
 mod bench;
 mod compare;
@@ -32,11 +32,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Set everything up and run `raptors-trace compare`: NumPy beside Raptors, on this machine
+    /// Set everything up and run `raptors-trace compare`: NumPy against Raptors, on this machine
     Compare(compare::Options),
     /// Measure the kernel against NumPy and others at every size, and write docs/performance.md
     Bench(bench::Options),
-    /// Explain pairs of statements whose cause is known, and print how many are named rightly
+    /// Run `raptors-trace explain` on pairs with a known cause, and print how many it names correctly
     Planted(planted::Options),
     /// Run every check that CI runs
     Test(test::Options),

@@ -1,4 +1,4 @@
-//! Where things are: the clone, its target directory and its virtual environment.
+//! The paths of the project: the clone, its target directory and its virtual environment.
 
 use std::env;
 use std::ffi::OsString;
@@ -44,8 +44,8 @@ impl Project {
 
     /// `program`, to be started in the root with the virtual environment's programs first on PATH.
     ///
-    /// Every step gets the same environment, because a build script that watches a variable (PyO3's
-    /// does) would otherwise build its crate anew in each.
+    /// Every step gets the same environment: a build script that watches a variable (PyO3's does) would otherwise build
+    /// its crate anew in each step.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("PATH", self.path()).env_remove("PYTHONPATH");
@@ -71,9 +71,9 @@ impl Project {
         let places = [self.venv().join("bin"), self.target().join("tools/bin")]
             .into_iter()
             .chain(env::split_paths(&inherited))
-            // The tracers live here, and a plain user's PATH often lacks them.
+            // The tracers are here, and an ordinary user's PATH often lacks these directories.
             .chain(["/opt/dtrace/bin", "/usr/sbin", "/sbin"].map(PathBuf::from));
-        // A directory with a colon in its name cannot be on PATH: then the rest has to do.
+        // A directory with a colon in its name cannot be on PATH; then the rest has to be enough.
         env::join_paths(places).unwrap_or(inherited)
     }
 }

@@ -8,15 +8,16 @@ use clap::Args;
 use crate::project::Project;
 use crate::session::Session;
 
-/// What `cargo xtask scripts` takes.
+/// The options of `cargo xtask scripts`.
 #[derive(Args)]
 pub struct Options {
-    /// Show what Cargo says
+    /// Show Cargo's output
     #[arg(long, short)]
     verbose: bool,
 }
 
-/// Has the test that holds the scripts against their generator write them instead, so that nothing makes them twice.
+/// Runs the test that compares the scripts with their generator in the mode that writes them, so that only one program
+/// makes them.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
     session.say("writing dtrace/ from the catalogue, probes/provider.d and src/scripts/");

@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 
 use crate::project::Project;
 
-/// One piece of work made of several programs, and what it has to say at the end.
+/// One piece of work made of several programs, with notes for the end.
 pub struct Session<'a> {
-    /// The clone that is worked on.
+    /// The clone.
     pub project: &'a Project,
     verbose: bool,
     polite: bool,
@@ -27,12 +27,12 @@ pub struct Failed {
     status: ExitStatus,
     /// Both of its streams, in the order of their lines.
     pub output: String,
-    /// Whether that was shown as it came.
+    /// Whether the output was shown as it came.
     shown: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Work that shows the output of its programs as it comes when `verbose`, else only on failure.
+    /// A session that shows the output of its programs as it comes if `verbose`, else only after a failure.
     pub fn new(project: &'a Project, verbose: bool) -> Session<'a> {
         Session { project, verbose, polite: false, log: None, notes: Vec::new() }
     }
@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         Session { polite: true, ..Session::new(project, false) }
     }
 
-    /// Writes everything that is run, and its output, to `path` too.
+    /// Also writes every command and its output to `path`.
     pub fn log_to(&mut self, path: &Path) -> Result<()> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
@@ -63,20 +63,20 @@ impl<'a> Session<'a> {
         self.notes.push(line.into());
     }
 
-    /// What [`Session::note`] collected.
+    /// The notes of [`Session::note`].
     pub fn into_notes(self) -> Vec<String> {
         self.notes
     }
 
-    /// Runs `command` to its end and returns what it printed.
+    /// Runs `command` to its end and returns its output.
     ///
     /// # Errors
-    /// [`Failed`] in the chain when it ends with anything but success.
+    /// [`Failed`] in the chain if it does not end with success.
     pub fn run(&mut self, command: &mut Command) -> Result<String> {
         self.execute(command, self.verbose)
     }
 
-    /// The same, with its output shown as it comes: for test runners, whose lines are the point.
+    /// The same, with its output shown as it comes: for test runners.
     pub fn run_live(&mut self, command: &mut Command) -> Result<String> {
         self.execute(command, true)
     }
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
         let (reader, writer) = io::pipe()?;
         command.stdin(std::process::Stdio::null()).stderr(writer.try_clone()?).stdout(writer);
         let mut child = command.spawn().with_context(|| format!("cannot start {name:?}"))?;
-        // The parent's ends of the pipe have to go, or the reading below never ends.
+        // The parent's ends of the pipe have to be closed, or the reading below never ends.
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let output = self.collect(BufReader::new(reader), live)?;
         let status = child.wait()?;
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         Ok(output)
     }
 
-    /// A log that cannot be written must not stop the work that it records.
+    /// A log that cannot be written must not stop the recorded work.
     fn record(&mut self, text: fmt::Arguments<'_>) {
         if let Some(log) = &mut self.log {
             let _ = log.write_fmt(text);
@@ -164,7 +164,7 @@ pub fn output_of(error: &anyhow::Error) -> Option<&str> {
     failed.map(|failed| failed.output.as_str())
 }
 
-/// `command` as one would type it.
+/// `command` as a person would type it.
 fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let quoted = words.map(|word| {

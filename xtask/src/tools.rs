@@ -1,15 +1,15 @@
-//! The two Cargo subcommands that the checks need, and the system tools that the tests drive.
+//! The Cargo subcommands that the checks need, and the system tools that the tests use.
 
 use anyhow::{Context, Result};
 
 use crate::machine;
 use crate::session::Session;
 
-/// A Cargo subcommand, built from crates.io where it is missing.
+/// A Cargo subcommand, built from crates.io if it is missing.
 pub struct Subcommand {
     name: &'static str,
     version: &'static str,
-    /// Only what the checks use: each feature left out is a minute less.
+    /// Only the features that the checks use: each one left out saves a minute.
     features: &'static [&'static str],
     minutes: &'static str,
 }
@@ -36,7 +36,7 @@ pub fn ensure(session: &mut Session<'_>, tool: &Subcommand) -> Result<()> {
     session
         .say(format_args!("{name} is missing: building {version} into {} ({minutes} minutes, once)", tools.display()));
     let mut cargo = session.project.cargo();
-    // Unoptimised builds in half the time, and neither of them is what takes the time here.
+    // Unoptimised builds in half the time, and these programs do not take the time here.
     cargo.args(["install", "--locked", "--debug", "--version", version]).args(tool.features);
     cargo.arg("--root").arg(&tools).arg(name).env("CARGO_PROFILE_DEV_DEBUG", "0");
     cargo.env_remove("CARGO_TARGET_DIR");
@@ -44,17 +44,17 @@ pub fn ensure(session: &mut Session<'_>, tool: &Subcommand) -> Result<()> {
     Ok(())
 }
 
-/// A tool that only the system can bring.
+/// A tool that only the system can provide.
 pub struct SystemTool {
     /// The program.
     pub name: &'static str,
-    /// The Debian packages that bring it, or none where a script of ours does.
+    /// The Debian packages that contain it, or none if a script of this project installs it.
     packages: &'static [&'static str],
     /// What needs it.
     pub needed_for: &'static str,
 }
 
-/// All of them, in the order in which they are installed.
+/// All system tools, in the order of their installation.
 pub const SYSTEM_TOOLS: [SystemTool; 10] = [
     SystemTool { name: "gcc", packages: &["gcc", "libc6-dev"], needed_for: "stand-in libraries" },
     SystemTool { name: "readelf", packages: &["binutils"], needed_for: "the notes of the probes" },
@@ -96,8 +96,8 @@ impl SystemTool {
     }
 }
 
-/// Installs what is missing of [`SYSTEM_TOOLS`] as root on Debian or Ubuntu, and says so;
-/// elsewhere says what is missing and which tests that costs.
+/// Installs the missing [`SYSTEM_TOOLS`] as root on Debian or Ubuntu, and says so; elsewhere lists the missing ones and
+/// the tests that need them.
 pub fn install_system_tools(session: &mut Session<'_>) -> Result<()> {
     let missing: Vec<&SystemTool> = SYSTEM_TOOLS.iter().filter(|t| !t.is_installed()).collect();
     if missing.is_empty() {

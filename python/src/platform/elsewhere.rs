@@ -2,7 +2,7 @@
 
 use crate::logging::AnyLayer;
 
-/// Not offered.
+/// Not available.
 pub fn signposts() -> Result<AnyLayer, String> {
     Err(format!(
         "{} has no effect here: signposts are for Apple's Instruments, on macOS only; RAPTORS_LOG=trace shows the same spans",
@@ -10,5 +10,5 @@ pub fn signposts() -> Result<AnyLayer, String> {
     ))
 }
 
-/// There are no intervals.
+/// Does nothing.
 pub fn show_kernel(_on: bool) {}

@@ -1,7 +1,7 @@
 //! Linux: the counters of perf_event_open(2).
 //!
-//! Threads that are started after [`open_counters`] are counted too; those that were there before are not, so it is
-//! called before NumPy is imported, whose OpenBLAS starts its threads when it is loaded.
+//! Threads that start after [`open_counters`] are counted too, earlier threads are not. It is therefore called before
+//! NumPy is imported, because OpenBLAS starts its threads when it is loaded.
 
 use std::sync::Mutex;
 
@@ -12,7 +12,7 @@ use super::Counts;
 
 static COUNTERS: Mutex<Vec<Option<Counter>>> = Mutex::new(Vec::new());
 
-/// Starts counting. Counters the machine lacks are left out; with neither cycles nor instructions it fails.
+/// Starts counting. Missing counters are left out; without cycles and instructions it fails.
 pub fn open_counters() -> Result<(), String> {
     let misses = Cache { which: CacheId::DTLB, operation: CacheOp::READ, result: CacheResult::MISS };
     let opened =
@@ -44,7 +44,7 @@ fn explain(error: &std::io::Error) -> String {
     }
 }
 
-/// Counts so far, scaled up where the kernel had to share counters out in turns.
+/// Counts so far, scaled up if the kernel had to share the counters in turns.
 pub fn read_counters() -> Counts {
     let mut counters = COUNTERS.lock().unwrap_or_else(|poison| poison.into_inner());
     let mut counts = [None; 4];

@@ -1,4 +1,4 @@
-//! macOS: spans as `os_signpost` intervals. Type-checked, and never run on a Mac so far.
+//! macOS: spans as `os_signpost` intervals. Type-checked, but never run on a Mac.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ pub fn signposts() -> Result<AnyLayer, String> {
     Ok(layer.boxed())
 }
 
-/// Whether the kernel's spans become intervals too, or those of rounds only.
+/// Whether the kernel's spans become intervals too, or only those of rounds.
 pub fn show_kernel(on: bool) {
     if let Some(detail) = DETAIL.get() {
         detail.set(on);

@@ -1,6 +1,6 @@
-//! What differs between operating systems; the only place with `target_os` in this package.
+//! The differences between operating systems; the only place with `target_os` in this package.
 //!
-//! Each system offers the same functions: hardware counters of this process, and spans for the system's own tool.
+//! Each system has the same functions: hardware counters of this process, and spans for the system's own tool.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,11 +24,11 @@ use elsewhere as spans;
 
 use crate::logging::AnyLayer;
 
-/// Cycles, instructions, cache misses, data TLB misses in user space; `None` for what this machine does not count.
+/// Cycles, instructions, cache misses, data TLB misses in user space; `None` for a missing counter.
 pub type Counts = [Option<f64>; 4];
 
-/// Starts counting, for this thread and those that are started later. Counters the machine lacks are left out; with
-/// neither cycles nor instructions it fails and says why.
+/// Starts counting, for this thread and threads that start later. Missing counters are left out; without cycles and
+/// instructions it fails and returns the reason.
 pub fn open_counters() -> Result<(), String> {
     system::open_counters()
 }
@@ -43,7 +43,7 @@ pub fn signposts() -> Result<AnyLayer, String> {
     spans::signposts()
 }
 
-/// Whether the kernel's spans are shown there too, or those of rounds only: timing rounds run without any observer.
+/// Whether the kernel's spans are shown there too, or only those of rounds: timing rounds run without any observer.
 pub fn show_kernel(on: bool) {
     spans::show_kernel(on);
 }

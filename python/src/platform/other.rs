@@ -1,13 +1,13 @@
-//! Systems that let no process count for itself.
+//! Systems without counters of one process.
 
 use super::Counts;
 
-/// Not offered.
+/// Not available.
 pub fn open_counters() -> Result<(), String> {
     Err("this system lets no process count for itself; Instruments' `CPU Counters` does".to_owned())
 }
 
-/// Nothing was opened.
+/// No counts.
 pub fn read_counters() -> Counts {
     [None; 4]
 }

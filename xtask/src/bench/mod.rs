@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the kernel against NumPy at every size, and against others, written to docs/performance.md.
 //!
 //! Every figure comes from `raptors-trace compare`: both sides in one process, in interleaved rounds, after a warm-up
-//! that goes on until times settle.
+//! that lasts until times settle.
 
 mod page;
 mod rows;
@@ -19,13 +19,13 @@ use crate::json;
 use crate::project::Project;
 use crate::session::Session;
 
-/// What a bench needs beside what the checks need.
+/// The requirements of a bench.
 const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"];
 
-/// Where the result is written.
+/// The file with the results.
 const PAGE: &str = "docs/performance.md";
 
-/// What `cargo xtask bench` takes.
+/// The options of `cargo xtask bench`.
 #[derive(Args)]
 pub struct Options {
     /// Show the output of every step
@@ -48,7 +48,7 @@ pub struct Options {
     no_memory: bool,
 }
 
-/// What is read of `compare --json`.
+/// The parts of `compare --json` that are read.
 #[derive(Deserialize)]
 pub struct Run {
     pub machine: serde_json::Value,
@@ -96,7 +96,7 @@ pub struct Ratio {
     pub ci95: [f64; 2],
 }
 
-/// A row with what was measured of it.
+/// A row with its measurements.
 pub struct Measured {
     pub row: &'static Row,
     pub cases: Vec<Case>,
@@ -145,7 +145,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A C loop as a compiler makes it for this machine.
+/// A C loop, compiled for this machine.
 fn compile(session: &mut Session<'_>, library: PathBuf) -> Result<PathBuf> {
     let source = session.project.root().join("xtask/src/bench/scale.c");
     let mut gcc = session.project.command("cc");

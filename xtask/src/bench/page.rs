@@ -11,7 +11,7 @@ use super::{Case, Measured, Options, Run};
 const BEGIN: &str = "<!-- measured by cargo xtask bench: what stands here is replaced -->\n";
 const END: &str = "<!-- end of what is measured -->\n";
 
-/// Puts `text` between the marks of the page, the rest of which stays.
+/// Replaces the text between the marks of the page; the rest stays.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
     let page = std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
     let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{path:?} has no line {BEGIN:?}"))?;
@@ -19,7 +19,7 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, format!("{before}{BEGIN}{text}{END}{after}")).with_context(|| format!("cannot write {path:?}"))
 }
 
-/// Everything that was measured.
+/// All measurements.
 pub fn text(
     machine: &Value,
     software: &Value,
@@ -104,7 +104,7 @@ fn table(text: &mut String, measured: &[Measured], dtype: &str, options: &Option
     text.push('\n');
 }
 
-/// Nanoseconds as one reads them.
+/// Nanoseconds in a readable unit.
 fn time(ns: f64) -> String {
     match ns {
         _ if ns < 1e3 => format!("{ns:.0} ns"),

@@ -1,14 +1,14 @@
-//! What is compared, row by row.
+//! The comparisons, row by row.
 
 use super::Case;
 
 /// One row of a table: a pair of statements.
 pub struct Row {
-    /// What it is called.
+    /// Its title.
     pub title: &'static str,
     /// Threads that the Raptors kernel may use.
     pub threads: u32,
-    /// The smallest size that says anything.
+    /// The smallest size for which the row makes sense.
     pub from: u32,
     /// Whether results are kept.
     pub kept: bool,
@@ -17,7 +17,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether a case of the run is of this row: the main job has several.
+    /// Whether a case of the run belongs to this row: the main job has several.
     pub fn wants(&self, case: &Case) -> bool {
         let kept = case.results == "kept";
         case.name != "round trip" && kept == self.kept
@@ -39,7 +39,7 @@ const C_LOOP: &str = "import ctypes, os; a = rng.random(shape, dtype=dtype); o =
                       f.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, c]; \
                       p, q, n = a.ctypes.data, o.ctypes.data, a.size";
 
-/// What most rows have.
+/// The values of most rows.
 const ONE_THREAD: Row = Row { title: "", threads: 1, from: 1, kept: false, arguments: &[] };
 
 /// All rows, NumPy's first.

@@ -1,4 +1,4 @@
-//! `cargo xtask planted`: `raptors-trace explain` on pairs whose cause is known, and the score.
+//! `cargo xtask planted`: `raptors-trace explain` on pairs with a known cause, and the score.
 
 mod pairs;
 
@@ -18,7 +18,7 @@ use crate::session::{self, Session};
 
 const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt"];
 
-/// What `cargo xtask planted` takes.
+/// The options of `cargo xtask planted`.
 #[derive(Args)]
 pub struct Options {
     /// Show the output of every step
@@ -27,10 +27,10 @@ pub struct Options {
     /// Seconds for each pair, instead of explain's own
     #[arg(long, value_name = "SECONDS")]
     time: Option<f64>,
-    /// Only pairs whose name has this in it
+    /// Run only pairs with this text in their name
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Keep what explain says of each pair in this directory, as JSON
+    /// Keep the JSON of explain for each pair in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Use the extension that is installed in .venv instead of building it
@@ -38,7 +38,7 @@ pub struct Options {
     no_build: bool,
 }
 
-/// What is read of `explain --json`.
+/// The parts of `explain --json` that are read.
 #[derive(Deserialize)]
 struct Run {
     findings: Vec<Finding>,
@@ -58,7 +58,7 @@ struct Explained {
     gap_ns: f64,
 }
 
-/// Runs every pair and prints the score; it fails where one is wrong.
+/// Runs every pair and prints the score; fails if one is wrong.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
     if !options.no_build {
@@ -120,7 +120,7 @@ fn explain(session: &mut Session<'_>, pair: &Pair, options: &Options) -> Result<
     json::parsed(&output).with_context(|| format!("what explain printed of `{}` is not understood", pair.name))
 }
 
-/// The causes that explain supports and that are a part of the gap, the first first.
+/// The causes that explain supports and that are a part of the gap, the largest first.
 fn accused(run: &Run) -> Vec<(&str, f64)> {
     let parts = run.findings.iter().filter(|finding| finding.verdict == "supported");
     parts.filter_map(|finding| Some((finding.cause.as_str(), finding.share_of_gap?))).collect()

@@ -1,10 +1,10 @@
-//! Pairs of statements whose difference is known, because its cause was planted.
+//! Pairs of statements with a known difference, because its cause was planted.
 
 /// One pair.
 pub struct Pair {
-    /// What was planted.
+    /// The planted cause in words.
     pub name: &'static str,
-    /// The cause that has to be named first; none where there is no difference.
+    /// The cause that has to be named first; none if there is no difference.
     pub cause: Option<&'static str>,
     /// Run once per side.
     pub setup: &'static str,
@@ -14,7 +14,7 @@ pub struct Pair {
     pub b: &'static str,
     /// The arrays' size, n × n.
     pub size: u32,
-    /// Whether the values differ, as the cause is in the data.
+    /// Whether the values differ because the cause is in the data.
     pub allow_different: bool,
 }
 
@@ -37,7 +37,7 @@ const fn of_other_values(pair: Pair) -> Pair {
     Pair { allow_different: true, ..pair }
 }
 
-/// Arrays of 36 MB: glibc keeps no more than 32 MiB for the next one, whatever it has learnt.
+/// Arrays of 36 MB: glibc never keeps more than 32 MiB for the next one, however its threshold adapts.
 const PAST_THE_HEAP: u32 = 3000;
 
 const ARRAY: &str = "a = rng.random(shape, dtype=dtype)";
@@ -48,7 +48,7 @@ const CONVERSION: &str = "conversion";
 const ALIGNMENT: &str = "alignment and 4 KiB aliasing";
 const CODE: &str = "code path and vector width";
 
-/// All of them: each with a cause first, then those with no difference.
+/// All pairs: first those with a cause, then those without a difference.
 pub const PAIRS: &[Pair] = &[
     pair("an extra copy", COPIES, 1024, ARRAY, "a * 2.5", "(a * 2.5).copy()"),
     pair(
@@ -129,7 +129,7 @@ pub const PAIRS: &[Pair] = &[
         "a lock that somebody else holds",
         "a lock",
         256,
-        // One thread for the whole process, as a program has, however often the setup runs.
+        // One thread for the whole process, as a program would have, however often the setup runs.
         "import threading, time\na = rng.random(shape, dtype=dtype)\n\
          def hold(l, sleep=time.sleep):\n    while True:\n        with l:\n            sleep(3e-4)\n        sleep(1e-4)\n\
          holders = [thread for thread in threading.enumerate() if thread.name == 'holder']\n\
@@ -154,7 +154,7 @@ pub const PAIRS: &[Pair] = &[
         "a lock let go while another thread computes in Python",
         "hand-over of the interpreter's lock",
         512,
-        // CRC-32 lets the interpreter's lock go for pieces of more than 5 KiB.
+        // CRC-32 releases the interpreter's lock for pieces of more than 5 KiB.
         "import threading, zlib\nm = memoryview(rng.random(shape, dtype=dtype)).cast('B')\n\
          def spin():\n    while True:\n        sum(range(100))\n\
          if all(thread.name != 'spin' for thread in threading.enumerate()):\n    \
