@@ -1,28 +1,11 @@
-//! raptors-trace shows why one array library is slower than another.
-pub mod against;
+//! raptors-trace shows why one piece of numeric code is slower than another.
+//!
+//! The modules are floors, lowest last. A module imports only from the floors below it; `tests/` hold it to that.
 pub mod analysis;
-pub mod attach;
-pub mod cli;
-mod command;
-pub mod comparison;
-pub mod doctor;
-pub mod elf;
-pub mod engines;
-pub mod error;
+pub mod commands;
 pub mod explain;
-pub mod export;
-mod files;
-pub mod flamegraph;
-pub mod imports;
-pub mod instruments;
-pub mod interpreter;
-mod interrupt;
-pub mod live;
 pub mod machine;
-pub mod outside;
-mod pipe;
-mod platform;
-pub mod report;
+pub mod model;
 pub mod run;
-pub mod scripts;
-pub mod tune;
+pub mod tracers;
+pub mod views;

@@ -1,7 +1,7 @@
 //! Whatever the bytes, the reader gives an error or records, and never panics:
 //! `cargo +nightly fuzz run read_run`.
 //!
-//! Random bytes do not get past a CRC. The first byte of the input chooses what is mended before the
+//! Random bytes do not get past a CRC. The first byte of the input chooses what is fixed before the
 //! reader sees the rest: nothing, the CRCs of the header, and those of segments and documents, too.
 #![no_main]
 
@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let file = if how & 1 == 0 { rest.to_vec() } else { unpack(rest) };
-    let file = if how & 2 == 0 { file } else { mend(file) };
+    let file = if how & 2 == 0 { file } else { help(file) };
     for lossy in [false, true] {
         if let Ok(reader) = Reader::from_bytes(file.clone(), lossy) {
             let _ = reader.for_each(|_, record| _ = record.end());
@@ -37,7 +37,7 @@ fn unpack(input: &[u8]) -> Vec<u8> {
     file
 }
 
-fn mend(mut file: Vec<u8>) -> Vec<u8> {
+fn help(mut file: Vec<u8>) -> Vec<u8> {
     if file.len() < HEADER {
         return file;
     }

@@ -617,10 +617,10 @@ def attempt(progress: Progress) -> int:
         progress.say("error", kind="memory", side="both", text="the driver ran out of memory")
         return 3
     except OSError as error:
-        # The recorder's mend is a note of its exception.
-        mend = "; ".join(getattr(error, "__notes__", []))
+        # The recorder's fix is a note of its exception.
+        help = "; ".join(getattr(error, "__notes__", []))
         text = f"the run could not be recorded: {error}"
-        progress.say("error", kind="recording", side="both", text=text, mend=mend)
+        progress.say("error", kind="recording", side="both", text=text, help=help)
         return 3
     except Exception as error:
         text = f"the driver failed, which is a fault of raptors-trace: {type(error).__name__}: {error}"

@@ -49,7 +49,7 @@ def _said(name: str, array: Any, what: str) -> str:
 
 
 def _replace(
-    namespace: dict[str, Any], wrong: Callable[[Any], str | None], mended: Callable[[Any, int], Any]
+    namespace: dict[str, Any], wrong: Callable[[Any], str | None], fixed: Callable[[Any, int], Any]
 ) -> list[str]:
     """Replaces the arrays that are wrong, everywhere where they are known under a name; what was replaced."""
     changed: list[str] = []
@@ -59,7 +59,7 @@ def _replace(
         if what is None:
             continue
         if id(array) not in done:
-            done[id(array)] = mended(array, len(done))
+            done[id(array)] = fixed(array, len(done))
             changed.append(_said(name, array, what))
         namespace[name] = done[id(array)]
     return changed
@@ -180,13 +180,13 @@ def _aligned(namespace: dict[str, Any]) -> list[str]:
         taken.append(begin % PAGE)
         return None
 
-    def mended(array: Any, count: int) -> Any:
+    def fixed(array: Any, count: int) -> Any:
         places = [number * STAGGER % PAGE for number in range(PAGE // ALIGNMENT)]
         place = next(filter(free, places), places[count % len(places)])
         taken.append(place)
         return placed(array, place, advice(array))
 
-    return _replace(namespace, wrong, mended)
+    return _replace(namespace, wrong, fixed)
 
 
 def _huge_pages(namespace: dict[str, Any]) -> list[str]:
@@ -197,11 +197,11 @@ def _huge_pages(namespace: dict[str, Any]) -> list[str]:
     def wrong(array: Any) -> str | None:
         return "moved to huge pages" if _whole(array) and array.nbytes >= 2 * HUGE_PAGE else None
 
-    def mended(array: Any, _: int) -> Any:
+    def fixed(array: Any, _: int) -> Any:
         begin = int(array.ctypes.data) % PAGE
         return placed(array, begin - begin % ALIGNMENT, mmap.MADV_HUGEPAGE)
 
-    return _replace(namespace, wrong, mended)
+    return _replace(namespace, wrong, fixed)
 
 
 class NoLock:

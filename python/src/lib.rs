@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use raptors_trace::cli::{self, Host};
+use raptors_trace::commands::{self, Host};
 
 #[pymodule]
 mod _native {
@@ -64,5 +64,5 @@ mod _native {
 fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
     let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
     let host = Host { python: Some(python).filter(|path| !path.as_os_str().is_empty()) };
-    Ok(py.detach(|| cli::main_in(host, argv)))
+    Ok(py.detach(|| commands::main_in(host, argv)))
 }

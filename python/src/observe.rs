@@ -33,27 +33,27 @@ fn set_writer(writer: Option<&'static Writer>) {
     }
 }
 
-/// The mend is a note of the exception (PEP 678): a traceback shows it, and the driver can tell it apart.
+/// The fix is a note of the exception (PEP 678): a traceback shows it, and the driver can tell it apart.
 fn failed(py: Python<'_>, error: &recording::Error) -> PyErr {
     let raised = PyOSError::new_err(error.sentence());
-    if let Some(mend) = mend_of(error) {
+    if let Some(help) = help_of(error) {
         // Without its note the exception still says what is wrong.
-        let _ = raised.value(py).call_method1("add_note", (mend,));
+        let _ = raised.value(py).call_method1("add_note", (help,));
     }
     raised
 }
 
-/// What mends it for who uses the command, as far as the system's word for the cause tells.
-fn mend_of(error: &recording::Error) -> Option<&'static str> {
+/// What fixes it for who uses the command, as far as the system's word for the cause tells.
+fn help_of(error: &recording::Error) -> Option<&'static str> {
     let recording::Error::Io { cause, .. } = error else {
-        return error.mend();
+        return error.help();
     };
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Some("free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY")
         }
         ErrorKind::OutOfMemory => Some("allow more memory (ulimit -v), or free some"),
-        _ => error.mend(),
+        _ => error.help(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use raptors_signposts::{Round, Side};
-use raptors_trace::analysis::RoundKind;
+use raptors_trace::model::round::RoundKind;
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 

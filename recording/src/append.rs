@@ -41,7 +41,7 @@ pub fn append_document(path: &Path, key: &str, json: &str) -> Result<(), Error> 
     if (held + entry.len()) as u64 > MAX_DOCUMENT_BYTES {
         return Err(too_long(TOO_MANY));
     }
-    let io = |cause| Error::Io { what: "add to", path: path.to_path_buf(), mend: "", cause };
+    let io = |cause| Error::Io { what: "add to", path: path.to_path_buf(), help: "", cause };
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(io)?;
     let mut header = vec![0; at::END];
     file.read_exact_at(&mut header, 0).map_err(io)?;

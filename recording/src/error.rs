@@ -1,23 +1,23 @@
-//! What can go wrong, said to the person who has to mend it.
+//! What can go wrong, said to the person who has to help it.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// Why a run file could not be written or read. Each is a sentence with its mend, where there is one.
+/// Why a run file could not be written or read. Each is a sentence with its help, where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an action.
-    #[error("{}{}", could_not(what, path, cause), or_nothing(mend))]
+    #[error("{}{}", could_not(what, path, cause), or_nothing(help))]
     Io {
         /// The action, as a verb: "create".
         what: &'static str,
         /// The run file.
         path: PathBuf,
         /// What to do about it; empty where nothing is known.
-        mend: &'static str,
+        help: &'static str,
         /// The system's message. Part of the sentence, so the error has no `source`.
         cause: io::Error,
     },
@@ -41,7 +41,7 @@ pub enum Error {
     DocumentTooLong {
         /// Length of key and text.
         bytes: usize,
-        /// Which bound was met, and the mend.
+        /// Which bound was met, and the help.
         why: &'static str,
     },
     /// This toolkit did not write the file.
@@ -90,7 +90,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The sentence without its mend, for who shows that somewhere else.
+    /// The sentence without its help, for who shows that somewhere else.
     pub fn sentence(&self) -> String {
         match self {
             Self::Io { what, path, cause, .. } => could_not(what, path, cause),
@@ -99,9 +99,9 @@ impl Error {
     }
 
     /// What to do about it, where that is not a part of the sentence.
-    pub fn mend(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Io { mend, .. } if !mend.is_empty() => Some(mend),
+            Self::Io { help, .. } if !help.is_empty() => Some(help),
             _ => None,
         }
     }

@@ -80,7 +80,7 @@ impl Reader {
     }
 
     fn open_with(path: &Path, lossy: bool) -> Result<Self, Error> {
-        let io = |mend| move |cause| Error::Io { what: "open", path: path.into(), mend, cause };
+        let io = |help| move |cause| Error::Io { what: "open", path: path.into(), help, cause };
         let check = "check the name and your right to read it";
         // Checked before it is opened: opening a pipe waits for its writer, and opening a device may have any effect.
         let about = std::fs::metadata(path).map_err(io(check))?;
@@ -183,7 +183,7 @@ impl Reader {
         self.source.read(into, offset).map_err(|cause| Error::Io {
             what: "read",
             path: self.name.clone().into(),
-            mend: "",
+            help: "",
             cause,
         })
     }

@@ -121,7 +121,7 @@ impl Scanner<'_> {
         self.source.read(into, offset).map_err(|cause| Error::Io {
             what: "read",
             path: self.name.into(),
-            mend: "",
+            help: "",
             cause,
         })
     }
@@ -134,7 +134,7 @@ impl Scanner<'_> {
             let len = self.source.len().map_err(|cause| Error::Io {
                 what: "read the length of",
                 path: self.name.into(),
-                mend: "",
+                help: "",
                 cause,
             })?;
             let (_, again) = self.checked_header()?;

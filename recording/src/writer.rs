@@ -145,8 +145,8 @@ impl Writer {
         file.write_all_at(&fixed_header(&start, options), 0).map_err(full)?;
         platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
         let map = Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
-            let mend = "allow more memory (ulimit -v), or lower the recording's limit";
-            io_error("map", path, mend, e)
+            let help = "allow more memory (ulimit -v), or lower the recording's limit";
+            io_error("map", path, help, e)
         })?;
         let writer = Box::new(Writer {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
@@ -405,17 +405,17 @@ fn create_file(path: &Path, replace: bool) -> Result<File, Error> {
     })
 }
 
-/// An error of growing the file, with the mend for a full disk.
+/// An error of growing the file, with the help for a full disk.
 pub(crate) fn growth_error(path: &Path, source: io::Error) -> Error {
-    let mend = match source.raw_os_error() {
+    let help = match source.raw_os_error() {
         Some(libc::ENOSPC | libc::EDQUOT) => "free some space, or record to another file system",
         _ => "record to another file system",
     };
-    io_error("make room in", path, mend, source)
+    io_error("make room in", path, help, source)
 }
 
-fn io_error(what: &'static str, path: &Path, mend: &'static str, cause: io::Error) -> Error {
-    Error::Io { what, path: path.to_path_buf(), mend, cause }
+fn io_error(what: &'static str, path: &Path, help: &'static str, cause: io::Error) -> Error {
+    Error::Io { what, path: path.to_path_buf(), help, cause }
 }
 
 /// The part of the header that never changes, and the state.

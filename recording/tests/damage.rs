@@ -170,9 +170,9 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
 fn an_error_is_its_sentence_and_its_mend() {
     let (dir, _) = place();
     let error = Reader::open(&dir.path().join("none")).unwrap_err();
-    let mend = error.mend().unwrap();
-    assert!(!error.sentence().contains(mend));
-    assert_eq!(error.to_string(), format!("{}; {mend}", error.sentence()));
+    let help = error.help().unwrap();
+    assert!(!error.sentence().contains(help));
+    assert_eq!(error.to_string(), format!("{}; {help}", error.sentence()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use raptors_recording::{Kind, Record, flags};
 use raptors_routines::{Role, Routine, find};
 
 use super::documents::Site;
-use crate::comparison::CallKind;
+use crate::model::comparison::CallKind;
 
 /// Arguments by which calls are told apart, as a record packs them (`FORMAT.md` of raptors-recording).
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord, Clone, Copy, Default)]

@@ -3,13 +3,13 @@
 use super::Run;
 use super::documents::{CaseSpec, SideSpec, Spec};
 use super::engines;
-use super::marks::RoundKind;
 use super::phases::Parts;
 use super::stats::{self, median, median_ci};
 use super::timing::Timing;
 use super::troubles::Troubles;
-use crate::comparison::*;
-use crate::error::{Error, Exit};
+use crate::model::comparison::*;
+use crate::model::error::{Error, Exit};
+use crate::model::round::RoundKind;
 
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;
@@ -119,7 +119,7 @@ fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
     Err(nothing(&format!(
         "the control was not seen: {expected} operations `a @ a` gave {seen} BLAS calls, so a zero would prove nothing"
     ))
-    .mend(
+    .help(
         "use a NumPy whose BLAS is a shared library (`python -m pip install numpy`); one that is linked statically or \
          left out cannot be observed in process",
     ))

@@ -8,7 +8,7 @@ use super::arguments::{Arguments, bytes_of, operands};
 use super::documents::Site;
 use super::phases::Scale;
 use super::stats;
-use crate::comparison::{Call, CallKind, CallTime, Scalar};
+use crate::model::comparison::{Call, CallKind, CallTime, Scalar};
 
 /// Times kept per pattern for its median, and lengths kept per pattern: bounds on memory, not on counts.
 const SAMPLES: usize = 4096;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use raptors_flamegraphs::Record;
 use raptors_recording::Reader;
 use serde::{Deserialize, Serialize};
 
-use super::samples::SamplesDocument;
-use crate::comparison::{CaseName, Comparison, Explained, Finding, Machine, Results};
-use crate::engines::Traced;
-use crate::error::Error;
+use crate::model::comparison::{CaseName, Comparison, Explained, Finding, Machine, Results};
+use crate::model::error::Error;
+use crate::model::sampled_by::SampledBy;
+use crate::tracers::engines::Traced;
 
 /// What the document of [`Inquiry`] is called.
 pub const INQUIRY: &str = "explained";
@@ -78,7 +79,7 @@ pub struct CaseSpec {
 impl CaseSpec {
     /// What the case is called where one line has to name it.
     pub fn label(&self) -> String {
-        crate::comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
+        crate::model::comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
     }
 }
 
@@ -171,7 +172,43 @@ pub struct CounterDocument {
     /// 0 for side A, 1 for side B.
     pub side: usize,
     /// Counts per operation.
-    pub per_op: crate::comparison::Counters,
+    pub per_op: crate::model::comparison::Counters,
+}
+
+/// What the driver wrote of one case's samples.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SamplesDocument {
+    /// The case.
+    pub case: u64,
+    /// By whom.
+    pub engine: SampledBy,
+    /// Samples between the rounds, which belong to no side.
+    pub outside: u64,
+    /// What limits the trust in them.
+    pub troubles: Vec<String>,
+    /// The sides.
+    pub sides: Vec<SideDocument>,
+    /// The stacks.
+    pub record: Record,
+    /// Why there are none.
+    pub why_not: Option<String>,
+    /// Why the stacks are without Python functions.
+    pub why_no_python: Option<String>,
+}
+
+/// How one side was sampled.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SideDocument {
+    /// 0 for side A, 1 for side B.
+    pub side: usize,
+    /// Samples.
+    pub samples: u64,
+    /// Samples that had to be given up.
+    pub dropped: u64,
+    /// CPU time of all threads while it was sampled.
+    pub cpu_ns: u64,
 }
 
 #[derive(Deserialize)]

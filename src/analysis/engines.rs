@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use super::Run;
 use super::documents::Site;
-use super::marks::RoundKind;
 use super::stats::median;
-use crate::comparison::{Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost};
-use crate::engines::{Called, Count, Plan, Point, RoundKey, Traced};
-use crate::error::{Error, Exit};
+use crate::model::comparison::{
+    Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
+};
+use crate::model::error::{Error, Exit};
+use crate::model::round::RoundKind;
+use crate::tracers::engines::{Called, Count, Plan, Point, RoundKey, Traced};
 
 /// The engine that every run has.
 const INPROCESS: &str = "inprocess";
@@ -268,7 +270,7 @@ impl View<'_> {
     /// Entry to return, the tracer's own cost included; the mean, as a tracer only sums up.
     fn time(&self, key: RoundKey, called: &Called, operations: f64) -> Option<CallTime> {
         let total = |round: RoundKey| -> Option<u64> {
-            let same = |spent: &&crate::engines::Spent| spent.round == round && spent.called == *called;
+            let same = |spent: &&crate::tracers::engines::Spent| spent.round == round && spent.called == *called;
             self.traced.spent.iter().find(same).map(|spent| spent.total_ns)
         };
         let all: u64 = self

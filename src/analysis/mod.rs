@@ -1,10 +1,13 @@
 //! From a run file to the comparison: rounds, phases, call patterns, intervals.
 
+pub mod against;
 mod arguments;
 mod assemble;
 mod calls;
 mod documents;
 mod engines;
+pub mod flamegraph;
+pub mod imports;
 mod marks;
 mod phases;
 mod records;
@@ -19,13 +22,13 @@ use std::time::SystemTime;
 
 use raptors_recording::{Kind, Reader, Record};
 
-use crate::comparison::Comparison;
-use crate::engines::Plan;
-use crate::error::{Error, Exit};
+use crate::model::comparison::Comparison;
+use crate::model::error::{Error, Exit};
+use crate::model::round::RoundKind;
+use crate::tracers::engines::Plan;
 use calls::Patterns;
 use documents::Documents;
 pub use documents::{CaseSpec, INQUIRY, Inquiry, SideSpec};
-pub use marks::RoundKind;
 use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
 pub use records::{Seen, each};
@@ -119,14 +122,14 @@ pub fn plan(path: &Path, pid: u32) -> Result<Plan, Error> {
     engines::plan(&Run::read(&reader)?, pid)
 }
 
-/// The reader's errors are sentences that name the file, the offset and the mend; that a part of the file can still be
+/// The reader's errors are sentences that name the file, the offset and the fix; that a part of the file can still be
 /// shown is the command's to say.
 fn unreadable(error: raptors_recording::Error) -> Error {
     use raptors_recording::Error::{Damaged, Truncated};
     let partly = matches!(error, Truncated { .. } | Damaged { .. });
     let error = Error::new(error.to_string());
     if partly {
-        return error.mend("see what it still holds: raptors-trace show --lossy FILE");
+        return error.help("see what it still holds: raptors-trace show --lossy FILE");
     }
     error
 }

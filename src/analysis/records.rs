@@ -8,8 +8,8 @@ use super::calls::Patterns;
 use super::documents::CaseSpec;
 use super::phases::Scale;
 use super::{Documents, RoundKind, open, read_rounds, unreadable};
-use crate::comparison::Call;
-use crate::error::Error;
+use crate::model::comparison::Call;
+use crate::model::error::Error;
 
 /// One record inside a round, or a round itself. Times are nanoseconds; they begin with the recording.
 #[derive(Debug)]

@@ -1,51 +1,15 @@
 //! The stacks that were sampled in a run, by case, named as far as the run itself can.
 
+use raptors_flamegraphs::Profile;
 use raptors_flamegraphs::names::{Names, Table};
-use raptors_flamegraphs::{Profile, Record};
-use serde::Deserialize;
 
-use super::documents::{CaseSpec, Documents, Site};
-use super::marks::{Round, RoundKind};
+use super::documents::{CaseSpec, Documents, SamplesDocument, Site};
+use super::marks::Round;
 use super::{Run, stats};
-use crate::cli::options::SampledBy;
-use crate::comparison::Ci95;
-use crate::error::{Error, Exit};
-
-/// What the driver wrote of one case's samples.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SamplesDocument {
-    /// The case.
-    pub case: u64,
-    /// By whom.
-    pub engine: SampledBy,
-    /// Samples between the rounds, which belong to no side.
-    pub outside: u64,
-    /// What limits the trust in them.
-    pub troubles: Vec<String>,
-    /// The sides.
-    pub sides: Vec<SideDocument>,
-    /// The stacks.
-    pub record: Record,
-    /// Why there are none.
-    pub why_not: Option<String>,
-    /// Why the stacks are without Python functions.
-    pub why_no_python: Option<String>,
-}
-
-/// How one side was sampled.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SideDocument {
-    /// 0 for side A, 1 for side B.
-    pub side: usize,
-    /// Samples.
-    pub samples: u64,
-    /// Samples that had to be given up.
-    pub dropped: u64,
-    /// CPU time of all threads while it was sampled.
-    pub cpu_ns: u64,
-}
+use crate::model::comparison::Ci95;
+use crate::model::error::{Error, Exit};
+use crate::model::round::RoundKind;
+use crate::model::sampled_by::SampledBy;
 
 /// The samples of one case.
 #[derive(Clone, Debug)]
@@ -131,7 +95,7 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let error = Error::new("there are no samples in this run").exit(Exit::NothingObserved);
     Err(match why_not {
         Some(why) => error.caused_by(Error::new(why)),
-        None => error.mend("make a new one with raptors-trace flamegraph; other commands do not sample"),
+        None => error.help("make a new one with raptors-trace flamegraph; other commands do not sample"),
     })
 }
 

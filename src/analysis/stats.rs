@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, StudentsT};
 
-use crate::comparison::Ci95;
+use crate::model::comparison::Ci95;
 
 /// Resamples behind every interval.
 const RESAMPLES: usize = 1000;

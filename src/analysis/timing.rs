@@ -1,7 +1,7 @@
 //! The timed rounds of one case: what a ratio stands on, and what a later run is held against.
 
 use super::stats::{self, SEED, median};
-use crate::comparison::{Ci95, Ratio, Verdict};
+use crate::model::comparison::{Ci95, Ratio, Verdict};
 
 /// For the draws of an earlier run, which have to be independent of those of the one that is held against it.
 const THEN: u64 = 0x7e1d;

@@ -1,7 +1,7 @@
 //! What limits the trust in the times, gathered over all cases: a run of nine cases on a busy machine has one thing to
 //! say, not thirty.
 
-use crate::comparison::{Case, DriftVerdict, Machine, MemoryLevel, Side};
+use crate::model::comparison::{Case, DriftVerdict, Machine, MemoryLevel, Side};
 
 /// A residual beyond this share of the time and this many nanoseconds is said, never hidden.
 const RESIDUAL: (f64, f64) = (0.03, 300.0);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
 use crate::analysis::stats::{Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile};
-use crate::comparison::Ci95;
-use crate::error::Error;
+use crate::model::comparison::Ci95;
+use crate::model::error::Error;
 
 /// Times that the processes are started anew: where a process's memory lies moves times as well.
 const STARTS: usize = 3;

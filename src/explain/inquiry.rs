@@ -9,10 +9,12 @@ use super::survey::Survey;
 use super::switch::Switch;
 use super::{hypotheses, judge};
 use crate::analysis::stats::Spread;
-use crate::comparison::{Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict};
-use crate::error::Error;
-use crate::report::units;
-use crate::run::Progress;
+use crate::model::comparison::{
+    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
+};
+use crate::model::error::Error;
+use crate::model::progress::Progress;
+use crate::model::units;
 
 /// Of what is left, what switching each cause alone gets; the rest is for switching one after the other.
 const ALONE: f64 = 0.55;
@@ -32,7 +34,7 @@ struct Tried {
     samples: Samples,
     effect: Effect,
     evidence: Vec<String>,
-    mend: String,
+    fix: String,
 }
 
 impl Tried {
@@ -241,7 +243,7 @@ impl<'a> Inquiry<'a> {
                     samples,
                     effect: Effect::default(),
                     evidence: Vec::new(),
-                    mend: cause.mend(survey),
+                    fix: cause.fix(survey),
                 }),
                 Err(error) if self.setting.interrupt.asked() => {
                     let rest = std::iter::once(cause).chain(trials.map(|(_, (cause, _))| cause));
@@ -454,7 +456,7 @@ impl<'a> Inquiry<'a> {
                 share_of_gap: share,
                 alone_ns: Some(tried.effect.ns),
                 alone_ns_interval: Some(tried.effect.interval),
-                mend: supported.then(|| mend(tried, &effect, wall)),
+                fix: supported.then(|| fix(tried, &effect, wall)),
                 ..finding(tried.cause, &label, verdict, evidence)
             });
         }
@@ -523,7 +525,7 @@ fn finding(cause: &dyn Cause, label: &str, verdict: FindingVerdict, evidence: Ve
         alone_ns: None,
         alone_ns_interval: None,
         verdict,
-        mend: None,
+        fix: None,
     }
 }
 
@@ -545,14 +547,14 @@ fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
 }
 
 /// What to do, and what that saves, of what.
-fn mend(tried: &Tried, effect: &Effect, wall: f64) -> String {
+fn fix(tried: &Tried, effect: &Effect, wall: f64) -> String {
     if tried.cause.is_about_the_measurement() {
-        return tried.mend.clone();
+        return tried.fix.clone();
     }
     let [low, high] = if effect.ns < 0.0 { [-effect.ci95[1], -effect.ci95[0]] } else { effect.ci95 };
     format!(
         "{} saves {} of {} [{}, {}]",
-        tried.mend,
+        tried.fix,
         units::time(effect.ns.abs()),
         units::time(wall),
         units::time(low),

@@ -1,7 +1,7 @@
 //! What an experiment's effect allows to say of a cause.
 
 use super::experiment::{Effect, Terms};
-use crate::comparison::{Ci95, FindingVerdict};
+use crate::model::comparison::{Ci95, FindingVerdict};
 
 /// The share of the slower side's time that an effect must have to count.
 pub const LEAST_SHARE: f64 = 0.02;

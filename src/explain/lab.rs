@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::switch::Switch;
-use crate::cli::options::CompareOptions;
-use crate::error::Error;
-use crate::interpreter::Interpreter;
-use crate::interrupt::{Interrupt, too_early};
-use crate::platform;
+use crate::machine::interpreter::Interpreter;
+use crate::machine::interrupt::{Interrupt, too_early};
+use crate::machine::platform;
+use crate::model::error::Error;
+use crate::run::options::CompareOptions;
 use crate::run::{driver, spec};
 
 /// How often the user is looked after while an answer is waited for.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::lab::{Lab, Seen, Setting, Side};
 use super::sweep::{self, Point};
 use super::switch::Switch;
-use crate::comparison::{self, CallKind, Case, Machine, Software};
-use crate::error::Error;
+use crate::model::comparison::{self, CallKind, Case, Machine, Software};
+use crate::model::error::Error;
 
 /// Code and data switches that are tried on both sides to see whether they change anything.
 const TRIED: [&str; 14] = [

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, Side};
 use super::switch::Switch;
 use crate::analysis::stats::median;
-use crate::error::Error;
+use crate::model::error::Error;
 
-pub use crate::comparison::SizePoint as Point;
+pub use crate::model::comparison::SizePoint as Point;
 
 /// A round here: what is looked for is a quarter or more.
 const ROUND: Duration = Duration::from_millis(4);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{stream, together};
-use crate::comparison::LimitDetail;
-use crate::platform;
+use crate::machine::platform;
+use crate::model::comparison::LimitDetail;
 
 /// How long one of the measurements may take after its first run.
 const BUDGET: Duration = Duration::from_millis(220);

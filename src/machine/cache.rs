@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::comparison::Machine;
-use crate::platform;
+use crate::machine::platform;
+use crate::model::comparison::Machine;
 
 /// One measurement of a kind that is kept.
 pub trait Detail: Clone + Serialize + DeserializeOwned {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::bandwidth;
 use super::cache::{self, Measured};
-use crate::comparison::{LimitDetail, Machine};
-use crate::platform;
+use crate::machine::platform;
+use crate::model::comparison::{LimitDetail, Machine};
 
 /// The memory limit.
 #[derive(Clone, Debug, Default, PartialEq)]

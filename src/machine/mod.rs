@@ -2,18 +2,25 @@
 
 mod bandwidth;
 mod cache;
+pub(crate) mod command;
 mod compute;
+pub mod elf;
+pub(crate) mod files;
+pub mod interpreter;
+pub(crate) mod interrupt;
 mod limit;
 mod peak;
+pub(crate) mod pipe;
+pub(crate) mod platform;
 mod stream;
 mod together;
 
 pub use limit::{Limit, kept, limit};
 
-use crate::cli::options::{Dtype, Shape};
-use crate::comparison::Machine;
-use crate::error::Error;
-use crate::platform;
+use crate::model::comparison::Machine;
+use crate::model::error::Error;
+use crate::model::subject::Dtype;
+use crate::model::subject::Shape;
 
 /// Arrays of one size that are alive at once: the operand, the values both sides gave for the check, the result of
 /// the operation that runs, and one more that an allocator holds back.
@@ -59,7 +66,7 @@ pub fn describe(anew: bool, verbose: bool) -> Result<Machine, Error> {
     let (limit, peak) = (limit(&machine, anew), peak::peak(&machine, anew));
     for note in [limit.note, peak.note].into_iter().flatten() {
         if verbose {
-            eprintln!("note: {}", crate::report::escape(&note));
+            eprintln!("note: {}", crate::model::text::escape(&note));
         }
     }
     machine.limit_gb_s = limit.gb_s;
@@ -94,7 +101,7 @@ pub fn check_fits_in(shape: &Shape, dtype: Dtype, available: u64) -> Result<(), 
         gib(exact),
         gib(available as f64)
     ))
-    .mend("choose a smaller --size"))
+    .help("choose a smaller --size"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cache::{self, Measured};
 use super::{compute, together};
-use crate::comparison::{Machine, PeakDetail};
-use crate::platform;
+use crate::machine::platform;
+use crate::model::comparison::{Machine, PeakDetail};
 
 /// How long one of the measurements may take after its first run.
 const BUDGET: Duration = Duration::from_millis(60);

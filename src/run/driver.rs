@@ -7,15 +7,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ending::{Death, Ending, Event, judge};
-use super::sampling::Sampling;
 use super::spec::{Case, Spec};
 use super::tracing::Tracing;
 use super::{Progress, environment};
-use crate::cli::options::CompareOptions;
-use crate::error::Error;
-use crate::interpreter::Interpreter;
-use crate::interrupt::Interrupt;
-use crate::platform;
+use crate::machine::interpreter::Interpreter;
+use crate::machine::interrupt::Interrupt;
+use crate::machine::platform;
+use crate::model::error::Error;
+use crate::run::options::CompareOptions;
+use crate::tracers::sampling::Sampling;
 
 /// How often the process and the user are looked after, beside the driver's lines.
 const STEP: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ pub fn run(
         place: None,
         answers,
         tracing: Tracing::new(spec),
-        sampling: Sampling::new(spec),
+        sampling: Sampling::new(spec.sampling.map_or(1, |sampling| sampling.frequency)),
     };
     let last = driver.follow(interrupt, progress);
     // Who was asked to end and did not, or has closed its output without a word, has had its time.

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use serde::Deserialize;
 
 use super::sampling::Block;
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// How the driver came to its end.
 #[derive(Debug)]
@@ -48,9 +48,9 @@ pub enum Event {
         /// A traceback, or nothing.
         #[serde(default)]
         detail: String,
-        /// What mends it, where the driver knows; or nothing.
+        /// What fixes it, where the driver knows; or nothing.
         #[serde(default)]
-        mend: String,
+        help: String,
     },
     /// It stands at its start barrier: somebody wants to attach a tool first.
     Waiting {
@@ -103,7 +103,7 @@ pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
     match last {
         // The run file is whole by then, whatever became of the process.
         Some(Event::Finished {}) => Ending::Finished,
-        Some(Event::Error { kind, text, detail, mend }) => Ending::Failed(failure(&kind, text, detail, mend)),
+        Some(Event::Error { kind, text, detail, help }) => Ending::Failed(failure(&kind, text, detail, help)),
         Some(Event::Interrupted {}) => Ending::Interrupted,
         _ if interrupted => Ending::Interrupted,
         _ => Ending::Died(died(death)),
@@ -118,17 +118,17 @@ fn died(death: &Death) -> Error {
     if death.by_us {
         let sentence = format!("the driver closed its output and did not end, so it was ended; {seen}");
         return Error::new(sentence)
-            .mend("look for code in the setup or a statement that closes files it did not open");
+            .help("look for code in the setup or a statement that closes files it did not open");
     }
     let status = death.status;
     let error = Error::new(format!("the driver ended before its work was done ({status}); {seen}"));
     match signal(status) {
         Some(libc::SIGKILL) => error
             .caused_by(Error::new("often the system ran out of memory"))
-            .mend("choose a smaller --size, or allow more memory"),
+            .help("choose a smaller --size, or allow more memory"),
         Some(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGABRT | libc::SIGFPE) => error
-            .mend("it crashed in native code: run the statement alone under a debugger; if something was written to standard error, it says more"),
-        _ => error.mend("if something was written to standard error, it says more"),
+            .help("it crashed in native code: run the statement alone under a debugger; if something was written to standard error, it says more"),
+        _ => error.help("if something was written to standard error, it says more"),
     }
 }
 
@@ -136,17 +136,17 @@ fn signal(status: ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(&status)
 }
 
-fn failure(kind: &str, text: String, detail: String, mend: String) -> Error {
+fn failure(kind: &str, text: String, detail: String, help: String) -> Error {
     let mut error = Error::new(text);
     if !detail.is_empty() {
         error = error.detail(detail);
     }
-    if !mend.is_empty() {
-        error = error.mend(mend);
+    if !help.is_empty() {
+        error = error.help(help);
     }
     match kind {
-        "different" => error.mend("compare statements that compute the same, or give --allow-different"),
-        "memory" => error.mend("choose a smaller --size, or allow more memory"),
+        "different" => error.help("compare statements that compute the same, or give --allow-different"),
+        "memory" => error.help("choose a smaller --size, or allow more memory"),
         _ => error,
     }
 }
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn a_failure_has_one_mend() {
-        let line = r#"{"event": "error", "kind": "recording", "text": "no room", "mend": "make room"}"#;
+        let line = r#"{"event": "error", "kind": "recording", "text": "no room", "help": "make room"}"#;
         let event: Event = serde_json::from_str(line).unwrap();
         match judge(Some(event), &death(0, false, None), false) {
             Ending::Failed(error) => {
-                assert_eq!(error.report(), "error: no room\n  mend: make room\n");
+                assert_eq!(error.report(), "error: no room\n  help: make room\n");
             }
             other => panic!("{other:?}"),
         }

@@ -2,9 +2,9 @@
 
 use raptors_signposts::VARIABLE as SIGNPOSTS;
 
-use crate::cli::options::CompareOptions;
-use crate::error::Error;
-use crate::platform::{SYSTEM, System};
+use crate::machine::platform::{SYSTEM, System};
+use crate::model::error::Error;
+use crate::run::options::CompareOptions;
 
 /// Has the kernel write its spans: on every call, inside what is measured.
 pub const LOG: &str = "RAPTORS_LOG";
@@ -16,7 +16,7 @@ pub const LOG: &str = "RAPTORS_LOG";
 pub fn check(options: &CompareOptions) -> Result<(), Error> {
     let value = std::env::var(SIGNPOSTS).ok();
     raptors_signposts::asked(value.as_deref())
-        .map_err(|sentence| Error::new(sentence).mend(format!("unset {SIGNPOSTS}, or set it to 1")))?;
+        .map_err(|sentence| Error::new(sentence).help(format!("unset {SIGNPOSTS}, or set it to 1")))?;
     for result in raptors_kernel::check_environment() {
         let Err(error) = result else { continue };
         let raptors_kernel::Error::Environment { variable, .. } = &error else {
@@ -26,8 +26,8 @@ pub fn check(options: &CompareOptions) -> Result<(), Error> {
         if *variable == "RAPTORS_THREADS" && options.threads.is_some() {
             continue;
         }
-        let mend = format!("unset {variable}, or set it to what is taken");
-        return Err(Error::new(error.to_string()).mend(mend));
+        let help = format!("unset {variable}, or set it to what is taken");
+        return Err(Error::new(error.to_string()).help(help));
     }
     Ok(())
 }

@@ -11,9 +11,9 @@ use raptors_recording::{append_document, begins_as_run_file};
 use tempfile::TempDir;
 
 use crate::analysis;
-use crate::error::Error;
-use crate::files;
-use crate::platform;
+use crate::machine::files;
+use crate::machine::platform;
+use crate::model::error::Error;
 
 /// Links that are followed to the file they stand for; the system itself follows as many.
 const MOST_LINKS: usize = 40;
@@ -51,7 +51,7 @@ impl RunFile {
         let directory = platform::private_directory("raptors-trace-").map_err(|error| {
             Error::new("there is no place for the recording")
                 .caused_by(error)
-                .mend("set TMPDIR to a directory that can be written to")
+                .help("set TMPDIR to a directory that can be written to")
         })?;
         Ok(Self { recording: directory.path().join("run.rtrace"), save: None, directory: Some(directory) })
     }
@@ -115,7 +115,7 @@ pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
         let name = name.display();
         Error::new(format!("nothing could be added to the run `{name}`, which is kept as it was"))
             .caused_by(error)
-            .mend("free some space where it is")
+            .help("free some space where it is")
     };
     let file = fs::canonicalize(name).map_err(|error| failed(error.into()))?;
     let copy = tempfile::Builder::new()
@@ -137,31 +137,31 @@ impl Drop for RunFile {
     }
 }
 
-/// Why a run cannot be saved, and what mends it.
+/// Why a run cannot be saved, and what fixes it.
 struct Refusal {
     why: String,
-    mend: &'static str,
+    help: &'static str,
 }
 
 impl Refusal {
-    fn new(why: impl Into<String>, mend: &'static str) -> Self {
+    fn new(why: impl Into<String>, help: &'static str) -> Self {
         let why = why.into();
-        Self { why, mend }
+        Self { why, help }
     }
 
     fn of(self, name: &Path) -> Error {
         let name = name.display();
-        Error::new(format!("the run cannot be saved as `{name}`: {}", self.why)).mend(self.mend)
+        Error::new(format!("the run cannot be saved as `{name}`: {}", self.why)).help(self.help)
     }
 }
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        let mend = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "make its directory first, or choose another --save FILE",
             _ => ANOTHER,
         };
-        Self::new(error.to_string(), mend)
+        Self::new(error.to_string(), help)
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let told = refused(Path::new("/no/such/place/x.rtrace"));
         assert!(told.contains("/no/such/place/x.rtrace"), "{told}");
-        assert!(told.contains("mend: make its directory first"), "{told}");
+        assert!(told.contains("help: make its directory first"), "{told}");
         for name in ["/", "x/", "..", "x/."] {
             refused(&place.path().join(name));
         }

@@ -1,36 +1,31 @@
 //! Runs a comparison: starts the driver, follows it, and reads what it recorded.
 
+pub mod doctor;
 pub(crate) mod driver;
 mod ending;
 pub(crate) mod environment;
 mod file;
-pub(crate) mod sampling;
+pub mod options;
+pub mod outside;
 pub(crate) mod spec;
 mod tracing;
+pub mod tune;
 
 use crate::analysis::{self, CaseSamples, Timing};
-use crate::cli::options::{CompareOptions, SampledBy, Sampling};
-use crate::comparison::Comparison;
-use crate::error::Error;
-use crate::interpreter::{self, Interpreter, Surroundings, Waiting};
-use crate::interrupt::{self, Interrupt};
 use crate::machine;
+use crate::machine::interpreter::{self, Interpreter, Surroundings, Waiting};
+use crate::machine::interrupt::{self, Interrupt};
+use crate::model::comparison::Comparison;
+use crate::model::error::Error;
+use crate::model::progress::Progress;
+use crate::model::sampled_by::SampledBy;
+use crate::run::options::CompareOptions;
+use crate::run::options::Sampling;
+use crate::tracers::sampling;
 use ending::Ending;
 use file::RunFile;
 pub(crate) use file::add_document;
 pub use spec::DEFAULT_TIME;
-
-/// Where a run is told to be; the command draws it on a terminal.
-pub trait Progress {
-    /// `fraction` of the whole run is done (0 to 1); `text` says what is being done, in a few words.
-    fn update(&mut self, fraction: f64, text: &str);
-
-    /// Something that the user has to act on, also where they want no notes.
-    fn announce(&mut self, text: &str);
-
-    /// Something the user should know while it lasts, in a sentence.
-    fn note(&mut self, text: &str);
-}
 
 /// A run that has something to show.
 #[derive(Debug)]
@@ -115,7 +110,7 @@ fn kept(error: Error, path: Option<&std::path::Path>) -> Error {
     let Some(path) = path else {
         return error;
     };
-    error.mend(format!("what was measured until then is kept: raptors-trace show {}", interpreter::quoted(path)))
+    error.help(format!("what was measured until then is kept: raptors-trace show {}", interpreter::quoted(path)))
 }
 
 /// The interpreter that runs both sides.

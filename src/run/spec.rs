@@ -6,9 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::environment;
-use crate::cli::options::{CompareOptions, Dtype, SampledBy, Shape, Subject};
-use crate::comparison::{self, CaseName, Machine, Results};
-use crate::engines::Tracer;
+use crate::model::comparison::{self, CaseName, Machine, Results};
+use crate::model::sampled_by::SampledBy;
+use crate::model::subject::Dtype;
+use crate::model::subject::Shape;
+use crate::model::subject::Subject;
+use crate::run::options::CompareOptions;
+use crate::tracers::engines::Tracer;
 
 /// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
 pub const DEFAULT_TIME: Duration = Duration::from_secs(4);
@@ -236,8 +240,9 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Host;
-    use crate::cli::options::{EngineChoice, Sampling};
+    use crate::machine::interpreter::Host;
+    use crate::run::options::EngineChoice;
+    use crate::run::options::Sampling;
 
     fn cases_with(sampling: Option<Sampling>) -> Vec<(CaseName, Results, bool)> {
         let subject = Subject { setup: None, a: None, b: None, name_a: None, name_b: None, in_place: false };

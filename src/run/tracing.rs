@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::spec::Spec;
 use crate::analysis;
-use crate::engines::{self, Session, Traced, Tracer, tools};
-use crate::error::Error;
+use crate::model::error::Error;
+use crate::tracers::engines::{self, Session, Traced, Tracer, tools};
 
 /// The tracers of one run.
 pub struct Tracing {

@@ -2,10 +2,12 @@
 
 use std::process::{Command, Output};
 
-use raptors_trace::against::{self, Baseline};
-use raptors_trace::analysis;
-use raptors_trace::comparison::*;
-use raptors_trace::error::Exit;
+use raptors_trace::analysis::{
+    self,
+    against::{self, Baseline},
+};
+use raptors_trace::model::comparison::*;
+use raptors_trace::model::error::Exit;
 use serde_json::{Value, json};
 
 use crate::run::*;
@@ -192,7 +194,7 @@ fn a_gate_is_missed_only_where_the_whole_interval_is_below_it() {
             if let Err(error) = judged {
                 assert_eq!(error.exit_code(), Exit::GateMissed);
                 assert!(error.to_string().contains("operation float32 64 × 64"));
-                assert!(error.mend_text().is_some());
+                assert!(error.help_text().is_some());
             }
         }
     }
@@ -249,7 +251,7 @@ fn a_missed_gate_is_4_and_everything_is_printed_all_the_same() {
     }
     let sentence = "error: the gate of 0.95 was missed: operation float32 64 × 64: raptors changed by 0.5";
     assert!(errors.contains(sentence), "{errors}");
-    assert!(errors.contains("  mend: "), "{errors}");
+    assert!(errors.contains("  help: "), "{errors}");
 
     let output = command(&[&["show", "--json", new][..], &gate].concat());
     assert_eq!(output.status.code(), Some(4));
@@ -287,7 +289,7 @@ fn an_earlier_run_that_cannot_be_read_is_told_before_anything_is_measured() {
     let (truncated, text) = (file.path.with_extension("cut"), file.path.with_extension("txt"));
     std::fs::write(&truncated, &whole[..whole.len() - 1000]).unwrap();
     std::fs::write(&text, "no run").unwrap();
-    for (old, why, mend) in [
+    for (old, why, help) in [
         (&truncated, "is truncated at offset", "show --lossy"),
         (&text, "is not a run file", ""),
         (&file.path.with_extension("none"), "No such file", ""),
@@ -302,7 +304,7 @@ fn an_earlier_run_that_cannot_be_read_is_told_before_anything_is_measured() {
             assert_eq!(output.status.code(), Some(1));
             let [shown, errors] = texts(&output);
             assert_eq!(shown, "");
-            for text in ["error: no run can be held against", old, why, mend] {
+            for text in ["error: no run can be held against", old, why, help] {
                 assert!(errors.contains(text), "no {text:?} in:\n{errors}");
             }
         }

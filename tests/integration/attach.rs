@@ -63,8 +63,8 @@ fn a_process_of_another_user_is_one_sentence_with_the_mend() {
         assert_eq!(output.status.code(), Some(1), "{told}");
         let sentence = format!("error: process {} belongs to another user\n", ours.pid());
         assert!(told.starts_with(&sentence), "{told}");
-        let mend = format!("sudo {} attach {}", command.display(), ours.pid());
-        assert!(told.contains(&mend), "{told}");
+        let help = format!("sudo {} attach {}", command.display(), ours.pid());
+        assert!(told.contains(&help), "{told}");
         assert_eq!(told.lines().count(), 2, "{told}");
     }
 }

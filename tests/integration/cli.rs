@@ -1,4 +1,4 @@
-//! The command as a user meets it: exit codes, sentences, mends.
+//! The command as a user meets it: exit codes, sentences, fixes.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -71,17 +71,17 @@ fn usage_errors_are_2_and_name_what_is_wrong() {
 #[test]
 fn an_interpreter_that_is_not_there_is_1_with_the_mend() {
     let output = run(&["compare", "--python", "/no/such/python"]);
-    refuses(&output, 1, &["error: there is no Python at /no/such/python (from --python)", "mend: "]);
+    refuses(&output, 1, &["error: there is no Python at /no/such/python (from --python)", "help: "]);
     let (_place, mut command) = command(&["compare"]);
     let output = command.env("RAPTORS_TRACE_PYTHON", "/no/such/python").output().unwrap();
-    refuses(&output, 1, &["(from RAPTORS_TRACE_PYTHON)", "mend: set RAPTORS_TRACE_PYTHON"]);
+    refuses(&output, 1, &["(from RAPTORS_TRACE_PYTHON)", "help: set RAPTORS_TRACE_PYTHON"]);
 }
 
 #[test]
 fn without_any_python_it_says_where_it_looked() {
     let (place, mut command) = command(&["compare"]);
     let output = command.env("PATH", place.path()).output().unwrap();
-    refuses(&output, 1, &["error: no Python was found", "no .venv here", "mend: install Python 3.11 or newer"]);
+    refuses(&output, 1, &["error: no Python was found", "no .venv here", "help: install Python 3.11 or newer"]);
 }
 
 #[test]
@@ -103,10 +103,10 @@ fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_mend() {
             "pip install .",
         ),
     ];
-    for (answer, sentence, mend) in cases {
+    for (answer, sentence, help) in cases {
         let dir = tempfile::tempdir().unwrap();
         let python = interpreter(dir.path(), &answer);
-        refuses(&run(&["compare", "--python", &python]), 1, &[sentence, "mend: ", mend]);
+        refuses(&run(&["compare", "--python", &python]), 1, &[sentence, "help: ", help]);
     }
 }
 
@@ -167,7 +167,7 @@ fn a_truncated_run_file_is_refused_with_the_offset_and_shown_with_lossy() {
     let path = file.path.to_str().unwrap();
     let offset = format!("is truncated at offset {}", whole.len() - 1000);
     for command in ["show", "phases", "calls"] {
-        let texts = ["error: ", &offset, "1000 of", "mend: ", "show --lossy"];
+        let texts = ["error: ", &offset, "1000 of", "help: ", "show --lossy"];
         refuses(&run(&[command, path]), 1, &texts);
         let output = run(&[command, "--lossy", path]);
         assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
@@ -188,7 +188,7 @@ fn a_run_file_cut_within_its_header_is_truncated_even_for_lossy() {
         std::fs::write(&file.path, &whole[..length]).unwrap();
         let offset = format!("is truncated at offset {length}");
         for arguments in [&["show", path][..], &["show", "--lossy", path]] {
-            refuses(&run(arguments), 1, &["error: ", &offset, "mend: "]);
+            refuses(&run(arguments), 1, &["error: ", &offset, "help: "]);
         }
     }
 }
@@ -216,7 +216,7 @@ fn a_damaged_run_file_names_the_offset() {
     bytes[32] ^= 1;
     std::fs::write(&file.path, &bytes).unwrap();
     let path = file.path.to_str().unwrap();
-    let texts = ["error: ", "is damaged at offset 124", "mend: "];
+    let texts = ["error: ", "is damaged at offset 124", "help: "];
     refuses(&run(&["show", path]), 1, &texts);
 }
 
@@ -230,7 +230,7 @@ fn a_run_whose_control_saw_nothing_is_3() {
         refuses(
             &run(&[command, file.path.to_str().unwrap()]),
             3,
-            &["error: the control was not seen", "mend: use a NumPy"],
+            &["error: the control was not seen", "help: use a NumPy"],
         );
     }
 }
@@ -319,7 +319,7 @@ fn an_export_to_a_full_disk_fails_with_the_mend() {
         let (_place, mut command) = command(&["export", path, "--format", format]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
         let output = command.stdout(full.unwrap()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
-        refuses(&output, 1, &["error: the export cannot be written", "mend: free some space"]);
+        refuses(&output, 1, &["error: the export cannot be written", "help: free some space"]);
     }
 }
 
@@ -330,7 +330,7 @@ fn a_size_that_does_not_fit_in_memory_is_refused_before_anything_is_measured() {
     let python = interpreter(dir.path(), &sound);
     let output = run(&["compare", "--size", "64,9999999", "--python", &python]);
     let sentence = "error: float32 at 9999999 × 9999999 does not fit in memory: 1862644.";
-    refuses(&output, 1, &[sentence, "mend: choose a smaller --size"]);
+    refuses(&output, 1, &[sentence, "help: choose a smaller --size"]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use raptors_trace::doctor::{self, Report, leftovers};
+use raptors_trace::run::doctor::{self, Report};
+use raptors_trace::tracers::leftovers;
 use serde_json::{Value, json};
 
 const DTRACE_PLACES: [&str; 2] = ["/opt/dtrace/bin/dtrace", "/usr/sbin/dtrace"];
@@ -86,15 +87,15 @@ fn program(dir: &Path, name: &str, text: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A check has to have this outcome and to say this; what is not ok has to have a mend.
+/// A check has to have this outcome and to say this; what is not ok has to have a fix.
 #[track_caller]
 fn says(report: &Report, name: &str, outcome: doctor::Outcome, words: &str) {
     let check = report.checks.iter().find(|check| check.name == name);
     let check = check.unwrap_or_else(|| panic!("no check {name}"));
     assert_eq!(check.outcome, outcome, "{check:#?}");
     assert!(check.sentence.contains(words), "no {words:?} in {check:#?}");
-    let mended = check.mend.as_ref().is_some_and(|mend| !mend.is_empty());
-    assert!(mended || outcome == doctor::Outcome::Ok, "{check:#?}");
+    let fixed = check.fix.as_ref().is_some_and(|help| !help.is_empty());
+    assert!(fixed || outcome == doctor::Outcome::Ok, "{check:#?}");
 }
 
 fn on_path(name: &str) -> bool {
@@ -141,9 +142,9 @@ fn tools_that_are_not_there_are_missing_with_the_command_that_installs_them() {
     says(&report, "bpftrace", doctor::Outcome::Missing, "not on PATH");
     says(&report, "perf", doctor::Outcome::Missing, "not on PATH");
     says(&report, "Python", doctor::Outcome::Missing, "no Python was found");
-    let mend = |name: &str| report.checks.iter().find(|c| c.name == name).unwrap().mend.clone().unwrap();
-    assert!(mend("bpftrace").ends_with("apt-get install bpftrace"), "{}", mend("bpftrace"));
-    assert!(mend("perf").ends_with("apt-get install linux-perf"), "{}", mend("perf"));
+    let help = |name: &str| report.checks.iter().find(|c| c.name == name).unwrap().fix.clone().unwrap();
+    assert!(help("bpftrace").ends_with("apt-get install bpftrace"), "{}", help("bpftrace"));
+    assert!(help("perf").ends_with("apt-get install linux-perf"), "{}", help("perf"));
     assert!(report.verdict.starts_with("observing in process could not be examined; bpftrace is not here"));
 }
 
@@ -196,7 +197,7 @@ fn the_table_fits_the_terminal_and_has_no_colour_in_a_pipe() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text}");
     assert!(text.lines().all(|line| line.len() <= 60), "{text}");
-    assert!(text.contains("mend: ") && text.contains("machine\n"), "{text}");
+    assert!(text.contains("help: ") && text.contains("machine\n"), "{text}");
     assert_eq!(text.lines().next(), Some("rights"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raptors_trace::comparison::*;
+use raptors_trace::model::comparison::*;
 
 /// Three sizes of the operation and one of the round trip, everything measured, nothing wrong.
 pub fn whole() -> Comparison {
@@ -110,10 +110,10 @@ pub fn found() -> Comparison {
         alone_ns: effect_ns,
         alone_ns_interval: effect_ns.map(|ns| [ns - 2_000.0, ns + 2_000.0]),
         verdict,
-        mend: None,
+        fix: None,
     };
     let streaming = Finding {
-        mend: Some("keep `stores=\"stream\"`".into()),
+        fix: Some("keep `stores=\"stream\"`".into()),
         ..finding("stores", Some(-120_000.0), FindingVerdict::Supported)
     };
     Comparison {

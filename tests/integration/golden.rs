@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use raptors_trace::comparison::Comparison;
-use raptors_trace::report::{Part, TextOptions, text};
+use raptors_trace::model::comparison::Comparison;
+use raptors_trace::views::{Part, TextOptions, text};
 use unicode_width::UnicodeWidthStr;
 
 use crate::fixtures;
@@ -101,7 +101,7 @@ fn held_against_an_earlier_run() {
 fn a_gap_that_was_explained() {
     let comparison = fixtures::found();
     let shown = |options: &TextOptions| {
-        let shown = raptors_trace::report::explain::text(&comparison, options);
+        let shown = raptors_trace::views::explain::text(&comparison, options);
         well_formed(&shown, options);
         shown
     };
@@ -140,7 +140,7 @@ fn every_width_fits() {
 
 /// Compares a Markdown document with `tests/golden/NAME.md`.
 fn golden_markdown(name: &str, comparison: &Comparison) -> String {
-    let shown = raptors_trace::report::markdown::text(comparison);
+    let shown = raptors_trace::views::markdown::text(comparison);
     for line in shown.lines() {
         assert!(!line.chars().any(char::is_control), "control character in {line:?}");
     }

@@ -13,6 +13,7 @@ mod attach;
 mod cli;
 mod doctor;
 mod fixtures;
+mod floors;
 mod golden;
 mod imports;
 mod instruments;

@@ -1,8 +1,8 @@
 //! The page that people pass around, from comparisons made by hand: it is whole whatever is missing, and names stay text.
 //! `tests/python/test_report.py` opens pages of real runs in a browser.
 
-use raptors_trace::comparison::{Comparison, PhaseIntervals, Phases};
-use raptors_trace::report::html::{MOST_BYTES, page};
+use raptors_trace::model::comparison::{Comparison, PhaseIntervals, Phases};
+use raptors_trace::views::html::{MOST_BYTES, page};
 
 use crate::fixtures;
 
@@ -139,7 +139,7 @@ fn causes_have_their_verdicts_effects_and_mends() {
         "raptors is faster by 120 µs [119 µs, 121 µs]",
         "97 % of the gap",
         "Its effect was not measured.",
-        "What mends it: keep `stores=&quot;stream&quot;`",
+        "Fix: keep `stores=&quot;stream&quot;`",
     ] {
         assert!(html.contains(text), "{text}");
     }

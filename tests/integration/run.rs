@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use raptors_recording::{Kind, Options, Reader, Writer, flags, push};
 use raptors_trace::analysis;
-use raptors_trace::comparison::{Comparison, Machine};
-use raptors_trace::error::Error;
+use raptors_trace::model::comparison::{Comparison, Machine};
+use raptors_trace::model::error::Error;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use raptors_trace::comparison::Comparison;
+use raptors_trace::model::comparison::Comparison;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn generated<T: JsonSchema>(name: &str, title: &str, constant: &str) -> Value {
 fn the_committed_schema_is_that_of_the_types() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/compare.schema.json");
     let title = "raptors-trace compare --json";
-    let schema = generated::<Comparison>("compare", title, raptors_trace::comparison::SCHEMA);
+    let schema = generated::<Comparison>("compare", title, raptors_trace::model::comparison::SCHEMA);
     let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &now).unwrap();
@@ -57,14 +57,14 @@ fn hold<T: JsonSchema>(name: &str, title: &str, constant: &str) {
 #[test]
 fn the_committed_schema_of_tune_is_that_of_its_types() {
     let title = "raptors-trace tune --json";
-    hold::<raptors_trace::tune::Tuned>("tune", title, raptors_trace::tune::SCHEMA);
+    hold::<raptors_trace::run::tune::Tuned>("tune", title, raptors_trace::run::tune::SCHEMA);
 }
 
 /// What `raptors-trace calls --pid --json` prints.
 #[test]
 fn the_committed_schema_of_live_calls_is_that_of_its_types() {
     let title = "raptors-trace calls --pid --json";
-    hold::<raptors_trace::live::Live>("calls", title, raptors_trace::live::SCHEMA);
+    hold::<raptors_trace::tracers::live::Live>("calls", title, raptors_trace::tracers::live::SCHEMA);
 }
 
 #[test]
@@ -163,12 +163,16 @@ fn a_renamed_field_or_a_text_for_a_number_fails() {
 #[test]
 fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
     let title = "raptors-trace flamegraph --json";
-    hold::<raptors_trace::flamegraph::Drawn>("flamegraph", title, raptors_trace::flamegraph::SCHEMA);
+    hold::<raptors_trace::analysis::flamegraph::Drawn>(
+        "flamegraph",
+        title,
+        raptors_trace::analysis::flamegraph::SCHEMA,
+    );
 }
 
 /// What `raptors-trace flamegraph --json` prints of a process, of commands and of stacks from elsewhere.
 #[test]
 fn the_committed_schema_of_flamegraphs_from_outside_is_that_of_its_types() {
     let title = "raptors-trace flamegraph --pid --json, and of commands and other tools' stacks";
-    hold::<raptors_trace::outside::Drawn>("flamegraph-outside", title, raptors_trace::outside::SCHEMA);
+    hold::<raptors_trace::run::outside::Drawn>("flamegraph-outside", title, raptors_trace::run::outside::SCHEMA);
 }

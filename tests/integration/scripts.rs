@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use raptors_routines::{Width, find};
-use raptors_trace::scripts::{
+use raptors_trace::tracers::scripts::{
     Exported, Filled, Library, LoopPoint, Module, Request, Script, Target, Tool, committed, default_routines, generate,
 };
 

@@ -168,7 +168,7 @@ def test_a_place_for_temporary_files_that_could_be_misread_is_refused(tmp_path: 
     with calling(library(tmp_path / WITH_BLANK)) as pid:
         done = watch(pid, "bpftrace", expected=3, env=environment)
     assert f"could misread the name of the directory for temporary files, `{temporary}`" in done.stderr
-    assert "mend: set TMPDIR" in done.stderr
+    assert "help: set TMPDIR" in done.stderr
     # A file of a harmless name needs no other, and then the place does not matter.
     with calling(library(tmp_path)) as pid:
         watch(pid, "bpftrace", env=environment)
@@ -318,7 +318,7 @@ def test_a_run_that_does_not_fit_its_disk_leaves_nothing_there(tmp_path: Path) -
     with small_disk(tmp_path / "small") as disk:
         done = run("compare", *SHORT, "--save", str(disk / "run.rtrace"), expected=1)
         assert "No space left on device" in done.stderr
-        assert "mend: free some space" in done.stderr
+        assert "help: free some space" in done.stderr
         assert not list(disk.iterdir())
 
 

@@ -306,7 +306,7 @@ def test_a_driver_that_is_killed_late_leaves_what_it_had_measured(tmp_path: Path
     assert run.returncode == 1
     assert out == ""
     assert "signal: 9" in err
-    assert f"mend: what was measured until then is kept: raptors-trace show {path}" in err
+    assert f"help: what was measured until then is kept: raptors-trace show {path}" in err
     assert list(tmp_path.iterdir()) == [path]
     kept = json.loads(shown("show", "--json", str(path)))
     assert not kept["complete"]

@@ -444,7 +444,7 @@ def test_a_statement_can_neither_end_the_driver_nor_hide_a_lack_of_memory() -> N
     assert failure("raise SystemExit").text == "the statement of side A raised SystemExit"
     lack = failure("raise MemoryError('17 TiB')")
     assert lack.kind == "memory"
-    # The mend, a smaller --size, is the command's to give.
+    # The fix, a smaller --size, is the command's to give.
     assert lack.text == "the statement of side A ran out of memory: 17 TiB"
     with pytest.raises(KeyboardInterrupt):
         subject("raise KeyboardInterrupt").once()

@@ -45,7 +45,7 @@ def test_a_planted_cause_is_named_first_with_its_mend(denormals: tuple[dict[str,
     first = denormals[0]["findings"][0]
     assert (first["cause"], first["verdict"]) == ("denormals", "supported")
     assert "65536 denormal" in first["evidence"][0]
-    assert first["mend"].startswith("replacing numbers below the smallest normal one by zero in the data of B saves ")
+    assert first["help"].startswith("replacing numbers below the smallest normal one by zero in the data of B saves ")
     assert first["effect_ns_ci95"][0] > 0
 
 

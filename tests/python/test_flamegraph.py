@@ -167,7 +167,7 @@ def test_a_run_without_samples_says_how_to_get_some(tmp_path: Path) -> None:
     subprocess.run([COMMAND, "compare", *arguments], check=True, capture_output=True)
     done = flamegraph("-o", str(tmp_path / "out"), str(run), expected=3)
     assert "there are no samples in this run" in done.stderr
-    assert "mend: make a new one with raptors-trace flamegraph" in done.stderr
+    assert "help: make a new one with raptors-trace flamegraph" in done.stderr
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -190,7 +190,7 @@ def test_a_place_that_is_a_file_is_told_before_anything_runs(tmp_path: Path) -> 
     for place in (path, path / "below"):
         done = sampled(place, expected=1)
         assert f"`{place}` cannot be written" in done.stderr
-        assert "mend: choose another directory with -o" in done.stderr
+        assert "help: choose another directory with -o" in done.stderr
     assert path.read_text() == "mine"
 
 

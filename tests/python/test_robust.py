@@ -326,7 +326,7 @@ def test_a_variable_that_makes_no_sense_is_said_before_measuring(
     monkeypatch.setenv(variable, value)
     done = compare("--size", "64", expected=1)
     assert f"error: the environment variable {variable} is wrong" in done.stderr
-    assert f"mend: unset {variable}" in done.stderr
+    assert f"help: unset {variable}" in done.stderr
     assert "Traceback" not in done.stderr
     if variable == "RAPTORS_THREADS":
         compare("--size", "64", "--threads", "1")
@@ -361,7 +361,7 @@ def refused(save: str, text: str, **options: Any) -> None:
     ran = "raise RuntimeError('it was run')"
     done = compare(*statements(ran), "--save", save, expected=1, **options)
     assert text in done.stderr
-    assert "mend: " in done.stderr
+    assert "help: " in done.stderr
     assert "it was run" not in done.stderr
 
 
@@ -426,8 +426,8 @@ def test_memory_that_ran_out_has_its_message_and_one_mend() -> None:
     assert "ran out of memory: Unable to allocate" in done.stderr
 
 
-def mends(errors: str) -> list[str]:
-    return [line.strip() for line in errors.splitlines() if "mend" in line]
+def fixes(errors: str) -> list[str]:
+    return [line.strip() for line in errors.splitlines() if "help" in line]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
@@ -437,7 +437,7 @@ def test_a_limit_on_memory_has_the_mend_that_fits() -> None:
 
     done = compare(*statements("1"), expected=1, preexec_fn=limit)
     assert "the run could not be recorded: cannot map " in done.stderr
-    assert mends(done.stderr) == ["mend: allow more memory (ulimit -v), or free some"]
+    assert fixes(done.stderr) == ["help: allow more memory (ulimit -v), or free some"]
 
 
 def test_a_full_disk_is_told_with_one_mend(tmp_path: Path) -> None:
@@ -452,6 +452,6 @@ def test_a_full_disk_is_told_with_one_mend(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GUARD_SECONDS)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "No space left on device" in done.stderr
-    mend = "mend: free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY"
-    assert mends(done.stderr) == [mend]
+    help = "help: free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY"
+    assert fixes(done.stderr) == [help]
     assert done.stderr.count("free some space") == 1

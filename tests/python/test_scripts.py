@@ -551,7 +551,7 @@ def test_what_cannot_be_printed_says_why():
         (["nonsense"], 2, "trace_accelerate_calls, compare_call_patterns"),
         (["alloc", "--pid", "1", "--pid", "2"], 2, "compare_call_patterns"),
         (["alloc", "--pid", "0"], 2, "--pid"),
-        (["alloc.bt", "--pid", str(2**22 + 1)], 1, "mend:"),
+        (["alloc.bt", "--pid", str(2**22 + 1)], 1, "help:"),
         (["alloc.bt", "--python", tracers.tool("true")], 1, "could not be asked"),
         (["trace_accelerate_calls", "--generic", "--routine", "sgem"], 1, "did you mean"),
     ]:

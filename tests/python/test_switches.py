@@ -123,10 +123,10 @@ def test_arrays_become_what_needs_no_conversion() -> None:
         assert len(told) == 1
         assert told[0].startswith("`a`")
         assert space["b"] is plain
-        mended = np.asarray(space["a"])
-        assert (mended == array).all()
-        assert mended.flags.c_contiguous
-        assert mended.dtype.isnative
+        fixed = np.asarray(space["a"])
+        assert (fixed == array).all()
+        assert fixed.flags.c_contiguous
+        assert fixed.dtype.isnative
     space, _ = thrown("same_type", a=np.ones(9, np.float32), b=np.ones(4, np.float64), c=np.ones(2, np.int8))
     assert {np.asarray(space[name]).dtype for name in "abc"} == {np.dtype(np.float32)}
     space, told = thrown("plain_scalars", s=np.float64(2.5), z=np.array(3), t=2.5)

@@ -50,7 +50,7 @@ impl Slots {
     /// Patches new objects, and known slots that the loader has reset to their original. Looks for new objects if `all`
     /// is set or an object was loaded or unloaded.
     pub(super) fn scan(&mut self, all: bool, report: &mut Report) {
-        self.mend();
+        self.help();
         let generation = platform::generation();
         if all || generation != self.generation {
             self.generation = generation;
@@ -65,7 +65,7 @@ impl Slots {
     }
 
     /// Another thread was resolving a lazy slot while it was patched, so it holds its original now.
-    fn mend(&mut self) {
+    fn help(&mut self) {
         for object in &self.objects {
             let lost = |s: &&Slot| s.cell().load(Ordering::Relaxed) == s.original;
             if object.slots.iter().any(|s| lost(&s)) {

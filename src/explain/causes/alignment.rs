@@ -24,7 +24,7 @@ impl Cause for Alignment {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("placing the arrays of {} at multiples of 64 bytes, each at another place of a page", survey.slower())
     }
 }

@@ -1,12 +1,12 @@
 //! The level of the caches that the data fit.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
-use crate::comparison::joined;
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::sweep::{self, Point};
 use crate::explain::switch::Switch;
-use crate::report::{header, units};
+use crate::model::comparison::joined;
+use crate::model::units;
 
 /// Time that an element takes only where the data do not fit the second-level cache.
 pub struct CacheLevel;
@@ -68,7 +68,7 @@ impl Cause for CacheLevel {
         evidence
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "working through the data of {} in pieces that fit the cache, several operations on each",
             survey.slower()
@@ -101,7 +101,7 @@ fn knees(survey: &Survey<'_>, side: usize) -> String {
         (Some(_), false) => format!(
             "{name}: time per further element rises {} (operand and result; this machine's caches: {})",
             knees.join(", "),
-            header::caches(survey.machine).join(", ")
+            survey.machine.cache_sizes().join(", ")
         ),
     }
 }

@@ -1,9 +1,9 @@
 //! Which loop runs: the code path, and how wide its vectors are.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
-use crate::comparison::CallKind;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
+use crate::model::comparison::CallKind;
 
 /// Loops that are written for other processors than this one.
 pub struct CodePath;
@@ -55,7 +55,7 @@ impl Cause for CodePath {
         Plan::Try(trials)
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("letting {} run the loop for this processor's widest vectors", survey.slower())
     }
 }

@@ -30,7 +30,7 @@ impl Cause for Collector {
         vec!["it is off in all other rounds".into()]
     }
 
-    fn mend(&self, _: &Survey<'_>) -> String {
+    fn fix(&self, _: &Survey<'_>) -> String {
         "making fewer objects that refer to others in an operation".into()
     }
 }

@@ -44,7 +44,7 @@ impl Cause for Conversion {
         chunked.collect()
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("converting the operands of {} once, ahead of the operation", survey.slower())
     }
 }

@@ -1,10 +1,10 @@
 //! Hidden copies and extra passes over memory.
 
 use super::{Cause, Plan, Rank, Trial, both, by_switch};
-use crate::comparison::{CallKind, FindingVerdict};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::comparison::{CallKind, FindingVerdict};
+use crate::model::units;
 
 /// Copies that the statement does not need.
 pub struct Copies;
@@ -31,7 +31,7 @@ impl Cause for Copies {
         }
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         if survey.changed("no_copies").is_ok() {
             return format!("leaving the copy of {} out", survey.slower());
         }

@@ -28,7 +28,7 @@ impl Cause for Denormals {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("replacing numbers below the smallest normal one by zero in the data of {}", survey.slower())
     }
 }

@@ -5,7 +5,7 @@ use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::sweep;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::units;
 
 /// What an operation costs on one element.
 pub struct Dispatch;
@@ -45,7 +45,7 @@ impl Cause for Dispatch {
         [one].into_iter().chain(fitted).collect()
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("doing more in one call of {}: larger arrays, or less Python around it", survey.slower())
     }
 }

@@ -37,7 +37,7 @@ impl Cause for HandOver {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "having {} keep the interpreter's lock in operations this short, or do more in each, or lower sys.setswitchinterval",
             survey.slower()

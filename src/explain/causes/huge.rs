@@ -33,7 +33,7 @@ impl Cause for HugePages {
         }
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "placing the arrays of {} in huge pages (madvise MADV_HUGEPAGE, at multiples of 2 MiB)",
             survey.slower()

@@ -24,7 +24,7 @@ impl Cause for Locks {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("taking the lock of {} less often, or for less time", survey.slower())
     }
 }

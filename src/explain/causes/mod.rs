@@ -1,5 +1,5 @@
 //! The causes that are tried, one module each, all with the same interface: does it apply, what is switched, what does
-//! that show, what mends it.
+//! that show, what fixes it.
 
 mod alignment;
 mod cache;
@@ -23,8 +23,8 @@ mod wakeup;
 use super::experiment::{Effect, Terms};
 use super::survey::Survey;
 use super::switch::Switch;
-use crate::comparison::FindingVerdict;
-use crate::report::units;
+use crate::model::comparison::FindingVerdict;
+use crate::model::units;
 
 /// One possible cause of a gap.
 pub trait Cause: Sync {
@@ -48,7 +48,7 @@ pub trait Cause: Sync {
     }
 
     /// What to do about it, a phrase that goes on with "saves …".
-    fn mend(&self, survey: &Survey<'_>) -> String;
+    fn fix(&self, survey: &Survey<'_>) -> String;
 
     /// Whether its effect is no part of the gap but of the trust in it.
     fn is_about_the_measurement(&self) -> bool {

@@ -4,7 +4,7 @@ use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::units;
 
 /// What two processes that do the same differ by.
 pub struct Noise;
@@ -45,7 +45,7 @@ impl Cause for Noise {
         change.into_iter().chain([frequency]).collect()
     }
 
-    fn mend(&self, _: &Survey<'_>) -> String {
+    fn fix(&self, _: &Survey<'_>) -> String {
         "close what else runs on this machine and give more --time: what moves here is not the sides".into()
     }
 }

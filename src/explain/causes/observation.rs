@@ -31,7 +31,7 @@ impl Cause for Observation {
         vec!["the times here are of rounds that nobody observes".into()]
     }
 
-    fn mend(&self, _: &Survey<'_>) -> String {
+    fn fix(&self, _: &Survey<'_>) -> String {
         "read phases and calls of this case with care; the times are of rounds that nobody observes".into()
     }
 }

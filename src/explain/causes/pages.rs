@@ -1,11 +1,11 @@
 //! Page faults: memory that is new to the process in every operation.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
-use crate::comparison::FindingVerdict;
 use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::comparison::FindingVerdict;
+use crate::model::units;
 
 /// Faults, and the allocations they come from.
 pub struct Pages;
@@ -56,7 +56,7 @@ impl Cause for Pages {
         vec![format!("page faults per operation without the switch: {faults}")]
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "having {} write into memory that is there already (`out=`, a buffer that is used again)",
             survey.slower()

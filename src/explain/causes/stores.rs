@@ -1,9 +1,9 @@
 //! Ordinary stores, or streaming ones that go past the caches.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
-use crate::comparison::FindingVerdict;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
+use crate::model::comparison::FindingVerdict;
 
 /// The kind of stores.
 pub struct Stores;
@@ -41,7 +41,7 @@ impl Cause for Stores {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "storing the result of {} past the caches, where it fills them and is not read at once",
             survey.slower()

@@ -1,10 +1,10 @@
 //! Threads that compute, the library's or the side's own.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
-use crate::comparison::FindingVerdict;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::comparison::FindingVerdict;
+use crate::model::units;
 
 /// How many CPUs a side keeps busy.
 pub struct Threads;
@@ -77,7 +77,7 @@ impl Cause for Threads {
         Plan::Try(trials)
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "giving both sides the same threads (OPENBLAS_NUM_THREADS, RAPTORS_THREADS, `threads=`), as {} has",
             survey.faster()

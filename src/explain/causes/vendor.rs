@@ -1,10 +1,10 @@
 //! Whether a vendor's routine is used, and what it does.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
-use crate::comparison::{CallKind, FindingVerdict};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
-use crate::report::units;
+use crate::model::comparison::{CallKind, FindingVerdict};
+use crate::model::units;
 
 /// Calls of BLAS, LAPACK or Accelerate.
 pub struct Vendor;
@@ -65,7 +65,7 @@ impl Cause for Vendor {
         )])
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!("computing {} by the routine that {} calls", survey.slower(), survey.faster())
     }
 }

@@ -36,7 +36,7 @@ impl Cause for WakeUp {
         Plan::Not("no statement starts a thread, and the kernel wakes none".into())
     }
 
-    fn mend(&self, survey: &Survey<'_>) -> String {
+    fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
             "starting the threads of {} once and giving them work, instead of starting them in every operation",
             survey.slower()

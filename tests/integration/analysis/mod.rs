@@ -3,8 +3,8 @@
 mod warnings;
 
 use raptors_recording::Kind;
-use raptors_trace::comparison::*;
-use raptors_trace::error::Exit;
+use raptors_trace::model::comparison::*;
+use raptors_trace::model::error::Exit;
 use serde_json::json;
 
 use crate::run::*;
@@ -122,7 +122,7 @@ fn a_control_that_was_not_seen_refuses_every_figure() {
         let (ran, seen) = calls.map_or((0, 0), |calls| (CONTROL_OPS, CONTROL_OPS * calls as u64));
         let expected = format!("{ran} operations `a @ a` gave {seen} BLAS calls");
         assert!(error.to_string().contains(&expected), "{error}");
-        assert!(error.mend_text().unwrap().contains("shared library"));
+        assert!(error.help_text().unwrap().contains("shared library"));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What limits the trust in the figures: told, and told once.
 
 use raptors_recording::Kind;
-use raptors_trace::comparison::*;
-use raptors_trace::report::{self, Part, TextOptions};
+use raptors_trace::model::comparison::*;
+use raptors_trace::views::{self, Part, TextOptions};
 
 use super::{measured, timed, with_all_phases};
 use crate::run::*;
@@ -10,7 +10,7 @@ use crate::run::*;
 /// What the user reads of it, on one line each.
 fn shown(comparison: &Comparison) -> String {
     let options = TextOptions { width: 110, color: false, unicode: true, part: Part::All };
-    let text = report::text(comparison, &options);
+    let text = views::text(comparison, &options);
     text.replace("\n         ", " ")
 }
 

@@ -1,9 +1,9 @@
-//! The command as a user meets it: what it takes, exit codes, sentences, mends.
+//! The command as a user meets it: what it takes, exit codes, sentences, fixes.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-use raptors_trace::imports::{Imports, SubjectKind};
+use raptors_trace::analysis::imports::{Imports, SubjectKind};
 
 use super::support::{archive, gcc, numpy, skip};
 
@@ -25,7 +25,7 @@ fn refuses(output: &Output, code: i32, texts: &[&str]) {
     for text in texts {
         assert!(errors.contains(text), "no {text:?} in:\n{errors}");
     }
-    assert!(code == 2 || errors.contains("mend: "), "{errors}");
+    assert!(code == 2 || errors.contains("help: "), "{errors}");
 }
 
 #[track_caller]

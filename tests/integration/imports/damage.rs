@@ -1,7 +1,7 @@
 //! Real files cut off and damaged: refused or read, never a panic.
 
 use proptest::prelude::*;
-use raptors_trace::imports::read_bytes;
+use raptors_trace::analysis::imports::read_bytes;
 
 use super::support::{member, numpy};
 

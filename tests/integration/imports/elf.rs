@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use raptors_trace::imports::{Binding, Counts, Family, File, Subject};
-use raptors_trace::report::imports::text;
+use raptors_trace::analysis::imports::{Binding, Counts, Family, File, Subject};
+use raptors_trace::views::imports::text;
 
 use super::looks::PLAIN;
 use super::support::{file, gcc, read, read_one, skip};

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use raptors_trace::imports::{
+use raptors_trace::analysis::imports::{
     Binding, Counts, Family, File, FileKind, Format, Import, Imports, Library, SCHEMA, Subject, SubjectKind, Unread,
 };
-use raptors_trace::report::imports::text;
-use raptors_trace::report::{Part, TextOptions};
+use raptors_trace::views::imports::text;
+use raptors_trace::views::{Part, TextOptions};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use raptors_trace::imports::{self, Family, File, Imports, Options, Subject};
+use raptors_trace::analysis::imports::{self, Family, File, Imports, Options, Subject};
 
 pub const NUMPY: &str = "2.4.6";
 

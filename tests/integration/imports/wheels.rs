@@ -1,6 +1,6 @@
 //! NumPy's wheels for four platforms, and one for macOS that brings its own OpenBLAS.
 
-use raptors_trace::imports::{Binding, Family, FileKind, Format, Import, Subject, SubjectKind};
+use raptors_trace::analysis::imports::{Binding, Family, FileKind, Format, Import, Subject, SubjectKind};
 
 use super::support::{NUMPY, file, numpy, read_one, routines};
 

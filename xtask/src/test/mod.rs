@@ -139,7 +139,7 @@ fn outcome_of(project: &Project, step: &Step, earlier: &[Entry], mut session: Se
         return (Outcome::Failed(format!("not run, because {name} failed"), None), Vec::new());
     }
     if let Some(want) = step.needs.iter().find_map(|need| need.unmet()) {
-        let strict = want.mendable && machine::has_to_have_everything();
+        let strict = want.fixable && machine::has_to_have_everything();
         let outcome = if strict {
             Outcome::Failed(format!("cannot be skipped here: {}", want.reason), None)
         } else {

@@ -40,7 +40,7 @@ impl Outcome {
     }
 }
 
-/// Prints how a step ended, and if it failed everything one needs to mend it.
+/// Prints how a step ended, and if it failed everything one needs to fix it.
 pub fn print_entry(entry: &Entry) {
     match &entry.outcome {
         Outcome::Passed => eprintln!("   ok, {}\n", seconds(entry.time)),

@@ -37,8 +37,8 @@ pub enum Need {
 pub struct Unmet {
     /// The reason to print.
     pub reason: String,
-    /// Whether root could mend it; the machine's kind cannot be mended.
-    pub mendable: bool,
+    /// Whether root could fix it; the machine's kind cannot be fixed.
+    pub fixable: bool,
 }
 
 impl Need {
@@ -46,18 +46,18 @@ impl Need {
     pub fn unmet(self) -> Option<Unmet> {
         match self {
             Need::Program(name) if machine::find_program(name).is_none() => {
-                Some(Unmet { reason: format!("{name} is not installed"), mendable: true })
+                Some(Unmet { reason: format!("{name} is not installed"), fixable: true })
             }
             Need::Linux if !machine::is_linux() => {
                 let reason = format!("this is {}, not Linux", std::env::consts::OS);
-                Some(Unmet { reason, mendable: false })
+                Some(Unmet { reason, fixable: false })
             }
             Need::DebianRoot if !machine::is_debian() => {
                 let reason = "it is done on Debian or Ubuntu only".to_owned();
-                Some(Unmet { reason, mendable: false })
+                Some(Unmet { reason, fixable: false })
             }
             Need::DebianRoot if !machine::is_root() => {
-                Some(Unmet { reason: "it needs root".to_owned(), mendable: true })
+                Some(Unmet { reason: "it needs root".to_owned(), fixable: true })
             }
             _ => None,
         }

@@ -1,0 +1,122 @@
+//! Why one side is slower: each possible cause is switched off, alone, and what that takes from the gap is its effect.
+//! Causes that are supported are then switched off one after the other, the most specific first, so that their effects
+//! and a residual sum to the gap.
+
+mod causes;
+mod experiment;
+mod hypotheses;
+mod inquiry;
+mod judge;
+mod lab;
+mod survey;
+mod sweep;
+mod switch;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::analysis::{self, INQUIRY, Inquiry as Found};
+use crate::machine::interrupt::Interrupt;
+use crate::model::comparison::Comparison;
+use crate::model::error::{Error, Exit};
+use crate::model::progress::Progress;
+use crate::run::options::CompareOptions;
+use crate::run::options::Sampling;
+use crate::run::options::Source;
+use crate::run::{self, Outcome, spec};
+use inquiry::Inquiry;
+use lab::Setting;
+
+/// Seconds for each size where `--time` was not given.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(45);
+/// Of that, what the comparison gets, whose own rounds of other kinds take about as much again.
+const COMPARED: f64 = 0.1;
+
+/// What is to be explained, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// A new run, or one that was saved with its findings.
+    pub source: Source,
+    /// The whole time for each size; the default where there is none.
+    pub time: Option<Duration>,
+}
+
+/// Compares both sides and finds out why one is slower.
+///
+/// # Errors
+/// Those of [`run::compare`]. What goes wrong with a single cause is told in its finding.
+pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let asked = match &options.source {
+        Source::Run(asked) => asked,
+        Source::File { path, lossy } => return saved(path, *lossy),
+    };
+    let time = options.time.unwrap_or(DEFAULT_TIME);
+    let compare = CompareOptions {
+        time: Some(time.mul_f64(COMPARED)),
+        operation_only: true,
+        // As for a comparison: each operation is sampled as long as it is timed.
+        sampling: asked.sampling.map(|sampling| Sampling { time: time.mul_f64(COMPARED), ..sampling }),
+        ..CompareOptions::clone(asked)
+    };
+    let mut outcome = run::compare(&compare, progress)?;
+    if outcome.failure.is_some() {
+        return Ok(outcome);
+    }
+    let (inquiry, ended) = inquire(&compare, time, &outcome.comparison, progress);
+    if let Some(path) = &compare.save {
+        let json = serde_json::to_string(&inquiry)
+            .map_err(|error| Error::new("the findings cannot be written").caused_by(error))?;
+        outcome.failure = run::add_document(path, INQUIRY, &json).err();
+    }
+    inquiry.add_to(&mut outcome.comparison);
+    outcome.failure = ended.err().or(outcome.failure);
+    Ok(outcome)
+}
+
+/// What was found out about a run that is saved.
+fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
+    let (comparison, timings, samples) = analysis::read_whole(path, lossy)?;
+    if comparison.explained.is_empty() {
+        let sentence = format!("nobody has inquired into the run `{}`", path.display());
+        return Err(Error::new(sentence)
+            .help("experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that run")
+            .exit(Exit::NothingObserved));
+    }
+    Ok(Outcome { comparison, timings, samples, failure: None })
+}
+
+/// Inquires into every case; what was found until something went wrong, and what that was.
+fn inquire(
+    compare: &CompareOptions,
+    time: Duration,
+    comparison: &Comparison,
+    progress: &mut dyn Progress,
+) -> (Found, Result<(), Error>) {
+    let mut found = Found { complete: true, ..Found::default() };
+    let interrupt = Interrupt::watch();
+    let interpreter = match run::interpreter(compare, &interrupt, progress) {
+        Ok(interpreter) => interpreter,
+        Err(error) => return (found, Err(error)),
+    };
+    let specs = spec::cases(compare);
+    for case in &comparison.cases {
+        let Some(spec) = specs.iter().find(|spec| spec.label() == case.label()) else {
+            continue;
+        };
+        let setting = Setting { interpreter: &interpreter, options: compare, case: spec, interrupt: &interrupt };
+        let mut inquiry = Inquiry::new(case, &setting, time.mul_f64(1.0 - 2.0 * COMPARED));
+        let ended = inquiry.run(comparison, progress);
+        let (explained, findings) = inquiry.conclude(compare.subject.is_main_job());
+        found.explained.push(explained);
+        found.findings.extend(findings);
+        let Err(error) = ended else { continue };
+        found.complete = false;
+        found.warnings.push(format!(
+            "the experiments ended early, with {}: {error}; what was not tried until then is said",
+            case.label()
+        ));
+        let error = if interrupt.asked() { Error::new("interrupted") } else { error };
+        return (found, Err(error));
+    }
+    (found, Ok(()))
+}

@@ -1,0 +1,62 @@
+//! Systems whose facts nobody has looked up yet: everything still builds, and says less.
+
+use std::process::Command;
+
+use super::{Caches, System};
+
+pub const SYSTEM: System = System::Other;
+
+/// What an unset locale means.
+pub const UTF8_BY_DEFAULT: bool = false;
+
+pub fn cpu_name() -> Option<String> {
+    None
+}
+
+pub fn cores_usable() -> Option<u32> {
+    None
+}
+
+pub fn caches() -> Caches {
+    Caches::default()
+}
+
+pub fn transparent_huge_pages() -> Option<String> {
+    None
+}
+
+pub fn memory_total() -> Option<u64> {
+    None
+}
+
+pub fn memory_available() -> Option<u64> {
+    None
+}
+
+pub fn allocator() -> Option<String> {
+    None
+}
+
+pub fn machine_id() -> Option<String> {
+    None
+}
+
+pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
+
+pub fn end_with_us(_command: &mut Command) {}
+
+pub use super::elsewhere::{
+    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time, waits_for_events,
+};
+
+pub mod load {
+    pub use crate::machine::platform::elsewhere::load::{core_time, governors, turbo};
+
+    pub fn shared_cores() -> Option<bool> {
+        None
+    }
+
+    pub fn virtualised() -> Option<bool> {
+        None
+    }
+}

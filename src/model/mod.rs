@@ -1,0 +1,10 @@
+//! Plain values: what a comparison is about, what it found, and how numbers and errors read. No input or output.
+
+pub mod comparison;
+pub mod error;
+pub mod progress;
+pub mod round;
+pub mod sampled_by;
+pub mod subject;
+pub mod text;
+pub(crate) mod units;

@@ -1,0 +1,341 @@
+//! What works on this machine, what does not and why, and the command that fixes it.
+//!
+//! Each check is one function that looks at the real thing: it reads what the kernel says, or starts the program and
+//! has it do its smallest piece of work. Nothing is changed by looking.
+
+mod ask;
+mod dtrace;
+mod leftovers;
+mod machine;
+mod macos;
+mod python;
+mod rights;
+mod tracers;
+mod verdict;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::machine::command::as_root;
+use crate::machine::interpreter::Host;
+use crate::machine::interpreter::Surroundings;
+use crate::machine::platform::{self, System, tracing};
+use crate::model::error::Error;
+use crate::model::progress::Progress;
+use crate::tracers::leftovers::Cleaned;
+
+pub use verdict::Ability;
+
+/// Names the layout of what `doctor --json` prints.
+pub const SCHEMA: &str = "raptors-trace/doctor/1";
+
+/// What is to be examined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Remove what a killed tracer left in the kernel.
+    pub clean: bool,
+    /// The interpreter asked for with `--python`.
+    pub python: Option<PathBuf>,
+    /// What started the command.
+    pub host: Host,
+}
+
+/// What came of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It works.
+    Ok,
+    /// It works in part, or what is measured suffers from it.
+    Limited,
+    /// It is not there, or it is there and does not work.
+    Missing,
+    /// This machine has nothing of the kind, and nothing suffers from it.
+    NotApplicable,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// What the kernel lets this user do.
+    Rights,
+    /// The programs that trace, and what they need of the kernel.
+    Tracers,
+    /// The interpreter, NumPy and its BLAS.
+    Python,
+    /// What moves the times that are measured.
+    Machine,
+}
+
+/// One thing that was examined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// What it is about.
+    pub group: Group,
+    /// What was examined, by a name that stays the same.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The fact, for a person.
+    pub sentence: String,
+    /// What fixes it, mostly a command to type; null where nothing needs fixing or nothing can.
+    pub fix: Option<String>,
+    /// The fact in parts, for a script: versions, paths, settings as they were read.
+    pub facts: BTreeMap<String, Value>,
+}
+
+/// Everything that was examined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// The layout of this document: `raptors-trace/doctor/1`.
+    pub schema: String,
+    /// The operating system: `linux`, `macos`.
+    pub os: String,
+    /// The processor's architecture: `x86_64`, `aarch64`.
+    pub arch: String,
+    /// Name and version of the kernel.
+    pub kernel: String,
+    /// Every check that makes sense on this operating system; after `--clean` only the one of what is left over.
+    pub checks: Vec<Check>,
+    /// What can be observed, and with what; empty after `--clean`.
+    pub abilities: Vec<Ability>,
+    /// What `--clean` did; null without it.
+    pub cleaned: Option<Cleaned>,
+    /// All of it in one line.
+    pub verdict: String,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq)]
+struct Finding {
+    outcome: Outcome,
+    sentence: String,
+    help: Option<String>,
+    facts: BTreeMap<String, Value>,
+    /// How the verdict puts it, after the name: `needs root`.
+    short: Option<String>,
+}
+
+impl Finding {
+    fn new(outcome: Outcome, sentence: impl Into<String>) -> Self {
+        Self { outcome, sentence: sentence.into(), help: None, facts: BTreeMap::new(), short: None }
+    }
+
+    fn ok(sentence: impl Into<String>) -> Self {
+        Self::new(Outcome::Ok, sentence)
+    }
+
+    fn not_applicable(sentence: impl Into<String>) -> Self {
+        Self::new(Outcome::NotApplicable, sentence)
+    }
+
+    fn limited(sentence: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Outcome::Limited, sentence).help(help)
+    }
+
+    fn missing(sentence: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Outcome::Missing, sentence).help(help)
+    }
+
+    fn unknown(sentence: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Outcome::Unknown, sentence).help(help)
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn short(mut self, short: impl Into<String>) -> Self {
+        self.short = Some(short.into());
+        self
+    }
+}
+
+/// What the checks share, each looked up once.
+struct Patient {
+    surroundings: Surroundings,
+    /// Effective user 0.
+    root: bool,
+    capabilities: Option<u64>,
+    /// Taken before anything is started that would itself be other load.
+    load: machine::Load,
+    python: OnceCell<python::Asked>,
+}
+
+impl Patient {
+    fn new(options: &Options) -> Self {
+        Self {
+            surroundings: Surroundings::collect(options.python.clone(), options.host.python.clone()),
+            root: tracing::user() == 0,
+            capabilities: tracing::capabilities(),
+            load: machine::Load::measure(),
+            python: OnceCell::new(),
+        }
+    }
+
+    /// Whether this process has a capability.
+    fn may(&self, capability: u32) -> bool {
+        self.capabilities.map_or(self.root, |all| all >> capability & 1 == 1)
+    }
+
+    /// A program on `PATH`.
+    fn on_path(&self, name: &str) -> Option<PathBuf> {
+        let places = self.surroundings.path.iter().map(|dir| dir.join(name));
+        places.into_iter().find(|path| ask::can_run(path))
+    }
+
+    /// The command that installs a package, by the package manager that is here, else Debian's.
+    fn install(&self, package: &str) -> String {
+        let managers = [
+            ("apt-get", "apt-get install"),
+            ("dnf", "dnf install"),
+            ("zypper", "zypper install"),
+            ("pacman", "pacman -S"),
+            ("apk", "apk add"),
+            ("brew", "brew install"),
+        ];
+        let here = managers.iter().find(|(name, _)| self.on_path(name).is_some());
+        let (_, command) = here.unwrap_or(&managers[0]);
+        let package = match (package, *command) {
+            ("perf", "apt-get install") => "linux-perf",
+            (package, _) => package,
+        };
+        match *command {
+            "brew install" => format!("{command} {package}"),
+            command => as_root(&format!("{command} {package}")),
+        }
+    }
+}
+
+/// One check: where it belongs, on which systems it makes sense, and how it is made.
+struct Examination {
+    group: Group,
+    name: &'static str,
+    systems: &'static [System],
+    examine: fn(&Patient) -> Finding,
+}
+
+const EVERYWHERE: &[System] = &[System::Linux, System::MacOs, System::Other];
+const LINUX: &[System] = &[System::Linux];
+const MACOS: &[System] = &[System::MacOs];
+
+const fn on(
+    systems: &'static [System],
+    group: Group,
+    name: &'static str,
+    examine: fn(&Patient) -> Finding,
+) -> Examination {
+    Examination { group, name, systems, examine }
+}
+
+/// All checks in the order in which they are shown; their names are part of what `--json` promises.
+const EXAMINATIONS: &[Examination] = &[
+    on(EVERYWHERE, Group::Rights, "user", rights::user),
+    on(LINUX, Group::Rights, "perf_event_paranoid", rights::perf_event_paranoid),
+    on(LINUX, Group::Rights, "ptrace_scope", rights::ptrace_scope),
+    on(LINUX, Group::Rights, "kptr_restrict", rights::kptr_restrict),
+    on(LINUX, Group::Rights, "lockdown", rights::lockdown),
+    on(MACOS, Group::Rights, "SIP", macos::integrity_protection),
+    on(MACOS, Group::Rights, "developer mode", macos::developer_mode),
+    on(LINUX, Group::Tracers, "tracefs", tracers::tracefs),
+    on(LINUX, Group::Tracers, "debugfs", tracers::debugfs),
+    on(LINUX, Group::Tracers, "uprobes", tracers::uprobes),
+    on(LINUX, Group::Tracers, "BTF", tracers::type_information),
+    on(LINUX, Group::Tracers, "left-over probes", leftovers::check),
+    on(LINUX, Group::Tracers, "bpftrace", tracers::bpftrace),
+    on(EVERYWHERE, Group::Tracers, "DTrace", dtrace::check),
+    on(LINUX, Group::Tracers, "perf", tracers::perf),
+    on(LINUX, Group::Tracers, "hardware counters", tracers::hardware_counters),
+    on(MACOS, Group::Tracers, "xctrace", macos::xctrace),
+    on(EVERYWHERE, Group::Python, "Python", python::interpreter),
+    on(EVERYWHERE, Group::Python, "NumPy", python::numpy),
+    on(EVERYWHERE, Group::Python, "raptors_trace", python::raptors_trace),
+    on(EVERYWHERE, Group::Python, "BLAS", python::blas),
+    on(LINUX, Group::Python, "symbols", python::symbols),
+    on(LINUX, Group::Python, "file layout", python::file_layout),
+    on(LINUX, Group::Python, "USDT probes", python::usdt),
+    on(EVERYWHERE, Group::Machine, "cores", machine::cores),
+    on(EVERYWHERE, Group::Machine, "virtual machine", machine::virtual_machine),
+    on(LINUX, Group::Machine, "frequency governor", machine::governor),
+    on(LINUX, Group::Machine, "turbo", machine::turbo),
+    on(LINUX, Group::Machine, "huge pages", machine::huge_pages),
+    on(EVERYWHERE, Group::Machine, "other load", machine::other_load),
+    on(EVERYWHERE, Group::Machine, "memory", machine::memory),
+    on(EVERYWHERE, Group::Machine, "memory limit", machine::memory_limit),
+    on(EVERYWHERE, Group::Machine, "temporary files", machine::temporary_files),
+];
+
+/// Makes every check that makes sense on this system. Takes seconds: tracers are started for real.
+pub fn examine(options: &Options, progress: &mut dyn Progress) -> Report {
+    progress.update(0.0, "other load");
+    let patient = Patient::new(options);
+    let here: Vec<&Examination> =
+        EXAMINATIONS.iter().filter(|examination| examination.systems.contains(&platform::SYSTEM)).collect();
+    let mut found = Vec::new();
+    for (i, examination) in here.iter().enumerate() {
+        progress.update(i as f64 / here.len() as f64, examination.name);
+        found.push((*examination, (examination.examine)(&patient)));
+    }
+    let abilities = verdict::abilities(&found);
+    let verdict = verdict::sentence(&abilities);
+    Report {
+        checks: found.into_iter().map(|(what, finding)| check(what, finding)).collect(),
+        abilities,
+        verdict,
+        ..blank()
+    }
+}
+
+/// Removes what killed tracers left in the kernel, and tells what it did and what is left.
+///
+/// # Errors
+/// When something that was to be removed could not be, mostly for lack of rights.
+pub fn clean() -> Result<Report, Error> {
+    let cleaned = crate::tracers::leftovers::clean(None)?;
+    let verdict = cleaned.to_string();
+    let checks = EXAMINATIONS
+        .iter()
+        .filter(|what| what.group == Group::Tracers && what.name == "left-over probes")
+        .filter(|what| what.systems.contains(&platform::SYSTEM))
+        .map(|what| check(what, leftovers::look()))
+        .collect();
+    Ok(Report { checks, verdict, cleaned: Some(cleaned), ..blank() })
+}
+
+pub(crate) fn blank() -> Report {
+    Report {
+        schema: SCHEMA.to_owned(),
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        kernel: platform::kernel(),
+        checks: Vec::new(),
+        abilities: Vec::new(),
+        cleaned: None,
+        verdict: String::new(),
+    }
+}
+
+fn check(what: &Examination, finding: Finding) -> Check {
+    Check {
+        group: what.group,
+        name: what.name.to_owned(),
+        outcome: finding.outcome,
+        sentence: finding.sentence,
+        fix: finding.help,
+        facts: finding.facts,
+    }
+}

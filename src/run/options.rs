@@ -1,0 +1,108 @@
+//! What a run is asked to do, validated.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::machine::interpreter::Host;
+use crate::model::sampled_by::SampledBy;
+use crate::model::subject::{Dtype, Shape, Subject};
+use crate::tracers::engines::Tracer;
+
+/// A comparison to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompareOptions {
+    /// What both sides run.
+    pub subject: Subject,
+    /// Shapes of the arrays, at least one unless the setup makes its own and no size was given: then none.
+    pub shapes: Vec<Shape>,
+    /// Element types; empty exactly where `shapes` is.
+    pub dtypes: Vec<Dtype>,
+    /// Unobserved time per size, both sides together; `None`: the default.
+    pub time: Option<Duration>,
+    /// Where to keep the run file; `None`: it is dropped after reading.
+    pub save: Option<PathBuf>,
+    /// The interpreter asked for with `--python`.
+    pub python: Option<PathBuf>,
+    /// What started the command.
+    pub host: Host,
+    /// `RAPTORS_THREADS` for the driver; `None`: as inherited.
+    pub threads: Option<NonZeroU32>,
+    /// How calls are seen.
+    pub engines: EngineChoice,
+    /// Sample stacks as well, for flamegraphs.
+    pub sampling: Option<Sampling>,
+    /// Run the operation alone, its results dropped, and none of the other cases.
+    pub operation_only: bool,
+    /// Stop before the first round, for a tool to be attached; for how long at most.
+    pub wait: Option<Option<Duration>>,
+    /// Measure the machine's memory limit again, whatever the cache holds.
+    pub measure_limit: bool,
+    /// Compare even where the sides' values differ.
+    pub allow_different: bool,
+    /// Say more about what is done.
+    pub verbose: bool,
+    /// The command line, program name first.
+    pub command: Vec<String>,
+}
+
+/// How stacks are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// By whom.
+    pub engine: SampledBy,
+    /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
+    pub frequency: u32,
+    /// How long each case is sampled, both sides together.
+    pub time: Duration,
+    /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run without
+    /// samples is one all the same.
+    pub alone: bool,
+}
+
+/// How calls are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// By the observers in the process itself; no root.
+    #[default]
+    Inprocess,
+    /// By bpftrace.
+    Bpftrace,
+    /// By DTrace.
+    Dtrace,
+    /// By all of them, beside each other.
+    All,
+}
+
+impl EngineChoice {
+    /// The tracers that watch from outside, in their order.
+    pub fn tracers(self) -> &'static [Tracer] {
+        match self {
+            Self::Inprocess => &[],
+            Self::Bpftrace => &[Tracer::Bpftrace],
+            Self::Dtrace => &[Tracer::Dtrace],
+            Self::All => &[Tracer::Bpftrace, Tracer::Dtrace],
+        }
+    }
+
+    /// The engines' names, as the JSON has them.
+    pub fn names(self) -> Vec<&'static str> {
+        let inside = matches!(self, Self::Inprocess | Self::All).then_some("inprocess");
+        let outside = self.tracers().iter().map(|tracer| tracer.as_str());
+        inside.into_iter().chain(outside).collect()
+    }
+}
+
+/// What is to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A new run.
+    Run(Box<CompareOptions>),
+    /// A saved run file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether what is damaged or missing in it is stepped over.
+        lossy: bool,
+    },
+}

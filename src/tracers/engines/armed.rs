@@ -1,0 +1,54 @@
+//! Whether a tracer is armed is seen in the process's memory: where it puts a probe, the first byte of the instruction
+//! becomes another (a breakpoint). Neither tracer says so by itself in every version.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::machine::platform::{self, Mapping};
+use crate::model::error::Error;
+
+/// Places in the memory of a process, with what stands there before a tracer comes.
+pub struct Watch {
+    pid: u32,
+    places: Vec<(u64, Option<u8>)>,
+}
+
+impl Watch {
+    /// Looks at `places`: files and addresses in their own numbering.
+    ///
+    /// # Errors
+    /// Where the process's memory cannot be looked at.
+    pub fn new(pid: u32, places: &[(PathBuf, u64)]) -> Result<Self, Error> {
+        let mappings = platform::mappings(pid).map_err(|error| {
+            Error::new(format!("process {pid} cannot be looked at"))
+                .caused_by(error)
+                .help("run this as the user who started it, or as root; or check that it still runs")
+        })?;
+        let mut known: HashMap<&Path, Option<u64>> = HashMap::new();
+        let mut all = Vec::with_capacity(places.len());
+        for (path, address) in places {
+            let base = *known.entry(path).or_insert_with(|| base_of(&mappings, path));
+            let base = base.ok_or_else(|| Error::new(format!("process {pid} has not loaded `{}`", path.display())))?;
+            let at = base + address;
+            all.push((at, platform::memory_byte(pid, at)));
+        }
+        Ok(Self { pid, places: all })
+    }
+
+    /// For each place, whether it has changed.
+    pub fn changed(&self) -> Vec<bool> {
+        let now = |&(at, before): &(u64, Option<u8>)| {
+            let byte = platform::memory_byte(self.pid, at);
+            byte.is_some() && byte != before
+        };
+        self.places.iter().map(now).collect()
+    }
+}
+
+/// Where a file is loaded. Compared by name first, then by what the names lead to.
+fn base_of(mappings: &[Mapping], path: &Path) -> Option<u64> {
+    let real = path.canonicalize().ok();
+    let same = |loaded: &Path| loaded == path || Some(loaded) == real.as_deref();
+    let begins = |part: &&Mapping| part.offset == 0 && !part.gone && same(&part.path);
+    Some(mappings.iter().find(begins)?.start)
+}
