@@ -10,7 +10,7 @@
 //! second, which no disk takes. The bound is 30 ns, paced.
 
 #[cfg(target_os = "linux")]
-#[path = "../tests/support/ufunc.rs"]
+#[path = "../tests/integration/support/ufunc.rs"]
 mod ufunc;
 
 #[cfg(not(target_os = "linux"))]

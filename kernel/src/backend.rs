@@ -59,7 +59,7 @@ pub enum Leaf {
     Accelerate(Option<AccelerateRoutine>),
     /// OpenBLAS, opened at run time (Linux); `None`: `cblas_somatcopy`, in place `cblas_sscal`.
     ///
-    /// Its deviations from NumPy's multiplication (seen with 0.3.31, x86-64; `tests/openblas.rs`):
+    /// Its deviations from NumPy's multiplication (seen with 0.3.31, x86-64; `tests/process/openblas.rs`):
     ///
     /// | operands | NumPy and our loops | `omatcopy` | `scal` |
     /// |---|---|---|---|

@@ -1,11 +1,12 @@
 //! Values whose multiplications differ, and the backends whose results are promised.
-#![allow(dead_code)] // each test program uses its part
+#![allow(dead_code, reason = "each of the two test programs uses its part")]
 
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 use std::process::Command;
 #[cfg(target_os = "linux")]
 use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::prelude::*;
 use raptors_kernel::{Backend, Element, Leaf, Request, Stores, available, scaled};
@@ -105,16 +106,29 @@ pub fn streaming_backends() -> Vec<Backend> {
     backends
 }
 
+/// One test at a time, where a test sets what belongs to the whole process.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same for a test that needs OpenBLAS. None where there is no OpenBLAS, which is then printed as a skip.
+#[cfg(target_os = "linux")]
+pub fn alone_with_openblas() -> Option<MutexGuard<'static, ()>> {
+    let alone = alone();
+    openblas_found().then_some(alone)
+}
+
 /// Makes an OpenBLAS known to this process: the one named, NumPy's bundled one, or the system's.
 #[cfg(target_os = "linux")]
-pub fn openblas_found() -> bool {
+fn openblas_found() -> bool {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let named = std::env::var_os("RAPTORS_OPENBLAS").is_some();
         let bundled = if named { None } else { bundled_with_numpy() };
         if let Some(path) = bundled {
-            // SAFETY: every test of this program comes here first, and waits for this to end
-            // before it reads the environment.
+            // SAFETY: the caller holds the guard of `alone`, and so does every test of its program that reads the
+            // environment.
             unsafe { std::env::set_var("RAPTORS_OPENBLAS", path) };
         }
         raptors_kernel::openblas_library().map(drop).map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
 //! What several test files need.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, reason = "each of the two test programs uses its part")]
 
 use std::{
     path::{Path, PathBuf},

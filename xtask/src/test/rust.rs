@@ -180,7 +180,7 @@ fn doctest(session: &mut Session<'_>) -> Result<()> {
 
 fn callgrind(session: &mut Session<'_>) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
-    let filter = "package(raptors-kernel) & binary(cost)";
+    let filter = "package(raptors-kernel) & test(/^cost::/)";
     run_nextest(session, &["--run-ignored", "all", "-E", filter])
 }
 
