@@ -9,13 +9,6 @@ use crate::common::{Bits, alone, alone_with_openblas, in_new_process};
 
 const OPENBLAS: Backend = Backend::Hybrid(Leaf::OpenBlas(None));
 
-/// One test at a time: the observer belongs to the process and would see another test's pieces. `None` without
-/// OpenBLAS.
-fn alone_with_openblas() -> Option<MutexGuard<'static, ()>> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    openblas_found().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
 fn by(backend: Backend, threads: usize) -> Request {
     Request { backend: Some(backend), threads: Some(threads), ..Request::default() }
 }
