@@ -5,21 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tracers
 
 import raptors_trace
-
-# Tests that let bpftrace, DTrace or perf watch other processes: nothing runs beside them, as each probe they set waits
-# until every CPU has passed through the system's kernel, which takes ten times as long where the CPUs are busy.
-TRACERS = (
-    "test_scripts",
-    "test_live",
-    "test_careful",
-    "test_engines",
-    "test_probes",
-    "test_reality",
-    "test_flamegraph_perf",
-    "test_outside",
-)
 
 
 def pytest_report_header() -> list[str]:
@@ -28,10 +16,16 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the tracers, which `-m tracers` selects and `-m "not tracers"` leaves out."""
+    """A test that is one of a tracer's quick ones is one of its tests."""
     for item in items:
-        if item.path.stem in TRACERS:
-            item.add_marker(pytest.mark.tracers)
+        if item.get_closest_marker("one_per_tracer") and not item.get_closest_marker("tracers"):
+            raise pytest.UsageError(f"{item.nodeid} is marked one_per_tracer and not tracers")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Only a marked test may run a tracer: nothing runs beside it, as setting a probe waits for every CPU."""
+    tracers.allowed = item.get_closest_marker("tracers") is not None
 
 
 # The kernel's setting for short waits until every CPU has passed through it (its documentation of RCU).

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import tracers
 
+pytestmark = pytest.mark.tracers
+
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
 SHORT = ("--time", "0.2", "--python", sys.executable)
 # Ten multiplications in one operation of A, seven matrix products in one of B.
@@ -77,6 +79,7 @@ def test_what_dtrace_would_get_wrong_is_left_out_with_the_reason(both: dict[str,
     assert "openblas" in reason
 
 
+@pytest.mark.one_per_tracer
 def test_a_tracer_alone_fills_the_same_table() -> None:
     tracers.bpftrace()
     comparison = compared("--size", "64", "--engine", "bpftrace")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracers import require_root, tool
+import tracers
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
 # glibc then takes every result from fresh pages and gives them back, however small it is, and Raptors takes its there.
@@ -58,11 +58,11 @@ def stand_in(directory: Path, text: str) -> str:
 
 @pytest.fixture
 def perf() -> str:
-    """The real perf, which only root may have look at the kernel everywhere."""
-    require_root()
-    return tool("perf")
+    """The real perf."""
+    return tracers.perf()
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 def test_page_faults_are_seen_as_the_kernels_frames_and_not_derived(tmp_path: Path) -> None:
     saved = tmp_path / "saved.rtrace"
@@ -85,6 +85,7 @@ def test_page_faults_are_seen_as_the_kernels_frames_and_not_derived(tmp_path: Pa
     assert (tmp_path / "again" / "b.folded").read_text() == (tmp_path / "new" / "b.folded").read_text()
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 def test_fresh_memory_beside_memory_in_use_is_the_biggest_difference(tmp_path: Path) -> None:
     setup = "a = rng.random(shape, dtype=dtype)\no = np.empty_like(a)\nr = kernel.from_numpy(a)"
@@ -110,6 +111,7 @@ def test_without_perf_one_sentence_says_how_to_get_it(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 def test_what_perf_complains_of_is_told(tmp_path: Path) -> None:
     path = stand_in(tmp_path / "bin", "echo 'the stand-in has no events' >&2; exit 5")
@@ -118,6 +120,7 @@ def test_what_perf_complains_of_is_told(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.tracers
 def test_a_recording_that_is_cut_off_is_refused(tmp_path: Path, perf: str) -> None:
     real = shutil.which(perf)
     cut = f'for last; do :; done\nif [ "$1" = script ]; then truncate -s -100000 "$last"; fi\nexec {real} "$@"'

@@ -62,8 +62,10 @@ def extension():
 
 TRACERS = pytest.mark.parametrize(
     "trace",
-    [tracers.trace_with_bpftrace, tracers.trace_with_dtrace],
-    ids=["bpftrace", "dtrace"],
+    [
+        pytest.param(tracers.trace_with_bpftrace, id="bpftrace", marks=pytest.mark.tracers),
+        pytest.param(tracers.trace_with_dtrace, id="dtrace", marks=pytest.mark.tracers),
+    ],
 )
 
 
@@ -88,6 +90,7 @@ def test_the_extension_s_code_lies_at_its_file_offsets(extension):
         assert int(offset, 16) == int(address, 16), shown
 
 
+@pytest.mark.tracers
 def test_bpftrace_lists_every_probe_of_the_extension(extension):
     found = subprocess.run(
         [tracers.bpftrace(), "-l", f"usdt:{extension}:*"],
@@ -99,6 +102,7 @@ def test_bpftrace_lists_every_probe_of_the_extension(extension):
     assert sorted(found) == sorted(expected)
 
 
+@pytest.mark.tracers
 def test_dtrace_lists_every_probe_of_the_extension(extension):
     dtrace = tracers.dtrace()
     with tracers.waiting(scales("float32", 10, 0, ["scalar"])) as program:
@@ -125,6 +129,7 @@ def test_a_tracer_sees_every_probe_of_the_example_with_its_arguments(trace, fire
     assert traced.events == expected
 
 
+@pytest.mark.tracers
 def test_dtrace_finds_functions_where_they_are(fire_all):
     """Hold the linking against its purpose: the pid provider takes addresses for file offsets."""
     tracers.require_root()

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import tracers
 
+pytestmark = pytest.mark.tracers
+
 SCRIPTS = tracers.REPOSITORY / "dtrace"
 STANDINS = Path(__file__).with_name("standins.c")
 NAMES = ["trace_accelerate_calls", "compare_call_patterns", "scale_phases", "page_faults", "alloc", "profile_stacks"]
@@ -506,6 +508,7 @@ def test_dtrace_puts_two_processes_in_one_table(tmp_path):
     assert row(report, "raptors scale") == [3, 0]
 
 
+@pytest.mark.one_per_tracer
 def test_dtrace_shows_the_phases_of_a_scale():
     tracers.require_root()
     with tracers.waiting(work()) as program:
@@ -541,43 +544,3 @@ def test_every_d_script_compiles_and_needs_its_process(name):
     with tracers.waiting([sys.executable, "-c", IDLE]) as program:
         attached = subprocess.run([*compiled, "-p", str(program.pid)], capture_output=True, text=True, check=False)
     assert attached.returncode == 0, attached.stderr
-
-
-# ---- the command ----
-
-
-def test_what_cannot_be_printed_says_why():
-    for arguments, code, told in [
-        (["nonsense"], 2, "trace_accelerate_calls, compare_call_patterns"),
-        (["alloc", "--pid", "1", "--pid", "2"], 2, "compare_call_patterns"),
-        (["alloc", "--pid", "0"], 2, "--pid"),
-        (["alloc.bt", "--pid", str(2**22 + 1)], 1, "help:"),
-        (["alloc.bt", "--python", tracers.tool("true")], 1, "could not be asked"),
-        (["trace_accelerate_calls", "--generic", "--routine", "sgem"], 1, "did you mean"),
-    ]:
-        done = printed(*arguments)
-        assert done.returncode == code, done.stderr
-        assert told in done.stderr
-        assert not done.stdout
-
-
-def test_a_process_without_any_of_it_is_refused():
-    if not sys.platform.startswith("linux"):
-        tracers.unavailable("a process is looked at through /proc")
-    with tracers.waiting([sys.executable, "-c", IDLE]) as program:
-        done = printed("trace_accelerate_calls.bt", "--pid", str(program.pid))
-        assert done.returncode == 3
-        assert "no math library, no NumPy and no Raptors" in done.stderr
-
-
-def test_the_routines_and_ufuncs_can_be_chosen():
-    if not sys.platform.startswith("linux"):
-        tracers.unavailable("a NumPy is looked into through /proc")
-    chosen = ["--routine", "cblas_sgemm,dgesv", "--ufunc", "reciprocal"]
-    done = printed("trace_accelerate_calls.bt", "--python", sys.executable, *chosen)
-    code = done.stdout.split("\n */\n")[1]
-    assert set(re.findall(r'@shapes\["(\w+)', code)) <= {"cblas_sgemm", "dgesv"}
-    assert {"reciprocal"} <= set(re.findall(r'@loops\["np\.(\w+)', code)) <= {"reciprocal", "absolute"}
-    # NumPy runs one piece of code for several ufuncs, which is then said.
-    shared = printed("trace_accelerate_calls.bt", "--python", sys.executable, "--ufunc", "hypot").stdout
-    assert re.search(r'@loops\["np\.\w+\[ff->f\] \+\d+ *"', shared)

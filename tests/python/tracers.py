@@ -40,6 +40,10 @@ ONLY_WAITS = 8
 Argument = int | str
 
 
+allowed = False
+"""Whether the test that runs is marked `tracers`; conftest.py says so."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One hit of a probe: its name as in provider.d (``scale__entry``) and its arguments."""
@@ -97,8 +101,15 @@ def tool(name: str, places: Sequence[str] = ()) -> str:
     return str(found)
 
 
+def require_mark() -> None:
+    """Fail a test that runs a tracer and is not marked so: others would run beside it."""
+    if not allowed:
+        raise RuntimeError("this test runs a tracer: mark it with pytest.mark.tracers")
+
+
 def dtrace() -> str:
     """Return the path of a real DTrace: SystemTap has a script of that name that cannot trace."""
+    require_mark()
     require_root()
     for candidate in (*DTRACE_PLACES, shutil.which("dtrace")):
         if candidate and shutil.which(candidate):
@@ -111,8 +122,16 @@ def dtrace() -> str:
 
 def bpftrace() -> str:
     """Return the path of bpftrace."""
+    require_mark()
     require_root()
     return tool("bpftrace")
+
+
+def perf() -> str:
+    """Return the path of perf, which only root may have look at the kernel everywhere."""
+    require_mark()
+    require_root()
+    return tool("perf")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ import tracers
 
 from raptors_trace import _native
 
+pytestmark = pytest.mark.tracers
+
 LOOP = re.compile(r"^[A-Z]+_(multiply|add|exp|matmul)(_X86_V\d|_AVX\w+|_ASIMD\w*|_NEON\w*|_SVE)?$")
 ROUTINE = re.compile(r"^(scipy_)?(cblas_[sd](gemm|gemv|dot|syrk|axpy|scal|nrm2)(64_)?|[sd]gesv_(64_)?)$")
 REPEATS = 10

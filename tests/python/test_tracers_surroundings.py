@@ -17,6 +17,8 @@ import tracers
 
 import raptors_trace
 
+pytestmark = pytest.mark.tracers
+
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
 STANDINS = Path(__file__).with_name("standins.c")
 SHORT = ("--time", "0.2", "--size", "64", "--dtype", "float32", "--python", sys.executable)
@@ -176,30 +178,6 @@ def test_a_place_for_temporary_files_that_could_be_misread_is_refused(tmp_path: 
 
 
 # ---- files ----
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_sudo_saves_belongs_to_the_user_who_called_it(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, 65534, 65533)
-    environment = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65533", "HOME": str(home)}
-    environment.pop("XDG_CACHE_HOME", None)
-    save, link = tmp_path / "run.rtrace", tmp_path / "link"
-    link.symlink_to(save)
-    run("compare", *SHORT, "--save", str(link), env=environment)
-    owner = save.stat()
-    assert (owner.st_uid, owner.st_gid) == (65534, 65533)
-    assert link.lstat().st_uid == 0
-    # What is kept for later runs is as much theirs as the home it is in.
-    kept = list(home.rglob("*"))
-    assert kept
-    assert {(path.stat().st_uid, path.stat().st_gid) for path in kept} == {(65534, 65533)}
-    # Without sudo it is root's.
-    for variable in ("SUDO_UID", "SUDO_GID"):
-        del environment[variable]
-    run("compare", *SHORT, "--save", str(save), env=environment)
-    assert save.stat().st_uid == 0
 
 
 def test_nobody_else_looks_into_temporary_files(tmp_path: Path) -> None:

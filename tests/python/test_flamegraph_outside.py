@@ -13,7 +13,6 @@ from typing import Any
 import jsonschema
 import pytest
 import tracers
-from tracers import require_root, tool
 
 SCHEMA = tracers.REPOSITORY / "docs" / "flamegraph-outside.schema.json"
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
@@ -49,11 +48,11 @@ def names(directory: Path) -> set[str]:
 
 @pytest.fixture
 def perf() -> str:
-    """The real perf, which only root may have look at the kernel everywhere."""
-    require_root()
-    return tool("perf")
+    """The real perf."""
+    return tracers.perf()
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 def test_a_process_that_runs_numpy_is_drawn_by_its_number(tmp_path: Path) -> None:
     line = [sys.executable, "-c", MULTIPLY.format(count=10**9)]
@@ -74,6 +73,7 @@ def test_a_process_that_runs_numpy_is_drawn_by_its_number(tmp_path: Path) -> Non
     assert any("are few" in warning and "--sample-time" in warning for warning in document["warnings"])
 
 
+@pytest.mark.tracers
 def test_dtrace_samples_a_process_until_ctrl_c(tmp_path: Path) -> None:
     tracers.dtrace()
     temporary = tmp_path / "temporary"
@@ -116,6 +116,7 @@ def test_dtrace_samples_a_process_until_ctrl_c(tmp_path: Path) -> None:
     assert not any(temporary.iterdir())
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 @pytest.mark.parametrize(
     ("ending", "status"),
@@ -133,6 +134,7 @@ def test_a_command_that_is_ended_keeps_its_samples(tmp_path: Path, ending: str, 
     assert side["samples"] > 0
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 def test_two_commands_and_their_difference_with_odd_names(tmp_path: Path) -> None:
     odd = "<b>&\"';$(touch pwned)"
@@ -155,6 +157,7 @@ def test_two_commands_and_their_difference_with_odd_names(tmp_path: Path) -> Non
     assert drawn(again.stdout)["sides"][0]["samples"] == document["sides"][0]["samples"]
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 @pytest.mark.parametrize(
     ("arguments", "expected", "sentence"),
@@ -171,6 +174,7 @@ def test_what_cannot_be_sampled_is_said(tmp_path: Path, arguments: list[str], ex
     assert names(tmp_path / "out") == set()
 
 
+@pytest.mark.tracers
 @pytest.mark.usefixtures("perf")
 @pytest.mark.parametrize("engine", ["perf", "dtrace"])
 def test_a_process_that_sleeps_has_no_samples(tmp_path: Path, engine: str) -> None:

@@ -1,4 +1,4 @@
-"""A process that nobody prepared, watched from outside: its calls, the commands for it, and the start barrier."""
+"""A process that nobody prepared, watched from outside: its calls, and the commands for it."""
 
 import contextlib
 import json
@@ -17,6 +17,8 @@ import jsonschema
 import numpy as np
 import pytest
 import tracers
+
+pytestmark = pytest.mark.tracers
 
 COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "calls.schema.json"
@@ -234,14 +236,9 @@ BUSY = WORK.replace("    time.sleep(0.01)\n", "").replace("(64, 64)", "(256, 256
 BY_SUDO = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65533"}
 
 
-def perf() -> str:
-    """Return the path of perf; without it or root, skip the test, in CI fail it."""
-    tracers.require_root()
-    return tracers.tool("perf")
-
-
+@pytest.mark.one_per_tracer
 def test_attach_with_perf_records_what_runs(tmp_path: Path) -> None:
-    program = perf()
+    program = tracers.perf()
     with working(BUSY) as process:
         arguments = (str(process.pid), "--with", "perf", "--duration", "1", "-o", "it's perf.data")
         done = run("attach", *arguments, cwd=tmp_path, env=BY_SUDO)
@@ -261,7 +258,7 @@ def test_attach_with_perf_records_what_runs(tmp_path: Path) -> None:
 
 
 def test_perf_s_recording_of_an_idle_process_is_no_recording(tmp_path: Path) -> None:
-    perf()
+    tracers.perf()
     idle = "import sys\nprint('ready', flush=True)\nsys.stdin.read()"
     with working(idle) as process:
         time.sleep(0.5)  # it falls asleep
@@ -272,7 +269,7 @@ def test_perf_s_recording_of_an_idle_process_is_no_recording(tmp_path: Path) -> 
 
 
 def test_perf_starts_a_command_and_records_it_to_its_end(tmp_path: Path) -> None:
-    perf()
+    tracers.perf()
     program = "import sys, time\nwhile time.process_time() < 0.5: pass\nprint(sys.argv)\nsys.exit(7)"
     command = ("--", sys.executable, "-c", program, "$(touch here)", "--json")
     done = run("attach", "--with", "perf", "--json", *command, cwd=tmp_path)
@@ -286,7 +283,7 @@ def test_perf_starts_a_command_and_records_it_to_its_end(tmp_path: Path) -> None
 
 
 def test_an_interrupted_perf_leaves_what_it_has(tmp_path: Path) -> None:
-    perf()
+    tracers.perf()
     command = [COMMAND, "attach", "--with", "perf", "--duration", "60", "-o", "x.data"]
     with working(BUSY) as process:
         pipe = subprocess.PIPE
@@ -303,59 +300,3 @@ def test_an_interrupted_perf_leaves_what_it_has(tmp_path: Path) -> None:
     assert recording.returncode == 0, errors
     assert "samples, recorded by perf: x.data" in output
     assert [file.name for file in tmp_path.iterdir()] == ["x.data"]
-
-
-WAIT = ("compare", "--time", "0.2", "--size", "8", "--python", sys.executable, "--quiet", "--json", "--wait")
-
-
-@contextlib.contextmanager
-def at_the_barrier(*more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a comparison that waits; yields it with the driver's number."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen([COMMAND, *WAIT, *more], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as waiting:
-        assert waiting.stderr is not None
-        said = waiting.stderr.readline()
-        found = re.search(r"the driver is process (\d+); it waits at its start", said)
-        assert found, said
-        yield waiting, int(found[1])
-        if waiting.poll() is None:
-            waiting.kill()
-
-
-def test_the_driver_waits_for_enter() -> None:
-    with at_the_barrier() as (waiting, pid):
-        time.sleep(1)
-        assert waiting.poll() is None
-        # Imported and warm: a tool that attaches now finds every library.
-        assert "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()
-        output, errors = waiting.communicate("\n", timeout=60)
-    assert waiting.returncode == 0, errors
-    assert json.loads(output)["cases"]
-
-
-def test_the_driver_starts_at_a_signal() -> None:
-    with at_the_barrier() as (waiting, pid):
-        os.kill(pid, signal.SIGUSR1)
-        assert waiting.stdout is not None
-        output = waiting.stdout.read()
-        assert waiting.wait(60) == 0
-    assert json.loads(output)["cases"]
-
-
-def test_the_driver_starts_after_a_while() -> None:
-    with at_the_barrier("--start-after", "0.5") as (waiting, _):
-        assert waiting.stdout is not None
-        output = waiting.stdout.read()
-        assert waiting.wait(60) == 0
-    assert json.loads(output)["cases"]
-
-
-def test_the_driver_ends_at_ctrl_c_while_it_waits() -> None:
-    with at_the_barrier() as (waiting, pid):
-        waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(30) == 1
-        assert not Path(f"/proc/{pid}").exists()
-
-
-def test_starting_after_a_while_needs_the_barrier() -> None:
-    assert "--wait" in run("compare", "--start-after", "1", expected=2).stderr

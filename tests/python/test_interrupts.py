@@ -1,9 +1,7 @@
-"""The command keeps its manners where things go wrong: signals, odd files, odd directories, ends that do not come."""
+"""Signals, and processes that do not end: what was measured is shown, and nothing is left behind."""
 
 import json
 import os
-import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,28 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import COMMAND, GUARD_SECONDS, arguments, compare, statements
 
-COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
-GUARD_SECONDS = 120
-"""Nothing here takes so long; without it a hang would not be a failure."""
 DRIVER = [sys.executable, "-m", "raptors_trace._driver"]
-
-
-def arguments(*more: str, seconds: str = "0.3") -> list[str]:
-    return [COMMAND, "compare", "--time", seconds, "--python", sys.executable, *more]
-
-
-def statements(a: str, b: str = "1", setup: str = "pass") -> tuple[str, ...]:
-    return ("--setup", setup, "--a", a, "--b", b)
-
-
-def compare(*more: str, expected: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end and check its exit code."""
-    done = subprocess.run(
-        arguments(*more), capture_output=True, text=True, check=False, timeout=GUARD_SECONDS, **options
-    )
-    assert done.returncode == expected, done.stdout + done.stderr
-    return done
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -295,163 +274,3 @@ if os.fork() == 0:
 def test_a_setup_that_forks_and_goes_on_is_one_driver_still() -> None:
     comparison = json.loads(compare("--json", *statements("1", setup="import os; os.fork()")).stdout)
     assert comparison["complete"]
-
-
-def test_a_log_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAPTORS_LOG", "trace")
-    done = compare("--json", "--size", "64")
-    assert "scale" not in done.stderr
-    assert any("RAPTORS_LOG was not passed on" in warning for warning in json.loads(done.stdout)["warnings"])
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has signposts")
-def test_signposts_that_are_not_to_be_had_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAPTORS_SIGNPOSTS", "1")
-    done = compare("--json", "--size", "64")
-    assert any("RAPTORS_SIGNPOSTS has no effect here" in warning for warning in json.loads(done.stdout)["warnings"])
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("RAPTORS_BACKEND", "nonsense"),
-        ("RAPTORS_THREADS", "0"),
-        ("RAPTORS_THREADS", "many"),
-        ("RAPTORS_SIGNPOSTS", "on"),
-    ],
-)
-def test_a_variable_that_makes_no_sense_is_said_before_measuring(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, value)
-    done = compare("--size", "64", expected=1)
-    assert f"error: the environment variable {variable} is wrong" in done.stderr
-    assert f"help: unset {variable}" in done.stderr
-    assert "Traceback" not in done.stderr
-    if variable == "RAPTORS_THREADS":
-        compare("--size", "64", "--threads", "1")
-
-
-def test_files_of_the_current_directory_break_nothing_and_can_be_imported(tmp_path: Path) -> None:
-    for name in ("random", "json", "numpy", "signal", "raptors_trace"):
-        (tmp_path / f"{name}.py").write_text("raise ImportError('this is not the module you want')")
-    (tmp_path / "mykernel.py").write_text("def double(x):\n    return 2 * x\n")
-    compare(*statements("mykernel.double(2)", "4", "import mykernel, random"), cwd=tmp_path)
-
-
-def test_a_killed_driver_is_told_with_its_place_and_the_likely_cause() -> None:
-    setup = "import itertools, os; count = itertools.count()"
-    done = compare(*statements("next(count) < 1000 or os.kill(os.getpid(), 9)", "True", setup), expected=1)
-    assert "(signal: 9 (SIGKILL)); last seen at `custom: " in done.stderr
-    assert "because: often the system ran out of memory" in done.stderr
-    assert "standard error" not in done.stderr
-
-
-def test_showing_a_pipe_waits_for_nobody(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    command = [COMMAND, "show", str(pipe)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GUARD_SECONDS)
-    assert done.returncode == 1
-    assert "is not a regular file" in done.stderr
-
-
-def refused(save: str, text: str, **options: Any) -> None:
-    """Check that a place is refused, before a statement was run."""
-    ran = "raise RuntimeError('it was run')"
-    done = compare(*statements(ran), "--save", save, expected=1, **options)
-    assert text in done.stderr
-    assert "help: " in done.stderr
-    assert "it was run" not in done.stderr
-
-
-def test_what_a_save_would_destroy_is_refused(tmp_path: Path) -> None:
-    pipe, thesis = tmp_path / "pipe", tmp_path / "thesis"
-    os.mkfifo(pipe)
-    thesis.write_text("my thesis")
-    refused(str(pipe), "it is a pipe")
-    refused(str(thesis), "it is not a run file")
-    refused(str(tmp_path / "new") + "/", "not the name of a file")
-    refused(str(tmp_path / "none" / "x"), "No such file or directory")
-    assert thesis.read_text() == "my thesis"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "thesis"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
-def test_a_device_is_not_replaced_by_a_run(tmp_path: Path) -> None:
-    device = tmp_path / "null"
-    try:
-        os.mknod(device, 0o600 | 0o020000, os.makedev(1, 3))
-    except PermissionError:
-        pytest.skip("this container lets nobody make a device")
-    refused(str(device), "it is a device")
-    assert device.is_char_device()
-
-
-def test_a_run_is_saved_through_a_link_and_over_another_run(tmp_path: Path) -> None:
-    link, run = tmp_path / "link", tmp_path / "run"
-    link.symlink_to(run)
-    compare(*statements("1"), "--save", str(link))
-    first = run.read_bytes()
-    compare(*statements("1"), "--save", str(link))
-    assert link.is_symlink()
-    assert run.read_bytes() != first
-    subprocess.run([COMMAND, "show", str(link)], capture_output=True, check=True, timeout=GUARD_SECONDS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "run"]
-
-
-def test_a_run_that_cannot_be_saved_is_shown_all_the_same(tmp_path: Path) -> None:
-    save = tmp_path / "run"
-    setup = f"import os; os.makedirs({str(save)!r}, exist_ok=True)"
-    done = compare(*statements("1", setup=setup), "--save", str(save), expected=1)
-    assert "time per operation" in done.stdout
-    assert "it is a directory" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_an_exception_is_told_with_its_message_and_harms_no_terminal() -> None:
-    done = compare(*statements("1", "1 / 0"), expected=1)
-    assert "error: the statement of side B raised ZeroDivisionError: division by zero\n" in done.stderr
-    raising = r"exec('raise ValueError(\'\\x1b[2Jboom \\udc80\\nsecond\')')"
-    done = compare(*statements("1", raising), expected=1)
-    assert "raised ValueError: \\x1b[2Jboom ?\n" in done.stderr
-    assert "\x1b" not in done.stderr
-
-
-def test_memory_that_ran_out_has_its_message_and_one_mend() -> None:
-    done = compare(*statements("1", "exec('raise MemoryError')"), expected=1)
-    assert "the statement of side B ran out of memory\n" in done.stderr
-    assert done.stderr.count("--size") == 1
-    done = compare(*statements("1", "np.ones(1 << 60, 'b')"), expected=1)
-    assert "ran out of memory: Unable to allocate" in done.stderr
-
-
-def fixes(errors: str) -> list[str]:
-    return [line.strip() for line in errors.splitlines() if "help" in line]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-def test_a_limit_on_memory_has_the_mend_that_fits() -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
-
-    done = compare(*statements("1"), expected=1, preexec_fn=limit)
-    assert "the run could not be recorded: cannot map " in done.stderr
-    assert fixes(done.stderr) == ["help: allow more memory (ulimit -v), or free some"]
-
-
-def test_a_full_disk_is_told_with_one_mend(tmp_path: Path) -> None:
-    unshare = shutil.which("unshare")
-    if not unshare:
-        pytest.skip("unshare is missing: no small disk to fill")
-    script = f"mount -t tmpfs -o size=1m none '{tmp_path}' && cd '{tmp_path}' && exec \"$@\""
-    namespace = [unshare, "--mount", "--map-root-user", "sh", "-c", script, "sh"]
-    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this system lets nobody mount a small disk")
-    command = [*namespace, *arguments(*statements("1")), "--save", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GUARD_SECONDS)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "No space left on device" in done.stderr
-    help = "help: free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY"
-    assert fixes(done.stderr) == [help]
-    assert done.stderr.count("free some space") == 1
