@@ -34,6 +34,26 @@ pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
         complete: run.complete,
         ..Comparison::default()
     };
+    let timings = add_cases(run, spec, &mut comparison)?;
+    comparison.observer_cost = Some(observer_cost(run, &comparison));
+    engines::add(run, &mut comparison)?;
+    if run.lost > 0 {
+        comparison.complete = false;
+        comparison.warnings.push(format!(
+            "{} records found no room in the run file: calls per operation and phases are too low",
+            run.lost
+        ));
+    } else if !comparison.complete {
+        comparison.cut_short();
+    }
+    if let Some(inquiry) = &run.documents.inquiry {
+        inquiry.clone().add_to(&mut comparison);
+    }
+    Ok((comparison, timings))
+}
+
+/// Adds every case that was run, and the warnings about them; the rounds behind each.
+fn add_cases(run: &Run, spec: &Spec, comparison: &mut Comparison) -> Result<Vec<Timing>, Error> {
     let mut troubles = Troubles::default();
     let mut timings = Vec::new();
     for (index, case) in spec.cases.iter().enumerate() {
@@ -56,21 +76,29 @@ pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
         return Err(nothing("the run file holds no whole round of either side"));
     }
     comparison.warnings.extend(troubles.into_sentences());
-    comparison.observer_cost = Some(observer_cost(run, &comparison));
-    engines::add(run, &mut comparison)?;
-    if run.lost > 0 {
-        comparison.complete = false;
-        comparison.warnings.push(format!(
-            "{} records found no room in the run file: calls per operation and phases are too low",
-            run.lost
-        ));
-    } else if !comparison.complete {
-        comparison.cut_short();
-    }
-    if let Some(inquiry) = &run.documents.inquiry {
-        inquiry.clone().add_to(&mut comparison);
-    }
-    Ok((comparison, timings))
+    Ok(timings)
+}
+
+/// A phase: ns per operation, with its interval.
+type Row = (f64, Ci95);
+
+/// The wall time that no phase has.
+fn unattributed(wall: &Wall, phases: impl Iterator<Item = Row>) -> Row {
+    // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
+    let width = |[low, high]: Ci95| (high - low) / 2.0;
+    let (sum, half) = phases.fold((0.0, width(wall.ci95)), |(sum, half), (ns, ci95)| (sum + ns, half + width(ci95)));
+    let residual = wall.median - sum;
+    (residual, [residual - half, residual + half])
+}
+
+/// Dispatch, conversion, allocation, page faults, kernel, sync, free and the residual, by their names.
+fn named(rows: [Option<Row>; 8]) -> (Phases, PhaseIntervals) {
+    let [dispatch, conversion, allocation, page_fault, kernel, sync, free, residual] =
+        rows.map(|row| row.map(|(ns, _)| ns));
+    let phases = Phases { dispatch, conversion, allocation, page_fault, kernel, sync, free, residual };
+    let [dispatch, conversion, allocation, page_fault, kernel, sync, free, residual] =
+        rows.map(|row| row.map(|(_, ci95)| ci95));
+    (phases, PhaseIntervals { dispatch, conversion, allocation, page_fault, kernel, sync, free, residual })
 }
 
 fn nothing(sentence: &str) -> Error {
@@ -337,50 +365,24 @@ impl<'a> CaseBuilder<'a> {
         let page_fault = if faulting { self.first_touch(side, &rounds) } else { (0.0, [0.0; 2]) };
         let elsewhere = part(|p| p.elsewhere).0;
         if elsewhere > 0.0 {
-            warnings.push(format!(
-                "{}, side {}: {elsewhere:.2} calls per operation ran on other threads; what they took is in no phase, so \
-                 the residual holds the time in which they were waited for",
-                self.case.label(),
-                ["A", "B"][side]
-            ));
+            warnings.push(self.calls_elsewhere(side, elsewhere));
         }
-        let rows = [
-            part(|p| p.conversion),
-            part(|p| p.allocation),
-            page_fault,
-            part(|p| p.kernel),
-            part(|p| p.sync),
-            part(|p| p.free),
-        ];
-        let rest = rows.iter().map(|(ns, _)| ns).sum::<f64>();
-        let residual = wall.median - rest - dispatch.map_or(0.0, |(ns, _)| ns);
-        // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
-        let parts = rows.iter().copied().chain(dispatch);
-        let half: f64 =
-            parts.map(|(_, [low, high])| (high - low) / 2.0).sum::<f64>() + (wall.ci95[1] - wall.ci95[0]) / 2.0;
-        let [conversion, allocation, page_fault, kernel, sync, free] = rows;
-        (
-            Phases {
-                dispatch: dispatch.map(|(ns, _)| ns),
-                conversion: Some(conversion.0),
-                allocation: Some(allocation.0),
-                page_fault: Some(page_fault.0),
-                // No time of its own where all calls ran elsewhere: not measured, which is not the same as none.
-                kernel: (kernel.0 > 0.0 || elsewhere == 0.0).then_some(kernel.0),
-                sync: Some(sync.0),
-                free: Some(free.0),
-                residual: Some(residual),
-            },
-            PhaseIntervals {
-                dispatch: dispatch.map(|(_, ci)| ci),
-                conversion: Some(conversion.1),
-                allocation: Some(allocation.1),
-                page_fault: Some(page_fault.1),
-                kernel: Some(kernel.1),
-                sync: Some(sync.1),
-                free: Some(free.1),
-                residual: Some([residual - half, residual + half]),
-            },
+        let [conversion, allocation, kernel] = [part(|p| p.conversion), part(|p| p.allocation), part(|p| p.kernel)];
+        let [sync, free] = [part(|p| p.sync), part(|p| p.free)];
+        let all = [conversion, allocation, page_fault, kernel, sync, free];
+        let residual = unattributed(wall, all.into_iter().chain(dispatch));
+        // No time of its own where all calls ran elsewhere: not measured, which is not the same as none.
+        let kernel = (kernel.0 > 0.0 || elsewhere == 0.0).then_some(kernel);
+        let [conversion, allocation, page_fault] = [conversion, allocation, page_fault].map(Some);
+        named([dispatch, conversion, allocation, page_fault, kernel, Some(sync), Some(free), Some(residual)])
+    }
+
+    fn calls_elsewhere(&self, side: usize, calls: f64) -> String {
+        format!(
+            "{}, side {}: {calls:.2} calls per operation ran on other threads; their time is in no phase, so the residual \
+             holds the time in which the operation waited for them",
+            self.case.label(),
+            ["A", "B"][side]
         )
     }
 

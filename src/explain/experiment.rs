@@ -222,7 +222,36 @@ fn set_up<'t, 's>(
     processes: &mut Vec<(Switch, Lab<'s>)>,
     placement: usize,
 ) -> Result<Vec<Term<'t>>, Error> {
-    let mut laid_out: Vec<Term<'t>> = Vec::new();
+    let mut laid_out = lay_out(setting, terms, processes)?;
+    let mut order: Vec<usize> = (0..laid_out.len()).collect();
+    let mut sides = Side::BOTH;
+    if placement % 2 == 1 {
+        order.reverse();
+        sides.reverse();
+    }
+    // Arms in which nothing was changed, though their switches would have told.
+    let mut unchanged = vec![[false; 2]; laid_out.len()];
+    for number in order {
+        let term = &laid_out[number];
+        let lab = &mut processes[term.process].1;
+        for side in sides {
+            let arm = term.arms[side as usize];
+            let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
+            unchanged[number][side as usize] =
+                !term.switch.arm.is_empty() && term.switch.changes_only_what_it_tells() && !armed.changed_anything();
+        }
+    }
+    share_plain_arms(&mut laid_out, processes, &unchanged)?;
+    Ok(laid_out)
+}
+
+/// Gives each term its two arms and a process, which is started where no other term has one to share.
+fn lay_out<'t, 's>(
+    setting: &'s Setting<'s>,
+    terms: &'t Terms,
+    processes: &mut Vec<(Switch, Lab<'s>)>,
+) -> Result<Vec<Term<'t>>, Error> {
+    let mut laid_out = Vec::new();
     for (number, (_, switch)) in terms.0.iter().enumerate() {
         let found = processes.iter().position(|(other, _)| other.shares_process_with(switch));
         let process = match found {
@@ -234,32 +263,20 @@ fn set_up<'t, 's>(
         };
         laid_out.push(Term { switch, process, arms: [2 * number, 2 * number + 1] });
     }
-    let mut order: Vec<usize> = (0..laid_out.len()).collect();
-    if placement % 2 == 1 {
-        order.reverse();
-    }
-    // Arms in which nothing was changed, though their switches would have told.
-    let mut unchanged = vec![[false; 2]; laid_out.len()];
-    for number in order {
-        let term = &laid_out[number];
-        let lab = &mut processes[term.process].1;
-        let mut sides = Side::BOTH;
-        if placement % 2 == 1 {
-            sides.reverse();
-        }
-        for side in sides {
-            let arm = term.arms[side as usize];
-            let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
-            unchanged[number][side as usize] =
-                !term.switch.arm.is_empty() && term.switch.changes_only_what_it_tells() && !armed.changed_anything();
-        }
-    }
+    Ok(laid_out)
+}
+
+/// Has a term use the plain arms of its process where its own are the same, and drops its own.
+fn share_plain_arms(
+    laid_out: &mut [Term<'_>],
+    processes: &mut [(Switch, Lab<'_>)],
+    unchanged: &[[bool; 2]],
+) -> Result<(), Error> {
     for number in 0..laid_out.len() {
         let process = laid_out[number].process;
-        let plain = laid_out
-            .iter()
-            .find(|term| term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none());
-        let Some(plain) = plain.map(|term| term.arms) else {
+        let is_plain =
+            |term: &&Term<'_>| term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none();
+        let Some(plain) = laid_out.iter().find(is_plain).map(|term| term.arms) else {
             continue;
         };
         for side in Side::BOTH {
@@ -270,7 +287,7 @@ fn set_up<'t, 's>(
             }
         }
     }
-    Ok(laid_out)
+    Ok(())
 }
 
 /// One round of every arm; by arm.

@@ -69,12 +69,7 @@ fn table(page: &mut Page, changes: &[(&Case, &Change)], limit: Option<f64>) {
     if span(&widths) > page.width {
         return changes.iter().for_each(|(case, change)| stacked(page, case, change, limit));
     }
-    for (i, row) in rows.iter().enumerate() {
-        page.row(row, &widths);
-        if i == 0 {
-            page.rule(span(&widths));
-        }
-    }
+    page.table(&rows, &widths, &[0]);
 }
 
 fn row(case: &Case, change: &Change, limit: Option<f64>) -> [Cell; 6] {

@@ -1,6 +1,6 @@
 //! One case: who wins, by how much, in which phase, through which calls.
 
-use super::layout::{Cell, GAP, Page, Row, Tone, bar, lines_of};
+use super::layout::{Cell, Page, Row, Tone, bar, lines_of, span, squeeze, widths_of};
 use super::{Part, calls, escape};
 use crate::model::comparison::{
     Case, CaseName, Comparison, DriftVerdict, Machine, MemoryLevel, ObserverCost, Results, Rounds, Side, Sides, Verdict,
@@ -41,7 +41,7 @@ fn wide(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     if !fits(case) {
         statements(page, case);
     }
-    page.rule(widths.iter().sum::<usize>() + GAP * 3);
+    page.rule(span(&widths));
     table(page, &rows, &widths);
 }
 
@@ -83,7 +83,7 @@ fn stacked(page: &mut Page, case: &Case, [label, a, b, _]: &Row) {
 }
 
 /// Writes rows. A note that is wider than the last column goes on below itself.
-fn table(page: &mut Page, rows: &[Row], widths: &[usize; 4]) {
+fn table(page: &mut Page, rows: &[Row], widths: &[usize]) {
     for [label, a, b, note] in rows {
         let mut lines = if note.width() <= widths[3] {
             vec![note.text.clone()].into_iter()
@@ -100,18 +100,9 @@ fn table(page: &mut Page, rows: &[Row], widths: &[usize; 4]) {
 }
 
 /// Widths of the four columns: as wide as their cells, cut back from the right where the page is too narrow.
-fn widths(rows: &[&Row], page: usize) -> [usize; 4] {
-    let mut widths = [0; 4];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row.iter()) {
-            *width = (*width).max(cell.width());
-        }
-    }
-    for (column, least) in [(3, 18), (0, 24), (2, 14), (1, 14), (0, 14), (3, 8), (2, 8), (1, 8)] {
-        let over = (widths.iter().sum::<usize>() + GAP * 3).saturating_sub(page);
-        let spare = widths[column].saturating_sub(least);
-        widths[column] -= over.min(spare);
-    }
+fn widths(rows: &[&Row], page: usize) -> Vec<usize> {
+    let mut widths = widths_of(rows);
+    squeeze(&mut widths, page, &[(3, 18), (0, 24), (2, 14), (1, 14), (0, 14), (3, 8), (2, 8), (1, 8)]);
     widths
 }
 

@@ -1,7 +1,7 @@
 //! Several engines beside each other: what each of them counted, what it could not watch, and what it costs.
 
 use super::escape;
-use super::layout::{Cell, Page, Tone, span, widths_of};
+use super::layout::{Cell, Page, Tone, squeeze, widths_of};
 use crate::model::comparison::{Comparison, Control, Engine, EngineCount};
 use crate::model::units;
 
@@ -44,14 +44,8 @@ fn table(page: &mut Page, comparison: &Comparison) {
         rows.push(row(comparison, count));
     }
     let mut widths = widths_of(&rows);
-    let over = span(&widths).saturating_sub(page.width);
-    widths[0] = widths[0].saturating_sub(over).max(12);
-    for (index, row) in rows.iter().enumerate() {
-        page.row(row, &widths);
-        if index == 0 {
-            page.rule(span(&widths));
-        }
-    }
+    squeeze(&mut widths, page.width, &[(0, 12)]);
+    page.table(&rows, &widths, &[0]);
     page.gap();
 }
 

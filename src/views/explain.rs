@@ -1,6 +1,6 @@
 //! What `explain` found, as text: the gap as a sum of causes, then each cause with its evidence.
 
-use super::layout::{Cell, Page, Tone, span, widths_of};
+use super::layout::{Cell, Page, Tone, widths_of};
 use super::{TextOptions, escape, header, page_width, warnings};
 use crate::model::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound, joined};
 use crate::model::units;
@@ -51,24 +51,23 @@ fn write_case(page: &mut Page, case: &Case, explained: &Explained, findings: &[&
             one(page, finding);
         }
     }
-    if !explained.not_tried.is_empty() {
-        page.gap();
-        page.wrapped("not tried", 0, Tone::Strong);
-        for not in &explained.not_tried {
-            page.wrapped_indented(&format!("  {}", escape(&format!("{}: {}", not.cause, not.why))), Tone::Faint);
-        }
-    }
-    if !explained.interactions.is_empty() {
-        page.gap();
-        page.wrapped("effects that depend on each other", 0, Tone::Strong);
-        for sentence in &explained.interactions {
-            page.wrapped_indented(&format!("  {}", escape(sentence)), Tone::Plain);
-        }
-    }
+    let not_tried = explained.not_tried.iter().map(|not| format!("{}: {}", not.cause, not.why));
+    list(page, "not tried", not_tried, Tone::Faint);
+    list(page, "effects that depend on each other", explained.interactions.iter().cloned(), Tone::Plain);
     sizes(page, case, explained);
     hypotheses(page, &explained.hypotheses);
     page.gap();
     page.wrapped(&how(explained), 2, Tone::Faint);
+}
+
+/// Sentences below a heading; nothing where there is none.
+fn list(page: &mut Page, heading: &str, sentences: impl Iterator<Item = String>, tone: Tone) {
+    let mut sentences = sentences.peekable();
+    if sentences.peek().is_some() {
+        page.gap();
+        page.wrapped(heading, 0, Tone::Strong);
+    }
+    sentences.for_each(|sentence| page.wrapped_indented(&format!("  {}", escape(&sentence)), tone));
 }
 
 /// The verdict in a sentence.
@@ -196,12 +195,7 @@ fn sum(page: &mut Page, explained: &Explained, findings: &[&Finding]) {
         });
     }
     let widths = widths_of(&cells);
-    for (number, row) in cells.iter().enumerate() {
-        page.row(row, &widths);
-        if number == 0 || number + 2 == cells.len() {
-            page.rule(span(&widths));
-        }
-    }
+    page.table(&cells, &widths, &[0, cells.len() - 2]);
 }
 
 fn sizes(page: &mut Page, case: &Case, explained: &Explained) {
@@ -217,12 +211,7 @@ fn sizes(page: &mut Page, case: &Case, explained: &Explained) {
     });
     let cells: Vec<[Cell; 4]> = std::iter::once(heads).chain(rows).collect();
     let widths = widths_of(&cells);
-    for (number, row) in cells.iter().enumerate() {
-        page.row(row, &widths);
-        if number == 0 {
-            page.rule(span(&widths));
-        }
-    }
+    page.table(&cells, &widths, &[0]);
 }
 
 fn one(page: &mut Page, finding: &Finding) {

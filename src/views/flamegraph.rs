@@ -1,6 +1,6 @@
 //! What flamegraphs show, as text: both sides by role, and where the pictures are.
 
-use super::layout::{Cell, Page, Tone, span, widths_of};
+use super::layout::{Cell, Page, Tone, squeeze, widths_of};
 use super::{TextOptions, escape, page_width};
 use crate::analysis::flamegraph::{Drawn, DrawnCase, DrawnSide};
 use crate::model::units;
@@ -18,7 +18,21 @@ pub fn text(drawn: &Drawn, options: &TextOptions) -> String {
     page.into_text()
 }
 
+/// A column of text is no narrower.
+const LEAST: usize = 12;
+
 fn write(page: &mut Page, case: &DrawnCase) {
+    let rows = rows(case);
+    let mut widths = widths_of(&rows);
+    widths[..3].iter_mut().for_each(|width| *width = (*width).max(LEAST));
+    // Names and statements can be cut, numbers cannot.
+    squeeze(&mut widths, page.width, &[(0, LEAST), (2, LEAST), (1, LEAST)]);
+    page.table(&rows, &widths, &[1]);
+    page.gap();
+    notes(page, case);
+}
+
+fn rows(case: &DrawnCase) -> Vec<Vec<Cell>> {
     let [a, b] = &case.sides;
     let head = |text: &str| Cell::new(escape(text), Tone::Strong);
     let mut rows = vec![
@@ -46,20 +60,11 @@ fn write(page: &mut Page, case: &DrawnCase) {
     }));
     rows.push(both("a second of CPU time", [a, b], |side| units::decimal(side.rate_hz, 0)));
     rows.push(both("sampling costs", [a, b], cost));
-    let mut widths = widths_of(&rows);
-    // Names and statements can be cut, numbers cannot.
-    for column in [0, 2, 1] {
-        let over = span(&widths).saturating_sub(page.width);
-        widths[column] = widths[column].saturating_sub(over).max(12);
-    }
-    let rule = span(&widths).min(page.width);
-    for (index, row) in rows.iter().enumerate() {
-        page.row(row, &widths);
-        if index == 1 {
-            page.rule(rule);
-        }
-    }
-    page.gap();
+    rows
+}
+
+/// What the figures leave out, and where the pictures are.
+fn notes(page: &mut Page, case: &DrawnCase) {
     if let Some(unnamed) = case.frames_named.get("offset") {
         let known: usize = case.frames_named.values().sum();
         let note = format!("{unnamed} of {known} frames have no name in any file; they are shown as file+offset");

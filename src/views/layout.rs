@@ -101,6 +101,16 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// The rows of a table, with a rule below each row whose index is in `rules`.
+    pub fn table(&mut self, rows: &[impl AsRef<[Cell]>], widths: &[usize], rules: &[usize]) {
+        for (index, row) in rows.iter().enumerate() {
+            self.row(row.as_ref(), widths);
+            if rules.contains(&index) {
+                self.rule(span(widths));
+            }
+        }
+    }
+
     /// A line that is neither broken nor cut, however narrow the page: a path or a command, to be copied.
     pub fn whole(&mut self, line: &str) {
         let line = self.shown(line);
@@ -202,6 +212,14 @@ pub fn widths_of(rows: &[impl AsRef<[Cell]>]) -> Vec<usize> {
         }
     }
     widths
+}
+
+/// Makes columns narrower until the table has `room`: each of `columns` in turn, down to its least width.
+pub fn squeeze(widths: &mut [usize], room: usize, columns: &[(usize, usize)]) {
+    for &(column, least) in columns {
+        let over = span(widths).saturating_sub(room);
+        widths[column] -= over.min(widths[column].saturating_sub(least));
+    }
 }
 
 /// Columns of the terminal that a table with these columns takes.

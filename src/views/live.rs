@@ -21,30 +21,8 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
     let heads = ["", "calls", "per second", "n, strides or sizes", "mean", "in all", "code"];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong)).to_vec()];
     rows.extend(live.calls.iter().map(|call| row(call, live)));
-    let mut widths = widths_of(&rows);
-    // Name and code can be cut, to so many columns; a number is shown whole or not at all. The code goes first.
-    for (column, least) in [(6, Some(8)), (2, None), (0, Some(16)), (5, None)] {
-        let over = span(&widths).saturating_sub(page.width);
-        if over == 0 {
-            break;
-        }
-        let room = widths[column].saturating_sub(over);
-        widths[column] = match least {
-            Some(least) if room >= least => room,
-            Some(least) if column == 0 => least,
-            _ => 0,
-        };
-    }
-    let kept: Vec<usize> = (0..heads.len()).filter(|&column| widths[column] > 0).collect();
-    let widths: Vec<usize> = kept.iter().map(|&column| widths[column]).collect();
-    let rows: Vec<Vec<Cell>> =
-        rows.into_iter().map(|row| kept.iter().map(|&column| row[column].clone()).collect()).collect();
-    for (index, row) in rows.iter().enumerate() {
-        page.row(row, &widths);
-        if index == 0 {
-            page.rule(span(&widths));
-        }
-    }
+    let (rows, widths) = fit(rows, page.width);
+    page.table(&rows, &widths, &[0]);
     page.gap();
     let times = "times are from entry to return with the tracer's own cost in them; a time is of all calls of its code, \
                  whatever their sizes";
@@ -53,6 +31,28 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
         page.wrapped(&format!("not watched: {}", escape(left)), 2, Tone::Plain);
     }
     page.into_text()
+}
+
+/// The rows without the columns that have no room, and the widths of those that have.
+fn fit(rows: Vec<Vec<Cell>>, room: usize) -> (Vec<Vec<Cell>>, Vec<usize>) {
+    let mut widths = widths_of(&rows);
+    // Name and code can be cut, to so many columns; a number is shown whole or not at all. The code goes first.
+    for (column, least) in [(6, Some(8)), (2, None), (0, Some(16)), (5, None)] {
+        let over = span(&widths).saturating_sub(room);
+        if over == 0 {
+            break;
+        }
+        let left = widths[column].saturating_sub(over);
+        widths[column] = match least {
+            Some(least) if left >= least => left,
+            Some(least) if column == 0 => least,
+            _ => 0,
+        };
+    }
+    let kept: Vec<usize> = (0..widths.len()).filter(|&column| widths[column] > 0).collect();
+    let widths: Vec<usize> = kept.iter().map(|&column| widths[column]).collect();
+    let rows = rows.into_iter().map(|row| kept.iter().map(|&column| row[column].clone()).collect()).collect();
+    (rows, widths)
 }
 
 fn row(call: &LiveCall, live: &Live) -> Vec<Cell> {

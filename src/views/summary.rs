@@ -1,7 +1,7 @@
 //! All cases in one table each: the operation alone, and the round trip.
 
 use super::escape;
-use super::layout::{Cell, GAP, Page, Tone};
+use super::layout::{Cell, Page, Tone, span, squeeze, widths_of};
 use crate::model::comparison::{Case, CaseName, Comparison, Results, Verdict};
 use crate::model::units;
 
@@ -29,29 +29,19 @@ fn table(page: &mut Page, first: &Case, cases: &[&Case]) {
     let heads = [title(first), &a, &b, &ratio, "95 % interval", ""];
     let mut rows = vec![heads.map(|head| Cell::new(head, Tone::Strong))];
     rows.extend(cases.iter().map(|case| row(case)));
-    let mut widths = [0; COLUMNS];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
-        }
-    }
-    if widths.iter().sum::<usize>() + GAP * (COLUMNS - 1) > page.width {
-        narrow(&mut rows, &mut widths, page.width);
+    let mut widths = widths_of(&rows);
+    if span(&widths) > page.width {
+        widths = make_room(&mut rows, page.width);
     }
     let doubt = rows.iter().any(|row| row[3].text.ends_with('?'));
-    for (i, row) in rows.iter().enumerate() {
-        page.row(row, &widths);
-        if i == 0 {
-            page.rule(widths.iter().sum::<usize>() + GAP * (COLUMNS - 1));
-        }
-    }
+    page.table(&rows, &widths, &[0]);
     if doubt {
         page.wrapped("? no difference shown", 2, Tone::Faint);
     }
 }
 
 /// Makes room: the verdict is a sign behind the ratio, names are cut.
-fn narrow(rows: &mut [[Cell; COLUMNS]], widths: &mut [usize; COLUMNS], page: usize) {
+fn make_room(rows: &mut [[Cell; COLUMNS]], room: usize) -> Vec<usize> {
     for (i, row) in rows.iter_mut().enumerate() {
         let verdict = std::mem::take(&mut row[5].text);
         if i == 0 {
@@ -61,13 +51,9 @@ fn narrow(rows: &mut [[Cell; COLUMNS]], widths: &mut [usize; COLUMNS], page: usi
             row[3].text.push('?');
         }
     }
-    for (column, width) in widths.iter_mut().enumerate() {
-        *width = rows.iter().skip(1).map(|row| row[column].width()).max().unwrap_or(0);
-    }
-    for (column, least) in [(0, 14), (4, 8), (0, 8)] {
-        let over = (widths.iter().sum::<usize>() + GAP * (COLUMNS - 1)).saturating_sub(page);
-        widths[column] -= over.min(widths[column].saturating_sub(least));
-    }
+    let mut widths = widths_of(&rows[1..]);
+    squeeze(&mut widths, room, &[(0, 14), (4, 8), (0, 8)]);
+    widths
 }
 
 /// What the cases of a table have in common.

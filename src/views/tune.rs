@@ -57,10 +57,12 @@ fn write(page: &mut Page, group: &[Case]) {
         }
         rows.push(row);
     }
-    let widths = widths_of(&rows);
-    for row in &rows {
-        page.row(row, &widths);
-    }
+    page.table(&rows, &widths_of(&rows), &[]);
+    refused(page, group);
+}
+
+/// Why candidates were not taken, each reason once.
+fn refused(page: &mut Page, group: &[Case]) {
     let mut refused: Vec<String> = Vec::new();
     for candidate in group.iter().flat_map(|case| &case.candidates) {
         let Some(why) = &candidate.refused else {

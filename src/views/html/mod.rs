@@ -66,14 +66,7 @@ fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(include_str!("style.css"))) }
-            }
+            (head(&title))
             body {
                 header {
                     p.what { (title) }
@@ -96,6 +89,19 @@ fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup
                 }
                 script { (PreEscaped(include_str!("script.js"))) }
             }
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(POLICY);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) }
+            style { (PreEscaped(include_str!("style.css"))) }
         }
     }
 }

@@ -105,37 +105,28 @@ struct Row<'a> {
     call: &'a Call,
 }
 
+/// The columns of the calls' table, and whether each holds numbers.
+const CALL_HEADS: [(&str, bool); 9] = [
+    ("case", false),
+    ("side", false),
+    ("call", false),
+    ("calls", true),
+    ("arguments", false),
+    ("time of one", true),
+    ("time per operation", true),
+    ("code that ran", false),
+    ("more", false),
+];
+
 /// Every call pattern, to be sorted and filtered.
 pub fn calls(comparison: &Comparison) -> Markup {
-    let mut rows = Vec::new();
-    for (index, case) in comparison.cases.iter().enumerate() {
-        for (letter, side) in [("A", &case.sides.a), ("B", &case.sides.b)] {
-            rows.extend(side.calls.iter().map(|call| Row {
-                number: index + 1,
-                label: escape(&case.label()),
-                letter,
-                side,
-                call,
-            }));
-        }
-    }
+    let mut rows = call_rows(comparison);
     let left_out = rows.len().saturating_sub(MOST_CALLS);
     rows.truncate(MOST_CALLS);
-    let heads = [
-        ("case", false),
-        ("side", false),
-        ("call", false),
-        ("calls", true),
-        ("arguments", false),
-        ("time of one", true),
-        ("time per operation", true),
-        ("code that ran", false),
-        ("more", false),
-    ];
     let table = html! {
         table.sortable {
             thead { tr {
-                @for (head, number) in heads {
+                @for (head, number) in CALL_HEADS {
                     th.number[number] scope="col" { button type="button" { (head) } }
                 }
             } }
@@ -157,6 +148,17 @@ pub fn calls(comparison: &Comparison) -> Markup {
         }
         (blas(comparison))
     }
+}
+
+fn call_rows(comparison: &Comparison) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    for (index, case) in comparison.cases.iter().enumerate() {
+        for (letter, side) in [("A", &case.sides.a), ("B", &case.sides.b)] {
+            let row = |call| Row { number: index + 1, label: escape(&case.label()), letter, side, call };
+            rows.extend(side.calls.iter().map(row));
+        }
+    }
+    rows
 }
 
 fn pattern(row: &Row<'_>) -> Markup {
@@ -214,6 +216,21 @@ fn joined(numbers: &[usize]) -> String {
     numbers.join(", ")
 }
 
+fn point_row(point: &Point) -> Markup {
+    let letter = ["a", "b"][point.side.min(1)];
+    let level = point.level.map_or(NOT_MEASURED.to_owned(), |level| format!("{level:?}").replace("Memory", "memory"));
+    html! {
+        tr {
+            td.number { (point.number) }
+            th scope="row" { (point.case) }
+            td { span.swatch.(letter) {} (point.name) }
+            td.number { (units::decimal(point.intensity, if point.intensity < 1.0 { 3 } else { 2 })) }
+            td.number { (units::digits(point.gflop_s)) }
+            td { (level) }
+        }
+    }
+}
+
 /// What the roofline draws.
 pub fn roofline(roofline: &Roofline) -> Markup {
     let roof = |what: &str, threads: &str, value: f64, unit: &str| {
@@ -230,19 +247,6 @@ pub fn roofline(roofline: &Roofline) -> Markup {
             }
         }
     };
-    let point = |point: &Point| {
-        let letter = ["a", "b"][point.side.min(1)];
-        html! {
-            tr {
-                td.number { (point.number) }
-                th scope="row" { (point.case) }
-                td { span.swatch.(letter) {} (point.name) }
-                td.number { (units::decimal(point.intensity, if point.intensity < 1.0 { 3 } else { 2 })) }
-                td.number { (units::digits(point.gflop_s)) }
-                td { (point.level.map_or(NOT_MEASURED.to_owned(), |level| format!("{level:?}").replace("Memory", "memory"))) }
-            }
-        }
-    };
     let points = html! {
         table {
             thead { tr {
@@ -253,7 +257,7 @@ pub fn roofline(roofline: &Roofline) -> Markup {
                 th.number scope="col" { "GFLOP/s" }
                 th scope="col" { "arrays fit in" }
             } }
-            tbody { @for one in &roofline.points { (point(one)) } }
+            tbody { @for one in &roofline.points { (point_row(one)) } }
         }
     };
     let any_roof = !(roofline.memory.is_empty() && roofline.compute.is_empty());

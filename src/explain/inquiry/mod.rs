@@ -1,20 +1,19 @@
 //! The inquiry into one case: which causes are tried and when, what they are held against, and what is concluded.
 
+mod conclusion;
+
 use std::time::{Duration, Instant};
 
 use super::causes::{self, ALL, Cause, Plan, Trial};
 use super::experiment::{self, Effect, Plain, Pool, Samples, Terms};
+use super::judge;
 use super::lab::Setting;
 use super::survey::Survey;
 use super::switch::Switch;
-use super::{hypotheses, judge};
 use crate::analysis::stats::Spread;
-use crate::model::comparison::{
-    Case, Ci95, Comparison, Explained, Finding, FindingVerdict, NotTried, SizePoint, Verdict,
-};
+use crate::model::comparison::{Case, Ci95, Comparison, Finding, FindingVerdict, NotTried, SizePoint, Verdict};
 use crate::model::error::Error;
 use crate::model::progress::Progress;
-use crate::model::units;
 
 /// Of what is left, what switching each cause alone gets; the rest is for switching one after the other.
 const ALONE: f64 = 0.55;
@@ -271,9 +270,8 @@ impl<'a> Inquiry<'a> {
         samples.effect(self.confidence, self.spread)
     }
 
-    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
-    /// are held against: what two processes differ by.
-    fn look_again(&mut self, survey: &Survey<'_>, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
+    /// The trials that are undecided and would account for a part of the gap, the largest part first.
+    fn undecided(&self) -> Vec<usize> {
         let scale = self.scale();
         let sign = scale.gap.signum();
         let open = |tried: &Tried| {
@@ -282,13 +280,18 @@ impl<'a> Inquiry<'a> {
                 && scale.verdict_alone(tried) == FindingVerdict::Undecided
                 && (low * sign).max(high * sign) >= judge::LEAST_SHARE * scale.wall
         };
-        let mut again: Vec<usize> = (0..self.tried.len()).filter(|&index| open(&self.tried[index])).collect();
-        again.sort_by(|&a, &b| {
-            let part = |index: usize| -sign * self.tried[index].effect.ns;
-            part(a).total_cmp(&part(b))
-        });
+        let mut open: Vec<usize> = (0..self.tried.len()).filter(|&index| open(&self.tried[index])).collect();
+        let part = |index: usize| -sign * self.tried[index].effect.ns;
+        open.sort_by(|&a, &b| part(a).total_cmp(&part(b)));
+        open
+    }
+
+    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
+    /// are held against: what two processes differ by.
+    fn look_again(&mut self, survey: &Survey<'_>, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let left = until.saturating_duration_since(Instant::now()).mul_f64(AGAIN);
         let affordable = (left.as_secs_f64() / SHORTEST.as_secs_f64()) as usize;
+        let mut again = self.undecided();
         again.truncate(MOST_AGAIN.min(affordable.saturating_sub(1)));
         if again.is_empty() {
             return Ok(());
@@ -403,90 +406,6 @@ impl<'a> Inquiry<'a> {
         }
         Ok(())
     }
-
-    /// What came of it, also where it ended early.
-    pub fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
-        let (label, there_is) = (self.case.label(), self.is_there_a_gap());
-        let scale = self.scale();
-        let Scale { gap, wall, .. } = scale;
-        let mut findings = Vec::new();
-        let mut interactions = Vec::new();
-        let mut parts = Vec::new();
-        for (index, tried) in self.tried.iter().enumerate() {
-            let alone = &scale.part(&tried.effect);
-            let mut verdict = scale.verdict_alone(tried);
-            let mut evidence = vec![alone_sentence(tried, self.case, &scale)];
-            evidence.extend(tried.evidence.iter().cloned());
-            evidence.extend(other_gap(tried, alone, gap));
-            let position = self.chain.iter().position(|link| link.of == index);
-            let mut effect = alone.clone();
-            if let Some(position) = position {
-                let once = &self.chain[position];
-                effect = scale.part(&once.effect);
-                let others: Vec<&str> =
-                    self.chain[..position].iter().map(|link| self.tried[link.of].cause.name()).collect();
-                if position > 0 {
-                    let others = others.join(" and ");
-                    let sentence = format!(
-                        "{}: {} alone, {} once {others} {} off",
-                        tried.cause.name(),
-                        units::signed_time(alone.ns),
-                        units::signed_time(effect.ns),
-                        if position == 1 { "is" } else { "are" },
-                    );
-                    if (effect.ns - alone.ns).abs() >= judge::LEAST_SHARE * wall {
-                        interactions.push(sentence.clone());
-                    }
-                    if once.verdict != FindingVerdict::Supported {
-                        // Its time is that of a cause which is closer to the code.
-                        verdict = FindingVerdict::Refuted;
-                        evidence.push(format!("{sentence}: it has no part of its own"));
-                        effect = alone.clone();
-                    }
-                }
-            }
-            let supported = verdict == FindingVerdict::Supported;
-            if supported && !tried.cause.is_about_the_measurement() {
-                parts.push((effect.ns, effect.ci95));
-            }
-            let share = (!tried.cause.is_about_the_measurement()).then_some(effect.ns / gap);
-            findings.push(Finding {
-                effect_ns: Some(effect.ns),
-                effect_ns_ci95: Some(effect.ci95),
-                share_of_gap: share,
-                alone_ns: Some(tried.effect.ns),
-                alone_ns_interval: Some(tried.effect.interval),
-                fix: supported.then(|| fix(tried, &effect, wall)),
-                ..finding(tried.cause, &label, verdict, evidence)
-            });
-        }
-        findings.extend(self.known);
-        let rank = |finding: &Finding| match finding.verdict {
-            FindingVerdict::Supported => 0,
-            FindingVerdict::Undecided => 1,
-            FindingVerdict::Refuted => 2,
-        };
-        let size = |finding: &Finding| -finding.share_of_gap.unwrap_or(0.0);
-        findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
-        let (residual_ns, residual_ns_ci95) = judge::less(gap, scale.interval, &parts);
-        let explained = Explained {
-            case: label,
-            gap_ns: gap,
-            gap_ns_ci95: scale.interval,
-            gap: there_is,
-            confirmed: there_is && scale.confirmed,
-            residual_ns,
-            residual_ns_ci95,
-            interactions,
-            hypotheses: if main_job && there_is { hypotheses::found(&findings, &self.not_tried) } else { Vec::new() },
-            not_tried: self.not_tried,
-            sizes: self.sizes,
-            confidence: self.confidence,
-            experiments: self.experiments,
-            complete: self.complete,
-        };
-        (explained, findings)
-    }
 }
 
 /// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, and the noise,
@@ -497,21 +416,6 @@ fn part_of_time(cause: &dyn Cause) -> f64 {
         (false, true) => 0.5,
         (false, false) => 1.0,
     }
-}
-
-/// Where an experiment's own rounds had another gap by a quarter or more, what its effect is as a part of the whole one.
-fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
-    let own = tried.effect.own_gap?;
-    let factor = part.ns / tried.effect.ns;
-    let other = !(0.8..=1.25).contains(&factor) && !tried.cause.is_about_the_measurement();
-    other.then(|| {
-        format!(
-            "the gap of these rounds was {}: of the whole one, {}, the effect is {}",
-            units::signed_time(own),
-            units::signed_time(gap),
-            units::signed_time(part.ns)
-        )
-    })
 }
 
 fn finding(cause: &dyn Cause, label: &str, verdict: FindingVerdict, evidence: Vec<String>) -> Finding {
@@ -527,37 +431,4 @@ fn finding(cause: &dyn Cause, label: &str, verdict: FindingVerdict, evidence: Ve
         verdict,
         fix: None,
     }
-}
-
-/// What was switched, and what that did to the times.
-fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
-    let effect = &tried.effect;
-    let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
-    let times = |term: usize| causes::both_times(names, effect, term);
-    let is_difference = tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
-    let mut sentence = format!("with {}", tried.trial.what);
-    if is_difference || tried.cause.is_about_the_measurement() {
-        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() { (1, 0) } else { (0, 1) };
-        sentence += &format!(": {}; without: {}", times(with), times(without));
-    }
-    if !tried.cause.is_about_the_measurement() && judge::works_against(effect, scale.gap, scale.wall) {
-        sentence += "; it works against the gap, which is wider with it switched";
-    }
-    sentence
-}
-
-/// What to do, and what that saves, of what.
-fn fix(tried: &Tried, effect: &Effect, wall: f64) -> String {
-    if tried.cause.is_about_the_measurement() {
-        return tried.fix.clone();
-    }
-    let [low, high] = if effect.ns < 0.0 { [-effect.ci95[1], -effect.ci95[0]] } else { effect.ci95 };
-    format!(
-        "{} saves {} of {} [{}, {}]",
-        tried.fix,
-        units::time(effect.ns.abs()),
-        units::time(wall),
-        units::time(low),
-        units::time(high),
-    )
 }
