@@ -250,17 +250,37 @@ impl<'a> CasePicture<'a> {
     }
 
     fn write(&self, directory: &Path, formats: &[Format]) -> Result<DrawnCase, Error> {
-        let case = &self.samples.case;
-        let [a, b, difference] = self.pictures(NARROWEST)?;
         let [stacks_a, stacks_b] = self.stacks();
         let phases = Phase::of_roles(stacks_a, stacks_b, &self.roles);
+        let mut files = Vec::new();
+        for (name, bytes) in self.made(&phases, formats)? {
+            let path = directory.join(name);
+            files::write_whole(&path, &bytes)?;
+            files.push(path);
+        }
+        let role = |phase: Phase| Role { name: phase.name, a_ns: phase.a.unwrap_or(0.0), b_ns: phase.b.unwrap_or(0.0) };
+        Ok(DrawnCase {
+            label: self.samples.case.label(),
+            engine: self.samples.engine,
+            samples_outside: self.samples.outside,
+            sides: TAGS.map(|tag| self.side(tag)),
+            roles: phases.into_iter().map(role).collect(),
+            frames_named: self.named(),
+            files,
+        })
+    }
+
+    /// Names and contents of the files. The page comes last: whoever finds it finds the rest.
+    fn made(&self, phases: &[Phase], formats: &[Format]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let case = &self.samples.case;
+        let [a, b, difference] = self.pictures(NARROWEST)?;
         let title = self.title();
         let page = Page {
             title: &title,
             notes: &self.notes(),
             sides: [&case.a.name, &case.b.name],
             pictures: [&a, &b, &difference],
-            phases: &phases,
+            phases,
         };
         let page = page.html().map_err(not_drawn)?;
         let folded = |tag| self.profile.folded(tag).map_err(not_drawn);
@@ -275,26 +295,8 @@ impl<'a> CasePicture<'a> {
             let bytes = self.export(*format)?;
             made.push((format!("samples.{}", format.extension()), bytes));
         }
-        // Last: whoever finds the page finds the rest.
         made.push(("index.html".to_owned(), page.into_bytes()));
-        let mut written = Vec::new();
-        for (name, bytes) in made {
-            let path = directory.join(name);
-            files::write_whole(&path, &bytes)?;
-            written.push(path);
-        }
-        Ok(DrawnCase {
-            label: case.label(),
-            engine: self.samples.engine,
-            samples_outside: self.samples.outside,
-            sides: TAGS.map(|tag| self.side(tag)),
-            roles: phases
-                .into_iter()
-                .map(|phase| Role { name: phase.name, a_ns: phase.a.unwrap_or(0.0), b_ns: phase.b.unwrap_or(0.0) })
-                .collect(),
-            frames_named: self.named(),
-            files: written,
-        })
+        Ok(made)
     }
 
     fn title(&self) -> String {

@@ -87,42 +87,19 @@ pub fn case<T: Value>(
     ways: &[(Backend, Stores)],
     seconds: f64,
 ) -> Result<Vec<Measured>, Error> {
-    let n = bytes / size_of::<T>();
-    let mut source = filled::<T>(n, 1.5)?;
-    let mut result = if place == Place::Out { filled::<T>(n, 0.0)? } else { Vec::new() };
-    let requests: Vec<Request> = ways
-        .iter()
-        .map(|(backend, stores)| Request { backend: Some(*backend), threads: Some(threads), stores: Some(*stores) })
-        .collect();
+    let mut arrays = Arrays::<T>::new(place, bytes)?;
+    let request = |&(backend, stores): &(Backend, Stores)| Request {
+        backend: Some(backend),
+        threads: Some(threads),
+        stores: Some(stores),
+    };
+    let requests: Vec<Request> = ways.iter().map(request).collect();
     let reads = ways.iter().any(|way| way.1 == Stores::Stream);
     let mut measured: Vec<Measured> = Vec::with_capacity(ways.len());
     for request in &requests {
         measured.push(Measured { refused: deviates::<T>(place, request)?, ..Measured::default() });
     }
-    let mut run = |request: &Request, times: usize, read: bool| -> Result<f64, Error> {
-        let start = Instant::now();
-        for turn in 0..times {
-            // 2 and ½ in turn bring the values back.
-            let factor = T::of(if turn % 2 == 0 { 2.0 } else { 0.5 });
-            match place {
-                Place::Out => scale(black_box(&source), factor, &mut result, request),
-                Place::In => scale_in_place(black_box(&mut source), factor, request),
-            }
-            .map_err(failed)?;
-            if read {
-                black_box(T::sum(black_box(if place == Place::Out { &result } else { &source })));
-            }
-        }
-        Ok(start.elapsed().as_nanos() as f64 / times as f64)
-    };
-    // Warm: pages, caches, the pool's threads; and how long one takes.
-    let mut times = Vec::with_capacity(requests.len());
-    for request in &requests {
-        run(request, 2, false)?;
-        let one = run(request, 2, false)?;
-        let wanted = (ROUND.as_nanos() as f64 / one.max(1.0)).ceil() as usize;
-        times.push(wanted.max(1).next_multiple_of(2));
-    }
+    let times = requests.iter().map(|request| arrays.warm_up(request)).collect::<Result<Vec<_>, _>>()?;
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     let mut round = 0;
     while round < LEAST_ROUNDS || Instant::now() < end {
@@ -130,14 +107,57 @@ pub fn case<T: Value>(
             // Forwards and backwards, so that none always follows the same other.
             let index = if round % 2 == 0 { step } else { requests.len() - 1 - step };
             let (request, of) = (&requests[index], &mut measured[index]);
-            of.ns.push(run(request, times[index], false)?);
+            of.ns.push(arrays.run(request, times[index], false)?);
             if reads {
-                of.then_read_ns.push(run(request, times[index], true)?);
+                of.then_read_ns.push(arrays.run(request, times[index], true)?);
             }
         }
         round += 1;
     }
     Ok(measured)
+}
+
+/// What candidates scale.
+struct Arrays<T> {
+    place: Place,
+    source: Vec<T>,
+    /// Empty where the source is scaled in place.
+    result: Vec<T>,
+}
+
+impl<T: Value> Arrays<T> {
+    fn new(place: Place, bytes: usize) -> Result<Self, Error> {
+        let n = bytes / size_of::<T>();
+        let result = if place == Place::Out { filled::<T>(n, 0.0)? } else { Vec::new() };
+        Ok(Self { place, source: filled::<T>(n, 1.5)?, result })
+    }
+
+    /// Nanoseconds of one operation, the mean of `times`; with `read`, what it wrote is read after each.
+    fn run(&mut self, request: &Request, times: usize, read: bool) -> Result<f64, Error> {
+        let start = Instant::now();
+        for turn in 0..times {
+            // 2 and ½ in turn bring the values back.
+            let factor = T::of(if turn % 2 == 0 { 2.0 } else { 0.5 });
+            match self.place {
+                Place::Out => scale(black_box(&self.source), factor, &mut self.result, request),
+                Place::In => scale_in_place(black_box(&mut self.source), factor, request),
+            }
+            .map_err(failed)?;
+            if read {
+                let written = if self.place == Place::Out { &self.result } else { &self.source };
+                black_box(T::sum(black_box(written)));
+            }
+        }
+        Ok(start.elapsed().as_nanos() as f64 / times as f64)
+    }
+
+    /// Warms pages, caches and the pool's threads; operations of a round, an even number.
+    fn warm_up(&mut self, request: &Request) -> Result<usize, Error> {
+        self.run(request, 2, false)?;
+        let one = self.run(request, 2, false)?;
+        let wanted = (ROUND.as_nanos() as f64 / one.max(1.0)).ceil() as usize;
+        Ok(wanted.max(1).next_multiple_of(2))
+    }
 }
 
 fn failed(error: raptors_kernel::Error) -> Error {

@@ -121,7 +121,6 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
     if options.action == Action::Show {
         return show();
     }
-    let interrupt = Interrupt::watch();
     let largest = within_memory(options.largest);
     if largest < options.largest {
         let (taken, asked) = (mib(largest), mib(options.largest));
@@ -129,24 +128,8 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
             "results of {asked} MiB do not fit into the free memory together with their sources: {taken} MiB is the largest"
         ));
     }
-    let shipped = Table::shipped();
     let plan = plan(largest);
-    let mut cases = Vec::with_capacity(plan.len());
-    for (done, (dtype, place, threads, bytes)) in plan.iter().copied().enumerate() {
-        let (type_name, place_name) = (dtype.name(), place.name());
-        let text = format!("{type_name} {place_name}, {threads} threads, {} KiB", bytes >> 10);
-        progress.update(done as f64 / plan.len() as f64, &text);
-        let usual = shipped.row(dtype, place, threads, bytes);
-        let ways = candidates((usual.backend, usual.stores), place, threads);
-        let measured = match dtype {
-            Dtype::Float32 => measure::case::<f32>(place, threads, bytes, &ways, options.time),
-            Dtype::Float64 => measure::case::<f64>(place, threads, bytes, &ways, options.time),
-        };
-        if interrupt.asked() {
-            return Err(Error::new("interrupted: the table is as it was before"));
-        }
-        cases.push(judge((dtype, place, threads, bytes), &ways, measured?));
-    }
+    let cases = measure_all(&plan, options.time, progress)?;
     let rows = rows(&plan, &cases);
     let machine = raptors_kernel::machine();
     let table = Table::new(machine.clone(), rows)
@@ -163,6 +146,33 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
         cases,
         table: table.to_string(),
     })
+}
+
+/// Measures the candidates of every case of the plan, `seconds` each.
+fn measure_all(
+    plan: &[(Dtype, Place, usize, usize)],
+    seconds: f64,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Case>, Error> {
+    let interrupt = Interrupt::watch();
+    let shipped = Table::shipped();
+    let mut cases = Vec::with_capacity(plan.len());
+    for (done, (dtype, place, threads, bytes)) in plan.iter().copied().enumerate() {
+        let (type_name, place_name) = (dtype.name(), place.name());
+        let text = format!("{type_name} {place_name}, {threads} threads, {} KiB", bytes >> 10);
+        progress.update(done as f64 / plan.len() as f64, &text);
+        let usual = shipped.row(dtype, place, threads, bytes);
+        let ways = candidates((usual.backend, usual.stores), place, threads);
+        let measured = match dtype {
+            Dtype::Float32 => measure::case::<f32>(place, threads, bytes, &ways, seconds),
+            Dtype::Float64 => measure::case::<f64>(place, threads, bytes, &ways, seconds),
+        };
+        if interrupt.asked() {
+            return Err(Error::new("interrupted: the table is as it was before"));
+        }
+        cases.push(judge((dtype, place, threads, bytes), &ways, measured?));
+    }
+    Ok(cases)
 }
 
 fn show() -> Result<Tuned, Error> {

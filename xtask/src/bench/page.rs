@@ -29,27 +29,7 @@ pub fn text(
     options: &Options,
 ) -> String {
     let mut text = String::new();
-    let mib = |name: &str| machine[name].as_u64().unwrap_or(0) as f64 / f64::from(1 << 20);
-    let limit = |threads: &str| machine["limit_gb_s"][threads].as_f64().unwrap_or(f64::NAN);
-    let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    _ = writeln!(
-        text,
-        "Machine: {}, {} cores, L2 {:.0} MiB, L3 {:.0} MiB, {}, huge pages `{}`. NumPy {}, Python {}, {}. {} seconds a cell, \
-         both sides together, in one process and interleaved rounds after a warm-up.\n\n\
-         Measured limit of the memory: {:.1} GB/s with one thread, {:.1} GB/s with all, best kind of stores.\n",
-        word(&machine["cpu"]),
-        machine["cores"],
-        mib("l2"),
-        mib("l3"),
-        word(&machine["kernel"]),
-        word(&machine["thp"]),
-        word(&software["numpy"]),
-        word(&software["python"]),
-        word(&software["allocator"]),
-        options.time,
-        limit("1"),
-        limit("all"),
-    );
+    head(&mut text, machine, software, options);
     for dtype in &options.dtype {
         _ = writeln!(text, "### {dtype}: the other's time ÷ Raptors' (above 1 Raptors is faster)\n");
         table(&mut text, measured, dtype, options, |case| {
@@ -82,6 +62,30 @@ pub fn text(
         _ = writeln!(text, "Memory: {memory}.\n");
     }
     text
+}
+
+fn head(text: &mut String, machine: &Value, software: &Value, options: &Options) {
+    let mib = |name: &str| machine[name].as_u64().unwrap_or(0) as f64 / f64::from(1 << 20);
+    let limit = |threads: &str| machine["limit_gb_s"][threads].as_f64().unwrap_or(f64::NAN);
+    let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    _ = writeln!(
+        text,
+        "Machine: {}, {} cores, L2 {:.0} MiB, L3 {:.0} MiB, {}, huge pages `{}`. NumPy {}, Python {}, {}. {} seconds a cell, \
+         both sides together, in one process and interleaved rounds after a warm-up.\n\n\
+         Measured limit of the memory: {:.1} GB/s with one thread, {:.1} GB/s with all, best kind of stores.\n",
+        word(&machine["cpu"]),
+        machine["cores"],
+        mib("l2"),
+        mib("l3"),
+        word(&machine["kernel"]),
+        word(&machine["thp"]),
+        word(&software["numpy"]),
+        word(&software["python"]),
+        word(&software["allocator"]),
+        options.time,
+        limit("1"),
+        limit("all"),
+    );
 }
 
 fn table(text: &mut String, measured: &[Measured], dtype: &str, options: &Options, cell: impl Fn(&Case) -> String) {

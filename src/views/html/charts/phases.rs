@@ -67,16 +67,22 @@ fn draw(area: &Area<'_>, width: u32, height: u32, rows: &[TimeRow], unit: &TimeU
         let top = -f64::from(ROW * index as u32);
         let label = fitting(row.label.trim_start(), width - MARGIN as u32 * 2);
         plot.text((x[0], top), (4, 14), &label, Text::LEFT)?;
-        for (side, value) in [row.a, row.b].into_iter().enumerate() {
-            let upper = top - 25.0 - BAR * side as f64;
-            let middle = upper - BAR / 2.0;
-            let Some(ns) = value.filter(|ns| ns.is_finite()) else {
-                plot.text((0.0, middle), (6, 0), "not measured", Text::LEFT)?;
-                continue;
-            };
-            plot.bar((0.0, upper), (ns, upper - BAR + 2.0), SIDES[side])?;
-            plot.text((ns.max(0.0), middle), (6, 0), &number(ns), Text::LEFT)?;
-        }
+        bars(plot, row, top, &number)?;
+    }
+    Ok(())
+}
+
+/// Both sides' bars of a phase below `top`, each with its figure.
+fn bars(plot: &mut Plot<'_, '_>, row: &TimeRow, top: f64, number: &impl Fn(f64) -> String) -> Drawn {
+    for (side, value) in [row.a, row.b].into_iter().enumerate() {
+        let upper = top - 25.0 - BAR * side as f64;
+        let middle = upper - BAR / 2.0;
+        let Some(ns) = value.filter(|ns| ns.is_finite()) else {
+            plot.text((0.0, middle), (6, 0), "not measured", Text::LEFT)?;
+            continue;
+        };
+        plot.bar((0.0, upper), (ns, upper - BAR + 2.0), SIDES[side])?;
+        plot.text((ns.max(0.0), middle), (6, 0), &number(ns), Text::LEFT)?;
     }
     Ok(())
 }
