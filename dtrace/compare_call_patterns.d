@@ -18,12 +18,12 @@
  *   vDSP_vmaD vDSP_dotpr vDSP_dotprD vDSP_sve vDSP_sveD vDSP_mmul vDSP_mmulD vvsqrtf vvsqrt vvrsqrtf vvrsqrt vvrecf
  *   vvrec vvexpf vvexp vvlogf vvlog vvpowf vvpow vvsinf vvsin vvcosf vvcos vvtanhf vvtanh vvdivf vvdiv
  * in these libraries:
- *   macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new
- *   LAPACK ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*,
- *   with and without the suffix 64_.
- * Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux
- * opens a file for each probe, two for a routine (raise `ulimit -n` where it says "Bad file descriptor"), and takes
- * about 0.2 s for each to withdraw after its report: do not kill it, its probes would stay.
+ *   macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new LAPACK
+ *   ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*, with and
+ *   without the suffix 64_.
+ * Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux opens a
+ * file for each probe, two for a routine (raise `ulimit -n` where it says "Bad file descriptor"), and takes about 0.2 s
+ * for each to withdraw after its report: do not kill it, its probes would stay.
  *
  * SAMPLE
  *   ten `a * 2.5` at 2048 x 2048, seven `b @ b` at 64 x 64 (whose OpenBLAS DTrace cannot watch), eleven r.scale(2.5):
@@ -66,1771 +66,543 @@ dtrace:::BEGIN
 	printf("Ctrl-C or the end of the process ends it and prints the report.\n");
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]scal:entry,
-pid$target:libBLAS.dylib:cblas_[sd]scal?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm2:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm264_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum64_:entry
+/* Every call is counted on one of the sides. */
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry,
+pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry, pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry, pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ad[d]:entry, pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry, pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry, pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry, pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_divid[e]:entry, pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry, pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry, pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry, pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_powe[r]:entry, pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry, pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry, pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry, pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry, pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry, pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_squar[e]:entry, pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry, pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry, pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry, pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ex[p]:entry, pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry, pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_lo[g]:entry, pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry, pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry, pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry, pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry, pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry, pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
+	this->m = this->n = this->k = this->step1 = this->step2 = this->step3 = this->scalar = (int64_t)0;
+	this->read = 2;
+seen = 1;
 	this->b = self->scale > 0 ? 1 : 0;
 	@a[probefunc] = sum(1 - this->b);
 	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]axpy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot64_:entry
+/* Where the sizes of each routine and loop stand. */
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg0 : (int64_t)(int)arg0;
+	this->step1 = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]gemv:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg0 : (int64_t)(int)arg0;
+	this->step1 = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->step2 = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]ger:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg1 : (int64_t)(int)arg1,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg1 : (int64_t)(int)arg1,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->n = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->step1 = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->step2 = this->wide ? (int64_t)arg7 : (int64_t)(int)arg7;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg1 : (int64_t)(int)arg1;
+	this->n = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->step1 = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->step2 = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libBLAS.dylib:cblas_[cz]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->n = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->k = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->step1 = this->wide ? (int64_t)arg7 : (int64_t)(int)arg7;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]syrk:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk64_:entry
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->n = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->k = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]trsm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->k = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->step1 = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->n = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4);
+	this->k = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->step2 = this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4);
+	this->n = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->n = this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4);
+	this->step2 = this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry
+{
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4);
+	this->read = 2;
+}
+
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry, pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->step3 = (int64_t)arg6;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    *(int64_t *)copyin(arg2, 8)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->step3 = (int64_t)arg6;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg5;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = sum(this->b);
-	this->done = 1;
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg5;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsu[b]:entry,
-pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry
 {
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(this->b);
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvDSP.dylib:vDSP_vm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vma[D]:entry
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry
 {
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(this->b);
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvDSP.dylib:vDSP_dotp[r]:entry,
-pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry
 {
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
 }
 
-pid$target:libvDSP.dylib:vDSP_sv[e]:entry,
-pid$target:libvDSP.dylib:vDSP_sve[D]:entry
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry
 {
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
+	this->m = (int64_t)arg3;
+	this->step1 = (int64_t)arg1;
 }
 
-pid$target:libvDSP.dylib:vDSP_mmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_mmul[D]:entry
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry
 {
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(this->b);
+	this->m = (int64_t)arg6;
+	this->n = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->m = (int64_t)*(int *)copyin(arg2, 4);
+	this->read = 2;
 }
 
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
 {
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
+	this->read = 0;
+	this->m = (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
-/!this->done/
+pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry, pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry, pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ad[d]:entry, pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry, pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry, pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry, pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_divid[e]:entry, pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry, pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry, pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry, pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_powe[r]:entry, pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry, pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry
 {
-	@a_no_scalar[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_no_scalar[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0] = sum(this->b);
+	this->read = 0;
+	this->m = *(int64_t *)copyin(arg1, 8);
+	this->step1 = *(int64_t *)copyin(arg2, 8);
+	this->step2 = *(int64_t *)copyin(arg2 + 8, 8);
+	this->step3 = *(int64_t *)copyin(arg2 + 16, 8);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
-/!this->done/
+pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry, pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry, pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry, pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry, pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_squar[e]:entry, pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry, pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry, pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry, pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ex[p]:entry, pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry, pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_lo[g]:entry, pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry, pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry
 {
-	@a_no_scalar[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_no_scalar[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0] = sum(this->b);
+	this->read = 0;
+	this->m = *(int64_t *)copyin(arg1, 8);
+	this->step1 = *(int64_t *)copyin(arg2, 8);
+	this->step2 = *(int64_t *)copyin(arg2 + 8, 8);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
-/!this->done/
+pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry, pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry, pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry
 {
-	@a_no_scalar[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6] = sum(1 - this->b);
-	@b_no_scalar[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6] = sum(this->b);
+	this->read = 0;
+	this->m = *(int64_t *)copyin(arg1, 8);
+	this->step1 = *(int64_t *)copyin(arg1 + 8, 8);
+	this->step2 = *(int64_t *)copyin(arg1 + 16, 8);
+	this->step3 = *(int64_t *)copyin(arg1 + 24, 8);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry,
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
-/!this->done/
+pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry, pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry, pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
+{
+	this->read = 0;
+	this->m = *(int64_t *)copyin(arg1, 8);
+	this->step1 = *(int64_t *)copyin(arg1 + 8, 8);
+	this->read = 2;
+}
+
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry,
+pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry, pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry, pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ad[d]:entry, pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry, pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry, pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry, pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_divid[e]:entry, pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry, pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry, pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry, pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_powe[r]:entry, pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry, pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry, pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry, pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry, pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry, pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_squar[e]:entry, pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry, pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry, pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry, pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ex[p]:entry, pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry, pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_lo[g]:entry, pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry, pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry, pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry, pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry, pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry, pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
+/this->read == 2/
+{
+	@a_shapes[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3, this->scalar] = sum(1 - this->b);
+	@b_shapes[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3, this->scalar] = sum(this->b);
+}
+
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
+/this->read == 1/
+{
+	@a_no_scalar[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3] = sum(1 - this->b);
+	@b_no_scalar[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3] = sum(this->b);
+}
+
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry,
+pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry, pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry, pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ad[d]:entry, pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry, pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry, pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry, pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_divid[e]:entry, pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry, pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry, pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry, pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry, pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_powe[r]:entry, pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry, pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry, pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry, pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry, pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry, pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_squar[e]:entry, pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry, pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry, pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry, pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_ex[p]:entry, pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry, pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_lo[g]:entry, pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry, pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry, pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry, pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry,
+pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry, pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
+pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry, pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
+/this->read == 0/
 {
 	@a_no_shape[probefunc] = sum(1 - this->b);
 	@b_no_shape[probefunc] = sum(this->b);
 }
-
-pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry,
-pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry,
-pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_ad[d]:entry,
-pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry,
-pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_divid[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_squar[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_ex[p]:entry,
-pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry,
-pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_lo[g]:entry,
-pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry,
-pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry,
-pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry,
-pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry,
-pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry,
-pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_powe[r]:entry,
-pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry,
-pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2 + 0, 8),
-	    *(int64_t *)copyin(arg2 + 8, 8),
-	    *(int64_t *)copyin(arg2 + 16, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry,
-pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    *(int64_t *)copyin(arg1 + 16, 8),
-	    *(int64_t *)copyin(arg1 + 24, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    *(int64_t *)copyin(arg1 + 16, 8),
-	    *(int64_t *)copyin(arg1 + 24, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry,
-pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    *(int64_t *)copyin(arg1 + 16, 8),
-	    *(int64_t *)copyin(arg1 + 24, 8),
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    *(int64_t *)copyin(arg1 + 16, 8),
-	    *(int64_t *)copyin(arg1 + 24, 8),
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
-{
-	this->done = 0;
-	seen = 1;
-	this->b = self->scale > 0 ? 1 : 0;
-	@a[probefunc] = sum(1 - this->b);
-	@b[probefunc] = sum(this->b);
-	@a_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(1 - this->b);
-	@b_shapes[probefunc,
-	    *(int64_t *)copyin(arg1 + 0, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg1 + 8, 8),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = sum(this->b);
-	this->done = 1;
-}
-
-pid$target:_multiarray_umath*:FLOAT_multipl[y]:entry,
-pid$target:_multiarray_umath*:FLOAT_multiply_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_multipl[y]:entry,
-pid$target:_multiarray_umath*:DOUBLE_multiply_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_ad[d]:entry,
-pid$target:_multiarray_umath*:FLOAT_add_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_ad[d]:entry,
-pid$target:_multiarray_umath*:DOUBLE_add_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_subtrac[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_subtract_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_subtrac[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_subtract_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_divid[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_divide_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_divid[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_divide_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_negativ[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_negative_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_negativ[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_negative_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_absolut[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_absolute_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_absolut[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_absolute_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_squar[e]:entry,
-pid$target:_multiarray_umath*:FLOAT_square_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_squar[e]:entry,
-pid$target:_multiarray_umath*:DOUBLE_square_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_sqr[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_sqrt_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_sqr[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_sqrt_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_ex[p]:entry,
-pid$target:_multiarray_umath*:FLOAT_exp_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_ex[p]:entry,
-pid$target:_multiarray_umath*:DOUBLE_exp_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_lo[g]:entry,
-pid$target:_multiarray_umath*:FLOAT_log_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_lo[g]:entry,
-pid$target:_multiarray_umath*:DOUBLE_log_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_maximu[m]:entry,
-pid$target:_multiarray_umath*:FLOAT_maximum_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_maximu[m]:entry,
-pid$target:_multiarray_umath*:DOUBLE_maximum_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_minimu[m]:entry,
-pid$target:_multiarray_umath*:FLOAT_minimum_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_minimu[m]:entry,
-pid$target:_multiarray_umath*:DOUBLE_minimum_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_powe[r]:entry,
-pid$target:_multiarray_umath*:FLOAT_power_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_powe[r]:entry,
-pid$target:_multiarray_umath*:DOUBLE_power_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_matmu[l]:entry,
-pid$target:_multiarray_umath*:FLOAT_matmul_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_matmu[l]:entry,
-pid$target:_multiarray_umath*:DOUBLE_matmul_[XAN]*:entry,
-pid$target:_multiarray_umath*:FLOAT_vecdo[t]:entry,
-pid$target:_multiarray_umath*:FLOAT_vecdot_[XAN]*:entry,
-pid$target:_multiarray_umath*:DOUBLE_vecdo[t]:entry,
-pid$target:_multiarray_umath*:DOUBLE_vecdot_[XAN]*:entry
-/!this->done/
-{
-	@a_no_shape[probefunc] = sum(1 - this->b);
-	@b_no_shape[probefunc] = sum(this->b);
-}
-
 
 raptors$target:::scale-entry
 {
 	raptors_seen = 1;
 	seen = 1;
 	self->scale++;
-	this->b = 1;
+	this->b = 1 ? 1 : 0;
 	@a["raptors scale"] = sum(1 - this->b);
 	@b["raptors scale"] = sum(this->b);
 	@a_shapes["raptors scale", (int64_t)arg0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0, (int64_t)0,
@@ -1868,7 +640,6 @@ raptors$target:::dispatch
 {
 	@dispatched[this->backend, this->reason, (uint32_t)arg2, arg3] = count();
 }
-
 
 proc:::exit
 /pid == $target/

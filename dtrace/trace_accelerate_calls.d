@@ -18,12 +18,12 @@
  *   vDSP_vmaD vDSP_dotpr vDSP_dotprD vDSP_sve vDSP_sveD vDSP_mmul vDSP_mmulD vvsqrtf vvsqrt vvrsqrtf vvrsqrt vvrecf
  *   vvrec vvexpf vvexp vvlogf vvlog vvpowf vvpow vvsinf vvsin vvcosf vvcos vvtanhf vvtanh vvdivf vvdiv
  * in these libraries:
- *   macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new
- *   LAPACK ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*,
- *   with and without the suffix 64_.
- * Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux
- * opens a file for each probe, two for a routine (raise `ulimit -n` where it says "Bad file descriptor"), and takes
- * about 0.2 s for each to withdraw after its report: do not kill it, its probes would stay.
+ *   macOS: libBLAS.dylib, libLAPACK.dylib, libvDSP.dylib, libvMisc.dylib (vForce), with the spellings of the new LAPACK
+ *   ($NEWLAPACK, $NEWLAPACK$ILP64). Linux: libopenblas, libblas, libcblas, liblapack, libblis, libmkl_*, with and
+ *   without the suffix 64_.
+ * Every other routine of the catalogue: raptors-trace script NAME.d --routine ROUTINE,ROUTINE. DTrace for Linux opens a
+ * file for each probe, two for a routine (raise `ulimit -n` where it says "Bad file descriptor"), and takes about 0.2 s
+ * for each to withdraw after its report: do not kill it, its probes would stay.
  *
  * SAMPLE
  *   a program on Linux that calls libraries standing in for libvDSP.dylib and libBLAS.dylib (times are not Apple's):
@@ -80,127 +80,52 @@ dtrace:::BEGIN
 	printf("Ctrl-C or the end of the process ends it and prints the report.\n");
 }
 
-/* The depth tells a call from one inside it, and each has its own clock. */
-pid$target:libBLAS.dylib:cblas_[sd]scal:entry,
-pid$target:libBLAS.dylib:cblas_[sd]scal?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm2:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm264_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm64_:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsu[b]:entry,
-pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
-pid$target:libvDSP.dylib:vDSP_dotp[r]:entry,
-pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
-pid$target:libvDSP.dylib:vDSP_sv[e]:entry,
-pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
-pid$target:libvDSP.dylib:vDSP_mmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry,
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
+/* Every call is counted. The depth tells one from another inside it, and each has its own clock. */
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
 {
-	seen = 1;
+	this->m = this->n = this->k = this->step1 = this->step2 = this->step3 = this->scalar = (int64_t)0;
+	this->read = 2;
+seen = 1;
 	self->depth++;
 	self->began[self->depth] = timestamp;
 	@threads[probefunc, tid] = count();
@@ -212,124 +137,47 @@ pid$target:libvMisc.dylib:vvdi[v]:entry
 	@callers[probefunc, umod(this->from)] = count();
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]scal:entry,
-pid$target:libBLAS.dylib:cblas_[sd]scal?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm2:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm264_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm64_:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsu[b]:entry,
-pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
-pid$target:libvDSP.dylib:vDSP_dotp[r]:entry,
-pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
-pid$target:libvDSP.dylib:vDSP_sv[e]:entry,
-pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
-pid$target:libvDSP.dylib:vDSP_mmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry,
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
 /!named[this->from]/
 {
 	named[this->from] = 1;
@@ -338,672 +186,371 @@ pid$target:libvMisc.dylib:vvdi[v]:entry
 	printf("\n");
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]scal:entry,
-pid$target:libBLAS.dylib:cblas_[sd]scal?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal:entry,
-pid$target:lib[bclmo]*:cblas_[sd]scal64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2:entry,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm2:entry,
-pid$target:lib[bclmo]*:cblas_[sd]nrm264_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum:entry,
-pid$target:libBLAS.dylib:cblas_[sd]asum?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum:entry,
-pid$target:lib[bclmo]*:cblas_[sd]asum64_:entry
+/* Where the sizes of each routine stand. */
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg0 : (int64_t)(int)arg0;
+	this->step1 = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]axpy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]axpy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]axpy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy:entry,
-pid$target:libBLAS.dylib:cblas_[sd]copy?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy:entry,
-pid$target:lib[bclmo]*:cblas_[sd]copy64_:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot:entry,
-pid$target:libBLAS.dylib:cblas_[sd]dot?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot:entry,
-pid$target:lib[bclmo]*:cblas_[sd]dot64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg0 : (int64_t)(int)arg0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg0 : (int64_t)(int)arg0;
+	this->step1 = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->step2 = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]gemv:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemv64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->n = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->step1 = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->step2 = this->wide ? (int64_t)arg7 : (int64_t)(int)arg7;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]ger:entry,
-pid$target:libBLAS.dylib:cblas_[sd]ger?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger:entry,
-pid$target:lib[bclmo]*:cblas_[sd]ger64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg1 : (int64_t)(int)arg1,
-	    this->wide ? (int64_t)arg2 : (int64_t)(int)arg2,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg1 : (int64_t)(int)arg1;
+	this->n = this->wide ? (int64_t)arg2 : (int64_t)(int)arg2;
+	this->step1 = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->step2 = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]gemm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg7 : (int64_t)(int)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->n = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->k = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->step1 = this->wide ? (int64_t)arg7 : (int64_t)(int)arg7;
 }
 
-pid$target:libBLAS.dylib:cblas_[cz]gemm:entry,
-pid$target:libBLAS.dylib:cblas_[cz]gemm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm:entry,
-pid$target:lib[bclmo]*:cblas_[cz]gemm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->n = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->k = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]syrk:entry,
-pid$target:libBLAS.dylib:cblas_[sd]syrk?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk:entry,
-pid$target:lib[bclmo]*:cblas_[sd]syrk64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg3 : (int64_t)(int)arg3,
-	    (int64_t)0,
-	    this->wide ? (int64_t)arg4 : (int64_t)(int)arg4,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg3 : (int64_t)(int)arg3;
+	this->k = this->wide ? (int64_t)arg4 : (int64_t)(int)arg4;
+	this->step1 = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]trsm:entry,
-pid$target:libBLAS.dylib:cblas_[sd]trsm?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm:entry,
-pid$target:lib[bclmo]*:cblas_[sd]trsm64_:entry
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	@shapes[probefunc,
-	    this->wide ? (int64_t)arg5 : (int64_t)(int)arg5,
-	    this->wide ? (int64_t)arg6 : (int64_t)(int)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? (int64_t)arg5 : (int64_t)(int)arg5;
+	this->n = this->wide ? (int64_t)arg6 : (int64_t)(int)arg6;
 }
 
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	@shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4),
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4);
+	this->k = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->step2 = this->wide ? *(int64_t *)copyin(arg6, 8) : (int64_t)*(int *)copyin(arg6, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	@shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4),
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg0, 8) : (int64_t)*(int *)copyin(arg0, 4);
+	this->n = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	@shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg3, 8) : (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	@shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4),
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4),
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg1, 8) : (int64_t)*(int *)copyin(arg1, 4);
+	this->n = this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4);
+	this->step2 = this->wide ? *(int64_t *)copyin(arg7, 8) : (int64_t)*(int *)copyin(arg7, 4);
+	this->read = 2;
 }
 
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry
 {
-	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL
-	    || strstr(probemod, "ilp64") != NULL;
-	this->done = 0;
-	@shapes[probefunc,
-	    this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->wide = strstr(probefunc, "64") != NULL || strstr(probemod, "blas64") != NULL || strstr(probemod, "ilp64") != NULL;
+	this->m = this->wide ? *(int64_t *)copyin(arg2, 8) : (int64_t)*(int *)copyin(arg2, 4);
+	this->step1 = this->wide ? *(int64_t *)copyin(arg4, 8) : (int64_t)*(int *)copyin(arg4, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry, pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
 pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsm[a]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->step3 = (int64_t)arg6;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6,
-	    *(int64_t *)copyin(arg2, 8)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg4;
+	this->step3 = (int64_t)arg6;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsms[a]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)*(uint32_t *)copyin(arg2, 4)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg5;
+	this->read = 1;
+	this->scalar = (int64_t)*(uint32_t *)copyin(arg2, 4);
+	this->read = 2;
 }
 
 pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    *(int64_t *)copyin(arg2, 8)] = count();
-	this->done = 1;
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg5;
+	this->read = 1;
+	this->scalar = *(int64_t *)copyin(arg2, 8);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsu[b]:entry,
-pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry
 {
-	@shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = count();
+	this->m = (int64_t)arg6;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvDSP.dylib:vDSP_vm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vma[D]:entry
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry
 {
-	@shapes[probefunc,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = count();
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvDSP.dylib:vDSP_dotp[r]:entry,
-pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry
 {
-	@shapes[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->m = (int64_t)arg5;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
 }
 
-pid$target:libvDSP.dylib:vDSP_sv[e]:entry,
-pid$target:libvDSP.dylib:vDSP_sve[D]:entry
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry
 {
-	@shapes[probefunc,
-	    (int64_t)arg3,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
+	this->m = (int64_t)arg3;
+	this->step1 = (int64_t)arg1;
 }
 
-pid$target:libvDSP.dylib:vDSP_mmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_mmul[D]:entry
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry
 {
-	@shapes[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg3,
-	    (int64_t)arg5,
-	    (int64_t)0] = count();
+	this->m = (int64_t)arg6;
+	this->n = (int64_t)arg7;
+	this->step1 = (int64_t)arg1;
+	this->step2 = (int64_t)arg3;
+	this->step3 = (int64_t)arg5;
 }
 
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg2, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->m = (int64_t)*(int *)copyin(arg2, 4);
+	this->read = 2;
 }
 
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
 {
-	this->done = 0;
-	@shapes[probefunc,
-	    (int64_t)*(int *)copyin(arg3, 4),
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)0] = count();
-	this->done = 1;
+	this->read = 0;
+	this->m = (int64_t)*(int *)copyin(arg3, 4);
+	this->read = 2;
 }
 
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry,
-pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry
-/!this->done/
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:entry, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:entry, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:entry, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:entry, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:entry, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:entry, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:entry, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:entry, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:entry,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:entry, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vad[d]:entry, pid$target:libvDSP.dylib:vDSP_vadd[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:entry, pid$target:libvDSP.dylib:vDSP_vsub[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vm[a]:entry, pid$target:libvDSP.dylib:vDSP_vma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:entry, pid$target:libvDSP.dylib:vDSP_dotpr[D]:entry,
+pid$target:libvDSP.dylib:vDSP_sv[e]:entry, pid$target:libvDSP.dylib:vDSP_sve[D]:entry,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:entry, pid$target:libvDSP.dylib:vDSP_mmul[D]:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
+/this->read == 2/
 {
-	@no_scalar[probefunc,
-	    (int64_t)arg5,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)0] = count();
+	@shapes[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3, this->scalar] = count();
 }
 
-pid$target:libvDSP.dylib:vDSP_vsms[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
-/!this->done/
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:entry, pid$target:libvDSP.dylib:vDSP_vsad[d]:entry,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:entry, pid$target:libvDSP.dylib:vDSP_vsmul[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:entry, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:entry, pid$target:libvDSP.dylib:vDSP_vsma[D]:entry,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:entry, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:entry
+/this->read == 1/
 {
-	@no_scalar[probefunc,
-	    (int64_t)arg6,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg5,
-	    (int64_t)0] = count();
+	@no_scalar[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3] = count();
 }
 
-pid$target:libvDSP.dylib:vDSP_vsm[a]:entry,
-pid$target:libvDSP.dylib:vDSP_vsma[D]:entry
-/!this->done/
-{
-	@no_scalar[probefunc,
-	    (int64_t)arg7,
-	    (int64_t)0,
-	    (int64_t)0,
-	    (int64_t)arg1,
-	    (int64_t)arg4,
-	    (int64_t)arg6] = count();
-}
-
-pid$target:libLAPACK.dylib:[sd]gesv_:entry,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesv_:entry,
-pid$target:lib[bclmo]*:[sd]gesv_64_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf_:entry,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]getrf_:entry,
-pid$target:lib[bclmo]*:[sd]getrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf_:entry,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_:entry,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf_:entry,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]potrf_:entry,
-pid$target:lib[bclmo]*:[sd]potrf_64_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd_:entry,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_:entry,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd_:entry,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:entry,
-pid$target:lib[bclmo]*:[sd]syevd_:entry,
-pid$target:lib[bclmo]*:[sd]syevd_64_:entry,
-pid$target:libvMisc.dylib:vvsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrsqrt[f]:entry,
-pid$target:libvMisc.dylib:vvrsqr[t]:entry,
-pid$target:libvMisc.dylib:vvrec[f]:entry,
-pid$target:libvMisc.dylib:vvre[c]:entry,
-pid$target:libvMisc.dylib:vvexp[f]:entry,
-pid$target:libvMisc.dylib:vvex[p]:entry,
-pid$target:libvMisc.dylib:vvlog[f]:entry,
-pid$target:libvMisc.dylib:vvlo[g]:entry,
-pid$target:libvMisc.dylib:vvsin[f]:entry,
-pid$target:libvMisc.dylib:vvsi[n]:entry,
-pid$target:libvMisc.dylib:vvcos[f]:entry,
-pid$target:libvMisc.dylib:vvco[s]:entry,
-pid$target:libvMisc.dylib:vvtanh[f]:entry,
-pid$target:libvMisc.dylib:vvtan[h]:entry,
-pid$target:libvMisc.dylib:vvpow[f]:entry,
-pid$target:libvMisc.dylib:vvpo[w]:entry,
-pid$target:libvMisc.dylib:vvdiv[f]:entry,
-pid$target:libvMisc.dylib:vvdi[v]:entry
-/!this->done/
+pid$target:lib[BLbclmo]*:[sd]gesv_:entry, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]getrf_:entry, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:entry, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]potrf_:entry, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:entry, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:entry,
+pid$target:lib[BLbclmo]*:[sd]syevd_:entry, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:entry,
+pid$target:libvMisc.dylib:vvsqrt[f]:entry, pid$target:libvMisc.dylib:vvsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrsqrt[f]:entry, pid$target:libvMisc.dylib:vvrsqr[t]:entry,
+pid$target:libvMisc.dylib:vvrec[f]:entry, pid$target:libvMisc.dylib:vvre[c]:entry,
+pid$target:libvMisc.dylib:vvexp[f]:entry, pid$target:libvMisc.dylib:vvex[p]:entry,
+pid$target:libvMisc.dylib:vvlog[f]:entry, pid$target:libvMisc.dylib:vvlo[g]:entry,
+pid$target:libvMisc.dylib:vvsin[f]:entry, pid$target:libvMisc.dylib:vvsi[n]:entry,
+pid$target:libvMisc.dylib:vvcos[f]:entry, pid$target:libvMisc.dylib:vvco[s]:entry,
+pid$target:libvMisc.dylib:vvtanh[f]:entry, pid$target:libvMisc.dylib:vvtan[h]:entry,
+pid$target:libvMisc.dylib:vvpow[f]:entry, pid$target:libvMisc.dylib:vvpo[w]:entry,
+pid$target:libvMisc.dylib:vvdiv[f]:entry, pid$target:libvMisc.dylib:vvdi[v]:entry
+/this->read == 0/
 {
 	@no_shape[probefunc] = count();
 }
 
-pid$target:libBLAS.dylib:cblas_[sd]scal:return,
-pid$target:libBLAS.dylib:cblas_[sd]scal?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]scal:return,
-pid$target:lib[bclmo]*:cblas_[sd]scal64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2:return,
-pid$target:libBLAS.dylib:cblas_[sd]nrm2?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]nrm2:return,
-pid$target:lib[bclmo]*:cblas_[sd]nrm264_:return,
-pid$target:libBLAS.dylib:cblas_[sd]asum:return,
-pid$target:libBLAS.dylib:cblas_[sd]asum?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]asum:return,
-pid$target:lib[bclmo]*:cblas_[sd]asum64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]axpy:return,
-pid$target:libBLAS.dylib:cblas_[sd]axpy?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]axpy:return,
-pid$target:lib[bclmo]*:cblas_[sd]axpy64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]copy:return,
-pid$target:libBLAS.dylib:cblas_[sd]copy?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]copy:return,
-pid$target:lib[bclmo]*:cblas_[sd]copy64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]dot:return,
-pid$target:libBLAS.dylib:cblas_[sd]dot?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]dot:return,
-pid$target:lib[bclmo]*:cblas_[sd]dot64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]gemv:return,
-pid$target:libBLAS.dylib:cblas_[sd]gemv?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]gemv:return,
-pid$target:lib[bclmo]*:cblas_[sd]gemv64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]ger:return,
-pid$target:libBLAS.dylib:cblas_[sd]ger?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]ger:return,
-pid$target:lib[bclmo]*:cblas_[sd]ger64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]gemm:return,
-pid$target:libBLAS.dylib:cblas_[sd]gemm?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]gemm:return,
-pid$target:lib[bclmo]*:cblas_[sd]gemm64_:return,
-pid$target:libBLAS.dylib:cblas_[cz]gemm:return,
-pid$target:libBLAS.dylib:cblas_[cz]gemm?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[cz]gemm:return,
-pid$target:lib[bclmo]*:cblas_[cz]gemm64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]syrk:return,
-pid$target:libBLAS.dylib:cblas_[sd]syrk?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]syrk:return,
-pid$target:lib[bclmo]*:cblas_[sd]syrk64_:return,
-pid$target:libBLAS.dylib:cblas_[sd]trsm:return,
-pid$target:libBLAS.dylib:cblas_[sd]trsm?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:cblas_[sd]trsm:return,
-pid$target:lib[bclmo]*:cblas_[sd]trsm64_:return,
-pid$target:libLAPACK.dylib:[sd]gesv_:return,
-pid$target:libLAPACK.dylib:[sd]gesv?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]gesv_:return,
-pid$target:lib[bclmo]*:[sd]gesv_64_:return,
-pid$target:libLAPACK.dylib:[sd]getrf_:return,
-pid$target:libLAPACK.dylib:[sd]getrf?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]getrf_:return,
-pid$target:lib[bclmo]*:[sd]getrf_64_:return,
-pid$target:libLAPACK.dylib:[sd]geqrf_:return,
-pid$target:libLAPACK.dylib:[sd]geqrf?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]geqrf_:return,
-pid$target:lib[bclmo]*:[sd]geqrf_64_:return,
-pid$target:libLAPACK.dylib:[sd]potrf_:return,
-pid$target:libLAPACK.dylib:[sd]potrf?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]potrf_:return,
-pid$target:lib[bclmo]*:[sd]potrf_64_:return,
-pid$target:libLAPACK.dylib:[sd]gesdd_:return,
-pid$target:libLAPACK.dylib:[sd]gesdd?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]gesdd_:return,
-pid$target:lib[bclmo]*:[sd]gesdd_64_:return,
-pid$target:libLAPACK.dylib:[sd]syevd_:return,
-pid$target:libLAPACK.dylib:[sd]syevd?NEWLAPACK*:return,
-pid$target:lib[bclmo]*:[sd]syevd_:return,
-pid$target:lib[bclmo]*:[sd]syevd_64_:return,
-pid$target:libvDSP.dylib:vDSP_vsmu[l]:return,
-pid$target:libvDSP.dylib:vDSP_vsad[d]:return,
-pid$target:libvDSP.dylib:vDSP_vsdi[v]:return,
-pid$target:libvDSP.dylib:vDSP_vsmul[D]:return,
-pid$target:libvDSP.dylib:vDSP_vsadd[D]:return,
-pid$target:libvDSP.dylib:vDSP_vsdiv[D]:return,
-pid$target:libvDSP.dylib:vDSP_vsm[a]:return,
-pid$target:libvDSP.dylib:vDSP_vsma[D]:return,
-pid$target:libvDSP.dylib:vDSP_vsms[a]:return,
-pid$target:libvDSP.dylib:vDSP_vsmsa[D]:return,
-pid$target:libvDSP.dylib:vDSP_vad[d]:return,
-pid$target:libvDSP.dylib:vDSP_vadd[D]:return,
-pid$target:libvDSP.dylib:vDSP_vsu[b]:return,
-pid$target:libvDSP.dylib:vDSP_vsub[D]:return,
-pid$target:libvDSP.dylib:vDSP_vmu[l]:return,
-pid$target:libvDSP.dylib:vDSP_vmul[D]:return,
-pid$target:libvDSP.dylib:vDSP_vdi[v]:return,
-pid$target:libvDSP.dylib:vDSP_vdiv[D]:return,
-pid$target:libvDSP.dylib:vDSP_vm[a]:return,
-pid$target:libvDSP.dylib:vDSP_vma[D]:return,
-pid$target:libvDSP.dylib:vDSP_dotp[r]:return,
-pid$target:libvDSP.dylib:vDSP_dotpr[D]:return,
-pid$target:libvDSP.dylib:vDSP_sv[e]:return,
-pid$target:libvDSP.dylib:vDSP_sve[D]:return,
-pid$target:libvDSP.dylib:vDSP_mmu[l]:return,
-pid$target:libvDSP.dylib:vDSP_mmul[D]:return,
-pid$target:libvMisc.dylib:vvsqrt[f]:return,
-pid$target:libvMisc.dylib:vvsqr[t]:return,
-pid$target:libvMisc.dylib:vvrsqrt[f]:return,
-pid$target:libvMisc.dylib:vvrsqr[t]:return,
-pid$target:libvMisc.dylib:vvrec[f]:return,
-pid$target:libvMisc.dylib:vvre[c]:return,
-pid$target:libvMisc.dylib:vvexp[f]:return,
-pid$target:libvMisc.dylib:vvex[p]:return,
-pid$target:libvMisc.dylib:vvlog[f]:return,
-pid$target:libvMisc.dylib:vvlo[g]:return,
-pid$target:libvMisc.dylib:vvsin[f]:return,
-pid$target:libvMisc.dylib:vvsi[n]:return,
-pid$target:libvMisc.dylib:vvcos[f]:return,
-pid$target:libvMisc.dylib:vvco[s]:return,
-pid$target:libvMisc.dylib:vvtanh[f]:return,
-pid$target:libvMisc.dylib:vvtan[h]:return,
-pid$target:libvMisc.dylib:vvpow[f]:return,
-pid$target:libvMisc.dylib:vvpo[w]:return,
-pid$target:libvMisc.dylib:vvdiv[f]:return,
-pid$target:libvMisc.dylib:vvdi[v]:return
+pid$target:lib[BLbclmo]*:cblas_[sd]scal:return, pid$target:lib[BLbclmo]*:cblas_[sd]scal?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]nrm2:return, pid$target:lib[BLbclmo]*:cblas_[sd]nrm2?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]asum:return, pid$target:lib[BLbclmo]*:cblas_[sd]asum?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]axpy:return, pid$target:lib[BLbclmo]*:cblas_[sd]axpy?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]copy:return, pid$target:lib[BLbclmo]*:cblas_[sd]copy?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]dot:return, pid$target:lib[BLbclmo]*:cblas_[sd]dot?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemv:return, pid$target:lib[BLbclmo]*:cblas_[sd]gemv?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]ger:return, pid$target:lib[BLbclmo]*:cblas_[sd]ger?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]gemm:return, pid$target:lib[BLbclmo]*:cblas_[sd]gemm?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[cz]gemm:return, pid$target:lib[BLbclmo]*:cblas_[cz]gemm?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]syrk:return, pid$target:lib[BLbclmo]*:cblas_[sd]syrk?[4N]*:return,
+pid$target:lib[BLbclmo]*:cblas_[sd]trsm:return, pid$target:lib[BLbclmo]*:cblas_[sd]trsm?[4N]*:return,
+pid$target:lib[BLbclmo]*:[sd]gesv_:return, pid$target:lib[BLbclmo]*:[sd]gesv?[6N]*:return,
+pid$target:lib[BLbclmo]*:[sd]getrf_:return, pid$target:lib[BLbclmo]*:[sd]getrf?[6N]*:return,
+pid$target:lib[BLbclmo]*:[sd]geqrf_:return, pid$target:lib[BLbclmo]*:[sd]geqrf?[6N]*:return,
+pid$target:lib[BLbclmo]*:[sd]potrf_:return, pid$target:lib[BLbclmo]*:[sd]potrf?[6N]*:return,
+pid$target:lib[BLbclmo]*:[sd]gesdd_:return, pid$target:lib[BLbclmo]*:[sd]gesdd?[6N]*:return,
+pid$target:lib[BLbclmo]*:[sd]syevd_:return, pid$target:lib[BLbclmo]*:[sd]syevd?[6N]*:return,
+pid$target:libvDSP.dylib:vDSP_vsmu[l]:return, pid$target:libvDSP.dylib:vDSP_vsad[d]:return,
+pid$target:libvDSP.dylib:vDSP_vsdi[v]:return, pid$target:libvDSP.dylib:vDSP_vsmul[D]:return,
+pid$target:libvDSP.dylib:vDSP_vsadd[D]:return, pid$target:libvDSP.dylib:vDSP_vsdiv[D]:return,
+pid$target:libvDSP.dylib:vDSP_vsm[a]:return, pid$target:libvDSP.dylib:vDSP_vsma[D]:return,
+pid$target:libvDSP.dylib:vDSP_vsms[a]:return, pid$target:libvDSP.dylib:vDSP_vsmsa[D]:return,
+pid$target:libvDSP.dylib:vDSP_vad[d]:return, pid$target:libvDSP.dylib:vDSP_vadd[D]:return,
+pid$target:libvDSP.dylib:vDSP_vsu[b]:return, pid$target:libvDSP.dylib:vDSP_vsub[D]:return,
+pid$target:libvDSP.dylib:vDSP_vmu[l]:return, pid$target:libvDSP.dylib:vDSP_vmul[D]:return,
+pid$target:libvDSP.dylib:vDSP_vdi[v]:return, pid$target:libvDSP.dylib:vDSP_vdiv[D]:return,
+pid$target:libvDSP.dylib:vDSP_vm[a]:return, pid$target:libvDSP.dylib:vDSP_vma[D]:return,
+pid$target:libvDSP.dylib:vDSP_dotp[r]:return, pid$target:libvDSP.dylib:vDSP_dotpr[D]:return,
+pid$target:libvDSP.dylib:vDSP_sv[e]:return, pid$target:libvDSP.dylib:vDSP_sve[D]:return,
+pid$target:libvDSP.dylib:vDSP_mmu[l]:return, pid$target:libvDSP.dylib:vDSP_mmul[D]:return,
+pid$target:libvMisc.dylib:vvsqrt[f]:return, pid$target:libvMisc.dylib:vvsqr[t]:return,
+pid$target:libvMisc.dylib:vvrsqrt[f]:return, pid$target:libvMisc.dylib:vvrsqr[t]:return,
+pid$target:libvMisc.dylib:vvrec[f]:return, pid$target:libvMisc.dylib:vvre[c]:return,
+pid$target:libvMisc.dylib:vvexp[f]:return, pid$target:libvMisc.dylib:vvex[p]:return,
+pid$target:libvMisc.dylib:vvlog[f]:return, pid$target:libvMisc.dylib:vvlo[g]:return,
+pid$target:libvMisc.dylib:vvsin[f]:return, pid$target:libvMisc.dylib:vvsi[n]:return,
+pid$target:libvMisc.dylib:vvcos[f]:return, pid$target:libvMisc.dylib:vvco[s]:return,
+pid$target:libvMisc.dylib:vvtanh[f]:return, pid$target:libvMisc.dylib:vvtan[h]:return,
+pid$target:libvMisc.dylib:vvpow[f]:return, pid$target:libvMisc.dylib:vvpo[w]:return,
+pid$target:libvMisc.dylib:vvdiv[f]:return, pid$target:libvMisc.dylib:vvdi[v]:return
 /self->depth/
 {
 	this->ns = timestamp - self->began[self->depth];

@@ -20,11 +20,11 @@ pub struct Options {
 /// makes them.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
-    session.say("writing dtrace/ from the catalogue, probes/provider.d and src/scripts/");
+    session.say("writing dtrace/ from the catalogue, probes/provider.d and src/tracers/scripts/");
     let mut cargo = project.cargo();
     cargo
-        .args(["test", "--locked", "-p", "raptors-trace", "--test", "scripts"])
-        .args(["--", "--exact", "the_committed_scripts_are_what_the_generator_makes"])
+        .args(["test", "--locked", "-p", "raptors-trace", "--test", "integration"])
+        .args(["--", "--exact", "scripts::the_committed_scripts_are_what_the_generator_makes"])
         .env("BLESS", "1");
     session.run(&mut cargo).context("the scripts were not written")?;
     Ok(ExitCode::SUCCESS)

@@ -34,7 +34,7 @@ pub fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Prog
     }
     let name = name_of(pid);
     progress.update(0.0, "starting DTrace");
-    let script = script(frequency);
+    let script = script(frequency)?;
     let session =
         Session::stacks(&tool, pid, &script, &|| interrupt.asked()).map_err(|error| not_started(error, &interrupt))?;
     let mut map = Map::new(pid);
@@ -60,12 +60,9 @@ pub fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Prog
 }
 
 /// The text of `raptors-trace script profile_stacks.d`, at another rate.
-fn script(frequency: u32) -> String {
-    let name = Script::ProfileStacks.file_name(Tool::Dtrace);
-    let all = scripts::committed();
-    let text = all.into_iter().find(|(other, _)| *other == name);
-    let text = text.map(|(_, text)| text).unwrap_or_default();
-    text.replace(RATE, &format!("profile-{frequency}"))
+fn script(frequency: u32) -> Result<String, Error> {
+    let text = scripts::for_any_process(Script::ProfileStacks, Tool::Dtrace)?;
+    Ok(text.replace(RATE, &format!("profile-{frequency}")))
 }
 
 /// What a process has computed outside of the system's kernel, where the script samples it.
@@ -136,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_script_is_the_projects_at_the_rate_that_is_asked_for() {
-        let script = script(99);
+        let script = script(99).unwrap();
         assert!(script.contains("profile:::profile-99\n"), "{script}");
         assert!(script.contains("@stacks[ustack()] = count();"));
     }

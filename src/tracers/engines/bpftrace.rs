@@ -1,76 +1,38 @@
 //! The program that bpftrace runs, and what it prints.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
-use super::Seen;
-use super::arguments::Source;
+use minijinja::context;
+
 use super::session::Armed;
+use super::{FIRST_KIND, Seen};
+use crate::model::error::Error;
+use crate::tracers::scripts::Tool;
+use crate::tracers::scripts::template::{Spelling, render};
 
-/// bpftrace's program. Files are named by `paths`, which hold nothing that bpftrace could read as syntax; places by their
-/// addresses. `-p` alone does not keep other processes of the same files out of uprobes (bpftrace 0.17), so that every
-/// clause asks for the process.
-pub fn program(pid: u32, extension: Option<&Path>, in_rounds: bool, points: &[Armed]) -> String {
-    let on = format!("pid == {pid} && @on == 1");
-    let round = if in_rounds { "@round" } else { "0" };
-    let mut text = String::new();
-    if !in_rounds {
-        // See `Session::watch`. The keys are printed: both marks were seen, or the counts are of no known time.
-        let us = std::process::id();
-        text.push_str(&format!(
-            "tracepoint:syscalls:sys_enter_getpriority /pid == {us}/ \
-             {{ @on = args->which == 0 ? 1 : 0; @m[args->which] = count(); }}\n"
-        ));
-    }
-    if let Some(extension) = extension {
-        text.push_str(&of_raptors(pid, extension, in_rounds, &on, round));
-    }
-    for point in points {
-        let (path, address, site) = (point.path.display(), point.address, point.site);
-        let [a, b, c, d] = point.sources.map(expression);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "uprobe:\"{path}\":0x{address:x} /{on}/ {{ @c[{round}, {site}, {a}, {b}, {c}, {d}] = count(); \
-             @since[tid, {site}] = nsecs; }}\n\
-             uretprobe:\"{path}\":0x{address:x} /pid == {pid} && @since[tid, {site}]/ {{ @t[{round}, {site}] = \
-             sum(nsecs - @since[tid, {site}]); delete(@since[tid, {site}]); }}"
-        );
-    }
-    text.push_str(if in_rounds {
-        "END { clear(@since); clear(@round); clear(@on); }\n"
-    } else {
-        "END { clear(@since); clear(@on); }\n"
-    });
-    text
-}
-
-/// The clauses of the extension's own probes: its rounds, and the backends of the kernel.
-fn of_raptors(pid: u32, extension: &Path, in_rounds: bool, on: &str, round: &str) -> String {
-    let extension = extension.display();
-    let rounds = format!(
-        "usdt:\"{extension}\":raptors:round__entry /pid == {pid} && arg2 >= 8/ \
-         {{ @round = (arg0 * 2 + arg1) * 2 + (arg2 - 8); @on = 1; }}\n\
-         usdt:\"{extension}\":raptors:round__return /pid == {pid}/ {{ @on = 0; }}\n"
-    );
-    let backends = format!(
-        "usdt:\"{extension}\":raptors:backend__entry /{on}/ {{ @b[{round}, str(arg0), arg1] = count(); \
-         @since[tid, 0] = nsecs; }}\n\
-         usdt:\"{extension}\":raptors:backend__return /pid == {pid} && @since[tid, 0]/ \
-         {{ @bt[{round}, str(arg0)] = sum(nsecs - @since[tid, 0]); delete(@since[tid, 0]); }}\n"
-    );
-    if in_rounds { rounds + &backends } else { backends }
-}
-
-fn expression(source: Source) -> String {
-    match source {
-        Source::Value(register, 32) => format!("(int64)(int32)arg{register}"),
-        Source::Value(register, _) => format!("(int64)arg{register}"),
-        Source::Behind(register, offset, bits) => {
-            format!("(int64)*(int{bits}*)(arg{register} + {offset})")
+/// bpftrace's program. Files are named by paths that hold nothing which bpftrace could read as syntax; places by their
+/// addresses.
+///
+/// # Errors
+/// A fault in the template.
+pub fn program(pid: u32, extension: Option<&Path>, in_rounds: bool, points: &[Armed]) -> Result<String, Error> {
+    let quoted = |path: &Path| format!("\"{}\"", path.display());
+    let point = |point: &Armed| {
+        context! {
+            site => point.site,
+            place => format!("{}:{:#x}", quoted(&point.path), point.address),
+            values => point.sources.map(|source| source.spelled(Tool::Bpftrace)),
         }
-        Source::Absent => "(int64)0".to_owned(),
-    }
+    };
+    let values = context! {
+        pid,
+        us => std::process::id(),
+        in_rounds,
+        first_kind => FIRST_KIND,
+        extension => extension.is_some(),
+        points => points.iter().map(point).collect::<Vec<_>>(),
+    };
+    render("engine.bt", Spelling::Bpftrace(extension.map(quoted).into_iter().collect()), &values)
 }
 
 /// What bpftrace printed at its end. Lines that are no map are left alone.

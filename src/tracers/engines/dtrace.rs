@@ -1,12 +1,14 @@
 //! The program that DTrace runs, and what it prints. One program serves macOS and DTrace 2 on Linux.
 
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::Seen;
-use super::arguments::Source;
+use minijinja::context;
+
 use super::session::Armed;
-use crate::tracers::scripts::probe_part;
+use super::{FIRST_KIND, Seen};
+use crate::model::error::Error;
+use crate::tracers::scripts::template::{Spelling, render};
+use crate::tracers::scripts::{Tool, probe_part};
 
 /// Functions that are watched at most: DTrace 2 takes 0.26 s to withdraw the two probes of each, so half a minute.
 const MOST_POINTS: usize = 120;
@@ -33,76 +35,27 @@ pub fn most_points(files: u64, cores: u32) -> (usize, String) {
     }
 }
 
-/// DTrace's program: `pid$target` and `raptors$target` are those of the process given with `-p`.
-pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> String {
-    let on = "/on/ ";
-    let round = if in_rounds { "round_number" } else { "0" };
-    let mut text = String::from("#pragma D option quiet\n#pragma D option zdefs\n");
-    if in_rounds {
-        text.push_str(
-            "int on, round_number;\n\
-             raptors$target:::round-entry /(int)arg2 >= 8/ { round_number = ((int)arg0 * 2 + (int)arg1) * 2 + \
-             ((int)arg2 - 8); on = 1; }\n\
-             raptors$target:::round-return { on = 0; }\n",
-        );
-    } else {
-        // See `Session::watch`.
-        let us = std::process::id();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "int on;\nsyscall::getpriority:entry /pid == {us}/ {{ on = (int)arg0 == 0; @m[(int)arg0] = count(); }}\n"
-        );
-    }
-    if extension {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "raptors$target:::backend-entry {on}{{ @b[{round}, copyinstr(arg0), (int64_t)arg1] = count(); \
-             self->t0 = timestamp; }}\n\
-             raptors$target:::backend-return /self->t0/ {{ @bt[{round}, copyinstr(arg0)] = \
-             sum(timestamp - self->t0); self->t0 = 0; }}\n",
-        );
-    }
-    for point in points {
-        let (Some(module), Some(symbol)) = (point.module.file_name(), &point.symbol) else {
-            continue;
-        };
-        let module = probe_part(module.as_bytes());
-        let probe = format!("pid$target:{module}:{}", probe_part(symbol));
-        let site = point.site;
-        let [a, b, c, d] = point.sources.map(expression);
-        let _ = writeln!(
-            text,
-            "{probe}:entry {on}{{ @c[{round}, {site}, {a}, {b}, {c}, {d}] = count(); self->t{site} = timestamp; }}\n\
-             {probe}:return /self->t{site}/ {{ @t[{round}, {site}] = sum(timestamp - self->t{site}); \
-             self->t{site} = 0; }}"
-        );
-    }
-    text.push_str("dtrace:::END {\n");
-    // An aggregation that no clause fills is none that could be printed.
-    if !points.is_empty() {
-        text.push_str("    printa(\"c %d %d %d %d %d %d %@d\\n\", @c);\n    printa(\"t %d %d %@d\\n\", @t);\n");
-    }
-    if extension {
-        text.push_str("    printa(\"b %d %s %d %@d\\n\", @b);\n    printa(\"bt %d %s %@d\\n\", @bt);\n");
-    }
-    if !in_rounds {
-        text.push_str("    printa(\"m %d %@d\\n\", @m);\n");
-    }
-    text.push_str("}\n");
-    text
-}
-
-fn expression(source: Source) -> String {
-    match source {
-        Source::Value(register, 32) => format!("(int64_t)(int32_t)arg{register}"),
-        Source::Value(register, _) => format!("(int64_t)arg{register}"),
-        Source::Behind(register, offset, bits) => {
-            format!("(int64_t)*(int{bits}_t *)copyin(arg{register} + {offset}, {})", bits / 8)
-        }
-        Source::Absent => "(int64_t)0".to_owned(),
-    }
+/// DTrace's program.
+///
+/// # Errors
+/// A fault in the template.
+pub fn program(extension: bool, in_rounds: bool, points: &[Armed]) -> Result<String, Error> {
+    let point = |point: &Armed| {
+        let (module, symbol) = (point.module.file_name()?, point.symbol.as_ref()?);
+        Some(context! {
+            site => point.site,
+            place => format!("pid$target:{}:{}", probe_part(module.as_bytes()), probe_part(symbol)),
+            values => point.sources.map(|source| source.spelled(Tool::Dtrace)),
+        })
+    };
+    let values = context! {
+        us => std::process::id(),
+        in_rounds,
+        first_kind => FIRST_KIND,
+        extension,
+        points => points.iter().filter_map(point).collect::<Vec<_>>(),
+    };
+    render("engine.d", Spelling::D, &values)
 }
 
 /// What DTrace printed at its end. Lines of any other shape are left alone.
@@ -145,7 +98,7 @@ mod tests {
             address: 0x40,
             sources: [Source::Absent; 4],
         };
-        let text = program(true, true, &[point]);
+        let text = program(true, true, &[point]).unwrap();
         let probe = "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ { @c[";
         assert!(text.contains(&format!("\n{probe}round_number, 7, ")), "{text}");
         assert_eq!(text.matches("touch").count(), 4, "{text}");

@@ -4,7 +4,6 @@
 //! A tracer is told numbers only: each place to probe has the number of its call site, each round one of its own. No
 //! name of a symbol, a statement or a file is ever part of what it prints.
 
-mod arguments;
 mod armed;
 mod bpftrace;
 mod dtrace;
@@ -17,8 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::CallKind;
 use crate::model::error::Error;
+use crate::tracers::scripts::arguments;
 
 pub use session::{Session, start};
+
+/// The first kind of the rounds in which an engine counts; that after it is the one on one element.
+const FIRST_KIND: u32 = 8;
 
 /// A way of seeing calls from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

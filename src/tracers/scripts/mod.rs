@@ -3,18 +3,14 @@
 //! There are two forms of each: the one for any process, which is committed under `dtrace/`, and the one filled in
 //! for an interpreter or a running process, with its real paths, symbols and loops.
 
-mod bt;
-mod compare;
-mod d;
+pub(crate) mod arguments;
 mod inspect;
 mod manual;
-mod memory;
-mod probes;
 mod process;
 mod select;
 mod target;
+pub(crate) mod template;
 mod text;
-mod trace;
 mod watch;
 mod write;
 
@@ -80,6 +76,12 @@ impl Script {
     /// Whether it watches NumPy's inner loops.
     fn watches_loops(self) -> bool {
         self.watches_routines() || self == Self::PageFaults
+    }
+
+    /// Whether there is one for any process. A uprobe of bpftrace needs the path of a file, and a NumPy's loops have
+    /// no names that all builds share: a script with such probes is printed for a process or an interpreter only.
+    pub fn suits_any_process(self, tool: Tool) -> bool {
+        tool == Tool::Dtrace || !self.watches_loops()
     }
 
     /// Its file's name for a tool.
@@ -184,22 +186,36 @@ pub fn make(options: &Options) -> Result<Made, Error> {
         Target::Filled(Box::new(processes(&options.processes, &routines)?))
     };
     let request = Request { target, routines, ufuncs: options.ufuncs.clone() };
-    something_to_watch(options.name.script, &request)?;
-    Ok(generate(options.name.script, tool, &request))
+    something_to_watch(options.name.script, tool, &request)?;
+    generate(options.name.script, tool, &request)
 }
 
 /// Makes a script for a request.
-pub fn generate(script: Script, tool: Tool, request: &Request) -> Made {
-    let written = write::write(script, tool, request);
-    Made { name: script.file_name(tool), text: written.text, left_out: written.left_out }
+///
+/// # Errors
+/// A fault in a template.
+pub fn generate(script: Script, tool: Tool, request: &Request) -> Result<Made, Error> {
+    write::write(script, tool, request)
 }
 
 /// The scripts as they are committed under `dtrace/`: file names and texts.
-pub fn committed() -> Vec<(String, String)> {
-    let request = Request { target: Target::Generic, routines: default_routines(), ufuncs: Vec::new() };
+///
+/// # Errors
+/// A fault in a template.
+pub fn committed() -> Result<Vec<(String, String)>, Error> {
     let tools = [Tool::Dtrace, Tool::Bpftrace];
     let all = Script::ALL.into_iter().flat_map(|script| tools.map(|tool| (script, tool)));
-    all.map(|(script, tool)| generate(script, tool, &request)).map(|made| (made.name, made.text)).collect()
+    let all = all.filter(|(script, tool)| script.suits_any_process(*tool));
+    all.map(|(script, tool)| Ok((script.file_name(tool), for_any_process(script, tool)?))).collect()
+}
+
+/// A script as it is committed.
+///
+/// # Errors
+/// A fault in a template.
+pub fn for_any_process(script: Script, tool: Tool) -> Result<String, Error> {
+    let request = Request { target: Target::Generic, routines: default_routines(), ufuncs: Vec::new() };
+    Ok(generate(script, tool, &request)?.text)
 }
 
 fn python(options: &Options) -> Result<PathBuf, Error> {
@@ -214,9 +230,9 @@ fn default_tool() -> Tool {
 }
 
 /// A script that could see nothing is refused.
-fn something_to_watch(script: Script, request: &Request) -> Result<(), Error> {
+fn something_to_watch(script: Script, tool: Tool, request: &Request) -> Result<(), Error> {
     let Some(filled) = request.filled() else {
-        return Ok(());
+        return only_if_it_suits_any_process(script, tool);
     };
     let wants_raptors = script == Script::ScalePhases && filled.extensions.is_empty();
     let wants_calls = matches!(script, Script::TraceAccelerateCalls | Script::CompareCallPatterns)
@@ -232,4 +248,14 @@ fn something_to_watch(script: Script, request: &Request) -> Result<(), Error> {
         "no math library, no NumPy and no Raptors is loaded there"
     };
     Err(Error::new(what).help("let the process import what it is to use, then ask again").exit(Exit::NothingObserved))
+}
+
+/// A script for any process that is none.
+fn only_if_it_suits_any_process(script: Script, tool: Tool) -> Result<(), Error> {
+    if script.suits_any_process(tool) {
+        return Ok(());
+    }
+    let sentence =
+        format!("{} needs the paths of the files it watches, so there is none for any process", script.file_name(tool));
+    Err(Error::new(sentence).help("give the process with --pid PID, or the interpreter with --python PATH"))
 }

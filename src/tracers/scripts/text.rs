@@ -102,61 +102,6 @@ pub fn probe_part(name: impl AsRef<[u8]>) -> String {
         .collect()
 }
 
-/// Keeps the lines of a template that are wanted: one that begins with `?routines+loops ` where both are there, and
-/// without that beginning.
-///
-/// # Panics
-/// Where a line depends on something that is not in the list.
-pub fn keep(template: &str, parts: &[(&str, bool)]) -> String {
-    let is_there = |name: &str| {
-        let part = parts.iter().find(|(known, _)| *known == name);
-        part.unwrap_or_else(|| panic!("a line depends on {name}")).1
-    };
-    let mut text = String::with_capacity(template.len());
-    for line in template.split_inclusive('\n') {
-        match line.strip_prefix('?').and_then(|line| line.split_once(' ')) {
-            Some((condition, line)) if condition.split('+').all(is_there) => text.push_str(line),
-            Some(_) => {}
-            None => text.push_str(line),
-        }
-    }
-    text
-}
-
-/// Puts values into a template: `@NAME@` becomes the value of `NAME`. What is put in is not looked at again.
-///
-/// # Panics
-/// Where the template asks for a value that is not there: templates are part of the program, and a test fills each.
-pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    fill_with(template, values, &|probe| panic!("a template asks for the probe {probe}"))
-}
-
-/// [`fill`], and `${…}` becomes what `spell` makes of the inside. All in one pass: a path that is put in may hold
-/// anything.
-pub fn fill_with(template: &str, values: &[(&str, &str)], spell: &dyn Fn(&str) -> String) -> String {
-    let mut text = String::with_capacity(template.len() * 2);
-    let mut rest = template;
-    while let Some(start) = rest.find(['@', '$']) {
-        text.push_str(&rest[..start]);
-        let (mark, after) = rest[start..].split_at(1);
-        let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
-        let name = &after[..after.find(|c| !is_name(c)).unwrap_or(after.len())];
-        let probe = after.strip_prefix('{').and_then(|inside| inside.split_once('}'));
-        if mark == "@" && !name.is_empty() && after[name.len()..].starts_with('@') {
-            let value = values.iter().find(|(known, _)| *known == name);
-            text.push_str(value.unwrap_or_else(|| panic!("a template asks for {name}")).1);
-            rest = &after[name.len() + 1..];
-        } else if let ("$", Some((inside, left))) = (mark, probe) {
-            text.push_str(&spell(inside));
-            rest = left;
-        } else {
-            text.push_str(mark);
-            rest = after;
-        }
-    }
-    text + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,13 +112,6 @@ mod tests {
     fn a_literal_ends_only_where_it_should() {
         assert_eq!(literal(NASTY), "a\\\"b'c$(touch x)`touch y`\\n*/ } END { %s \\\\ 🦖");
         assert_eq!(literal("\t"), "\\\\x09");
-    }
-
-    #[test]
-    fn a_template_s_lines_and_values_are_put_in_once() {
-        let kept = keep("a\n?x b\n?x+y c\n?y d\n", &[("x", true), ("y", false)]);
-        assert_eq!(kept, "a\nb\n");
-        assert_eq!(fill("@A@ @b @ @A@", &[("A", "@A@")]), "@A@ @b @ @A@");
     }
 
     #[test]

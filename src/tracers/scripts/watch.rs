@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use raptors_routines::{Family, Routine, Width};
+use raptors_routines::{Family, Routine};
 
-use super::Script;
-use super::select::{self, Layout};
+use super::arguments::Layout;
 use super::target::{Filled, LeftOut, Library, LoopPoint, Target};
 use super::text::{attach_path, attach_symbol, probe_part};
+use super::{Script, select};
 
 /// What a script is to watch.
 #[derive(Clone, Debug)]
@@ -26,30 +26,15 @@ pub const UFUNCS: [&str; 15] = [
     "minimum", "power", "matmul", "vecdot",
 ];
 
-/// The places of one routine, or of several with the same layout.
+/// Functions that one clause is for.
 #[derive(Clone, Debug)]
 pub struct Armed {
-    /// The routine's name in the tables; in D the function's own name is taken.
-    pub label: &'static str,
+    /// The routine's or the loop's name in bpftrace's tables; empty for D, whose tables have the function's own name.
+    pub name: String,
     /// Places without the word that says entry or return.
     pub places: Vec<String>,
     /// Where sizes stand.
     pub layout: Layout,
-    /// How wide integers are; `None`: the function's name tells.
-    pub width: Option<Width>,
-}
-
-/// The places of one inner loop.
-#[derive(Clone, Debug)]
-pub struct ArmedLoop {
-    /// Its name in the tables.
-    pub label: String,
-    /// Places without the word that says entry or return.
-    pub places: Vec<String>,
-    /// Arrays it is handed.
-    pub operands: usize,
-    /// Dimensions beside the outer one.
-    pub core_dimensions: usize,
 }
 
 impl Request {
@@ -76,18 +61,15 @@ impl Request {
     }
 }
 
-/// Registers that hold integer arguments on every processor a script may run on: x86-64 has six, and DTrace reads the
-/// two after them from the stack.
-const BPFTRACE_REGISTERS: u8 = 6;
-const DTRACE_REGISTERS: u8 = 8;
-
 /// All that a script watches, in one tool's words.
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
-    /// Routines: for bpftrace one entry for each and its width, for D one for each layout.
+    /// Routines of math libraries.
     pub routines: Vec<Armed>,
     /// NumPy's inner loops.
-    pub loops: Vec<ArmedLoop>,
+    pub loops: Vec<Armed>,
+    /// What these loops are called.
+    pub loop_names: Vec<String>,
     /// For bpftrace the quoted paths of the files with Raptors' probes, none for a parameter of the script; `None`
     /// where the target has no such file.
     pub extensions: Option<Vec<String>>,
@@ -107,54 +89,28 @@ impl Watched {
         quoted.map_err(|why| self.leave_out(path.display().to_string(), why)).ok()
     }
 
-    /// Adds places to the entry that `same` finds, or to a new one.
-    fn add(&mut self, armed: Armed, same: impl Fn(&Armed) -> bool) {
-        match self.routines.iter_mut().find(|known| same(known)) {
-            Some(known) => known.places.extend(armed.places),
-            None => self.routines.push(armed),
-        }
-    }
-
-    fn add_named(&mut self, routine: &'static Routine, width: Width, places: Vec<String>) {
-        let armed = Armed {
-            label: routine.name,
-            places,
-            layout: select::layout(routine, BPFTRACE_REGISTERS),
-            width: Some(width),
+    fn add_loop(&mut self, point: &LoopPoint, name: &str, place: String) {
+        let layout = match point.core_dimensions {
+            0 => Layout::of_loop(point.operands, false),
+            dimensions => Layout::of_loop(dimensions, true),
         };
-        self.add(armed, |known| known.label == routine.name && known.width == Some(width));
-    }
-
-    fn add_loop(&mut self, point: &LoopPoint, place: String) {
-        self.loops.push(ArmedLoop {
-            label: point.name(),
-            places: vec![place],
-            operands: point.operands,
-            core_dimensions: point.core_dimensions,
-        });
-    }
-
-    /// The places of all routines.
-    pub fn routine_places(&self) -> impl Iterator<Item = &String> {
-        self.routines.iter().flat_map(|armed| &armed.places)
-    }
-
-    /// The places of all loops.
-    pub fn loop_places(&self) -> impl Iterator<Item = &String> {
-        self.loops.iter().flat_map(|armed| &armed.places)
+        self.loop_names.push(point.name());
+        add(&mut self.loops, name, layout, vec![place]);
     }
 }
 
-/// What a script watches, in bpftrace's words.
+/// Adds places to the entry of the same name and layout, or as a new one.
+fn add(all: &mut Vec<Armed>, name: &str, layout: Layout, places: Vec<String>) {
+    match all.iter_mut().find(|known| known.name == name && known.layout == layout) {
+        Some(known) => known.places.extend(places),
+        None => all.push(Armed { name: name.to_owned(), places, layout }),
+    }
+}
+
+/// What a script watches, in bpftrace's words. Only a filled one watches routines and loops: a probe needs a file's path.
 pub fn bpftrace(script: Script, request: &Request) -> Watched {
     let mut watched = Watched::default();
     let Some(filled) = request.filled() else {
-        if script.watches_routines() {
-            generic_bpftrace_routines(request, &mut watched);
-        }
-        if script.watches_loops() {
-            watched.loops = generic_loops(bpftrace_loop_names);
-        }
         watched.extensions = Some(Vec::new());
         return watched;
     };
@@ -164,65 +120,31 @@ pub fn bpftrace(script: Script, request: &Request) -> Watched {
                 continue;
             };
             for exported in &library.routines {
+                let layout = Layout::of_routine(exported.routine, Some(exported.width));
                 let place = format!("{path}:{}", attach_symbol(&exported.symbol));
-                watched.add_named(exported.routine, exported.width, vec![place]);
+                add(&mut watched.routines, exported.routine.name, layout, vec![place]);
             }
         }
     }
     if script.watches_loops() {
-        filled_bpftrace_loops(request, &mut watched);
+        bpftrace_loops(request, &mut watched);
     }
     let paths: Vec<String> = filled.extensions.iter().filter_map(|path| watched.path(path)).collect();
     watched.extensions = (!paths.is_empty()).then_some(paths);
     watched
 }
 
-fn generic_bpftrace_routines(request: &Request, watched: &mut Watched) {
-    for routine in &request.routines {
-        for width in [Width::Lp64, Width::Ilp64] {
-            let places: Vec<String> = generic_names(routine, width).iter().map(|name| format!("$4:{name}")).collect();
-            if !places.is_empty() {
-                watched.add_named(routine, width, places);
-            }
-        }
-    }
-}
-
-fn filled_bpftrace_loops(request: &Request, watched: &mut Watched) {
+fn bpftrace_loops(request: &Request, watched: &mut Watched) {
     for point in request.loops() {
         match attach_path(&point.path) {
             Err(why) => watched.leave_out(point.name(), why),
             // bpftrace takes a number for an address where a symbol covers it, and for a file offset elsewhere.
             Ok(path) => {
                 let number = if point.symbol.is_some() { point.address } else { point.offset };
-                watched.add_loop(point, format!("{path}:{number:#x}"));
+                watched.add_loop(point, &point.name(), format!("{path}:{number:#x}"));
             }
         }
     }
-}
-
-/// Patterns for a routine's symbols. A star that can only stand for nothing makes bpftrace take it lightly when the
-/// library lacks the function.
-fn generic_names(routine: &Routine, width: Width) -> Vec<String> {
-    let name = routine.name;
-    match (routine.family, width) {
-        (Family::Cblas, Width::Lp64) => vec![format!("*{name}")],
-        (Family::Cblas, Width::Ilp64) => vec![format!("*{name}64_")],
-        (Family::Lapack, _) => {
-            let suffix = if width == Width::Lp64 { "_" } else { "_64_" };
-            // `*sgesv_` would be dsgesv_ as well.
-            let starred = format!("{}*{}{suffix}", &name[..3], &name[3..]);
-            vec![starred.clone(), format!("scipy_{starred}")]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Patterns for a loop's symbols in NumPy's file: without and with the CPU target that its source is compiled for.
-fn bpftrace_loop_names(name: &str) -> Vec<String> {
-    let (most, last) = name.split_at(name.len() - 1);
-    let patterns = [format!("{most}*{last}"), format!("{name}_X86_V*"), format!("{name}_A*"), format!("{name}_N*")];
-    patterns.map(|name| format!("$3:{name}")).to_vec()
 }
 
 /// Whether bpftrace has to be told that probes without a symbol are meant.
@@ -230,61 +152,30 @@ pub fn needs_unsafe(request: &Request) -> bool {
     request.loops().any(|point| point.symbol.is_none())
 }
 
-/// The usual loops by the names that NumPy's source gives them.
-fn generic_loops(places: impl Fn(&str) -> Vec<String>) -> Vec<ArmedLoop> {
-    let mut armed = Vec::new();
-    for ufunc in UFUNCS {
-        let (operands, core_dimensions) = match ufunc {
-            "negative" | "absolute" | "square" | "sqrt" | "exp" | "log" => (2, 0),
-            "matmul" => (3, 3),
-            "vecdot" => (3, 1),
-            _ => (3, 0),
-        };
-        for (letter, word) in [("f", "FLOAT"), ("d", "DOUBLE")] {
-            let inputs = letter.repeat(operands - 1);
-            armed.push(ArmedLoop {
-                label: format!("np.{ufunc}[{inputs}->{letter}]"),
-                places: places(&format!("{word}_{ufunc}")),
-                operands,
-                core_dimensions,
-            });
-        }
-    }
-    armed
-}
-
-/// What a script watches, in D's words, of one process: `pid$target` or a number.
+/// What a script watches, in D's words, of one process: `pid$target` or `pid` and a number.
 pub fn dtrace(script: Script, request: &Request, provider: &str) -> Watched {
     let mut watched = Watched::default();
     // The .bt twin of trace_accelerate_calls has the loops: there they need no symbol.
     let loops = script.watches_loops() && script != Script::TraceAccelerateCalls;
-    let Some(filled) = request.filled() else {
-        if script.watches_routines() {
-            generic_dtrace_routines(request, provider, &mut watched);
+    match request.filled() {
+        None => {
+            if script.watches_routines() {
+                watched.routines = routines_of_any_process(&request.routines, provider);
+            }
+            if loops {
+                usual_loops(provider, &mut watched);
+            }
         }
-        if loops {
-            watched.loops = generic_loops(|name| dtrace_loop_names(provider, name));
-        }
-        return watched;
-    };
-    if script.watches_routines() {
-        for library in &filled.libraries {
-            dtrace_library(library, provider, &mut watched);
-        }
-    }
-    if loops {
-        for point in request.loops() {
-            dtrace_loop(point, provider, &mut watched);
+        Some(filled) => {
+            for library in filled.libraries.iter().filter(|_| script.watches_routines()) {
+                dtrace_library(library, provider, &mut watched);
+            }
+            for point in request.loops().filter(|_| loops) {
+                dtrace_loop(point, provider, &mut watched);
+            }
         }
     }
     watched
-}
-
-fn generic_dtrace_routines(request: &Request, provider: &str, watched: &mut Watched) {
-    let layout = |routine: &&'static Routine| select::layout(routine, DTRACE_REGISTERS);
-    for (layout, routines) in select::by_layout(&request.routines, layout) {
-        watched.routines.push(Armed { label: "", places: generic_places(&routines, provider), layout, width: None });
-    }
 }
 
 /// DTrace calls a library by the name that it was loaded by: its soname, or its file's name.
@@ -295,15 +186,9 @@ fn dtrace_library(library: &Library, provider: &str, watched: &mut Watched) {
     for exported in &library.routines {
         let symbol = probe_part(&exported.symbol);
         let names = library.names().into_iter();
-        let places = names.map(|name| format!("{provider}:{}:{symbol}", probe_part(&name)));
-        let armed = Armed {
-            label: "",
-            places: places.collect(),
-            layout: select::layout(exported.routine, DTRACE_REGISTERS),
-            width: Some(exported.width),
-        };
-        let (layout, width) = (armed.layout, armed.width);
-        watched.add(armed, |known| known.layout == layout && known.width == width);
+        let places = names.map(|name| format!("{provider}:{}:{symbol}", probe_part(&name))).collect();
+        let layout = Layout::of_routine(exported.routine, Some(exported.width));
+        add(&mut watched.routines, "", layout, places);
     }
 }
 
@@ -316,7 +201,7 @@ fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
         (Some(_), Some(why)) => watched.leave_out(point.name(), why),
         (Some(symbol), None) => {
             let place = format!("{provider}:{}:{}", probe_part(file.as_bytes()), probe_part(symbol));
-            watched.add_loop(point, place);
+            watched.add_loop(point, "", place);
         }
     }
 }
@@ -329,39 +214,62 @@ fn dtrace_refuses(path: &Path, shifted: bool) -> Option<&'static str> {
     shifted.then_some(SHIFTED).or(blank.then_some(BLANK))
 }
 
-fn dtrace_loop_names(provider: &str, name: &str) -> Vec<String> {
-    let names = [name.to_owned(), format!("{name}_[XAN]*")];
-    names.map(|name| format!("{provider}:_multiarray_umath*:{}", optional(&name))).to_vec()
-}
-
 const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
      never fire or damage other code; the .bt twin can watch it";
 
-/// Where BLAS and LAPACK are on Linux: libblas, libcblas, liblapack, libblis, libmkl_…, libopenblas…, and not the
-/// libscipy_openblas of the wheels, which DTrace cannot watch.
-pub const LINUX_MODULES: &str = "lib[bclmo]*";
-
-/// Routines under all their spellings, those that differ in the letter of the element type as one.
-fn generic_places(routines: &[&&'static Routine], provider: &str) -> Vec<String> {
-    let mut places = Vec::new();
-    for (name, family) in patterns(routines) {
-        let spelled: &[(&str, &str)] = match family {
-            Family::Vdsp => &[("libvDSP.dylib", "")],
-            Family::Vforce => &[("libvMisc.dylib", "")],
-            Family::Lapack | Family::Fortran => &[
-                ("libLAPACK.dylib", "_"),
-                ("libLAPACK.dylib", "?NEWLAPACK*"),
-                (LINUX_MODULES, "_"),
-                (LINUX_MODULES, "_64_"),
-            ],
-            Family::Cblas | Family::BlasExtension => {
-                &[("libBLAS.dylib", ""), ("libBLAS.dylib", "?NEWLAPACK*"), (LINUX_MODULES, ""), (LINUX_MODULES, "64_")]
-            }
+/// The usual loops by the names that NumPy's source gives them, without and with the CPU target they are compiled for.
+fn usual_loops(provider: &str, watched: &mut Watched) {
+    for ufunc in UFUNCS {
+        let (inputs, layout) = match ufunc {
+            "negative" | "absolute" | "square" | "sqrt" | "exp" | "log" => (1, Layout::of_loop(2, false)),
+            "matmul" => (2, Layout::of_loop(3, true)),
+            "vecdot" => (2, Layout::of_loop(1, true)),
+            _ => (2, Layout::of_loop(3, false)),
         };
-        let names = spelled.iter().map(|(module, suffix)| (module, optional(&format!("{name}{suffix}"))));
-        places.extend(names.map(|(module, name)| format!("{provider}:{module}:{name}")));
+        for (letter, word) in [("f", "FLOAT"), ("d", "DOUBLE")] {
+            let name = format!("{word}_{ufunc}");
+            let places = [optional(&name), format!("{name}_[XAN]*")];
+            let places = places.map(|name| format!("{provider}:_multiarray_umath*:{name}"));
+            watched.loop_names.push(format!("np.{ufunc}[{}->{letter}]", letter.repeat(inputs)));
+            add(&mut watched.loops, "", layout, places.into());
+        }
     }
-    places
+}
+
+/// Routines by their layouts, in whatever library of a process has them.
+fn routines_of_any_process(routines: &[&'static Routine], provider: &str) -> Vec<Armed> {
+    let mut groups: Vec<(Layout, Vec<&'static Routine>)> = Vec::new();
+    for routine in routines {
+        let layout = Layout::of_routine(routine, None);
+        match groups.iter_mut().find(|(known, _)| *known == layout) {
+            Some((_, group)) => group.push(routine),
+            None => groups.push((layout, vec![routine])),
+        }
+    }
+    let armed = |(layout, group): (Layout, Vec<&'static Routine>)| {
+        let places = generic_places(&group, provider);
+        Armed { name: String::new(), places, layout }
+    };
+    groups.into_iter().map(armed).collect()
+}
+
+/// The libraries with BLAS and LAPACK: libBLAS.dylib and libLAPACK.dylib of macOS; libblas, libcblas, liblapack, libblis,
+/// libmkl_…, libopenblas… of Linux, and not the libscipy_openblas of the wheels, which DTrace for Linux cannot watch.
+const BLAS_MODULES: &str = "lib[BLbclmo]*";
+
+/// Routines under all their spellings, those that differ in the letter of the element type as one: `cblas_sgemm`,
+/// `cblas_sgemm64_`, `cblas_sgemm$NEWLAPACK`, `cblas_sgemm$NEWLAPACK$ILP64`, and not `cblas_sgemm_batch` or `cblas_sgemmt`.
+fn generic_places(routines: &[&'static Routine], provider: &str) -> Vec<String> {
+    let spelled = |(name, family): (String, Family)| {
+        let (module, names) = match family {
+            Family::Vdsp => ("libvDSP.dylib", vec![name]),
+            Family::Vforce => ("libvMisc.dylib", vec![name]),
+            Family::Lapack | Family::Fortran => (BLAS_MODULES, vec![format!("{name}_"), format!("{name}?[6N]*")]),
+            Family::Cblas | Family::BlasExtension => (BLAS_MODULES, vec![name.clone(), format!("{name}?[4N]*")]),
+        };
+        names.into_iter().map(move |name| format!("{provider}:{module}:{}", optional(&name)))
+    };
+    patterns(routines).into_iter().flat_map(spelled).collect()
 }
 
 /// A name that D may miss in a loaded library: even with `zdefs` it refuses a plain one, but not a pattern.
@@ -373,7 +281,7 @@ fn optional(name: &str) -> String {
 }
 
 /// Names, with `[sd]` for letters that differ: `cblas_[sd]scal`.
-pub fn patterns(routines: &[&&'static Routine]) -> Vec<(String, Family)> {
+pub fn patterns(routines: &[&'static Routine]) -> Vec<(String, Family)> {
     let mut groups: Vec<Group> = Vec::new();
     for routine in routines {
         let at = select::letter(routine);

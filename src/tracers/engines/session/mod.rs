@@ -99,8 +99,8 @@ pub fn start(tool: &Tool, plan: &Plan, interrupted: &dyn Fn() -> bool) -> Result
         }
     }
     let program = match tracer {
-        Tracer::Bpftrace => bpftrace::program(plan.pid, extension.as_deref(), plan.in_rounds, &points),
-        Tracer::Dtrace => dtrace::program(extension.is_some(), plan.in_rounds, &points),
+        Tracer::Bpftrace => bpftrace::program(plan.pid, extension.as_deref(), plan.in_rounds, &points)?,
+        Tracer::Dtrace => dtrace::program(extension.is_some(), plan.in_rounds, &points)?,
     };
     let file = directory.path().join("program");
     fs::write(&file, program).map_err(no_place)?;

@@ -2,7 +2,7 @@
 /*
  * alloc.d: what memory each side asks for: large blocks, mappings, advice, and what Raptors recycles.
  *
-@USAGE@
+{% include "usage" %}
  *
  * Without -p or -c DTrace refuses the script: a pid probe belongs to one process. Attach after the process has imported
  * Raptors: DTrace does not see a library that is loaded later.
@@ -10,9 +10,9 @@
  * WHAT IS ARMED
  * malloc, calloc, realloc, aligned_alloc and posix_memalign of the C library (libc.so, libsystem_malloc.dylib) for
  * blocks of 64 KiB and more, the system calls mmap, munmap and madvise, and the probes of the Raptors kernel.
-@LEFT_OUT@ *
+{{ left_out }} *
  * SAMPLE
-@SAMPLE@
+{{ sample }}
  *
  * HOW TO READ IT
  * side: Raptors is what happens inside one of its operations or while it gives memory back, "others" all else in the
@@ -87,23 +87,23 @@ syscall::madvise:entry
 	@advice[self->raptors ? "Raptors" : "others", (int)arg2, arg1] = count();
 }
 
-${scale__entry},
-${free__entry}
+{{ probe("scale__entry") }},
+{{ probe("free__entry") }}
 {
 	self->raptors++;
 }
 
-${scale__return},
-${free__return}
+{{ probe("scale__return") }},
+{{ probe("free__return") }}
 /self->raptors/
 {
 	self->raptors--;
 }
 
-${alloc__return}
+{{ probe("alloc__return") }}
 {
 	raptors_seen = 1;
-	@own[${alloc__return.recycled} ? "recycled" : "fresh", ${alloc__return.bytes}] = count();
+	@own[{{ argument("alloc__return.recycled") }} ? "recycled" : "fresh", {{ argument("alloc__return.bytes") }}] = count();
 }
 
 proc:::exit

@@ -2,7 +2,7 @@
 /*
  * page_faults.d: how many page faults each side takes, where, and how many for each operation.
  *
-@USAGE@
+{% include "usage" %}
  *
  * Without -p or -c DTrace refuses the script: a pid probe belongs to one process. Attach after the process has imported
  * NumPy and Raptors: DTrace does not see a library that is loaded later.
@@ -10,10 +10,10 @@
  * WHAT IS ARMED
  * Page faults of the process (vminfo:::as_fault on macOS, the kernel's page_fault_user on Linux), the probes of the
  * Raptors kernel, and these of NumPy's inner loops:
-@ARMED@
-@LEFT_OUT@ *
+{{ loop_names }}
+{{ left_out }} *
  * SAMPLE
-@SAMPLE@
+{{ sample }}
  *
  * HOW TO READ IT
  * where: a fault inside a NumPy loop or a Raptors backend is mostly a first touch of the result's fresh pages. A side
@@ -52,14 +52,14 @@ sdt:exceptions::page_fault_user
 	@threads[tid] = count();
 }
 
-@LOOP_ENTRY@
+{{ loop_places|probes("entry") }}
 {
 	loops_seen = 1;
 	self->loop++;
 	self->loop_faults = self->faults;
 }
 
-@LOOP_RETURN@
+{{ loop_places|probes("return") }}
 /self->loop/
 {
 	self->loop--;
@@ -68,37 +68,37 @@ sdt:exceptions::page_fault_user
 	@loop_average[probefunc] = avg(self->faults - self->loop_faults);
 }
 
-${scale__entry}
+{{ probe("scale__entry") }}
 {
 	raptors_seen = 1;
 	self->scale = 1;
 	self->scale_faults = self->faults;
 }
 
-${alloc__entry}
+{{ probe("alloc__entry") }}
 {
 	self->alloc = 1;
 }
 
-${alloc__return}
+{{ probe("alloc__return") }}
 {
 	self->alloc = 0;
 }
 
-${backend__entry},
-${chunk__entry}
+{{ probe("backend__entry") }},
+{{ probe("chunk__entry") }}
 {
 	self->backend++;
 }
 
-${backend__return},
-${chunk__return}
+{{ probe("backend__return") }},
+{{ probe("chunk__return") }}
 /self->backend/
 {
 	self->backend--;
 }
 
-${scale__return}
+{{ probe("scale__return") }}
 /self->scale/
 {
 	self->scale = 0;

@@ -2,7 +2,7 @@
 /*
  * profile_stacks.d: where a process spends its time, as stacks for a flamegraph.
  *
-@USAGE@
+{% include "usage" %}
  *
  * Without -p or -c there is no process to watch. End it with Ctrl-C while the process lives: addresses are named only
  * then.
@@ -14,7 +14,7 @@
  * kernel's clock ticks, 250 by default).
  *
  * SAMPLE
-@SAMPLE@
+{{ sample }}
  *
  * HOW TO READ IT
  * Blocks of one stack each, the innermost function first, and below it how many samples had this stack. Stacks are

@@ -1,8 +1,9 @@
+{% import "reads" as reads %}
 #!/usr/sbin/dtrace -s
 /*
  * scale_phases.d: where the time of a Raptors operation goes, and which branch its dispatch took and why.
  *
-@USAGE@
+{% include "usage" %}
  *
  * Without -p or -c there is no process to watch, and it would see nothing. Attach after the process has imported
  * Raptors: DTrace does not see a library that is loaded later.
@@ -11,7 +12,7 @@
  * The probes of the provider `raptors` (probes/provider.d), nothing else; NumPy's side is not in it.
  *
  * SAMPLE
-@SAMPLE@
+{{ sample }}
  *
  * HOW TO READ IT
  * An operation's parts exclude each other: operation = allocation + backend + rest, where the rest is the choice of
@@ -34,21 +35,21 @@ dtrace:::BEGIN
 	printf("Process %d: the probes of Raptors are armed, if it has loaded them. Ctrl-C or its end prints the report.\n", $target);
 }
 
-${scale__entry}
+{{ probe("scale__entry") }}
 {
 	seen = 1;
 	self->began = timestamp;
 	self->inner = 0;
-	@sizes[${scale__entry.n}, ${scale__entry.item_size}, ${scale__entry.kind} == 0 ? "fresh result" :
-	    ${scale__entry.kind} == 1 ? "out=" : "in place"] = count();
+	@sizes[{{ argument("scale__entry.n") }}, {{ argument("scale__entry.item_size") }}, {{ argument("scale__entry.kind") }} == 0 ? "fresh result" :
+	    {{ argument("scale__entry.kind") }} == 1 ? "out=" : "in place"] = count();
 }
 
-${alloc__entry}
+{{ probe("alloc__entry") }}
 {
 	self->alloc_began = timestamp;
 }
 
-${alloc__return}
+{{ probe("alloc__return") }}
 /self->alloc_began/
 {
 	this->ns = timestamp - self->alloc_began;
@@ -57,33 +58,17 @@ ${alloc__return}
 	@calls[2, "  allocation"] = count();
 	@total[2, "  allocation"] = sum(this->ns);
 	@average[2, "  allocation"] = avg(this->ns);
-	@memory[${alloc__return.recycled} ? "recycled" : "fresh", ${alloc__return.bytes}] = count();
+	@memory[{{ argument("alloc__return.recycled") }} ? "recycled" : "fresh", {{ argument("alloc__return.bytes") }}] = count();
 }
 
-/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
-${dispatch}
-{
-	this->backend = "-";
-	this->reason = "-";
-}
-
-${dispatch}
-{
-	this->backend = ${dispatch.backend};
-	this->reason = ${dispatch.reason};
-}
-
-${dispatch}
-{
-	@dispatched[this->backend, this->reason, ${dispatch.threads}, ${dispatch.n}] = count();
-}
-
-${backend__entry}
+{{ reads.dispatch(probe("dispatch"), argument("dispatch.backend"), argument("dispatch.reason"),
+    argument("dispatch.threads") ~ ", " ~ argument("dispatch.n")) -}}
+{{ probe("backend__entry") }}
 {
 	self->backend_began = timestamp;
 }
 
-${backend__return}
+{{ probe("backend__return") }}
 /self->backend_began/
 {
 	this->ns = timestamp - self->backend_began;
@@ -94,20 +79,20 @@ ${backend__return}
 	this->backend = "-";
 }
 
-${backend__return}
+{{ probe("backend__return") }}
 /self->backend_began/
 {
-	this->backend = ${backend__return.backend};
+	this->backend = {{ argument("backend__return.backend") }};
 }
 
-${backend__return}
+{{ probe("backend__return") }}
 /self->backend_began/
 {
 	self->backend_began = 0;
 	@backends[this->backend] = quantize(this->ns);
 }
 
-${scale__return}
+{{ probe("scale__return") }}
 /self->began/
 {
 	this->ns = timestamp - self->began;
@@ -118,15 +103,15 @@ ${scale__return}
 	@calls[4, "  rest of it"] = count();
 	@total[4, "  rest of it"] = sum(this->ns - self->inner);
 	@average[4, "  rest of it"] = avg(this->ns - self->inner);
-	@refused["refused or failed"] = sum(${scale__return.ok} ? 0 : 1);
+	@refused["refused or failed"] = sum({{ argument("scale__return.ok") }} ? 0 : 1);
 }
 
-${chunk__entry}
+{{ probe("chunk__entry") }}
 {
 	self->chunk_began = timestamp;
 }
 
-${chunk__return}
+{{ probe("chunk__return") }}
 /self->chunk_began/
 {
 	this->ns = timestamp - self->chunk_began;
@@ -134,43 +119,43 @@ ${chunk__return}
 	@calls[5, "pieces"] = count();
 	@total[5, "pieces"] = sum(this->ns);
 	@average[5, "pieces"] = avg(this->ns);
-	@threads[${chunk__return.thread}] = count();
+	@threads[{{ argument("chunk__return.thread") }}] = count();
 }
 
-${convert__entry}
+{{ probe("convert__entry") }}
 {
 	self->convert_began = timestamp;
 }
 
-${convert__return}
+{{ probe("convert__return") }}
 /self->convert_began/
 {
 	this->ns = timestamp - self->convert_began;
 	this->direction = "-";
 }
 
-${convert__return}
+{{ probe("convert__return") }}
 /self->convert_began/
 {
-	this->direction = ${convert__return.direction};
+	this->direction = {{ argument("convert__return.direction") }};
 }
 
-${convert__return}
+{{ probe("convert__return") }}
 /self->convert_began/
 {
 	self->convert_began = 0;
-	this->what = strjoin(this->direction, ${convert__return.copied} ? ", copied" : ", a view");
+	this->what = strjoin(this->direction, {{ argument("convert__return.copied") }} ? ", copied" : ", a view");
 	@calls[6, this->what] = count();
 	@total[6, this->what] = sum(this->ns);
 	@average[6, this->what] = avg(this->ns);
 }
 
-${free__entry}
+{{ probe("free__entry") }}
 {
 	self->free_began = timestamp;
 }
 
-${free__return}
+{{ probe("free__return") }}
 /self->free_began/
 {
 	this->ns = timestamp - self->free_began;

@@ -1,19 +1,20 @@
+{% import "reads" as reads %}
 #!/usr/sbin/dtrace -s
 /*
  * trace_accelerate_calls.d: which routines of Accelerate or BLAS a process calls, how often, how long, with what.
  *
-@USAGE@
+{% include "usage" %}
  *
  * Without -p or -c DTrace refuses the script: a pid probe belongs to one process. A library that is loaded later is not
  * seen: start your program, let it import what it needs, then attach with -p. macOS protects the programs that Apple
  * signs from DTrace, not a Python of your own (not verified by the authors).
  *
  * WHAT IS ARMED
- * Entry and return of @ROUTINES@ routines, as far as the process has loaded them, and the probes of the Raptors kernel:
-@ARMED@
-@LEFT_OUT@ *
+ * Entry and return of {{ asked }} routines, as far as the process has loaded them, and the probes of the Raptors kernel:
+{% include "armed" %}
+{{ left_out }} *
  * SAMPLE
-@SAMPLE@
+{{ sample }}
  *
  * HOW TO READ IT
  * calls, total, average: from entry to return, what the routine calls included, and what DTrace costs: 1 to 20 us for
@@ -43,13 +44,14 @@ int raptors_seen;
 
 dtrace:::BEGIN
 {
-	printf("Process %d: @ROUTINES@ routines and the probes of Raptors are armed, as far as it has loaded them.\n", $target);
+	printf("Process %d: {{ asked }} routines and the probes of Raptors are armed, as far as it has loaded them.\n", $target);
 	printf("Ctrl-C or the end of the process ends it and prints the report.\n");
 }
 
-/* The depth tells a call from one inside it, and each has its own clock. */
-@ENTRY@
+/* Every call is counted. The depth tells one from another inside it, and each has its own clock. */
+{{ routine_places|probes("entry") }}
 {
+{{ reads.begin() -}}
 	seen = 1;
 	self->depth++;
 	self->began[self->depth] = timestamp;
@@ -59,10 +61,18 @@ dtrace:::BEGIN
 	this->from = (uint64_t)0;
 	/* The stack pointer is a multiple of 16 at a function's entry on arm64, and 8 more than one on x86-64. */
 	this->from = uregs[R_SP] & 8 ? *(uint64_t *)copyin(uregs[R_SP], 8) : (uint64_t)ucaller;
-	@callers[probefunc, @CALLER@] = count();
+{% if modules %}
+	@callers[probefunc,
+{% for module in modules %}
+	    this->from >= {{ module.start }} && this->from < {{ module.end }} ? "{{ module.name }}" :
+{% endfor %}
+	    "another file"] = count();
+{% else %}
+	@callers[probefunc, umod(this->from)] = count();
+{% endif %}
 }
 
-@ENTRY@
+{{ routine_places|probes("entry") }}
 /!named[this->from]/
 {
 	named[this->from] = 1;
@@ -71,8 +81,31 @@ dtrace:::BEGIN
 	printf("\n");
 }
 
-@SHAPES@
-@RETURN@
+/* Where the sizes of each routine stand. */
+{{ reads.sizes(routines) -}}
+{{ routine_places|probes("entry") }}
+/this->read == 2/
+{
+	@shapes[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3, this->scalar] = count();
+}
+
+{% if scalar_places %}
+{{ scalar_places|probes("entry") }}
+/this->read == 1/
+{
+	@no_scalar[probefunc, this->m, this->n, this->k, this->step1, this->step2, this->step3] = count();
+}
+
+{% endif %}
+{% if memory_places %}
+{{ memory_places|probes("entry") }}
+/this->read == 0/
+{
+	@no_shape[probefunc] = count();
+}
+
+{% endif %}
+{{ routine_places|probes("return") }}
 /self->depth/
 {
 	this->ns = timestamp - self->began[self->depth];
@@ -84,15 +117,15 @@ dtrace:::BEGIN
 	@times[probefunc] = quantize(this->ns);
 }
 
-${scale__entry}
+{{ probe("scale__entry") }}
 {
 	raptors_seen = 1;
 	self->scale++;
 	self->scale_began = timestamp;
-	@scales[${scale__entry.n}, ${scale__entry.item_size}] = count();
+	@scales[{{ argument("scale__entry.n") }}, {{ argument("scale__entry.item_size") }}] = count();
 }
 
-${scale__return}
+{{ probe("scale__return") }}
 /self->scale/
 {
 	self->scale--;
@@ -101,24 +134,7 @@ ${scale__return}
 	@scale_average["scale"] = avg(timestamp - self->scale_began);
 }
 
-/* A string cannot be read where its page is not in memory: DTrace leaves the clause, and a dash stands for it. */
-${dispatch}
-{
-	this->backend = "-";
-	this->reason = "-";
-}
-
-${dispatch}
-{
-	this->backend = ${dispatch.backend};
-	this->reason = ${dispatch.reason};
-}
-
-${dispatch}
-{
-	@dispatched[this->backend, this->reason, ${dispatch.threads}] = count();
-}
-
+{{ reads.dispatch(probe("dispatch"), argument("dispatch.backend"), argument("dispatch.reason"), argument("dispatch.threads")) -}}
 proc:::exit
 /pid == $target/
 {
@@ -131,7 +147,13 @@ dtrace:::END
 	printf("\n%-32s %9s %9s %14s %12s\n", "routine", "calls", "nested", "total ns", "average ns");
 	printa("%-32s %@9d %@9d %@14d %@12d\n", @calls, @nested, @total, @average);
 	printf("\nshapes\n%-32s %7s %7s %7s %7s %7s %7s %18s %7s\n", "routine", "m", "n", "k", "step1", "step2", "step3", "scalar", "calls");
-	printa("%-32s %7d %7d %7d %7d %7d %7d %#18x %@7d\n", @shapes);@UNREAD@
+	printa("%-32s %7d %7d %7d %7d %7d %7d %#18x %@7d\n", @shapes);
+{% if scalar_places %}
+	printa("%-32s %7d %7d %7d %7d %7d %7d                  - %@7d\n", @no_scalar);
+{% endif %}
+{% if memory_places %}
+	printa("%-32s       -       -       -       -       -       -                  - %@7d\n", @no_shape);
+{% endif %}
 	printf("\nthreads\n%-32s %9s %9s\n", "routine", "thread", "calls");
 	printa("%-32s %9d %@9d\n", @threads);
 	printf("\ncallers: the routine, the calling module, calls\n");
