@@ -15,6 +15,7 @@ def test_what_cannot_be_printed_says_why():
         (["alloc.bt", "--pid", str(2**22 + 1)], 1, "help:"),
         (["alloc.bt", "--python", tracers.tool("true")], 1, "could not be asked"),
         (["trace_accelerate_calls", "--generic", "--routine", "sgem"], 1, "did you mean"),
+        (["page_faults.bt", "--generic"], 1, "give the process with --pid PID"),
     ]:
         done = printed(*arguments)
         assert done.returncode == code, done.stderr

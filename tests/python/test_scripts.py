@@ -161,7 +161,7 @@ def assert_exact(report: str) -> None:
     assert counted(report, "loops[np.matmul[ff->f],1,64,64,64]") == "7"
     assert calls_of(report, "time_ns[np.multiply[ff->f]]") == 10
     assert calls_of(report, "time_ns[cblas_sgemm]") == 7
-    assert counted(report, "shapes[cblas_sgemm,64,64,64,0,0,0,0]") == "7"
+    assert counted(report, "shapes[cblas_sgemm,64,64,64,64,0,0,0]") == "7", "m, n, k and, from the stack, lda"
     assert calls_of(report, "blas_in_loop[np.multiply[ff->f]]") == 10
     assert total_of(report, "blas_in_loop[np.multiply[ff->f]]") == 0, "NumPy's multiply calls no BLAS"
     assert total_of(report, "blas_in_loop[np.matmul[ff->f]]") == 7, "and the same probes see it where it is called"
@@ -195,13 +195,13 @@ def test_bpftrace_counts_exactly_whatever_ends_it(tmp_path, how):
     assert "Nothing was seen" not in report
 
 
-def test_the_committed_script_counts_the_same(tmp_path):
+def test_a_printed_script_counts_its_process_and_no_other(tmp_path):
     tracers.require_root()
-    umath, openblas = pip_numpy()
+    pip_numpy()
     # Nothing but the script is needed: it runs from a directory of its own.
-    script = shutil.copy(SCRIPTS / "trace_accelerate_calls.bt", tmp_path)
     with tracers.waiting(work()) as program, tracers.waiting(work()) as other:
-        traced = bpftrace(Path(script), program, program.pid, extension(), umath, openblas)
+        script = filled(tmp_path, "trace_accelerate_calls.bt", "--pid", str(program.pid))
+        traced = bpftrace(script, program)
         other.go()
         report = finish(traced, program)
     assert_exact(report)
