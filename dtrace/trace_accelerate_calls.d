@@ -53,8 +53,9 @@
  *   a call on Linux. Trust the counts; compare the times with each other, not with a stopwatch.
  * nested: calls from inside another armed routine: the library calling itself. They are counted in calls as well.
  * shapes: m, n, k and steps (increments of vectors, leading dimensions of matrices) as the catalogue knows their places;
- *   0 where the routine has none or it is not in a register. A vector's length is in m. scalar is the bits of the
- *   scalar that vDSP takes by pointer: 0x40200000 is the float 2.5. A dash: it lay in memory that DTrace could not read.
+ *   0 where the routine has none or it is not among the first eight arguments. A vector's length is in m. scalar is the
+ *   bits of the scalar that vDSP takes by pointer: 0x40200000 is the float 2.5. A dash: it lay in memory that DTrace
+ *   could not read.
  * callers: the file that called. In the script for any process they are named while the process lives; of one that has
  *   ended only the lines "first called from" tell. One that is filled in for a process knows them by their addresses.
  *   On Apple silicon the caller is `ucaller`, on x86-64 the word on top of the stack.
