@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Called;
+    use super::super::{Called, arguments::Source};
     use super::*;
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             sources: [Source::Absent; 4],
         };
         let text = program(true, true, &[point]).unwrap();
-        let probe = "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ { @c[";
+        let probe = "pid$target:a?b??????touch?x??id??????s?:a?b??????touch?x??id??????s?:entry /on/ {\n\t@c[";
         assert!(text.contains(&format!("\n{probe}round_number, 7, ")), "{text}");
         assert_eq!(text.matches("touch").count(), 4, "{text}");
     }
