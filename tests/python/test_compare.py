@@ -129,7 +129,9 @@ def test_what_is_measured_is_told(main_job: tuple[dict[str, Any], Path]) -> None
             assert side["threads"] >= 1
             assert side["cpu_ns_per_op"] > 0
             assert side["gb_s"] > 0
-            assert side["memory_level"] == "L1"
+            # 32 KiB are touched, which is all of the first-level cache of some processors.
+            fits = comparison["machine"]["l1d"] is None or side["bytes_per_op"] <= comparison["machine"]["l1d"]
+            assert side["memory_level"] == ("L1" if fits else "L2")
 
 
 def test_only_the_round_trip_of_raptors_converts(main_job: tuple[dict[str, Any], Path]) -> None:
@@ -154,7 +156,8 @@ def test_the_threads_of_the_kernel_are_those_asked_for(threads: str, backend: st
 
 
 def test_a_side_that_works_more_is_slower() -> None:
-    more = "a * 2.5 * 1.0 * 1.0 * 1.0"
+    # So many times that no other load of the machine makes up for it.
+    more = f"a * 2.5{' * 1.0' * 15}"
     [case] = compared("--setup", SETUP, "--size", "256", "--a", "a * 2.5", "--b", more)["cases"][:1]
     assert case["ratio"]["verdict"] == "a faster"
     assert case["ratio"]["ci95"][1] < 1
@@ -162,7 +165,7 @@ def test_a_side_that_works_more_is_slower() -> None:
         sum(call["calls_per_op"] for call in case["sides"][side]["calls"] if call["name"] == "np.multiply[ff->f]")
         for side in "ab"
     ]
-    assert counts == [1, 4]
+    assert counts == [1, 16]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told by the environment to map every result anew")
