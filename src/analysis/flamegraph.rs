@@ -1,7 +1,6 @@
 //! Flamegraphs of both sides and of their difference, from the samples of a run, as files in a directory.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::{
@@ -100,7 +99,7 @@ pub fn draw(
     directory: &Path,
     formats: &[Format],
 ) -> Result<Drawn, Error> {
-    make_directory(directory)?;
+    create(directory)?;
     let mut warnings = Vec::new();
     let mut cases = Vec::new();
     for one in samples {
@@ -109,7 +108,7 @@ pub fn draw(
             [_] => directory.to_owned(),
             _ => directory.join(name_of(one)),
         };
-        make_directory(&directory)?;
+        create(&directory)?;
         let picture = CasePicture::new(comparison, one, &mut warnings)?;
         cases.push(picture.write(&directory, formats)?);
     }
@@ -428,32 +427,20 @@ fn not_drawn(error: raptors_flamegraphs::Error) -> Error {
     Error::new("the flamegraph cannot be made").caused_by(error)
 }
 
-/// Whether files can be written there; the directory is made.
+/// Checks that files can be written in a directory, which is created if necessary.
 ///
 /// # Errors
-/// A sentence, where they cannot.
+/// A sentence, if they cannot.
 pub fn check(directory: &Path) -> Result<(), Error> {
-    make_directory(directory)?;
-    tempfile::tempfile_in(directory).map(drop).map_err(|error| unwritable(directory, error))
+    files::check_directory(directory).map_err(elsewhere)
 }
 
-fn make_directory(directory: &Path) -> Result<(), Error> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))?;
-    files::give_to_invoker(directory);
-    Ok(())
+fn create(directory: &Path) -> Result<(), Error> {
+    files::create_directory(directory).map_err(elsewhere)
 }
 
-fn unwritable(path: &Path, error: std::io::Error) -> Error {
-    let help = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            "free some space, or choose another directory with -o"
-        }
-        _ => "choose another directory with -o",
-    };
-    Error::new(format!("`{}` cannot be written", path.display())).caused_by(error).help(help)
+fn elsewhere(error: Error) -> Error {
+    error.or_help("choose another directory with -o")
 }
 
 #[cfg(test)]

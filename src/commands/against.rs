@@ -1,32 +1,26 @@
-//! `--against` and `--fail-below`: what a run is held against.
+//! `--against` and `--fail-below`: the earlier run or the limit that a run is compared with.
 
 use std::path::PathBuf;
 
-use crate::analysis::against::Options;
-
-/// What `compare` and `show` take.
-#[derive(Debug, clap::Args)]
+/// What a comparison is compared with.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[group(id = "earlier", multiple = true)]
-pub struct Args {
-    /// Tell what changed since an earlier run that --save kept, in every case that both have
-    #[arg(long, value_name = "FILE.rtrace")]
-    against: Option<PathBuf>,
-    /// Exit with 4 where the whole interval of a case is below R: that of the change with --against (0.95: B lost 5 %
-    /// against A), else that of A's time ÷ B's
+pub struct Against {
+    /// Compare with an earlier run, case by case: FILE is a run that --save kept
+    #[arg(long = "against", id = "against", value_name = "FILE.rtrace")]
+    pub file: Option<PathBuf>,
+    /// Exit with code 4 if B is surely too slow: the whole interval of a case is below R
+    ///
+    /// With --against, R limits the change: 0.95 means that B lost 5 % against A since the earlier run. Without it, R
+    /// limits A's time ÷ B's: 1 means that B must not be slower than A.
     #[arg(long, value_name = "R", value_parser = limit, allow_negative_numbers = true)]
-    fail_below: Option<f64>,
-}
-
-impl From<Args> for Options {
-    fn from(args: Args) -> Self {
-        Self { file: args.against, fail_below: args.fail_below }
-    }
+    pub fail_below: Option<f64>,
 }
 
 fn limit(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(limit) if limit > 0.0 && limit.is_finite() => Ok(limit),
-        Ok(_) => Err("give a factor above 0, as in 0.95".to_owned()),
-        Err(_) => Err("it is no number; give a factor above 0, as in 0.95".to_owned()),
+        Ok(_) => Err("give a factor above 0, such as 0.95".to_owned()),
+        Err(_) => Err("not a number; give a factor above 0, such as 0.95".to_owned()),
     }
 }

@@ -1,47 +1,52 @@
-//! `raptors-trace attach`: its arguments, and its result printed.
+//! `raptors-trace attach`: its arguments and its output.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::conflict;
-use super::options::OutputOptions;
-use super::{print, print_json, text_options};
+use super::calls;
+use super::command::{self, Invocation, conflict};
+use super::output::Output;
+use super::subject::seconds;
 use crate::model::error::Error;
 use crate::tracers::attach::{self, Action, Sampler, Settings, Target, Template, Tool};
 use crate::tracers::engines::Tracer;
 use crate::tracers::live;
-use crate::views::{self, Part, escape};
+use crate::views::{self, escape};
 
-/// What `attach` takes.
+/// Print the commands of bpftrace, DTrace, perf and Instruments for a running process, or run one of them
+///
+/// perf and Instruments can also start a command: attach --with perf -- COMMAND.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Arguments {
     /// The process
     #[arg(value_name = "PID")]
     pid: Option<u32>,
-    /// Run this tool on it; without it, the commands for all of them are printed
+    /// Run this tool on the process; without it, the commands of all tools are printed
     #[arg(long, value_name = "TOOL", value_enum)]
     with: Option<With>,
-    /// What Instruments records [default: "Time Profiler"]
+    /// The template that Instruments records with [default: "Time Profiler"]
     #[arg(long, value_name = "TEMPLATE", value_enum, ignore_case = true)]
     template: Option<Template>,
-    /// How long it is looked at [default: a process for 10 s, a command to its end]
-    #[arg(long, value_name = "SECONDS", value_parser = super::args::seconds)]
+    /// The recording time [default: 10 s for a process, to its end for a command]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// Where perf and Instruments record to [default: perf.data, raptors.trace]
+    /// The file that perf or Instruments records to [default: perf.data, raptors.trace]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Instead of a PID: a command that perf or Instruments starts
+    /// A command that perf or Instruments starts, instead of a PID
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    printed: Output,
 }
 
-/// The tools by their names on the command line.
+/// The tools, by their names on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum With {
     /// Calls of loops and routines
     Bpftrace,
-    /// The same
+    /// Calls of loops and routines
     Dtrace,
     /// Sampled stacks, kernel frames included (Linux)
     Perf,
@@ -60,84 +65,70 @@ impl From<With> for Tool {
     }
 }
 
-impl Args {
-    /// Validates.
-    ///
-    /// # Errors
-    /// What makes no sense together.
-    pub fn into_options(self) -> Result<attach::Options, clap::Error> {
-        let starts = !self.command.is_empty();
-        let action = match (self.pid, self.with.map(Tool::from)) {
-            (Some(_), _) if starts => {
-                return conflict("a PID and a command exclude each other: look into the process, or start the command");
+impl command::Arguments for Arguments {
+    type Task = Task;
+
+    fn check(self, _: &Invocation) -> Result<Task, clap::Error> {
+        let Self { pid, with, template, duration, output, command, printed } = self;
+        let action = action(pid, with.map(Tool::from), command)?;
+        match action {
+            Action::Watch(..) if output.is_some() => {
+                conflict("--output is for perf and Instruments; bpftrace and dtrace write no recording")
             }
-            (Some(pid), None) => Action::Tell(pid),
-            (Some(pid), Some(Tool::Tracer(tracer))) => Action::Watch(pid, tracer),
-            (Some(pid), Some(Tool::Sampler(sampler))) => Action::Record(Target::Process(pid), sampler),
-            (None, Some(Tool::Sampler(sampler))) if starts => Action::Record(Target::Command(self.command), sampler),
-            (None, Some(Tool::Tracer(_))) if starts => {
-                return conflict(
-                    "bpftrace and dtrace look into a process that runs: give its PID (compare --wait holds one at its \
-                     start)",
-                );
+            Action::Watch(..) | Action::Record(_, Sampler::Perf) if template.is_some() => {
+                conflict("--template is for Instruments: give --with instruments")
             }
-            (None, _) if starts => {
-                return conflict(
-                    "a command is started by perf or by Instruments: say --with perf or --with instruments",
-                );
-            }
-            (None, _) => {
-                return conflict("give the PID of a process, or a command to start: attach --with perf -- COMMAND");
-            }
-        };
-        let refused = match action {
-            Action::Watch(..) if self.output.is_some() => {
-                "--output is where perf and Instruments record to; bpftrace and dtrace record nothing"
-            }
-            Action::Watch(..) | Action::Record(_, Sampler::Perf) if self.template.is_some() => {
-                "--template is one of Instruments: say --with instruments"
-            }
-            Action::Record(Target::Command(_), Sampler::Perf) if self.duration.is_some() => {
-                "perf records a command to its end: leave --duration out"
+            Action::Record(Target::Command(_), Sampler::Perf) if duration.is_some() => {
+                conflict("perf records a command to its end: leave --duration out")
             }
             _ => {
-                let settings = Settings {
-                    template: self.template.unwrap_or_default(),
-                    duration: self.duration,
-                    output: self.output,
-                };
-                return Ok(attach::Options { action, settings });
+                let settings = Settings { template: template.unwrap_or_default(), duration, output };
+                Ok(Task { options: attach::Options { action, settings }, output: printed })
             }
-        };
-        conflict(refused)
+        }
     }
 }
 
-/// Does it and prints what came of it.
-///
-/// # Errors
-/// A process that cannot be looked into, a tool that is not there or fails.
-pub fn execute(options: &attach::Options, output: &OutputOptions) -> Result<(), Error> {
-    let settings = &options.settings;
-    match &options.action {
-        Action::Record(target, sampler) => {
-            let recorded = attach::record(target, *sampler, settings)?;
-            if output.json {
-                return print_json(&recorded);
-            }
-            let looks = text_options(Part::All, output);
-            print(&views::instruments::recorded(&recorded, &looks))
+fn action(pid: Option<u32>, tool: Option<Tool>, command: Vec<OsString>) -> Result<Action, clap::Error> {
+    match (pid, tool, !command.is_empty()) {
+        (Some(_), _, true) => conflict("a PID and a command exclude each other: give one of them"),
+        (Some(pid), None, false) => Ok(Action::Tell(pid)),
+        (Some(pid), Some(Tool::Tracer(tracer)), false) => Ok(Action::Watch(pid, tracer)),
+        (Some(pid), Some(Tool::Sampler(sampler)), false) => Ok(Action::Record(Target::Process(pid), sampler)),
+        (None, Some(Tool::Sampler(sampler)), true) => Ok(Action::Record(Target::Command(command), sampler)),
+        (None, Some(Tool::Tracer(_)), true) => conflict(
+            "bpftrace and dtrace attach to a running process: give its PID (compare --wait stops one at its start)",
+        ),
+        (None, None, true) => {
+            conflict("only perf and Instruments can start a command: give --with perf or --with instruments")
         }
-        Action::Watch(pid, tracer) => {
-            let options = live::Options { pid: *pid, duration: settings.watched(), tracer: Some(*tracer) };
-            super::live::execute(&options, output)
-        }
-        Action::Tell(pid) => {
-            let attachment = attach::attachment(*pid, settings)?;
-            if output.json {
-                return print_json(&attachment);
+        (None, _, false) => conflict("give the PID of a process, or a command to start: attach --with perf -- COMMAND"),
+    }
+}
+
+/// A process to trace, or the commands to print.
+#[derive(Debug)]
+pub struct Task {
+    options: attach::Options,
+    output: Output,
+}
+
+impl command::Task for Task {
+    fn run(&self) -> Result<(), Error> {
+        let (settings, output) = (&self.options.settings, &self.output);
+        match &self.options.action {
+            Action::Record(target, sampler) => {
+                let recorded = attach::record(target, *sampler, settings)?;
+                output.print(&recorded, |looks| views::instruments::recorded(&recorded, looks))
             }
-            print(&text(&attachment))
+            Action::Watch(pid, tracer) => {
+                let options = live::Options { pid: *pid, duration: settings.watched(), tracer: Some(*tracer) };
+                calls::watch(&options, output)
+            }
+            Action::Tell(pid) => {
+                let attachment = attach::attachment(*pid, settings)?;
+                output.print(&attachment, |_| text(&attachment))
+            }
         }
     }
 }

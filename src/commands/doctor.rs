@@ -1,42 +1,47 @@
-//! `raptors-trace doctor`: its arguments, and its result printed.
+//! `raptors-trace doctor`: its arguments and its output.
 
 use std::path::PathBuf;
 
-use super::options::{OutputOptions, Part};
-use super::{Host, print, print_json, terminal, text_options};
+use super::command::{self, Invocation};
+use super::output::Output;
 use crate::model::error::Error;
 use crate::run::doctor;
+use crate::views;
 
-/// What `doctor` takes.
+/// Check what works on this machine and how to fix what doesn't
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Only remove what a killed DTrace left in the kernel; needs root, and leaves running ones alone
+pub struct Arguments {
+    /// Only remove the probes that a killed DTrace left in the kernel; needs root, and leaves those of running ones
+    /// alone
     #[arg(long)]
     clean: bool,
-    /// The Python to examine [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
+    /// The Python to check [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
     #[arg(long, value_name = "PATH", conflicts_with = "clean")]
     python: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
-impl Args {
-    /// Validates.
-    ///
-    /// # Errors
-    /// What makes no sense together.
-    pub fn into_options(self, host: Host) -> Result<doctor::Options, clap::Error> {
-        Ok(doctor::Options { clean: self.clean, python: self.python, host })
+impl command::Arguments for Arguments {
+    type Task = Task;
+
+    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+        let Self { clean, python, output } = self;
+        Ok(Task { options: doctor::Options { clean, python, host: invocation.host.clone() }, output })
     }
 }
 
-/// Does it and prints what came of it. What does not work on this machine is no failure of the command.
-///
-/// # Errors
-/// When something that was to be removed could not be.
-pub fn execute(options: &doctor::Options, output: &OutputOptions) -> Result<(), Error> {
-    let report =
-        if options.clean { doctor::clean()? } else { doctor::examine(options, &mut terminal::Bar::new(output.quiet)) };
-    if output.json {
-        return print_json(&report);
+/// A machine to check. A failed check is not a failure of the command.
+#[derive(Debug)]
+pub struct Task {
+    options: doctor::Options,
+    output: Output,
+}
+
+impl command::Task for Task {
+    fn run(&self) -> Result<(), Error> {
+        let report =
+            if self.options.clean { doctor::clean()? } else { doctor::examine(&self.options, &mut self.output.bar()) };
+        self.output.print(&report, |looks| views::doctor::text(&report, looks))
     }
-    print(&crate::views::doctor::text(&report, &text_options(Part::All, output)))
 }

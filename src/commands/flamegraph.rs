@@ -1,64 +1,278 @@
-//! `raptors-trace flamegraph`: the pictures made, and what they show told.
+//! `raptors-trace flamegraph`: of a comparison's rounds, of a process, of commands, or of other tools' stacks.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use raptors_flamegraphs::Format;
 
-use super::options::{OutputOptions, Source};
-use super::{end, judge, print, print_json, terminal, text_options};
-use crate::analysis;
-use crate::analysis::flamegraph;
+use super::command::{self, Invocation, conflict};
+use super::compare::verdict;
+use super::output::{Output, first_failure};
+use super::subject::{FileArguments, SubjectArguments, seconds};
+use super::terminal;
+use crate::analysis::{self, flamegraph};
 use crate::model::error::Error;
-use crate::run::outside;
+use crate::model::sampled_by::SampledBy;
+use crate::run::options::{Sampling, Source};
+use crate::run::outside::{self, Engine, Subject};
 use crate::run::{self, Outcome};
-use crate::views::{self, Part};
+use crate::views;
 
-/// What is to be drawn, and where to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// A new run, or a saved one.
-    pub source: Source,
-    /// Where the files go.
-    pub directory: PathBuf,
-    /// Files for other tools.
-    pub formats: Vec<Format>,
-    /// The command line, program name first.
-    pub command: Vec<String>,
+/// Draw flamegraphs: one of each side and one of their difference
+///
+/// Without a FILE it makes a new run (float32 2048² by default) and samples both sides in their own process;
+/// --engine perf adds the frames of the system's kernel. --pid samples a running process, `-- COMMAND` a command to
+/// its end, and `-- COMMAND -- COMMAND` two commands and their difference; all three use perf. FILE may be a saved
+/// run, folded stacks, or the text of perf script, DTrace or macOS's sample. Widths are CPU time per operation;
+/// colours are the roles of the frames.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The directory for the pictures; it is created if necessary
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    /// Also write the samples for other tools, separated by commas: folded, pprof, speedscope, firefox, chrome
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    format: Vec<Format>,
+    /// Samples for each second of CPU time; the system's timer may give fewer
+    #[arg(long, value_name = "HZ", default_value = "997", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    frequency: u32,
+    /// The sampling time for each size, both sides together
+    #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
+    sample_time: Duration,
+    /// Sample a running process with perf (usually as root) or DTrace (as root)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(conflicts_with_all = ["file", "lossy", "subject"])]
+    pid: Option<u32>,
+    #[command(flatten)]
+    file: FileArguments,
+    #[command(flatten)]
+    subject: SubjectArguments,
+    /// How stacks are sampled: in process; by perf, with the kernel's own frames (usually as root); with --pid also by
+    /// DTrace (as root) or macOS's sample [default: inprocess; perf for a process or a command]
+    #[arg(long, value_name = "ENGINE", value_enum, group = "new_run")]
+    engine: Option<StackEngine>,
+    #[command(flatten)]
+    printed: Output,
+    /// A command to sample instead of two statements, or two commands with `--` between them
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "file", "lossy", "subject"])]
+    command: Vec<OsString>,
 }
 
-/// Samples or reads, draws, and tells.
+/// The samplers of stacks, by their names on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum StackEngine {
+    /// A sampler in the process itself.
+    Inprocess,
+    /// perf (Linux).
+    Perf,
+    /// DTrace, with --pid.
+    Dtrace,
+    /// `sample` (macOS), with --pid.
+    Sample,
+}
+
+impl command::Arguments for Arguments {
+    type Task = Task;
+
+    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+        let subject = match self.pid {
+            Some(pid) => Subject::Process(pid, self.sample_time),
+            None if !self.command.is_empty() => Subject::Commands(commands(&self.command)?),
+            None => return self.check_rounds(invocation).map(Task::Rounds),
+        };
+        let options = outside::Options {
+            engine: engine(self.engine, self.pid.is_some())?,
+            subject,
+            frequency: self.frequency,
+            directory: self.output,
+            formats: self.format,
+            command: invocation.line.clone(),
+            aside: self.printed.json,
+        };
+        Ok(Task::Outside(options, self.printed))
+    }
+}
+
+impl Arguments {
+    fn check_rounds(self, invocation: &Invocation) -> Result<Rounds, clap::Error> {
+        let Self { file, subject, engine, frequency, sample_time: time, printed, .. } = self;
+        let source = file.or_run(|| {
+            let mut options = subject.of_one_size().check(invocation, printed.verbose)?;
+            options.sampling = Some(Sampling { engine: in_rounds(engine)?, frequency, time, alone: true });
+            Ok(options)
+        })?;
+        Ok(Rounds { source, directory: self.output, formats: self.format, command: invocation.line.clone(), printed })
+    }
+}
+
+/// The commands in `-- A -- B`.
 ///
 /// # Errors
-/// Those of [`run::compare`] and [`flamegraph::draw`].
-pub fn execute(options: &Options, output: &OutputOptions) -> Result<(), Error> {
-    // Before a minute of sampling, not after it.
-    flamegraph::check(&options.directory)?;
-    let outcome = match &options.source {
-        Source::File { path, .. } if outside::is_text(path) => {
-            let options = outside::Options {
-                subject: outside::Subject::File(path.clone()),
-                engine: outside::Engine::default(),
-                frequency: 0,
-                directory: options.directory.clone(),
-                formats: options.formats.clone(),
-                command: options.command.clone(),
-                aside: false,
-            };
-            return super::outside::execute(&options, output);
-        }
-        Source::File { path, lossy } => {
-            let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
-            Outcome { comparison, timings: Vec::new(), samples, failure: None }
-        }
-        Source::Run(options) => run::compare(options, &mut terminal::Bar::new(output.quiet))?,
-    };
-    let Outcome { comparison, samples, failure, .. } = outcome;
-    let drawn = flamegraph::draw(&comparison, &samples, &options.directory, &options.formats)?;
-    if output.json {
-        print_json(&drawn)?;
-    } else {
-        let text = views::flamegraph::text(&drawn, &text_options(Part::Phases, output));
-        print(&text)?;
+/// An empty command, or more than two.
+fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
+    let commands: Vec<Vec<OsString>> = words.split(|word| word == "--").map(<[OsString]>::to_vec).collect();
+    if commands.iter().any(Vec::is_empty) {
+        return conflict("there is nothing after a `--`: give a command there");
     }
-    end(judge(&comparison), failure)
+    if commands.len() > 2 {
+        return conflict("give one command, or two with `--` between them; more cannot be compared");
+    }
+    Ok(commands)
+}
+
+/// The sampler of a process or a command.
+///
+/// # Errors
+/// An engine that cannot sample it.
+fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, clap::Error> {
+    match engine {
+        Some(StackEngine::Inprocess) => conflict(
+            "a process or a command is sampled from outside, as nobody has prepared it: leave --engine out, or say \
+             --engine perf",
+        ),
+        Some(StackEngine::Dtrace | StackEngine::Sample) if !is_process => conflict(
+            "DTrace and sample see a process that runs: start the command by itself and give --pid PID, or leave \
+             --engine out",
+        ),
+        Some(StackEngine::Sample) => Ok(Engine::Sample),
+        Some(StackEngine::Dtrace) => Ok(Engine::Dtrace),
+        Some(StackEngine::Perf) | None => Ok(Engine::Perf),
+    }
+}
+
+/// The sampler of the rounds of two statements.
+///
+/// # Errors
+/// An engine that cannot sample them.
+fn in_rounds(engine: Option<StackEngine>) -> Result<SampledBy, clap::Error> {
+    match engine {
+        Some(StackEngine::Dtrace | StackEngine::Sample) => conflict(
+            "DTrace and sample attach to a running process: give --pid PID, or --engine inprocess or perf for two \
+             statements",
+        ),
+        Some(StackEngine::Perf) => Ok(SampledBy::Perf),
+        Some(StackEngine::Inprocess) | None => Ok(SampledBy::Inprocess),
+    }
+}
+
+/// What is drawn.
+#[derive(Debug)]
+pub enum Task {
+    /// Both sides of a comparison.
+    Rounds(Rounds),
+    /// A process, commands, or stacks that another tool wrote.
+    Outside(outside::Options, Output),
+}
+
+/// The flamegraphs of a comparison.
+#[derive(Debug)]
+pub struct Rounds {
+    source: Source,
+    directory: PathBuf,
+    formats: Vec<Format>,
+    /// The command line, program name first.
+    command: Vec<String>,
+    printed: Output,
+}
+
+impl command::Task for Task {
+    fn run(&self) -> Result<(), Error> {
+        match self {
+            Self::Rounds(rounds) => rounds.draw(),
+            Self::Outside(options, output) => draw_outside(options, output),
+        }
+    }
+}
+
+impl Rounds {
+    /// Samples or reads a run, draws the pictures, and prints a summary.
+    fn draw(&self) -> Result<(), Error> {
+        // Check before a minute of sampling, not after it.
+        flamegraph::check(&self.directory)?;
+        let outcome = match &self.source {
+            Source::File { path, .. } if outside::is_text(path) => return self.draw_text(path.clone()),
+            Source::File { path, lossy } => {
+                let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
+                Outcome { comparison, timings: Vec::new(), samples, failure: None }
+            }
+            Source::Run(options) => run::compare(options, &mut self.printed.bar())?,
+        };
+        let Outcome { comparison, samples, failure, .. } = outcome;
+        let drawn = flamegraph::draw(&comparison, &samples, &self.directory, &self.formats)?;
+        self.printed.print(&drawn, |looks| views::flamegraph::text(&drawn, looks))?;
+        first_failure([verdict(&comparison), failure.map_or(Ok(()), Err)])
+    }
+
+    /// Draws the stacks in a file of another tool.
+    fn draw_text(&self, path: PathBuf) -> Result<(), Error> {
+        let options = outside::Options {
+            subject: Subject::File(path),
+            engine: Engine::default(),
+            frequency: 0,
+            directory: self.directory.clone(),
+            formats: self.formats.clone(),
+            command: self.command.clone(),
+            aside: false,
+        };
+        draw_outside(&options, &self.printed)
+    }
+}
+
+/// Samples or reads stacks, draws them, and prints a summary.
+fn draw_outside(options: &outside::Options, output: &Output) -> Result<(), Error> {
+    // A sampled command has the terminal for itself.
+    let quiet = output.quiet || matches!(options.subject, Subject::Commands(_));
+    let drawn = outside::draw(options, &mut terminal::Bar::new(quiet))?;
+    output.print(&drawn, |_| outside::text(&drawn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::testing::{checked as checked_as, refusal as refusal_of};
+    use super::*;
+    use crate::run::options::EngineChoice;
+
+    fn checked(line: &[&str]) -> Task {
+        checked_as::<Arguments>(&[&["-o", "d"], line].concat()).unwrap()
+    }
+
+    fn refusal(line: &[&str]) -> String {
+        refusal_of::<Arguments>(&[&["-o", "d"], line].concat())
+    }
+
+    #[test]
+    fn it_has_engines_of_its_own() {
+        let sampled_by = |line: &[&str]| match checked(line) {
+            Task::Rounds(Rounds { source: Source::Run(options), .. }) => {
+                (options.sampling.unwrap().engine, options.engines)
+            }
+            other => panic!("no run: {other:?}"),
+        };
+        let calls = EngineChoice::Inprocess;
+        assert_eq!(sampled_by(&[]), (SampledBy::Inprocess, calls));
+        assert_eq!(sampled_by(&["--engine", "perf"]), (SampledBy::Perf, calls));
+        assert!(refusal(&["--engine", "dtrace"]).contains("give --pid PID, or --engine inprocess"));
+        assert!(refusal(&["x.rtrace", "--engine", "inprocess"]).contains("cannot be used with"));
+    }
+
+    #[test]
+    fn it_is_also_of_a_process_or_of_commands() {
+        let outside = |line: &[&str]| match checked(line) {
+            Task::Outside(options, _) => options,
+            Task::Rounds(other) => panic!("not from outside: {other:?}"),
+        };
+        assert_eq!(outside(&["--pid", "7", "--engine", "dtrace"]).engine, Engine::Dtrace);
+        assert_eq!(outside(&["--pid", "7"]).engine, Engine::Perf);
+        assert!(refusal(&["--engine", "dtrace", "--", "true"]).contains("start the command by itself"));
+        let process = Subject::Process(7, Duration::from_secs(10));
+        assert_eq!(outside(&["--pid", "7", "--sample-time", "10"]).subject, process);
+        let commands = Subject::Commands(vec![vec!["a".into(), "-x".into()], vec!["b".into()]]);
+        assert_eq!(outside(&["--", "a", "-x", "--", "b"]).subject, commands);
+        assert!(refusal(&["--", "a", "--"]).contains("nothing after a `--`"));
+        assert!(refusal(&["--", "a", "--", "b", "--", "c"]).contains("more cannot be compared"));
+        assert!(refusal(&["--engine", "inprocess", "--pid", "7"]).contains("from outside"));
+        assert!(refusal(&["--pid", "7", "--size", "8"]).contains("cannot be used with"));
+        assert!(refusal(&["--pid", "7", "--", "a"]).contains("cannot be used with"));
+    }
 }

@@ -1,46 +1,49 @@
-//! `raptors-trace imports`: its arguments, and its result printed.
+//! `raptors-trace imports`: its arguments and its output.
 
 use std::path::PathBuf;
 
-use super::options::OutputOptions;
-use super::{Host, print, print_json, text_options};
+use super::command::{self, Invocation};
+use super::output::Output;
 use crate::analysis::imports;
 use crate::model::error::Error;
-use crate::views::{self, Part};
+use crate::views;
 
-/// What `imports` takes.
+/// List the BLAS, LAPACK, vDSP and vForce routines that extensions or wheels can call, without running them
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Extensions, libraries, directories, wheels, or names of installed packages; several stand side by side
+pub struct Arguments {
+    /// Extensions, libraries, directories, wheels, or names of installed packages; several are shown side by side
     #[arg(value_name = "FILE|PACKAGE|WHEEL", required = true)]
     subjects: Vec<PathBuf>,
-    /// List every symbol as the file spells it, with its library (also -v)
+    /// List every symbol in the file's spelling, with its library (also -v)
     #[arg(long)]
     all: bool,
-    /// The Python whose packages are meant [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
+    /// The Python that has the packages [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
-impl Args {
-    /// Validates.
-    ///
-    /// # Errors
-    /// What makes no sense together.
-    pub fn into_options(self, host: Host, verbose: bool) -> Result<imports::Options, clap::Error> {
-        Ok(imports::Options { subjects: self.subjects, all: self.all || verbose, python: self.python, host })
+impl command::Arguments for Arguments {
+    type Task = Task;
+
+    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+        let Self { subjects, all, python, output } = self;
+        let host = invocation.host.clone();
+        Ok(Task { options: imports::Options { subjects, all: all || output.verbose, python, host }, output })
     }
 }
 
-/// Does it and prints what came of it.
-///
-/// # Errors
-/// When a subject cannot be read.
-pub fn execute(options: &imports::Options, output: &OutputOptions) -> Result<(), Error> {
-    let read = imports::read(options)?;
-    if output.json {
-        return print_json(&read);
+/// Files to read.
+#[derive(Debug)]
+pub struct Task {
+    options: imports::Options,
+    output: Output,
+}
+
+impl command::Task for Task {
+    fn run(&self) -> Result<(), Error> {
+        let read = imports::read(&self.options)?;
+        self.output.print(&read, |looks| views::imports::text(&read, looks, self.options.all))
     }
-    let looks = text_options(Part::All, output);
-    print(&views::imports::text(&read, &looks, options.all))
 }

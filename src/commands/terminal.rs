@@ -1,4 +1,4 @@
-//! What the terminal can show: its width, colour, characters; and the progress on it.
+//! The terminal's abilities: its width, colour, characters; and the progress on it.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::machine::platform;
 use crate::model::progress::Progress;
 
-/// Columns where nobody says how many there are.
+/// The default number of columns.
 const WIDTH_UNKNOWN: usize = 110;
 
-/// Columns of standard output: `COLUMNS`, else what the terminal says.
+/// Columns of standard output: `COLUMNS`, else the terminal's width.
 pub fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok()).filter(|&n| n > 0);
     let real = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
@@ -24,7 +24,7 @@ pub fn color() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Whether the locale says UTF-8.
+/// Whether the locale's encoding is UTF-8.
 pub fn unicode() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     match set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")) {
@@ -38,7 +38,7 @@ fn is_utf8(locale: &OsStr) -> bool {
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// Progress on standard error where that is a terminal, nothing elsewhere; notes on either.
+/// Progress on standard error if that is a terminal, else nothing; notes in both cases.
 pub struct Bar {
     bar: ProgressBar,
     quiet: bool,

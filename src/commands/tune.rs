@@ -1,56 +1,59 @@
-//! `raptors-trace tune`: its arguments, and its result printed.
+//! `raptors-trace tune`: its arguments and its output.
 
-use super::options::{OutputOptions, Part};
-use super::{print, print_json, terminal, text_options};
+use super::command::{self, Invocation};
+use super::output::Output;
 use crate::model::error::Error;
 use crate::run::tune::{self, Action};
 use crate::views;
 
-/// What `tune` takes.
+/// Measure which kernel backend is fastest on this machine, and keep the result for later processes
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Print the table in use and where it is from; nothing is measured
+pub struct Arguments {
+    /// Print the table in use and its origin, without measuring
     #[arg(long, conflicts_with_all = ["dry_run", "time", "largest"])]
     show: bool,
-    /// Measure and print, and leave the table that is kept as it is
+    /// Measure and print, but do not change the kept table
     #[arg(long)]
     dry_run: bool,
     /// Seconds for each type, place, number of threads and size
     #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = seconds)]
     time: f64,
-    /// The largest result that is measured, MiB
+    /// The largest measured result, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     largest: u32,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=60.0).contains(seconds));
-    seconds.ok_or_else(|| "0 to 60 seconds are taken".into())
+    seconds.ok_or_else(|| "give a number of seconds from 0 to 60".into())
 }
 
-impl Args {
-    /// What they ask for.
-    pub fn into_options(self) -> tune::Options {
-        tune::Options {
-            action: match (self.show, self.dry_run) {
-                (true, _) => Action::Show,
-                (false, true) => Action::DryRun,
-                (false, false) => Action::Keep,
-            },
-            time: self.time,
-            largest: (self.largest as usize) << 20,
-        }
+impl command::Arguments for Arguments {
+    type Task = Task;
+
+    fn check(self, _: &Invocation) -> Result<Task, clap::Error> {
+        let action = match (self.show, self.dry_run) {
+            (true, _) => Action::Show,
+            (false, true) => Action::DryRun,
+            (false, false) => Action::Keep,
+        };
+        let options = tune::Options { action, time: self.time, largest: (self.largest as usize) << 20 };
+        Ok(Task { options, output: self.output })
     }
 }
 
-/// Does it and prints what came of it.
-///
-/// # Errors
-/// When it was ended, or the table cannot be kept.
-pub fn execute(options: &tune::Options, output: &OutputOptions) -> Result<(), Error> {
-    let tuned = tune::tune(options, &mut terminal::Bar::new(output.quiet))?;
-    if output.json {
-        return print_json(&tuned);
+/// Backends to measure, or the table to print.
+#[derive(Debug)]
+pub struct Task {
+    options: tune::Options,
+    output: Output,
+}
+
+impl command::Task for Task {
+    fn run(&self) -> Result<(), Error> {
+        let tuned = tune::tune(&self.options, &mut self.output.bar())?;
+        self.output.print(&tuned, |looks| views::tune::text(&tuned, looks))
     }
-    print(&views::tune::text(&tuned, &text_options(Part::All, output)))
 }

@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Host, args};
+use super::{Host, parse};
 
 const WORKFLOW: &str = include_str!("../../docs/examples/speed.yml");
 const PAGE: &str = include_str!("../../docs/against.md");
 
 fn parsed(words: &[String]) -> Result<(), clap::Error> {
     let words: Vec<OsString> = words.iter().map(Into::into).collect();
-    args::parse(&words, Host::default()).map(drop)
+    parse(&words, Host::default()).map(drop)
 }
 
 /// The commands of ours in a script, as words, without what they are piped to.

@@ -63,9 +63,44 @@ pub fn write_with<T>(
     written.map_err(|error| unwritten(path, error))
 }
 
+/// Checks that a file can be written; nothing is left there.
+///
+/// # Errors
+/// One sentence with the name of the file.
+pub fn check_file(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(unwritten(path, ErrorKind::IsADirectory.into()));
+    }
+    // An existing path, such as a device, is opened only when it is written.
+    let probed = if path.exists() { Ok(()) } else { tempfile::tempfile_in(directory_of(path)).map(drop) };
+    probed.map_err(|error| unwritten(path, error))
+}
+
+/// Checks that files can be written in a directory, which is created if necessary.
+///
+/// # Errors
+/// One sentence with the name of the directory.
+pub fn check_directory(directory: &Path) -> Result<(), Error> {
+    create_directory(directory)?;
+    tempfile::tempfile_in(directory).map(drop).map_err(|error| unwritten(directory, error))
+}
+
+/// Creates a directory if necessary.
+///
+/// # Errors
+/// One sentence with the name of the directory.
+pub fn create_directory(directory: &Path) -> Result<(), Error> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory).map_err(|error| unwritten(directory, error))?;
+    give_to_invoker(directory);
+    Ok(())
+}
+
 fn unwritten(path: &Path, error: std::io::Error) -> Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let error = Error::new(format!("{} cannot be written", path.display())).caused_by(error);
+    let error = Error::new(format!("`{}` cannot be written", path.display())).caused_by(error);
     if full { error.help("free some space, or write to another file system") } else { error }
 }
 
@@ -127,7 +162,7 @@ mod tests {
         assert_eq!(mode(&ours), mode(&usual));
         assert_eq!(std::fs::read_to_string(&ours).unwrap(), "x");
         let error = write_whole(&place.path().join("no/file"), "x").unwrap_err();
-        assert!(error.to_string().ends_with("no/file cannot be written"));
+        assert!(error.to_string().ends_with("no/file` cannot be written"));
     }
 
     #[test]

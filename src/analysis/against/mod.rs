@@ -3,20 +3,11 @@
 mod differences;
 mod gate;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::analysis::{self, Timing};
 use crate::model::comparison::{Against, Case, Change, ChangeVerdict, Comparison, Difference, Estimate, ThenAndNow};
 use crate::model::error::{Error, Exit};
-
-/// What a run is to be held against.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options {
-    /// An earlier run.
-    pub file: Option<PathBuf>,
-    /// The figure that no case may be below: of the change where there is an earlier run, else of A's time ÷ B's.
-    pub fail_below: Option<f64>,
-}
 
 /// An earlier run.
 #[derive(Debug)]
