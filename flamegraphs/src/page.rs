@@ -102,7 +102,8 @@ impl Page<'_> {
         let all = Phase { name: "sum".to_owned(), a: sum(|phase| phase.a), b: sum(|phase| phase.b) };
         html! {
             table {
-                thead { tr { th { "per operation" } th { "A: " (printable(name_a)) } th { "B: " (printable(name_b)) } th { "B − A" } } }
+                thead { tr { th { "per operation" } th { "A: " (printable(name_a)) } th { "B: \
+                    " (printable(name_b)) } th { "B − A" } } }
                 tbody { @for phase in self.phases { (row(phase)) } }
                 tfoot { (row(&all)) }
             }

@@ -23,15 +23,16 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The system's allocator with a counter for each thread. The signal comes to the thread that uses the CPU time; what the
-/// test harness allocates on its own thread is not counted.
+/// The system's allocator with a counter for each thread. The signal comes to the thread that uses the CPU time; what
+/// the test harness allocates on its own thread is not counted.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came; the counter is a const thread-local without Drop.
+// SAFETY: everything is passed on to the system's allocator as it came; the counter is a const thread-local without
+// Drop.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);

@@ -27,7 +27,8 @@ pub fn all(packed: bool) -> String {
     text + &format!(
         "pub(super) const COPIES: usize = {copies};\n\
          pub(super) static WIDTHS: [Option<Width>; {}] = [{}];\n\
-         pub(super) static INSTANCES: [[Instance; COPIES]; {rows}] = [const {{ [const {{ Instance::free() }}; COPIES] }}; {rows}];\n\
+         pub(super) static INSTANCES: [[Instance; COPIES]; {rows}] = [const {{ [const {{ Instance::free() }}; COPIES] \
+         }}; {rows}];\n\
          pub(super) static WRAPPERS: [[Wrapper; COPIES]; {rows}] = [\n{table}];\n",
         widths.len(),
         names.join(", "),
@@ -65,7 +66,8 @@ impl Wrapper<'_> {
              unsafe extern \"C\" fn {name}<const COPY: usize>({declared}){returns} {{\n\
              \x20   let instance = &INSTANCES[{row}][COPY];\n\
              \x20   // SAFETY: assigned before this wrapper was handed out: a function of this signature.\n\
-             \x20   let original = unsafe {{ std::mem::transmute::<*const (), unsafe extern \"C\" fn({types}){returns}>(instance.original()) }};\n\
+             \x20   let original = unsafe {{ std::mem::transmute::<*const (), unsafe extern \"C\" \
+             fn({types}){returns}>(instance.original()) }};\n\
              \x20   if !instance.recording() {{\n\
              \x20       // SAFETY: the caller's own arguments.\n\
              \x20       return unsafe {{ original({args}) }};\n\

@@ -1,7 +1,7 @@
 //! Scales an array of SIZE elements CALLS times on a backend.
 //!
-//! `tests/integration/cost.rs` runs this program under callgrind, built with and without probes and spans, to count their
-//! instructions when no tracer watches.
+//! `tests/integration/cost.rs` runs this program under callgrind, built with and without probes and spans, to count
+//! their instructions when no tracer watches.
 //!
 //! Usage: `count BACKEND SIZE CALLS`; `count pieces SIZE` prints the number of pieces into which `chunked` cuts such an
 //! array (with probes only).

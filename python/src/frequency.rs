@@ -27,7 +27,12 @@ pub fn clock_ghz() -> Option<f64> {
 /// The same instruction sixteen times.
 macro_rules! sixteen {
     ($instruction:literal) => {
-        concat!(sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction), sixteen!(@4 $instruction))
+        concat!(
+            sixteen!(@4 $instruction),
+            sixteen!(@4 $instruction),
+            sixteen!(@4 $instruction),
+            sixteen!(@4 $instruction)
+        )
     };
     (@4 $instruction:literal) => {
         concat!($instruction, "\n", $instruction, "\n", $instruction, "\n", $instruction, "\n")

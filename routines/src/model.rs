@@ -179,7 +179,8 @@ pub enum ArgTy {
     Stride,
     /// A `vDSP_Length`: `usize` by value.
     Length,
-    /// The hidden length of a Fortran CHARACTER argument: `usize` by value. Not every caller passes it; declare it to pass it on, never use it.
+    /// The hidden length of a Fortran CHARACTER argument: `usize` by value. Not every caller passes it; declare it to
+    /// pass it on, never use it.
     CharLen,
     /// A pointer to data that the routine only reads.
     Const(Elem),

@@ -118,7 +118,8 @@ impl Routine {
             }
             (Ret::C32 | Ret::C64, Mangling::Scipy, _) => None,
             (Ret::C32 | Ret::C64, _, _) => Some(
-                "complex functions of MKL and Accelerate return through a hidden first pointer, those of OpenBLAS by value",
+                "complex functions of MKL and Accelerate return through a hidden first pointer, those of OpenBLAS by \
+                 value",
             ),
             (Ret::F32, Mangling::Underscore, TargetOs::MacOs) => {
                 Some("the old Fortran interface of Accelerate returns a double for a REAL function")

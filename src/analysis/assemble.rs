@@ -379,7 +379,8 @@ impl<'a> CaseBuilder<'a> {
 
     fn calls_elsewhere(&self, side: usize, calls: f64) -> String {
         format!(
-            "{}, side {}: {calls:.2} calls per operation ran on other threads; their time is in no phase, so the residual \
+            "{}, side {}: {calls:.2} calls per operation ran on other threads; their time is in no phase, so the \
+             residual \
              holds the time in which the operation waited for them",
             self.case.label(),
             ["A", "B"][side]

@@ -49,7 +49,8 @@ pub struct DrawnCase {
     pub sides: [DrawnSide; 2],
     /// Each role that either side spends time in.
     pub roles: Vec<Role>,
-    /// How many different frames were named from where: `symbols`, `debug_info`, `table` (NumPy's loops), `offset` (not).
+    /// How many different frames were named from where: `symbols`, `debug_info`, `table` (NumPy's loops), `offset`
+    /// (not).
     pub frames_named: BTreeMap<&'static str, usize>,
     /// The files.
     pub files: Vec<PathBuf>,
@@ -397,7 +398,8 @@ fn case_of<'a>(comparison: &'a Comparison, samples: &CaseSamples) -> Option<&'a 
 }
 
 /// The part of a side's sampled kernel that is page faults, in nanoseconds of an operation. Their share is the phases':
-/// a phase is wall time, which on a loaded machine holds the waiting for a core too, and would swallow the whole kernel.
+/// a phase is wall time, which on a loaded machine holds the waiting for a core too, and would swallow the whole
+/// kernel.
 fn page_faults(phases: &Phases, side: Stacks<'_>, roles: &Roles) -> f64 {
     let faults = phases.page_fault.unwrap_or(0.0).max(0.0);
     let kernel = phases.kernel.unwrap_or(0.0).max(0.0);
@@ -417,7 +419,8 @@ fn too_few(side: &SideSamples, wall_ns: u64) -> Option<String> {
     // By what this run gave, waiting for a core included, and a tenth more.
     let seconds = 1.1 * wall_ns as f64 / 1e9 * ENOUGH as f64 / side.samples.max(1) as f64;
     Some(format!(
-        "{} samples are few: frames of a hundredth of the time are left to chance. raptors-trace flamegraph --sample-time {:.0} gives {ENOUGH}",
+        "{} samples are few: frames of a hundredth of the time are left to chance. raptors-trace flamegraph \
+         --sample-time {:.0} gives {ENOUGH}",
         side.samples,
         seconds.ceil()
     ))

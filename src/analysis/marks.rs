@@ -1,8 +1,8 @@
 //! Marks: where rounds begin and end, as the driver (`python/raptors_trace/_driver.py`) writes them.
 //!
 //! A mark's first argument is `case << 24 | kind << 16 | side << 8 | code`, code 1 for the beginning and 2 for the end
-//! of a round. The beginning carries operations and the placement of the arrays; the end operations, wall nanoseconds, CPU nanoseconds, and threads at work `<< 48` with minor
-//! page faults below.
+//! of a round. The beginning carries operations and the placement of the arrays; the end operations, wall nanoseconds,
+//! CPU nanoseconds, and threads at work `<< 48` with minor page faults below.
 
 use raptors_recording::Record;
 

@@ -52,7 +52,8 @@ struct Run {
     started_unix_s: f64,
 }
 
-/// Reads a run file and boils it down. With `lossy`, what is damaged or missing is stepped over and told in the warnings.
+/// Reads a run file and boils it down. With `lossy`, what is damaged or missing is stepped over and told in the
+/// warnings.
 ///
 /// # Errors
 /// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
@@ -79,8 +80,8 @@ pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSam
     Ok((comparison, samples::samples(&run)?))
 }
 
-/// [`read_timed`], and the stacks that were sampled in the run, which may be none; why there are none though they were asked
-/// for is among the warnings.
+/// [`read_timed`], and the stacks that were sampled in the run, which may be none; why there are none though they were
+/// asked for is among the warnings.
 ///
 /// # Errors
 /// As [`read`].

@@ -52,7 +52,8 @@ pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci9
     interval
 }
 
-/// [`bootstrap`] with intervals of other confidences, 0 to 1: the more there is in the widest one's tails, the more is drawn.
+/// [`bootstrap`] with intervals of other confidences, 0 to 1: the more there is in the widest one's tails, the more is
+/// drawn.
 pub fn bootstrap_at<const N: usize>(
     confidences: [f64; N],
     placements: &[u64],
@@ -66,12 +67,13 @@ pub fn over_placements(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> f64 
     median(&by_placement(placements, of))
 }
 
-/// So many placements are enough to draw from. Three that differ by chance alone are on one side of 0 in one run of four, and
-/// nothing that is drawn from them is on the other.
+/// So many placements are enough to draw from. Three that differ by chance alone are on one side of 0 in one run of
+/// four, and nothing that is drawn from them is on the other.
 const ENOUGH: usize = 8;
 
-/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`]; where there are few placements, as wide as Student's interval
-/// of what is said of each (*The probable error of a mean*, Biometrika 6, 1908) at least. `spread` is that of experiments like this one.
+/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`]; where there are few placements, as wide as
+/// Student's interval of what is said of each (*The probable error of a mean*, Biometrika 6, 1908) at least. `spread`
+/// is that of experiments like this one.
 pub fn bootstrap_over_placements<const N: usize>(
     confidences: [f64; N],
     placements: &[u64],
@@ -90,8 +92,8 @@ pub fn bootstrap_over_placements<const N: usize>(
     drawn
 }
 
-/// Student's interval of the mean of two values or more. Where they vary no more than in `spread`, as far as so few can tell, its
-/// degrees of freedom count too.
+/// Student's interval of the mean of two values or more. Where they vary no more than in `spread`, as far as so few can
+/// tell, its degrees of freedom count too.
 fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
     let count = values.len() as f64;
     let (mean, own) = mean_and_variance(values);
@@ -104,8 +106,8 @@ fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
     [mean - half, mean + half]
 }
 
-/// How many times larger than that of experiments like it a variance may be for nothing to be wrong: the 95 % point of F for 2 and 10
-/// degrees of freedom.
+/// How many times larger than that of experiments like it a variance may be for nothing to be wrong: the 95 % point of
+/// F for 2 and 10 degrees of freedom.
 const ALIKE: f64 = 4.1;
 
 /// What values vary by from placement to placement in experiments that are alike.
@@ -118,8 +120,9 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// From the values by placement of each experiment: the middle one of their variances, so that a machine that was disturbed during some
-    /// does not count. None where there are fewer than three experiments of two placements or more.
+    /// From the values by placement of each experiment: the middle one of their variances, so that a machine that was
+    /// disturbed during some does not count. None where there are fewer than three experiments of two placements or
+    /// more.
     pub fn of(experiments: &[Vec<f64>]) -> Option<Self> {
         let several = experiments.iter().filter(|values| values.len() > 1);
         let (variances, freedoms): (Vec<f64>, Vec<f64>) = several

@@ -26,7 +26,8 @@ impl Timing {
         Ratio { median: self.median(), ci95, verdict: Verdict::of(ci95) }
     }
 
-    /// This run's ratio ÷ that of an earlier one, with its bootstrap interval: each run's rounds are drawn on their own.
+    /// This run's ratio ÷ that of an earlier one, with its bootstrap interval: each run's rounds are drawn on their
+    /// own.
     pub fn change_since(&self, then: &Self) -> (f64, Ci95) {
         let drawn: Vec<f64> = self.draws(SEED).iter().zip(then.draws(THEN)).map(|(now, then)| now / then).collect();
         (self.median() / then.median(), stats::interval(&drawn))

@@ -99,7 +99,8 @@ impl Troubles {
         }
         if let Some((label, gb_s, limit)) = &self.beyond {
             sentences.push(format!(
-                "{label} moves {gb_s:.0} GB/s, more than this machine's memory limit of {limit:.0} GB/s, which must have \
+                "{label} moves {gb_s:.0} GB/s, more than this machine's memory limit of {limit:.0} GB/s, which must \
+                 have \
                  been measured while it was busy: give --measure-limit once"
             ));
         }

@@ -39,8 +39,8 @@ impl Documents {
         Ok(self)
     }
 
-    /// The sampling for the page's flamegraphs, if a page is requested: after each operation's timing, for as long as it
-    /// was timed.
+    /// The sampling for the page's flamegraphs, if a page is requested: after each operation's timing, for as long as
+    /// it was timed.
     pub fn sampling(&self, options: &CompareOptions) -> Option<Sampling> {
         self.html.as_ref()?;
         Some(Sampling {

@@ -15,8 +15,8 @@ const PLACEMENTS: usize = 4;
 /// Of an experiment's time, what setting up may take; where it takes longer, there are fewer placements.
 const SETUP_SHARE: f64 = 0.6;
 
-/// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round, and on a machine
-/// that is shared it adds to many. What moves from placement to placement stays in the intervals.
+/// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round,
+/// and on a machine that is shared it adds to many. What moves from placement to placement stays in the intervals.
 const QUIET: f64 = 0.25;
 
 /// What an experiment measures: the sum of the gap (B's time − A's) under each of some switches, times its weight.
@@ -56,7 +56,8 @@ impl Terms {
 /// What came of an experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Effect {
-    /// The weighted sum, ns per operation: above 0, B is slower by it. The median over placements, of the quiet rounds of each.
+    /// The weighted sum, ns per operation: above 0, B is slower by it. The median over placements, of the quiet rounds
+    /// of each.
     pub ns: f64,
     /// Its interval, of the confidence asked for.
     pub interval: Ci95,
@@ -214,8 +215,9 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Sets up every arm that differs from the others of its process. In every other placement the last comes first: what is set up
-/// first takes the memory that was freed first, and neither a side nor the plain or the switched arms are to have it always.
+/// Sets up every arm that differs from the others of its process. In every other placement the last comes first: what
+/// is set up first takes the memory that was freed first, and neither a side nor the plain or the switched arms are to
+/// have it always.
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
@@ -315,10 +317,10 @@ fn turn(
     Ok(rounds)
 }
 
-/// In which order `arms` arms have their rounds in a block. Over as many blocks as there are arms, twice as many for an odd number, each
-/// arm comes at each place and right after each other arm equally often, as what an arm leaves behind (threads that still spin,
-/// data in the caches) meets the next one (Williams, *Experimental designs balanced for the estimation of residual effects of
-/// treatments*, Australian Journal of Scientific Research A 2, 1949).
+/// In which order `arms` arms have their rounds in a block. Over as many blocks as there are arms, twice as many for an
+/// odd number, each arm comes at each place and right after each other arm equally often, as what an arm leaves behind
+/// (threads that still spin, data in the caches) meets the next one (Williams, *Experimental designs balanced for the
+/// estimation of residual effects of treatments*, Australian Journal of Scientific Research A 2, 1949).
 fn order(arms: usize, block: usize) -> Vec<usize> {
     let zigzag = |place: usize| {
         if place % 2 == 1 { place.div_ceil(2) } else { (arms - place / 2) % arms }
@@ -383,7 +385,8 @@ impl Samples {
         self.placements.push(placement);
     }
 
-    /// What each placement shows, where it is the difference that a switch makes: what those of several experiments vary by is alike.
+    /// What each placement shows, where it is the difference that a switch makes: what those of several experiments
+    /// vary by is alike.
     pub fn differences(&self) -> Option<Vec<f64>> {
         let mut weights: Vec<f64> = self.weights.clone();
         weights.retain(|weight| *weight != 0.0);
@@ -396,8 +399,8 @@ impl Samples {
         terms.filter(|(weight, _)| **weight != 0.0).map(|(weight, times)| weight * gap_of(times, rows)).sum()
     }
 
-    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried; `spread` that of experiments
-    /// like this one, for what has few placements.
+    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried; `spread` that
+    /// of experiments like this one, for what has few placements.
     pub fn effect(&self, confidence: f64, spread: Option<Spread>) -> Effect {
         let sum = |rows: &[usize]| self.sum(rows);
         let spread = spread.filter(|_| self.differences().is_some());

@@ -6,7 +6,8 @@ use crate::model::comparison::{Ci95, FindingVerdict};
 /// The share of the slower side's time that an effect must have to count.
 pub const LEAST_SHARE: f64 = 0.02;
 
-/// The verdict of an effect on a gap, where the slower side takes `wall` ns and two processes that do the same differ by
+/// The verdict of an effect on a gap, where the slower side takes `wall` ns and two processes that do the same differ
+/// by
 /// `noise` ns. A cause works in the direction of the gap: one that, switched, would widen it is none.
 pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdict {
     let least = LEAST_SHARE * wall;
@@ -33,8 +34,9 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdi
 /// Rounds whose own gap is so many times smaller than the whole one are no measure of it.
 const SMALLEST_PART: f64 = 8.0;
 
-/// An effect as a part of the whole gap: where an experiment's own rounds had another one, as memory that is new in one process may
-/// be old in the next, it is the same share of the whole gap as it was of theirs. That alone makes no effect larger than the gap.
+/// An effect as a part of the whole gap: where an experiment's own rounds had another one, as memory that is new in one
+/// process may be old in the next, it is the same share of the whole gap as it was of theirs. That alone makes no
+/// effect larger than the gap.
 pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
     match effect.own_gap {
         Some(own)
@@ -66,7 +68,8 @@ impl Noise {
         Self { least, most: low.abs().max(high.abs()) }
     }
 
-    /// What an effect of these terms has to exceed: only what is in different processes can differ by what processes do.
+    /// What an effect of these terms has to exceed: only what is in different processes can differ by what processes
+    /// do.
     pub fn between(self, terms: &Terms) -> f64 {
         if terms.span_processes() { self.most } else { 0.0 }
     }

@@ -22,7 +22,8 @@ use crate::run::{driver, spec};
 
 /// How often the user is looked after while an answer is waited for.
 const STEP: Duration = Duration::from_millis(50);
-/// How long a round is meant to last: long enough for its start not to matter, short enough for some to be left alone by others.
+/// How long a round is meant to last: long enough for its start not to matter, short enough for some to be left alone
+/// by others.
 pub const ROUND: Duration = Duration::from_millis(4);
 /// How long a process may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -101,8 +102,8 @@ pub struct Seen {
     pub ghz: Option<f64>,
 }
 
-/// The process. Between two questions it stands still where the system can make it, so that threads which a side or a library has
-/// left running take nothing from another process's rounds. It is ended when this is dropped.
+/// The process. Between two questions it stands still where the system can make it, so that threads which a side or a
+/// library has left running take nothing from another process's rounds. It is ended when this is dropped.
 pub struct Lab<'a> {
     child: Child,
     stdin: Option<ChildStdin>,

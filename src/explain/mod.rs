@@ -79,7 +79,10 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
     if comparison.explained.is_empty() {
         let sentence = format!("nobody has inquired into the run `{}`", path.display());
         return Err(Error::new(sentence)
-            .help("experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that run")
+            .help(
+                "experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that \
+                   run",
+            )
             .exit(Exit::NothingObserved));
     }
     Ok(Outcome { comparison, timings, samples, failure: None })

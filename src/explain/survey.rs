@@ -145,8 +145,8 @@ impl<'a> Survey<'a> {
         calls.filter(|call| call.kind == kind && call.depth == 0).map(|call| call.calls_per_op).sum()
     }
 
-    /// How often side 0 or 1 goes over all elements per operation, by loops and backends; calls per operation where the number
-    /// of elements is not known.
+    /// How often side 0 or 1 goes over all elements per operation, by loops and backends; calls per operation where the
+    /// number of elements is not known.
     pub fn passes(&self, side: usize) -> f64 {
         let elements: u64 = self.case.shape.iter().product();
         let calls = self.sides()[side].calls.iter();

@@ -1,4 +1,5 @@
-//! Both sides at smaller sizes: where the time per element has its knees, and what an operation costs before its first element.
+//! Both sides at smaller sizes: where the time per element has its knees, and what an operation costs before its first
+//! element.
 
 use std::time::{Duration, Instant};
 
@@ -88,8 +89,8 @@ fn time(point: &Point, side: usize) -> f64 {
     [point.a_ns, point.b_ns][side]
 }
 
-/// Where an element more takes a quarter longer than it took before: the sizes before and after, ns per element before and
-/// after.
+/// Where an element more takes a quarter longer than it took before: the sizes before and after, ns per element before
+/// and after.
 pub fn knees(points: &[Point], side: usize) -> Vec<Knee<'_>> {
     let mut knees = Vec::new();
     let mut least = f64::INFINITY;
@@ -118,8 +119,8 @@ pub struct Knee<'a> {
     pub after: f64,
 }
 
-/// What an operation takes before its first element, ns, by a straight line through the two smallest sizes; none where there
-/// are fewer.
+/// What an operation takes before its first element, ns, by a straight line through the two smallest sizes; none where
+/// there are fewer.
 pub fn fixed(points: &[Point], side: usize) -> Option<f64> {
     let pair = points.get(..2)?;
     let slope = per_element(pair, side);

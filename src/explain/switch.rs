@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A set of switches, all thrown together. `python/raptors_trace/_rewriting.py` and `_switches.py` know what the names do.
+/// A set of switches, all thrown together. `python/raptors_trace/_rewriting.py` and `_switches.py` know what the names
+/// do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switch {
     /// Environment variables of the process: set, or taken away.

@@ -49,7 +49,8 @@ impl Arrays {
     }
 }
 
-/// Bytes of each of the two arrays: well beyond the last-level cache, within a quarter of what is available (both together).
+/// Bytes of each of the two arrays: well beyond the last-level cache, within a quarter of what is available (both
+/// together).
 pub fn array_bytes(last_level_cache: Option<u64>, available: Option<u64>) -> usize {
     const MIB: u64 = 1 << 20;
     let wished = (last_level_cache.unwrap_or(32 * MIB) * 4).clamp(64 * MIB, 512 * MIB);

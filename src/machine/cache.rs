@@ -58,8 +58,8 @@ pub fn kept<T: Detail>(dir: &Path, machine: &Machine) -> Option<Measured<T>> {
     Some(Measured { details, cached: true, note: None })
 }
 
-/// What is kept in `dir` or, where there is nothing or `fresh` is set, what `measure` gives, which is kept. That it could not
-/// be kept is said in [`Measured::note`] and is no failure.
+/// What is kept in `dir` or, where there is nothing or `fresh` is set, what `measure` gives, which is kept. That it
+/// could not be kept is said in [`Measured::note`] and is no failure.
 pub fn kept_or_measured<T: Detail>(
     dir: Option<&Path>,
     machine: &Machine,
@@ -83,8 +83,8 @@ pub fn kept_or_measured<T: Detail>(
     Measured { details, cached: false, note }
 }
 
-/// The most by number of threads, from pairs of both: key `"1"` for one thread, `"all"` for all. With one core, all threads
-/// are one.
+/// The most by number of threads, from pairs of both: key `"1"` for one thread, `"all"` for all. With one core, all
+/// threads are one.
 pub fn most(measured: impl Iterator<Item = (u32, f64)> + Clone, cores: u32) -> BTreeMap<String, f64> {
     let best = |threads: u32| {
         let seen = measured.clone().filter(|(with, _)| *with == threads);

@@ -28,7 +28,8 @@ pub fn ourselves_as_root(arguments: &str) -> String {
     as_root(&format!("{name} {arguments}"))
 }
 
-/// What `sudo` takes for this command: its name where the name will do, else its path; where neither is known, the name.
+/// What `sudo` takes for this command: its name where the name will do, else its path; where neither is known, the
+/// name.
 ///
 /// The plain binary is the program that runs. The console script is run by an interpreter, beside which it lies; its
 /// path is the process's zeroth argument, as the program's own would be behind the links of a virtual environment.

@@ -1,5 +1,5 @@
-//! Fused multiply-adds over registers and nothing else, in the widest vectors that the processor has: what its arithmetic
-//! can do at most.
+//! Fused multiply-adds over registers and nothing else, in the widest vectors that the processor has: what its
+//! arithmetic can do at most.
 
 use std::hint::black_box;
 
@@ -22,7 +22,8 @@ pub struct Way {
 }
 
 impl Way {
-    /// Does `steps` steps on float32 (`element` 0) or float64 (1), and tells how many floating-point operations these were.
+    /// Does `steps` steps on float32 (`element` 0) or float64 (1), and tells how many floating-point operations these
+    /// were.
     pub fn run(&self, element: usize, steps: u64) -> u64 {
         // SAFETY: the functions need nothing but the processor's features, which `widest` has asked for.
         unsafe { (self.steps[element])(steps) };
@@ -41,10 +42,12 @@ impl Way {
     }
 }
 
-/// A function that multiplies and adds in every chain, step after step. The start values come from where the compiler cannot
-/// see, or it would find the chains equal and keep one.
+/// A function that multiplies and adds in every chain, step after step. The start values come from where the compiler
+/// cannot see, or it would find the chains equal and keep one.
 macro_rules! chains {
-    ($(#[$attribute:meta])* $name:ident, $vector:ty, $set:expr, |$chain:ident, $times:ident, $plus:ident| $step:expr) => {
+    (
+        $(#[$attribute:meta])* $name:ident, $vector:ty, $set:expr, |$chain:ident, $times:ident, $plus:ident| $step:expr
+    ) => {
         $(#[$attribute])*
         unsafe fn $name(steps: u64) {
             let $times: $vector = $set(black_box(TIMES).into());
@@ -147,8 +150,8 @@ mod arm {
     );
 }
 
-/// Where nothing is known of the processor: sixteen bytes at a time, as most have, and no fused operation, which without
-/// a unit for it would be a call.
+/// Where nothing is known of the processor: sixteen bytes at a time, as most have, and no fused operation, which
+/// without a unit for it would be a call.
 #[cfg(not(target_arch = "aarch64"))]
 mod portable {
     use super::*;

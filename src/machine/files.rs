@@ -115,8 +115,8 @@ fn number(text: Option<&OsStr>) -> Option<u32> {
     text?.to_str()?.parse().ok().filter(|&id| id != u32::MAX)
 }
 
-/// Gives a file to who had root make it, before it gets its final name. A file system without owners leaves it as it is,
-/// which is no reason to lose the file.
+/// Gives a file to who had root make it, before it gets its final name. A file system without owners leaves it as it
+/// is, which is no reason to lose the file.
 pub fn give_to_invoker(path: &Path) {
     let _ = hand_over(path, invoker());
 }

@@ -56,8 +56,8 @@ pub fn allocator() -> Option<String> {
     platform::allocator()
 }
 
-/// The facts of this machine with its memory limit and its compute peak, which are measured if they never were, or `anew`
-/// (about 2 s). `verbose` says on standard error where they could not be kept.
+/// The facts of this machine with its memory limit and its compute peak, which are measured if they never were, or
+/// `anew` (about 2 s). `verbose` says on standard error where they could not be kept.
 ///
 /// # Errors
 /// None today; a machine that cannot be told apart is described with less.

@@ -14,7 +14,8 @@ const BUDGET: Duration = Duration::from_millis(60);
 const STEPS: u64 = 1_000_000;
 const ELEMENTS: [&str; 2] = ["float32", "float64"];
 
-/// The peak of this machine, from the cache or, where it is not there or `fresh` is set, measured (about a quarter of a second).
+/// The peak of this machine, from the cache or, where it is not there or `fresh` is set, measured (about a quarter of a
+/// second).
 pub fn peak(machine: &Machine, fresh: bool) -> Measured<PeakDetail> {
     let dir = platform::cache_dir();
     cache::kept_or_measured(dir.as_deref(), machine, fresh, || measure(machine.cores, STEPS))

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::thread::{self, JoinHandle};
 
-/// Reads a program's pipe to its end on a thread, so that a full pipe never stops the program. Bytes that are no UTF-8 are
-/// replaced; no pipe is no text.
+/// Reads a program's pipe to its end on a thread, so that a full pipe never stops the program. Bytes that are no UTF-8
+/// are replaced; no pipe is no text.
 pub fn read_aside(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();

@@ -15,8 +15,8 @@ struct Meeting {
     enough: AtomicBool,
 }
 
-/// Seconds of the fastest of several runs, each from the first thread's begin to the last one's end: what else the machine
-/// does only ever slows work. Each of `works` has a thread of its own. None where no run was counted.
+/// Seconds of the fastest of several runs, each from the first thread's begin to the last one's end: what else the
+/// machine does only ever slows work. Each of `works` has a thread of its own. None where no run was counted.
 ///
 /// The first run is warm-up. After `budget` no other is begun, but one is always counted.
 pub fn fastest<W: FnMut() + Send>(works: Vec<W>, budget: Duration) -> Option<f64> {

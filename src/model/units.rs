@@ -146,8 +146,8 @@ pub fn cost(ratio: f64, [low, high]: Ci95) -> String {
     format!("{ratio} [{low}, {high}]")
 }
 
-/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as it
-/// takes to show that it is not 1, so that what is printed never says more or less than the verdict.
+/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as
+/// it takes to show that it is not 1, so that what is printed never says more or less than the verdict.
 pub fn factor(median: f64, ci95: Ci95) -> (String, String) {
     with_decimals(median, ci95, apart(&ci95, 1.0, least(ci95)))
 }

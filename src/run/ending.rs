@@ -126,8 +126,10 @@ fn died(death: &Death) -> Error {
         Some(libc::SIGKILL) => error
             .caused_by(Error::new("often the system ran out of memory"))
             .help("choose a smaller --size, or allow more memory"),
-        Some(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGABRT | libc::SIGFPE) => error
-            .help("it crashed in native code: run the statement alone under a debugger; if something was written to standard error, it says more"),
+        Some(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGABRT | libc::SIGFPE) => error.help(
+            "it crashed in native code: run the statement alone under a debugger; if something was written to \
+                   standard error, it says more",
+        ),
         _ => error.help("if something was written to standard error, it says more"),
     }
 }

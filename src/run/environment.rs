@@ -54,12 +54,11 @@ fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
     );
     let signposts = signposts.map(|system| match system {
         System::MacOs => format!(
-            "{SIGNPOSTS} is on: times are of rounds with a signpost at each end, but phases and calls are of operations \
+            "{SIGNPOSTS} is on: times are of rounds with a signpost at each end, but phases and calls are of \
+             operations \
              with signposts in them, which take longer"
         ),
-        _ => format!(
-            "{SIGNPOSTS} has no effect here: signposts are for Apple's Instruments, on macOS only"
-        ),
+        _ => format!("{SIGNPOSTS} has no effect here: signposts are for Apple's Instruments, on macOS only"),
     });
     logging.then_some(log).into_iter().chain(signposts).collect()
 }

@@ -43,7 +43,8 @@ pub struct Outcome {
 /// Runs both sides and compares them.
 ///
 /// # Errors
-/// When the interpreter, the statements or the observers fail, and when it is interrupted before it has anything to show.
+/// When the interpreter, the statements or the observers fail, and when it is interrupted before it has anything to
+/// show.
 pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let interrupt = Interrupt::watch();
     environment::check(options)?;

@@ -55,8 +55,8 @@ pub struct Sampling {
     pub frequency: u32,
     /// How long each case is sampled, both sides together.
     pub time: Duration,
-    /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run without
-    /// samples is one all the same.
+    /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run
+    /// without samples is one all the same.
     pub alone: bool,
 }
 

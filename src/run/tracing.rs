@@ -1,5 +1,5 @@
-//! The command's part in rounds that a tracer watches: it starts the tracer when the driver is ready, and hands back what
-//! it saw, for the run file.
+//! The command's part in rounds that a tracer watches: it starts the tracer when the driver is ready, and hands back
+//! what it saw, for the run file.
 
 use std::path::PathBuf;
 

@@ -1,11 +1,12 @@
 //! What a killed tracer left in the kernel, and its removal.
 //!
 //! DTrace for Linux lists its own probes in `uprobe_events` (and where it traces kernel functions in `kprobe_events`)
-//! under groups named `dt_PID_…`, after the number of the DTrace process itself, and removes them when it ends. Killed by
-//! SIGKILL it cannot. bpftrace leaves nothing: its probes end with its file descriptors.
+//! under groups named `dt_PID_…`, after the number of the DTrace process itself, and removes them when it ends. Killed
+//! by SIGKILL it cannot. bpftrace leaves nothing: its probes end with its file descriptors.
 //!
 //! A group is taken for left over only if
-//! 1. no process with that number, in any PID namespace that can be seen, has libdtrace mapped. Another process that got
+//! 1. no process with that number, in any PID namespace that can be seen, has libdtrace mapped. Another process that
+//!    got
 //!    the number later is not taken for DTrace; a process whose mappings cannot be read is taken for one;
 //! 2. this process can see all of the machine's processes, which from inside a container it cannot: the number might be
 //!    that of a DTrace outside. A caller that names the number vouches for it instead: it started that DTrace itself;
@@ -72,8 +73,8 @@ struct Probe {
     owner: u32,
 }
 
-/// Removes the probes of DTraces that are gone: all of them, or those of the DTrace that had the number `only`, which the
-/// caller started itself and has seen end.
+/// Removes the probes of DTraces that are gone: all of them, or those of the DTrace that had the number `only`, which
+/// the caller started itself and has seen end.
 ///
 /// # Errors
 /// When there are any and this process may not remove them, or the kernel refuses for another reason than their use.
@@ -122,8 +123,8 @@ fn refused(sentence: &str, error: io::Error) -> Error {
     failure.caused_by(error)
 }
 
-/// Removes a probe, or tells why the kernel keeps it. Each write to the list is one command; the file has to be opened for
-/// appending, or the kernel forgets all other probes first.
+/// Removes a probe, or tells why the kernel keeps it. Each write to the list is one command; the file has to be opened
+/// for appending, or the kernel forgets all other probes first.
 fn remove(probe: &Probe) -> io::Result<Option<String>> {
     let mut list = fs::OpenOptions::new().append(true).open(&probe.list)?;
     match list.write_all(format!("-:{}\n", probe.name).as_bytes()) {

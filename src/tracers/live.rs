@@ -74,7 +74,8 @@ pub struct LiveCall {
     pub n: BTreeMap<i64, u64>,
     /// Bytes between elements, one per operand, at most three (loops); the sizes after the first (routines).
     pub strides: Vec<i64>,
-    /// Time of all calls of this code, entry to return, with the tracer's own cost, ns; `None` where no return was seen.
+    /// Time of all calls of this code, entry to return, with the tracer's own cost, ns; `None` where no return was
+    /// seen.
     pub total_ns: Option<u64>,
 }
 

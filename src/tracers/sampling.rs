@@ -1,5 +1,5 @@
-//! The command's part in rounds that perf samples: it starts perf when the driver is ready, and gives each sample to the
-//! round in which it was taken, for the run file.
+//! The command's part in rounds that perf samples: it starts perf when the driver is ready, and gives each sample to
+//! the round in which it was taken, for the run file.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -363,7 +363,8 @@ pub(crate) fn troubles(script: &PerfScript, words: &str) -> Vec<String> {
     let frames = script.profile.frames();
     let blind = frames.iter().all(|frame| frame.kind != Kind::Kernel);
     let blind = blind.then(|| {
-        "perf saw no frame of the operating system's kernel, so that page faults look like the code that touched the page"
+        "perf saw no frame of the operating system's kernel, so that page faults look like the code that touched the \
+         page"
             .to_owned()
     });
     lost.into_iter().chain(blind).collect()
@@ -394,8 +395,8 @@ impl<'a> Places<'a> {
         Self { files }
     }
 
-    /// Bytes from where the file was loaded, of an address as perf prints it: that in the process, or (perf 6) the place
-    /// in the file. The former are beyond any file's length.
+    /// Bytes from where the file was loaded, of an address as perf prints it: that in the process, or (perf 6) the
+    /// place in the file. The former are beyond any file's length.
     fn offset_of(&self, module: &str, address: u64) -> Option<u64> {
         let (base, parts) = self.files.get(Path::new(module))?;
         let in_process = parts.iter().find_map(|part| (part.start..part.end).contains(&address).then_some(address));

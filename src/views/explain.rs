@@ -86,7 +86,8 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
     if !explained.confirmed {
         let [low, high] = explained.gap_ns_ci95;
         return format!(
-            "{label}: the comparison shows a gap that the experiments' rounds do not confirm: {b} − {a} is {} [{}, {}] in \
+            "{label}: the comparison shows a gap that the experiments' rounds do not confirm: {b} − {a} is {} [{}, \
+             {}] in \
              them, so nobody is accused; give more --time",
             units::signed_time(explained.gap_ns),
             units::signed_time(low),
@@ -173,7 +174,8 @@ pub fn case_of<'a>(comparison: &'a Comparison, explained: &Explained) -> Option<
 /// What the verdicts stand on, in a sentence.
 pub fn how(explained: &Explained) -> String {
     format!(
-        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, some of them twice, \
+        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, some of them \
+         twice, \
          and on an effect of 2 % of the slower side's time{}",
         explained.experiments,
         units::decimal(100.0 * explained.confidence, 2),

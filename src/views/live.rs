@@ -24,7 +24,8 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
     let (rows, widths) = fit(rows, page.width);
     page.table(&rows, &widths, &[0]);
     page.gap();
-    let times = "times are from entry to return with the tracer's own cost in them; a time is of all calls of its code, \
+    let times = "times are from entry to return with the tracer's own cost in them; a time is of all calls of its \
+                 code, \
                  whatever their sizes";
     page.wrapped(times, 2, Tone::Faint);
     for left in &live.left_out {

@@ -1,5 +1,5 @@
-//! A [`Comparison`] as Markdown for a pull request: who wins, the ratios, where the time goes in the worst case, causes, and
-//! how to repeat it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
+//! A [`Comparison`] as Markdown for a pull request: who wins, the ratios, where the time goes in the worst case,
+//! causes, and how to repeat it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
 
 use super::case::{self, NOT_MEASURED};
 use super::{escape, explain, header, story, warning_sentences};
@@ -167,8 +167,8 @@ fn list(lines: impl Iterator<Item = String>) -> Vec<String> {
     lines.map(|line| format!("- {line}")).collect()
 }
 
-/// Text that means nothing but itself: whatever Markdown could take for something has a backslash before it. `text` has no
-/// control characters.
+/// Text that means nothing but itself: whatever Markdown could take for something has a backslash before it. `text` has
+/// no control characters.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {

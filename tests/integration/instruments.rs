@@ -235,7 +235,8 @@ fn what_a_stand_in_for_xcrun_is_asked_for_and_what_becomes_of_its_exports() {
     assert_eq!(recorded["sides"]["cases"][0]["ratio"], 2.5);
     let arguments = fs::read_to_string(place.join("arguments")).unwrap();
     let wanted = format!(
-        "xctrace\nrecord\n--template\nTime Profiler\n--instrument\nos_signpost\n--output\nit's.trace\n--time-limit\n10s\n--attach\n{own}\n"
+        "xctrace\nrecord\n--template\nTime \
+         Profiler\n--instrument\nos_signpost\n--output\nit's.trace\n--time-limit\n10s\n--attach\n{own}\n"
     );
     assert!(arguments.starts_with(&wanted), "{arguments}");
     for name in ["it's.trace.folded", "it's.trace.a.folded", "it's.trace.b.folded"] {

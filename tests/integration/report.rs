@@ -1,4 +1,5 @@
-//! The page that people pass around, from comparisons made by hand: it is whole whatever is missing, and names stay text.
+//! The page that people pass around, from comparisons made by hand: it is whole whatever is missing, and names stay
+//! text.
 //! `tests/python/test_report.py` opens pages of real runs in a browser.
 
 use raptors_trace::model::comparison::{Comparison, PhaseIntervals, Phases};

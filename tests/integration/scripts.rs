@@ -1,8 +1,8 @@
 //! The scripts under `dtrace/` against their generator, the list of probes and the house's rules; and what becomes of
 //! names that mean something to a shell, to D or to bpftrace.
 //!
-//! `cargo xtask scripts` writes `dtrace/` anew; read the difference before committing it. That the scripts run and count
-//! right is shown by `tests/python/test_scripts.py`.
+//! `cargo xtask scripts` writes `dtrace/` anew; read the difference before committing it. That the scripts run and
+//! count right is shown by `tests/python/test_scripts.py`.
 
 use std::path::{Path, PathBuf};
 

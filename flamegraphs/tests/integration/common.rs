@@ -44,7 +44,8 @@ const A: &[(&str, u64)] = &[
 
 const B: &[(&str, u64)] = &[
     (
-        "r|_native::scale::scale r|raptors_kernel::scale::scale i|raptors_kernel::split::run r|raptors_kernel::loops::x86::f32_stream",
+        "r|_native::scale::scale r|raptors_kernel::scale::scale i|raptors_kernel::split::run \
+         r|raptors_kernel::loops::x86::f32_stream",
         410,
     ),
     (

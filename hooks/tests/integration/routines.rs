@@ -121,7 +121,8 @@ fn relro_rights(file: &str) -> String {
 }
 
 /// A library that calls a routine of its own through its own linkage table.
-const SELF_CALLER: &str = "void cblas_daxpy(int n, double a, const double *x, int i, double *y, int j) { y[0] += a * x[0]; }\n\
+const SELF_CALLER: &str = "void cblas_daxpy(int n, double a, const double *x, int i, double *y, int j) { y[0] += a * \
+                           x[0]; }\n\
     double twice(double v) { double y = v; cblas_daxpy(1, 1.0, &v, 1, &y, 1); return y; }";
 
 #[test]

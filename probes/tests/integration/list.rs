@@ -75,7 +75,8 @@ fn an_error_names_the_line() {
         ("provider p {\n\n /* no end\n", "line 3: this comment has no end"),
         ("provider p { probe a(uint32_t x); };\nprovider q", "line 2: expected the end of the file, found `provider`"),
         (
-            "provider p {\n probe a(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g);\n};",
+            "provider p {\n probe a(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t \
+             g);\n};",
             "line 2: probe a has 7 arguments, more than 6",
         ),
     ];

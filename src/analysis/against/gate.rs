@@ -3,8 +3,8 @@
 use crate::model::comparison::{Ci95, Comparison, Gate, GateCase, GateOn, GateOutcome};
 use crate::model::error::{Error, Exit};
 
-/// Holds every case against `limit`: its change where there is an earlier run, else its ratio. What is undecided becomes
-/// a warning.
+/// Holds every case against `limit`: its change where there is an earlier run, else its ratio. What is undecided
+/// becomes a warning.
 pub fn add(comparison: &mut Comparison, limit: f64) {
     let case = |case: String, median: f64, ci95: Ci95| GateCase {
         case,

@@ -118,7 +118,8 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
     if !against.differences.is_empty() {
         let differences: Vec<String> = against.differences.iter().map(said).collect();
         warnings.push(format!(
-            "the surroundings are not those of {file}: {}; what that does to both sides alike cancels in the change, what \
+            "the surroundings are not those of {file}: {}; what that does to both sides alike cancels in the change, \
+             what \
              it does to one of them does not",
             differences.join("; ")
         ));

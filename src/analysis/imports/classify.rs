@@ -247,7 +247,8 @@ mod tests {
     fn libraries_are_known_by_their_names() {
         for name in [
             "/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate",
-            "/System/Library/Frameworks/Accelerate.framework/Versions/A/Frameworks/vecLib.framework/Versions/A/libBLAS.dylib",
+            "/System/Library/Frameworks/Accelerate.framework/Versions/A/Frameworks/vecLib.framework/Versions/A/\
+             libBLAS.dylib",
             "@loader_path/../.dylibs/libscipy_openblas64_.dylib",
             "liblapack.so.3",
             "libmkl_rt.so.2",

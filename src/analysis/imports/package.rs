@@ -87,7 +87,8 @@ pub fn find(name: &str, options: &Options) -> Result<Package, Error> {
     if !answer.known {
         let sentence = format!("there is no file `{name}`, and {shown} has no package of that name");
         return Err(Error::new(sentence).help(
-            "give the path of a file, a directory or a wheel, or the interpreter that has the package with --python PATH",
+            "give the path of a file, a directory or a wheel, or the interpreter that has the package with --python \
+             PATH",
         ));
     }
     Ok(Package { roots: answer.roots, version: answer.version, interpreter: python })

@@ -44,8 +44,8 @@ const ARITHMETIC: [&str; 4] = ["np.add[", "np.subtract[", "np.multiply[", "np.po
 /// More are not made, so that a few wrong nanoseconds of each do not become many.
 const MOST_PASSES: f64 = 4.0;
 
-/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing where they compute more than a pass
-/// over memory takes.
+/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing where they compute more than a
+/// pass over memory takes.
 fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
     let mut calls = survey.sides()[side].calls.iter();
     let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));
@@ -64,8 +64,8 @@ fn moved(survey: &Survey<'_>) -> String {
     format!("; bytes moved by loops and routines without: {}", both(survey, [a, b].map(units::bytes)))
 }
 
-/// A pass more of a loop cannot be taken from the side that makes it. It is made by the other side as well, where it is one that
-/// is mostly a pass over memory.
+/// A pass more of a loop cannot be taken from the side that makes it. It is made by the other side as well, where it is
+/// one that is mostly a pass over memory.
 fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
     let passes = [0, 1].map(|side| survey.passes(side));
     let [Some(a), Some(b)] = survey.sides().map(|side| side.bytes_per_op) else {

@@ -30,7 +30,8 @@ impl Cause for HandOver {
         let others = both(survey, others.map(|count| count.to_string()));
         Plan::Try(vec![Trial::of(
             format!(
-                "the interpreter's lock (GIL) asked for after 20 µs instead of 5 ms (sys.setswitchinterval; threads beside the \
+                "the interpreter's lock (GIL) asked for after 20 µs instead of 5 ms (sys.setswitchinterval; threads \
+                 beside the \
                  one that computes: {others})"
             ),
             Switch::arm(&["quick_handover"]),
@@ -39,7 +40,8 @@ impl Cause for HandOver {
 
     fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
-            "having {} keep the interpreter's lock in operations this short, or do more in each, or lower sys.setswitchinterval",
+            "having {} keep the interpreter's lock in operations this short, or do more in each, or lower \
+             sys.setswitchinterval",
             survey.slower()
         )
     }

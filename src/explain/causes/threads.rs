@@ -58,13 +58,15 @@ impl Cause for Threads {
         let trials = vec![
             Trial::of(
                 format!(
-                    "every BLAS library told to compute on one thread while it runs{asked} (CPU time ÷ wall time without: {busy})"
+                    "every BLAS library told to compute on one thread while it runs{asked} (CPU time ÷ wall time \
+                     without: {busy})"
                 ),
                 Switch::arm(&["one_thread"]),
             ),
             Trial::of(
                 format!(
-                    "every library and the kernel held to one thread from the start ({}=1{taken_away}; CPU time ÷ wall time without: {busy})",
+                    "every library and the kernel held to one thread from the start ({}=1{taken_away}; CPU time ÷ \
+                     wall time without: {busy})",
                     LIMITS.join("=1, ")
                 ),
                 limits,

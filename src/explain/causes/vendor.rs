@@ -42,7 +42,8 @@ impl Cause for Vendor {
                 return Plan::Not("no call was seen, and the control that would prove it was not seen either".into());
             };
             let evidence = format!(
-                "neither side calls BLAS, LAPACK or Accelerate, so there is nothing to switch; the same observers saw {} \
+                "neither side calls BLAS, LAPACK or Accelerate, so there is nothing to switch; the same observers saw \
+                 {} \
                  of {} calls of `{}`",
                 control.seen, control.expected, control.name
             );

@@ -22,7 +22,8 @@ impl Cause for WakeUp {
             let counts = both(survey, started.map(|count| count.to_string()));
             return Plan::Try(vec![Trial::of(
                 format!(
-                    "the work of started threads done by the thread that starts them (threads started per operation: {counts})"
+                    "the work of started threads done by the thread that starts them (threads started per operation: \
+                     {counts})"
                 ),
                 Switch::arm(&["inline_threads"]),
             )]);

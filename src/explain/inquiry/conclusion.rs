@@ -123,7 +123,8 @@ fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
 }
 
-/// Where an experiment's own rounds had another gap by a quarter or more, what its effect is as a part of the whole one.
+/// Where an experiment's own rounds had another gap by a quarter or more, what its effect is as a part of the whole
+/// one.
 fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
     let own = tried.effect.own_gap?;
     let factor = part.ns / tried.effect.ns;

@@ -135,8 +135,8 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// The gap, ns: that of the experiments' own rounds, which take turns with what is switched; of the comparison's where
-    /// there are none.
+    /// The gap, ns: that of the experiments' own rounds, which take turns with what is switched; of the comparison's
+    /// where there are none.
     fn gap(&self) -> f64 {
         if self.plain.is_empty() {
             return self.case.gap_ns();
@@ -211,7 +211,8 @@ impl<'a> Inquiry<'a> {
                 Plan::Not(why) => self.not_tried.push(NotTried { cause: cause.name().to_owned(), why }),
             }
         }
-        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %. What is about the measurement is not accused.
+        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %. What is about the measurement is
+        // not accused.
         let accusing = trials.iter().filter(|(cause, _)| !cause.is_about_the_measurement()).count();
         self.confidence = 1.0 - 0.05 / (LOOKS * accusing.max(1) as f64);
         trials
@@ -286,8 +287,8 @@ impl<'a> Inquiry<'a> {
         open
     }
 
-    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to what they
-    /// are held against: what two processes differ by.
+    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to
+    /// what they are held against: what two processes differ by.
     fn look_again(&mut self, survey: &Survey<'_>, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let left = until.saturating_duration_since(Instant::now()).mul_f64(AGAIN);
         let affordable = (left.as_secs_f64() / SHORTEST.as_secs_f64()) as usize;
@@ -330,8 +331,8 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// Of several ways to switch a cause, the one counts that is supported, and of these the one that leaves least of the gap: one
-    /// that turns the gap around has switched something else as well.
+    /// Of several ways to switch a cause, the one counts that is supported, and of these the one that leaves least of
+    /// the gap: one that turns the gap around has switched something else as well.
     fn keep_the_best(&mut self) {
         let (gap, wall, noise) = (self.gap(), self.plain.wall(), self.noise());
         let rank = |tried: &Tried| {
@@ -408,8 +409,8 @@ impl<'a> Inquiry<'a> {
     }
 }
 
-/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it, and the noise,
-/// which everything between processes is held against, twice as much.
+/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it,
+/// and the noise, which everything between processes is held against, twice as much.
 fn part_of_time(cause: &dyn Cause) -> f64 {
     match (is_noise(cause), cause.is_about_the_measurement()) {
         (true, _) => 2.0,

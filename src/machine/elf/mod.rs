@@ -1,5 +1,5 @@
-//! What tracers and their scripts have to know of an ELF file: its functions, where its bytes are loaded, and which USDT
-//! probes it carries. Nothing is run or mapped, and the file may be damaged.
+//! What tracers and their scripts have to know of an ELF file: its functions, where its bytes are loaded, and which
+//! USDT probes it carries. Nothing is run or mapped, and the file may be damaged.
 
 use std::fs::File;
 use std::path::Path;
@@ -93,8 +93,8 @@ impl Image {
     /// DTrace for Linux and `perf probe` take the one for the other: in such a file (lld's layout, files rewritten by
     /// patchelf) their probes land at wrong places. bpftrace reads the program headers and is right in either case.
     pub fn is_shifted(&self) -> bool {
-        // The lowest segment takes the base of programs that are not position-independent away: DTrace 2.0.7 counts rightly
-        // in one that begins at 0x400000.
+        // The lowest segment takes the base of programs that are not position-independent away: DTrace 2.0.7 counts
+        // rightly in one that begins at 0x400000.
         let lowest = self.segments.iter().min_by_key(|segment| segment.address);
         let base = lowest.map_or(0, Segment::shift);
         self.segments.iter().any(|segment| segment.executable && segment.shift() != base)
@@ -174,8 +174,8 @@ fn probes<'data, F: Object<'data>>(file: &F) -> Vec<Probe> {
         .collect()
 }
 
-/// The probes in a section of SystemTap notes: name size, description size and type in 4 bytes each, the name `stapsdt`,
-/// then three addresses (the site's first), provider, probe and arguments. What is cut off ends the list.
+/// The probes in a section of SystemTap notes: name size, description size and type in 4 bytes each, the name
+/// `stapsdt`, then three addresses (the site's first), provider, probe and arguments. What is cut off ends the list.
 ///
 /// Layout: <https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation>.
 fn probes_in(mut notes: &[u8], endianness: Endianness, wide: usize) -> Vec<Probe> {

@@ -169,7 +169,8 @@ pub enum InterpreterError {
         version: String,
     },
     /// It was built for another processor.
-    #[error("{} runs as {theirs}, this program as {ours}; an interpreter of another architecture cannot load it", .path.display())]
+    #[error("{} runs as {theirs}, this program as {ours}; an interpreter of another architecture cannot load \
+             it", .path.display())]
     OtherArchitecture {
         /// The file.
         path: PathBuf,

@@ -32,8 +32,8 @@ pub fn make_pipe(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a file or directory that root has made to the owner of the directory it is in: some systems' `sudo` leaves `HOME`
-/// as it is, and a cache that belongs to root could not be used again without.
+/// Gives a file or directory that root has made to the owner of the directory it is in: some systems' `sudo` leaves
+/// `HOME` as it is, and a cache that belongs to root could not be used again without.
 pub fn give_to_neighbours(path: &Path) {
     if let (true, Some(parent)) = (is_root(), path.parent())
         && let Ok(parent) = fs::metadata(parent)

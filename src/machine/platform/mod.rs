@@ -167,8 +167,9 @@ pub fn interrupt(child: &Child) {
     send(child, libc::SIGINT);
 }
 
-/// Sends SIGINT to a child that has not been waited for, and goes on to do so while it only waits for further events: bpftrace ends its wait
-/// when the signal interrupts it, and goes on to wait where the signal came just before. Its status; none where it runs after `patience`.
+/// Sends SIGINT to a child that has not been waited for, and goes on to do so while it only waits for further events:
+/// bpftrace ends its wait when the signal interrupts it, and goes on to wait where the signal came just before. Its
+/// status; none where it runs after `patience`.
 pub fn interrupt_until_it_ends(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + patience;
     interrupt(child);
@@ -189,8 +190,8 @@ pub fn interrupt_until_it_ends(child: &mut Child, patience: Duration) -> Option<
     None
 }
 
-/// Has a child that has not been waited for stand still, with all of its threads, until [`go_on`]; whether it does. Only where it
-/// ends with us all the same, as [`end_with_us`] has it.
+/// Has a child that has not been waited for stand still, with all of its threads, until [`go_on`]; whether it does.
+/// Only where it ends with us all the same, as [`end_with_us`] has it.
 pub fn stand_still(child: &Child) -> bool {
     cfg!(target_os = "linux") && send(child, libc::SIGSTOP)
 }
@@ -208,8 +209,8 @@ fn send(child: &Child, signal: libc::c_int) -> bool {
     unsafe { libc::kill(pid, signal) == 0 }
 }
 
-/// Whether DTrace here is DTrace 2 for Linux, which takes the address of a function in its file for its offset in it, and
-/// reads paths in the process map only up to a blank, so that two files may look like one (seen with 2.0.7).
+/// Whether DTrace here is DTrace 2 for Linux, which takes the address of a function in its file for its offset in it,
+/// and reads paths in the process map only up to a blank, so that two files may look like one (seen with 2.0.7).
 pub const DTRACE_FOR_LINUX: bool = system::DTRACE_FOR_LINUX;
 
 /// A part of a file in the memory of a process.
@@ -300,8 +301,8 @@ pub fn reach(pid: u32) -> Reach {
     }
 }
 
-/// A system call that changes nothing and that nothing else in this process makes, for a tracer to see: `getpriority` of
-/// this process for the beginning, of its group for the end.
+/// A system call that changes nothing and that nothing else in this process makes, for a tracer to see: `getpriority`
+/// of this process for the beginning, of its group for the end.
 pub fn mark(begins: bool) {
     let which = if begins { libc::PRIO_PROCESS } else { libc::PRIO_PGRP };
     // SAFETY: getpriority reads a number of the kernel's.
@@ -325,8 +326,8 @@ mod tests {
         let mut command = shell("kill -INT $$; echo alive");
         hold_interrupts(&mut command);
         assert_eq!(command.output().unwrap().stdout, b"alive\n");
-        // Whoever started the tests in the background of a shell has this signal ignored. A shell that waits for another
-        // process would put the signal off until that has ended.
+        // Whoever started the tests in the background of a shell has this signal ignored. A shell that waits for
+        // another process would put the signal off until that has ended.
         let mut child = shell("exec sleep 600");
         default_interrupts(&mut child);
         let mut child = child.spawn().unwrap();

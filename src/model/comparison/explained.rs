@@ -10,14 +10,15 @@ use super::{Ci95, FindingVerdict};
 pub struct Explained {
     /// Label of the case, as [`Case::label`](super::Case::label) gives it.
     pub case: String,
-    /// B's time − A's in the experiments' own rounds with nothing switched: above 0, B is slower. The supported findings' `effect_ns` and `residual_ns` sum to it.
+    /// B's time − A's in the experiments' own rounds with nothing switched: above 0, B is slower. The supported
+    /// findings' `effect_ns` and `residual_ns` sum to it.
     pub gap_ns: f64,
     /// Its interval.
     pub gap_ns_ci95: Ci95,
     /// Whether there is a gap to explain: its interval leaves out 0, and it is at least 2 % of the slower side's time.
     pub gap: bool,
-    /// Whether the experiments' own rounds have that gap, clear of 0 and of what two processes that do the same differ by. Where
-    /// they have not, nobody is accused.
+    /// Whether the experiments' own rounds have that gap, clear of 0 and of what two processes that do the same differ
+    /// by. Where they have not, nobody is accused.
     #[serde(default)]
     pub confirmed: bool,
     /// What no supported cause accounts for.
@@ -36,7 +37,8 @@ pub struct Explained {
     pub complete: bool,
     /// What the findings say of the three hypotheses that the project began with; of NumPy against Raptors only.
     pub hypotheses: Vec<HypothesisFound>,
-    /// Times of both sides at smaller sizes, the smallest first, a few short rounds each; empty where the arrays have one size.
+    /// Times of both sides at smaller sizes, the smallest first, a few short rounds each; empty where the arrays have
+    /// one size.
     #[serde(default)]
     pub sizes: Vec<SizePoint>,
 }

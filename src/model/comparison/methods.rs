@@ -89,13 +89,14 @@ impl Machine {
         self.caches().into_iter().map(|(name, size)| format!("{name} {}", units::bytes(size as f64))).collect()
     }
 
-    /// The memory limit that holds for a side, GB/s: that of one thread, or of all; none where its threads are not known.
+    /// The memory limit that holds for a side, GB/s: that of one thread, or of all; none where its threads are not
+    /// known.
     pub fn limit_for(&self, side: &Side) -> Option<f64> {
         self.limit_gb_s.get(key_for(side)?).copied()
     }
 
-    /// The compute peak that holds for a side on elements of this type, GFLOP/s; none where it was not measured or the side's
-    /// threads are not known.
+    /// The compute peak that holds for a side on elements of this type, GFLOP/s; none where it was not measured or the
+    /// side's threads are not known.
     pub fn peak_for(&self, side: &Side, dtype: &str) -> Option<f64> {
         self.peak_gflop_s.get(dtype)?.get(key_for(side)?).copied()
     }

@@ -1,4 +1,5 @@
-//! What only macOS has. The programs are looked for by their fixed places; none of this was run on a Mac by its authors.
+//! What only macOS has. The programs are looked for by their fixed places; none of this was run on a Mac by its
+//! authors.
 
 use std::path::Path;
 
@@ -23,7 +24,8 @@ fn protection_in(text: &str) -> Finding {
         Finding::ok("off: DTrace sees every process").fact("enabled", false)
     } else if text.contains("status: enabled") {
         Finding::limited(
-            "on: DTrace sees processes that are not signed by Apple, such as Python of a virtual environment, and hides \
+            "on: DTrace sees processes that are not signed by Apple, such as Python of a virtual environment, and \
+             hides \
              Apple's own",
             "csrutil enable --without dtrace, in the recovery system",
         )

@@ -230,7 +230,8 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
         let (which, it) = (moved.join(", "), if moved.len() == 1 { "its" } else { "their" });
         Finding::limited(
             format!(
-                "DTrace and perf cannot be used on {which}: {it} code lies elsewhere in the file than in memory, and probes \
+                "DTrace and perf cannot be used on {which}: {it} code lies elsewhere in the file than in memory, and \
+                 probes \
                  would land at wrong places; bpftrace can be, and observing in process"
             ),
             "take bpftrace for these files",
@@ -262,7 +263,8 @@ pub fn symbols(patient: &Patient) -> Finding {
             Ok(image) if image.has_symtab => Finding::ok(format!("{} names its functions", file_name(file))),
             Ok(_) => Finding::limited(
                 format!(
-                    "{} is stripped: its loops are named through NumPy's own tables, other functions by their place only",
+                    "{} is stripped: its loops are named through NumPy's own tables, other functions by their place \
+                     only",
                     file_name(file)
                 ),
                 format!("{} -m pip install --force-reinstall numpy", quoted(&known.path.display())),

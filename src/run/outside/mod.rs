@@ -287,8 +287,8 @@ fn name_of(pid: u32) -> String {
     line.unwrap_or_else(|| format!("process {pid}"))
 }
 
-/// Waits while process `pid` is sampled, looking after it by `look`, which tells whether it has ended. The seconds it was
-/// sampled, and that it ended early.
+/// Waits while process `pid` is sampled, looking after it by `look`, which tells whether it has ended. The seconds it
+/// was sampled, and that it ended early.
 fn watch(
     pid: u32,
     time: Duration,
@@ -377,8 +377,8 @@ fn without_idle(profile: &Profile) -> (Profile, u64) {
     (rest, idle)
 }
 
-/// Whether a stack, innermost frame first, is OpenBLAS's loop that waits for work: nothing inside of it but giving up the
-/// processor. A thread that works has the routine's code inside.
+/// Whether a stack, innermost frame first, is OpenBLAS's loop that waits for work: nothing inside of it but giving up
+/// the processor. A thread that works has the routine's code inside.
 fn is_idle<'a>(frames: impl Iterator<Item = &'a Frame>) -> bool {
     for frame in frames {
         if frame.name.starts_with("blas_thread_server") {

@@ -125,7 +125,8 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
     if largest < options.largest {
         let (taken, asked) = (mib(largest), mib(options.largest));
         progress.note(&format!(
-            "results of {asked} MiB do not fit into the free memory together with their sources: {taken} MiB is the largest"
+            "results of {asked} MiB do not fit into the free memory together with their sources: {taken} MiB is the \
+             largest"
         ));
     }
     let plan = plan(largest);

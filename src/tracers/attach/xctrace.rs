@@ -1,4 +1,5 @@
-//! Instruments: `xcrun xctrace`, which records, and exports what is read here (`man xctrace`). Never run on a Mac so far.
+//! Instruments: `xcrun xctrace`, which records, and exports what is read here (`man xctrace`). Never run on a Mac so
+//! far.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

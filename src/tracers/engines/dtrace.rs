@@ -12,12 +12,13 @@ use crate::tracers::scripts::{Tool, probe_part};
 
 /// Functions that are watched at most: DTrace 2 takes 0.26 s to withdraw the two probes of each, so half a minute.
 const MOST_POINTS: usize = 120;
-/// Files that DTrace 2 has open beside those for functions: 27 were seen on 2 cores, and one for each site of the Raptors
-/// probes; each core has a buffer of its own.
+/// Files that DTrace 2 has open beside those for functions: 27 were seen on 2 cores, and one for each site of the
+/// Raptors probes; each core has a buffer of its own.
 const OTHER_FILES: u64 = 64;
 
 /// How many functions DTrace can watch where it may open `files` files, on a machine of `cores`, and what keeps it from
-/// more. It raises its own limit as far as the hard one. It has a file open for each probe, entry and return, and fails where they are not enough ("Bad file descriptor").
+/// more. It raises its own limit as far as the hard one. It has a file open for each probe, entry and return, and fails
+/// where they are not enough ("Bad file descriptor").
 pub fn most_points(files: u64, cores: u32) -> (usize, String) {
     let room = files.saturating_sub(OTHER_FILES + 2 * u64::from(cores)) / 2;
     match usize::try_from(room) {

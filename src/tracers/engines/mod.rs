@@ -58,7 +58,8 @@ pub struct Point {
     pub module: PathBuf,
     /// Its address in the file's own numbering, where that is known; else it is looked up by `symbol`.
     pub address: Option<u64>,
-    /// Strides that say something: one per operand of a plain loop, at most three; core dimensions of a generalised one.
+    /// Strides that say something: one per operand of a plain loop, at most three; core dimensions of a generalised
+    /// one.
     pub operands: u32,
     /// A generalised ufunc's loop.
     pub generalised: bool,
@@ -140,8 +141,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Adds one entry of the programs' tables: `c` and `b` count the calls of a site and of a backend, `t` and `bt` sum up
-    /// their time. Anything else is no entry of theirs.
+    /// Adds one entry of the programs' tables: `c` and `b` count the calls of a site and of a backend, `t` and `bt` sum
+    /// up their time. Anything else is no entry of theirs.
     fn add(&mut self, table: &str, round: &str, called: &str, arguments: &[&str], value: u64) {
         let called = match table {
             "c" | "t" => called.parse().ok().map(Called::Site),

@@ -1,5 +1,5 @@
-//! Where the sizes of a call stand where the function begins, and how each tracer's language reads them: the one table of
-//! it, for the scripts and for the engines.
+//! Where the sizes of a call stand where the function begins, and how each tracer's language reads them: the one table
+//! of it, for the scripts and for the engines.
 //!
 //! | integer or pointer argument | x86-64 (System V) | AArch64 (AAPCS64) |
 //! |---|---|---|
@@ -85,8 +85,8 @@ impl Source {
         }
     }
 
-    /// The value in a tracer's language, a signed integer of 64 bits; 0 where there is none. Where the interface's width is not
-    /// known, the D script has it in `this->wide`.
+    /// The value in a tracer's language, a signed integer of 64 bits; 0 where there is none. Where the interface's
+    /// width is not known, the D script has it in `this->wide`.
     pub fn spelled(self, tool: Tool) -> String {
         if self.bits() == Some(Bits::Interface) {
             let [wide, narrow] = [Width::Ilp64, Width::Lp64].map(|width| self.of_width(width).spelled(tool));

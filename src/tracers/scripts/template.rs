@@ -103,8 +103,8 @@ fn failure(why: String) -> Failure {
     Failure::new(ErrorKind::InvalidOperation, why)
 }
 
-/// Places as the head of a clause. `kind` is the last part of a D probe (`entry`, `return`), the first of one of bpftrace
-/// (`uprobe`, `uretprobe`).
+/// Places as the head of a clause. `kind` is the last part of a D probe (`entry`, `return`), the first of one of
+/// bpftrace (`uprobe`, `uretprobe`).
 fn heads(tool: Tool, places: &[String], kind: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for place in places {

@@ -107,7 +107,8 @@ fn add(all: &mut Vec<Armed>, name: &str, layout: Layout, places: Vec<String>) {
     }
 }
 
-/// What a script watches, in bpftrace's words. Only a filled one watches routines and loops: a probe needs a file's path.
+/// What a script watches, in bpftrace's words. Only a filled one watches routines and loops: a probe needs a file's
+/// path.
 pub fn bpftrace(script: Script, request: &Request) -> Watched {
     let mut watched = Watched::default();
     let Some(filled) = request.filled() else {
@@ -208,13 +209,15 @@ fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
 
 /// Why DTrace for Linux cannot put probes into a file, if so.
 fn dtrace_refuses(path: &Path, shifted: bool) -> Option<&'static str> {
-    const BLANK: &str = "DTrace for Linux reads a path in the process map only up to a blank, and finds no function in it; the .bt \
+    const BLANK: &str = "DTrace for Linux reads a path in the process map only up to a blank, and finds no function \
+                         in it; the .bt \
          twin can watch it";
     let blank = path.to_string_lossy().contains([' ', '\t']);
     shifted.then_some(SHIFTED).or(blank.then_some(BLANK))
 }
 
-const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the other: its probes would \
+const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the \
+                       other: its probes would \
      never fire or damage other code; the .bt twin can watch it";
 
 /// The usual loops by the names that NumPy's source gives them, without and with the CPU target they are compiled for.
@@ -253,12 +256,14 @@ fn routines_of_any_process(routines: &[&'static Routine], provider: &str) -> Vec
     groups.into_iter().map(armed).collect()
 }
 
-/// The libraries with BLAS and LAPACK: libBLAS.dylib and libLAPACK.dylib of macOS; libblas, libcblas, liblapack, libblis,
-/// libmkl_…, libopenblas… of Linux, and not the libscipy_openblas of the wheels, which DTrace for Linux cannot watch.
+/// The libraries with BLAS and LAPACK: libBLAS.dylib and libLAPACK.dylib of macOS; libblas, libcblas, liblapack,
+/// libblis, libmkl_…, libopenblas… of Linux, and not the libscipy_openblas of the wheels, which DTrace for Linux cannot
+/// watch.
 const BLAS_MODULES: &str = "lib[BLbclmo]*";
 
 /// Routines under all their spellings, those that differ in the letter of the element type as one: `cblas_sgemm`,
-/// `cblas_sgemm64_`, `cblas_sgemm$NEWLAPACK`, `cblas_sgemm$NEWLAPACK$ILP64`, and not `cblas_sgemm_batch` or `cblas_sgemmt`.
+/// `cblas_sgemm64_`, `cblas_sgemm$NEWLAPACK`, `cblas_sgemm$NEWLAPACK$ILP64`, and not `cblas_sgemm_batch` or
+/// `cblas_sgemmt`.
 fn generic_places(routines: &[&'static Routine], provider: &str) -> Vec<String> {
     let spelled = |(name, family): (String, Family)| {
         let (module, names) = match family {

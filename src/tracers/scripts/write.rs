@@ -18,8 +18,8 @@ const COLUMNS: [&str; 6] = ["m", "n", "k", "step1", "step2", "step3"];
 const RIGHT: u64 = 1 << 32;
 /// Look-ups that one bpftrace program may do: the kernel's verifier follows 8192 open branches, two for each.
 const MOST_LOOKUPS: usize = 3072;
-/// Files that a D script names callers by: enough for a process with many extensions, and far from what the kernel takes of
-/// one clause.
+/// Files that a D script names callers by: enough for a process with many extensions, and far from what the kernel
+/// takes of one clause.
 const MOST_MODULES: usize = 48;
 /// What Raptors' operation is called in the tables.
 const SCALE: &str = "raptors scale";
@@ -117,8 +117,8 @@ fn sample(script: Script, tool: Tool) -> &'static str {
     text.trim_end_matches('\n')
 }
 
-/// What a D script watches: for two processes the functions of both. A clause has to have a probe: where there is none, one
-/// that is nowhere.
+/// What a D script watches: for two processes the functions of both. A clause has to have a probe: where there is none,
+/// one that is nowhere.
 fn dtrace_watched(script: Script, request: &Request) -> Watched {
     let mut watched = watch::dtrace(script, request, "pid$target");
     if let Some((_, b)) = pair(request) {
@@ -264,9 +264,9 @@ fn who(request: &Request) -> String {
     }
 }
 
-/// A name in a key, in quotes. bpftrace 0.17 makes a key's string as long as the literal, and what stands after it has to
-/// begin at a multiple of 8, or the kernel refuses the program ("misaligned stack access"). So names are filled up, which
-/// also puts the numbers below each other.
+/// A name in a key, in quotes. bpftrace 0.17 makes a key's string as long as the literal, and what stands after it has
+/// to begin at a multiple of 8, or the kernel refuses the program ("misaligned stack access"). So names are filled up,
+/// which also puts the numbers below each other.
 fn label(name: &str) -> String {
     const SHORTEST: usize = 31;
     let name = literal(name);
@@ -275,8 +275,9 @@ fn label(name: &str) -> String {
     format!("\"{name:length$}\"")
 }
 
-/// The rows of the table of compare_call_patterns: bpftrace 0.17 cannot print two maps side by side, nor read what `count()`
-/// counts, so each row is counted for each processor on its own and summed up by hand. The last one is Raptors' operation.
+/// The rows of the table of compare_call_patterns: bpftrace 0.17 cannot print two maps side by side, nor read what
+/// `count()` counts, so each row is counted for each processor on its own and summed up by hand. The last one is
+/// Raptors' operation.
 struct Rows<'a>(Vec<&'a str>);
 
 impl<'a> Rows<'a> {

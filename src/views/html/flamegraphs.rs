@@ -1,5 +1,5 @@
-//! The flamegraphs of a run on the page: each in a frame of its own, so that scripts and names do not meet, and all of them
-//! within what room there is.
+//! The flamegraphs of a run on the page: each in a frame of its own, so that scripts and names do not meet, and all of
+//! them within what room there is.
 
 use maud::{Markup, PreEscaped, html};
 use raptors_flamegraphs::{NARROWEST, frame};
@@ -50,12 +50,14 @@ fn body(cases: &[Markup], narrowest: f64, left_out: usize) -> Markup {
         }
         @if narrowest > NARROWEST {
             p.note {
-                "Frames narrower than " (narrowest * 100.0) " % of a picture are left out, so that this page stays below 3 MB."
+                "Frames narrower than " (narrowest * 100.0) " % of a picture are left out, so that this page stays \
+                                                            below 3 MB."
             }
         }
         @if left_out > 0 {
             p.note {
-                "The pictures of " (left_out) (if left_out == 1 { " more case" } else { " more cases" }) " are left out, so that this page stays below 3 MB: "
+                "The pictures of " (left_out) (if left_out == 1 { " more case" } else { " more cases" }) " are left \
+                    out, so that this page stays below 3 MB: "
                 code { "raptors-trace flamegraph -o DIR FILE" } " draws them from a saved run."
             }
         }

@@ -1,5 +1,5 @@
-//! A [`Comparison`] as one page that people pass around: charts, tables, flamegraphs, causes, and the command that repeats it.
-//! The file needs no other, and asks no network.
+//! A [`Comparison`] as one page that people pass around: charts, tables, flamegraphs, causes, and the command that
+//! repeats it. The file needs no other, and asks no network.
 
 mod charts;
 mod flamegraphs;
@@ -73,7 +73,8 @@ fn document(comparison: &Comparison, parts: &Parts, pictures: &Markup) -> Markup
                     h1 { (story::verdict(comparison)) }
                     (sides(comparison))
                     @if let Some(began) = story::began(comparison) {
-                        p.faint { "Measured " (began) " UTC with raptors-trace " (escape(&comparison.tool_version)) "." }
+                        p.faint { "Measured " (began) " UTC with raptors-trace \
+                                                       " (escape(&comparison.tool_version)) "." }
                     }
                 }
                 nav aria-label="Sections" {
@@ -151,7 +152,8 @@ fn ratios(comparison: &Comparison) -> Result<Markup, Error> {
     let (a, b) = story::names(first);
     let chart = charts::ratios(&comparison.cases)?;
     Ok(html! {
-        p { "The time of " (a) " divided by that of " (b) ", with its 95 % interval: to the right of 1, " (b) " is faster." }
+        p { "The time of " (a) " divided by that of " (b) ", with its 95 % interval: to the right of 1, " (b) " is \
+            faster." }
         @match chart {
             Some(chart) => (chart),
             None => p.note { "No ratio is a number above 0, so there is nothing to draw." },
@@ -189,9 +191,12 @@ fn roofline(roofline: &Roofline) -> Result<Markup, Error> {
     Ok(html! {
         @if let Some(chart) = chart {
             p {
-                "What one byte of traffic is computed on, and how fast. The slopes are the memory limits that were measured here, "
-                "the levels the compute peaks: whole lines are one thread’s, dashed ones all threads’. Circles are A, triangles B; "
-                "the numbers are those of the cases in the table. Arrays that fit in a cache can be above the memory’s slope."
+                "What one byte of traffic is computed on, and how fast. The slopes are the memory limits that were \
+                 measured here, "
+                "the levels the compute peaks: whole lines are one thread’s, dashed ones all threads’. Circles are A, \
+                 triangles B; "
+                "the numbers are those of the cases in the table. Arrays that fit in a cache can be above the \
+                 memory’s slope."
             }
             (chart)
         } @else {
@@ -232,7 +237,8 @@ fn sizes(comparison: &Comparison, explained: &Explained) -> Result<Markup, Error
     Ok(html! {
         h3 { "Time per element by size" }
         p {
-            "Where a line rises, an element takes longer: often where the data leave a cache. Where it falls from the left, what an "
+            "Where a line rises, an element takes longer: often where the data leave a cache. Where it falls from the \
+             left, what an "
             "operation costs once is spread over more elements. A few short rounds a size, so a look and no proof."
         }
         p.faint { (escape(&case.label())) }

@@ -84,7 +84,9 @@ pub fn phases(comparison: &Comparison, case: &Case) -> Markup {
                         th scope="row" { (row.label.trim_start()) }
                         td.number { (number(row.a)) }
                         td.number { (number(row.b)) }
-                        td.number { (row.difference().map(|ns| unit.difference(ns).trim_end().to_owned()).unwrap_or_default()) }
+                        td.number {
+                            (row.difference().map(|ns| unit.difference(ns).trim_end().to_owned()).unwrap_or_default())
+                        }
                     }
                 }
                 @for [label, a, b, _] in &facts {
@@ -242,7 +244,8 @@ pub fn roofline(roofline: &Roofline) -> Markup {
             tbody {
                 @for one in &roofline.memory { (roof("memory", one.threads, one.value, "GB/s")) }
                 @for one in &roofline.compute {
-                    (roof(&format!("compute, {}", one.dtype.as_deref().unwrap_or_default()), one.threads, one.value, "GFLOP/s"))
+                    (roof(&format!("compute, \
+                                    {}", one.dtype.as_deref().unwrap_or_default()), one.threads, one.value, "GFLOP/s"))
                 }
             }
         }

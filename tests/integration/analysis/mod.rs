@@ -85,7 +85,8 @@ fn what_moves_between_placements_widens_the_interval() {
         recording.finish().comparison().cases.remove(0)
     };
     let [known, unknown] = [true, false].map(placed);
-    // Of 108 rounds a quarter never becomes half; of four placements, the slow one is drawn twice in a quarter of cases.
+    // Of 108 rounds a quarter never becomes half; of four placements, the slow one is drawn twice in a quarter of
+    // cases.
     assert_eq!(unknown.sides.a.wall_ns.ci95, [1_000.0, 1_000.0]);
     let [low, high] = known.sides.a.wall_ns.ci95;
     assert!(low == 1_000.0 && high >= 1_500.0, "[{low}, {high}]");

@@ -38,7 +38,7 @@ pub struct Options {
     #[arg(long, value_name = "SIZES", value_delimiter = ',', default_values_t = [64, 512, 1024, 2048, 4096, 8192])]
     size: Vec<u32>,
     /// Element types
-    #[arg(long, value_name = "DTYPES", value_delimiter = ',', default_values_t = ["float32".to_owned(), "float64".to_owned()])]
+    #[arg(long, value_name = "DTYPES", value_delimiter = ',', default_values = ["float32", "float64"])]
     dtype: Vec<String>,
     /// Print only; docs/performance.md stays as it is
     #[arg(long)]

@@ -70,7 +70,8 @@ fn head(text: &mut String, machine: &Value, software: &Value, options: &Options)
     let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     _ = writeln!(
         text,
-        "Machine: {}, {} cores, L2 {:.0} MiB, L3 {:.0} MiB, {}, huge pages `{}`. NumPy {}, Python {}, {}. {} seconds a cell, \
+        "Machine: {}, {} cores, L2 {:.0} MiB, L3 {:.0} MiB, {}, huge pages `{}`. NumPy {}, Python {}, {}. {} seconds \
+         a cell, \
          both sides together, in one process and interleaved rounds after a warm-up.\n\n\
          Measured limit of the memory: {:.1} GB/s with one thread, {:.1} GB/s with all, best kind of stores.\n",
         word(&machine["cpu"]),

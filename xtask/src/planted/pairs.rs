@@ -104,7 +104,8 @@ pub const PAIRS: &[Pair] = &[
         "a buffer that begins at an odd byte",
         ALIGNMENT,
         256,
-        "a = rng.random(shape, dtype=dtype)\nm = np.frombuffer(bytearray(a.nbytes + 1), dtype, offset=1).reshape(shape)\nm[...] = a",
+        "a = rng.random(shape, dtype=dtype)\nm = np.frombuffer(bytearray(a.nbytes + 1), dtype, \
+         offset=1).reshape(shape)\nm[...] = a",
         "a * 2.5",
         "m * 2.5",
     ),
@@ -131,7 +132,8 @@ pub const PAIRS: &[Pair] = &[
         256,
         // One thread for the whole process, as a program would have, however often the setup runs.
         "import threading, time\na = rng.random(shape, dtype=dtype)\n\
-         def hold(l, sleep=time.sleep):\n    while True:\n        with l:\n            sleep(3e-4)\n        sleep(1e-4)\n\
+         def hold(l, sleep=time.sleep):\n    while True:\n        with l:\n            sleep(3e-4)\n        \
+         sleep(1e-4)\n\
          holders = [thread for thread in threading.enumerate() if thread.name == 'holder']\n\
          if not holders:\n    \
          holder = threading.Thread(target=hold, args=(threading.Lock(),), name='holder', daemon=True)\n    \
@@ -146,7 +148,8 @@ pub const PAIRS: &[Pair] = &[
         "thread wake-up and join",
         256,
         "import threading\na = rng.random(shape, dtype=dtype)\no = np.empty_like(a)\n\
-         def threaded():\n    t = threading.Thread(target=np.multiply, args=(a, 2.5, o))\n    t.start()\n    t.join()\n    return o",
+         def threaded():\n    t = threading.Thread(target=np.multiply, args=(a, 2.5, o))\n    t.start()\n    \
+         t.join()\n    return o",
         "np.multiply(a, 2.5, o)",
         "threaded()",
     ),
@@ -159,7 +162,8 @@ pub const PAIRS: &[Pair] = &[
          def spin():\n    while True:\n        sum(range(100))\n\
          if all(thread.name != 'spin' for thread in threading.enumerate()):\n    \
          threading.Thread(target=spin, name='spin', daemon=True).start()\n\
-         def pieces():\n    crc = 0\n    for i in range(0, len(m), 4096):\n        crc = zlib.crc32(m[i:i + 4096], crc)\n    return crc",
+         def pieces():\n    crc = 0\n    for i in range(0, len(m), 4096):\n        crc = zlib.crc32(m[i:i + 4096], \
+         crc)\n    return crc",
         "pieces()",
         "zlib.crc32(m)",
     ),
@@ -175,7 +179,8 @@ pub const PAIRS: &[Pair] = &[
         "a slow wrapper of fixed cost",
         "dispatch and binding",
         64,
-        "a = rng.random(shape, dtype=dtype)\ndef wrapped(x):\n    checks = [i for i in range(100) if i % 7]\n    return x * 2.5",
+        "a = rng.random(shape, dtype=dtype)\ndef wrapped(x):\n    checks = [i for i in range(100) if i % 7]\n    \
+         return x * 2.5",
         "a * 2.5",
         "wrapped(a)",
     ),

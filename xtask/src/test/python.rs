@@ -37,10 +37,12 @@ pub const STATIC: &[Step] = &[
     },
 ];
 
-/// The name of the step that leaves the processors idle for minutes: most of its time the kernel sets or removes probes.
+/// The name of the step that leaves the processors idle for minutes: most of its time the kernel sets or removes
+/// probes.
 pub const TRACERS: &str = "tracers";
 
-/// What has the system's tracers look at the installed package; tests/python/conftest.py lists it, and no other test may run meanwhile.
+/// What has the system's tracers look at the installed package; tests/python/conftest.py lists it, and no other test
+/// may run meanwhile.
 pub const TRACED: &[Step] = &[Step {
     name: TRACERS,
     what: "the package under bpftrace, DTrace and perf, from Python",

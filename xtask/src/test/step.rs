@@ -14,7 +14,8 @@ pub struct Step {
     pub what: &'static str,
     /// The steps that have to have succeeded before.
     pub after: &'static [&'static str],
-    /// A step that leaves the processor idle for minutes: where that runs too, this one runs beside it, at the lowest priority.
+    /// A step that leaves the processor idle for minutes: where that runs too, this one runs beside it, at the lowest
+    /// priority.
     pub beside: Option<&'static str>,
     /// What the machine has to have; where it lacks it the step is skipped, with the reason.
     pub needs: &'static [Need],

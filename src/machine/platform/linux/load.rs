@@ -12,7 +12,8 @@ pub fn core_time() -> Option<CoreTime> {
     core_time_in(&fs::read_to_string("/proc/stat").ok()?)
 }
 
-/// The line `cpu`: user, nice, system, idle, iowait, irq, softirq, steal; the guest times after it are in user's already.
+/// The line `cpu`: user, nice, system, idle, iowait, irq, softirq, steal; the guest times after it are in user's
+/// already.
 fn core_time_in(stat: &str) -> Option<CoreTime> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> = line.split_whitespace().map_while(|text| text.parse().ok()).collect();

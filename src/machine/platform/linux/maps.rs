@@ -1,5 +1,5 @@
-//! What a process has mapped: `/proc/PID/maps`, see proc(5). Read here and not by `procfs` or `rsprocmaps`, which refuse
-//! the whole map for one path that is not UTF-8.
+//! What a process has mapped: `/proc/PID/maps`, see proc(5). Read here and not by `procfs` or `rsprocmaps`, which
+//! refuse the whole map for one path that is not UTF-8.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The page's charts, drawn by plotters. Each is drawn twice, for a wide page and for a narrow one, so that its text is as
-//! large as the page's on both. The colours stand for what style.css makes of them.
+//! The page's charts, drawn by plotters. Each is drawn twice, for a wide page and for a narrow one, so that its text is
+//! as large as the page's on both. The colours stand for what style.css makes of them.
 
 mod axis;
 mod phases;

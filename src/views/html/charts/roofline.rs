@@ -103,8 +103,8 @@ impl Frame {
         [begin, end]
     }
 
-    /// A level's name above its right end; one type's further to the left than the other's, as one on all threads is often as
-    /// high as the other on one.
+    /// A level's name above its right end; one type's further to the left than the other's, as one on all threads is
+    /// often as high as the other on one.
     fn name(&self, plot: &mut Plot<'_, '_>, width: u32, index: usize, roof: &Roof, at: (f64, f64)) -> Drawn {
         let name = roof.dtype.as_deref().unwrap_or_default();
         let name = fitting(name, width / 4);

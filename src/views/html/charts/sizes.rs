@@ -15,8 +15,8 @@ const HEIGHT: u32 = 320;
 const HEAD: f64 = 44.0;
 const FOOT: f64 = 44.0;
 
-/// The chart, with a line where operand and result fill each of `caches` (name and bytes); none where fewer than two sizes were
-/// looked at.
+/// The chart, with a line where operand and result fill each of `caches` (name and bytes); none where fewer than two
+/// sizes were looked at.
 ///
 /// # Errors
 /// One of drawing.
