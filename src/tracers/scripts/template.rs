@@ -4,6 +4,8 @@
 //! place. Two functions know `probes/provider.d`: `probe("scale__entry")` is the probe as the tool spells it,
 //! `argument("scale__entry.n")` its value; the filter `probes` writes places as the head of a clause.
 
+use std::error::Error as _;
+
 use minijinja::{Environment, Error as Failure, ErrorKind, UndefinedBehavior, Value};
 use raptors_probes::{PROBES, PROVIDER};
 
@@ -130,18 +132,21 @@ fn heads(tool: Tool, places: &[String], kind: &str) -> String {
 /// names the template, the line and what is missing.
 pub fn render(name: &str, spelling: Spelling, values: &Value) -> Result<String, Error> {
     let text = environment(spelling).and_then(|environment| environment.get_template(name)?.render(values));
-    text.map_err(|error| {
-        let template = error.name().unwrap_or(name);
-        let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let line = error.line().unwrap_or_default();
-        let text = TEMPLATES
-            .iter()
-            .find(|(known, _)| *known == template)
-            .and_then(|(_, text)| text.lines().nth(line.saturating_sub(1)));
-        let text = text.unwrap_or_default().trim();
-        Error::new(format!("the template {template} cannot be filled in at line {line}, `{text}`: {why}"))
-            .help("this is an error in raptors-trace: please report it with the command line")
-    })
+    text.map_err(|error| told(&error, name))
+}
+
+fn told(error: &Failure, name: &str) -> Error {
+    // Of a part that is included the error lies behind one that says so.
+    if let Some(inner) = error.source().and_then(|source| source.downcast_ref::<Failure>()) {
+        return told(inner, name);
+    }
+    let template = error.name().unwrap_or(name);
+    let line = error.line().unwrap_or_default();
+    let text = TEMPLATES.iter().find(|(known, _)| *known == template);
+    let text = text.and_then(|(_, text)| text.lines().nth(line.saturating_sub(1))).unwrap_or_default().trim();
+    let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    Error::new(format!("the template {template} cannot be filled in at line {line}, `{text}`: {why}"))
+        .help("this is an error in raptors-trace: please report it with the command line")
 }
 
 fn environment(spelling: Spelling) -> Result<Environment<'static>, Failure> {
