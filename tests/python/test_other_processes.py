@@ -106,6 +106,35 @@ def test_the_calls_of_a_process_that_nobody_prepared(engine: str) -> None:
         assert any("addresses are not its file offsets" in why for why in live["left_out"])
 
 
+# At work until it is killed, on libraries that stand in for Apple's: m and n of vDSP_mmul, a matrix of 3 × 5, are the
+# seventh and the eighth argument, n of cblas_strsm is the seventh.
+STACKED = """
+import ctypes, os, time
+load = lambda name: ctypes.CDLL(os.path.join(os.environ["STANDINS"], name))
+vdsp, blas = load("libvDSP.dylib"), load("libBLAS.dylib")
+data = (ctypes.c_float * 4096)()
+s, one = ctypes.c_size_t, ctypes.c_ssize_t(1)
+print("ready", flush=True)
+while True:
+    vdsp.vDSP_mmul(data, one, data, one, data, one, s(3), s(5), s(7))
+    blas.cblas_strsm(101, 141, 121, 111, 132, 3, 5, ctypes.c_float(1), data, 64, data, 64)
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("engine", ["bpftrace", "dtrace"])
+def test_sizes_that_are_passed_on_the_stack_are_shown(tmp_path: Path, engine: str) -> None:
+    getattr(tracers, engine)()
+    for library, what in {"libvDSP.dylib": "-DVDSP", "libBLAS.dylib": "-DBLAS"}.items():
+        options = ["-O1", "-shared", "-fPIC", what, "-x", "c", str(Path(__file__).with_name("standins.c"))]
+        subprocess.run([tracers.tool("gcc"), *options, "-o", tmp_path / library], check=True)
+    with working(STACKED, STANDINS=str(tmp_path)) as process:
+        shown = run("calls", "--pid", str(process.pid), "--duration", "1", "--engine", engine, "--json").stdout
+    calls = {call["name"]: call for call in json.loads(shown)["calls"]}
+    for name in ("vDSP_mmul", "cblas_strsm"):
+        assert (calls[name]["n"], calls[name]["strides"][0]) == ({"3": calls[name]["calls"]}, 5), shown
+
+
 def test_another_process_of_the_same_files_is_not_counted() -> None:
     tracers.bpftrace()
     with working(WORK.replace("a * 2.5", "a + 2.5")) as watched, working():

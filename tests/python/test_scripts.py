@@ -457,6 +457,9 @@ def test_dtrace_counts_accelerate_s_routines_on_stand_ins(tmp_path, how):
         "vDSP_vsmul 16 0 0 1 1 0 - 1",
         "vDSP_vsmulD 64 0 0 1 1 0 0x4004000000000000 1",
         "cblas_sgemm 8 9 10 64 0 0 0 7",
+        # Sizes that are on the stack of x86-64: the seventh and the eighth argument.
+        "cblas_strsm 3 5 0 0 0 0 0 1",
+        "vDSP_mmul 3 5 0 1 1 1 0 1",
         "cblas_sgemm$NEWLAPACK$ILP64 2 3 4 64 0 0 0 2",
         "cblas_dscal 4 0 0 2 0 0 0 1",
     ]:
