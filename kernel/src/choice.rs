@@ -174,17 +174,20 @@ fn copied<V: Copy>(result: &Result<V, Error>) -> Result<V, Error> {
     }
 }
 
+/// The number of threads that the request or the environment asks for.
+fn wanted_threads(request: &Request) -> Result<Option<usize>, Error> {
+    match request.threads {
+        Some(given) if !(1..=MAX_THREADS).contains(&given) => Err(Error::Threads { given: given.to_string() }),
+        Some(given) => Ok(Some(given)),
+        None => copied(&environment().threads),
+    }
+}
+
 /// Decides the backend, the loop and the threads of a call. Not inlined, so that the loops' callers are compiled alike
 /// with and without probes.
 #[inline(never)]
 pub(crate) fn plan<T: Element>(request: &Request, place: Place, n: usize, factor: T) -> Result<Plan<T>, Error> {
-    let wanted = match request.threads {
-        Some(given) if !(1..=MAX_THREADS).contains(&given) => {
-            return Err(Error::Threads { given: given.to_string() });
-        }
-        Some(given) => Some(given),
-        None => copied(&environment().threads)?,
-    };
+    let wanted = wanted_threads(request)?;
     let asked = match request.stores {
         Some(stores) => Some(stores),
         None => copied(&environment().stores)?,

@@ -97,13 +97,12 @@ impl Troubles {
                 format!("{:+.1} %", 100.0 * by).replace('-', "−")
             ));
         }
-        if let Some((label, gb_s, limit)) = &self.beyond {
-            sentences.push(format!(
-                "{label} moves {gb_s:.0} GB/s, more than this machine's memory limit of {limit:.0} GB/s, which must \
-                 have \
-                 been measured while it was busy: give --measure-limit once"
-            ));
-        }
+        sentences.extend(self.beyond.as_ref().map(|(label, gb_s, limit)| {
+            format!(
+                "{label} moves {gb_s:.0} GB/s, more than the measured memory limit of {limit:.0} GB/s: the machine was \
+                 busy when it was measured; give --measure-limit once"
+            )
+        }));
         sentences.extend(self.others);
         sentences
     }

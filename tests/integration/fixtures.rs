@@ -122,38 +122,54 @@ pub fn found() -> Comparison {
             finding("page faults", Some(300.0), FindingVerdict::Refuted),
             finding("alignment", None, FindingVerdict::Undecided),
         ],
-        explained: vec![Explained {
-            case: large().label(),
-            gap_ns: -124_000.0,
-            gap_ns_ci95: [-130_000.0, -118_000.0],
-            gap: true,
-            confirmed: true,
-            residual_ns: -4_000.0,
-            residual_ns_ci95: [-10_000.0, 2_000.0],
-            interactions: vec!["stores: −120 µs alone, −3 µs once a | lock is off".into()],
-            not_tried: vec![NotTried {
-                cause: "a lock".into(),
-                why: "neither setup makes a lock of `threading`".into(),
-            }],
-            confidence: 0.996,
-            experiments: 14,
-            complete: true,
-            hypotheses: vec![HypothesisFound {
-                name: "H1".into(),
-                says: "the vendor library".into(),
-                verdict: FindingVerdict::Refuted,
-                because: vec!["vendor routine: refuted".into()],
-            }],
-            sizes: [(64, 400.0, 300.0), (256, 6_000.0, 5_900.0), (1024, 250_000.0, 126_000.0)]
-                .map(|(length, a_ns, b_ns)| SizePoint {
-                    shape: vec![length, length],
-                    elements: length * length,
-                    a_ns,
-                    b_ns,
-                })
-                .into(),
-        }],
+        explained: vec![explained()],
         ..single()
+    }
+}
+
+fn explained() -> Explained {
+    Explained {
+        case: large().label(),
+        gap_ns: -124_000.0,
+        gap_ns_ci95: [-130_000.0, -118_000.0],
+        gap: true,
+        confirmed: true,
+        residual_ns: -4_000.0,
+        residual_ns_ci95: [-10_000.0, 2_000.0],
+        interactions: vec!["stores: −120 µs alone, −3 µs once a | lock is off".into()],
+        not_tried: vec![NotTried { cause: "a lock".into(), why: "neither setup makes a lock of `threading`".into() }],
+        confidence: 0.996,
+        experiments: 14,
+        complete: true,
+        hypotheses: vec![HypothesisFound {
+            name: "H1".into(),
+            says: "the vendor library".into(),
+            verdict: FindingVerdict::Refuted,
+            because: vec!["vendor routine: refuted".into()],
+        }],
+        sizes: [(64, 400.0, 300.0), (256, 6_000.0, 5_900.0), (1024, 250_000.0, 126_000.0)]
+            .map(|(length, a_ns, b_ns)| SizePoint {
+                shape: vec![length, length],
+                elements: length * length,
+                a_ns,
+                b_ns,
+            })
+            .into(),
+    }
+}
+
+fn changed(case: &Case, [change, low, high]: [f64; 3], verdict: ChangeVerdict) -> Change {
+    let both = |then: f64, now: f64| ThenAndNow { then: estimate(then), now: estimate(now) };
+    let (a, b) = (case.sides.a.wall_ns.median, case.sides.b.wall_ns.median);
+    Change {
+        case: case.label(),
+        change,
+        ci95: [low, high],
+        verdict,
+        ratio: both(a / b / change, a / b),
+        a_ns: both(a * 1.1, a),
+        b_ns: both(b * 1.1 * change, b),
+        differences: Vec::new(),
     }
 }
 
@@ -169,21 +185,7 @@ pub fn held() -> Comparison {
         .cases
         .iter()
         .zip(figures)
-        .map(|(case, ([change, low, high], verdict))| {
-            let both = |then: f64, now: f64| ThenAndNow { then: estimate(then), now: estimate(now) };
-            let Sides { a, b } = &case.sides;
-            let (a, b) = (a.wall_ns.median, b.wall_ns.median);
-            Change {
-                case: case.label(),
-                change,
-                ci95: [low, high],
-                verdict,
-                ratio: both(a / b / change, a / b),
-                a_ns: both(a * 1.1, a),
-                b_ns: both(b * 1.1 * change, b),
-                differences: Vec::new(),
-            }
-        })
+        .map(|(case, (figures, verdict))| changed(case, figures, verdict))
         .collect();
     let gated = cases.iter().map(|change| GateCase {
         case: change.case.clone(),

@@ -124,24 +124,16 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     }
     session.say("measuring a call on one element");
     let one = smallest(&mut session, options)?;
-    let memory = if options.no_memory {
-        None
-    } else {
-        session.say("10,000 calls at 4096²");
-        Some(memory(&mut session)?)
-    };
+    let memory = if options.no_memory { None } else { Some(memory(&mut session)?) };
     let Some((machine, software)) = facts else {
         bail!("there is nothing to measure");
     };
     let text = page::text(&machine, &software, &measured, &one, memory.as_deref(), options);
-    if options.dry_run {
-        print!("{text}");
-    } else {
-        let path = project.root().join(PAGE);
-        page::replace(&path, &text)?;
-        print!("{text}");
+    if !options.dry_run {
+        page::replace(&project.root().join(PAGE), &text)?;
         session.say(format_args!("written to {PAGE}"));
     }
+    print!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -182,6 +174,7 @@ fn smallest(session: &mut Session<'_>, options: &Options) -> Result<Run> {
 
 /// The resident memory after ten calls and after 10,000, in a sentence.
 fn memory(session: &mut Session<'_>) -> Result<String> {
+    session.say("10,000 calls at 4096²");
     let mut python = session.project.python();
     python.args(["-c", MEMORY]).env("RAPTORS_TABLE", "shipped");
     Ok(session.run(&mut python)?.trim().to_owned())
