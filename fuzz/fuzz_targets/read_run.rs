@@ -19,7 +19,11 @@ fuzz_target!(|input: &[u8]| {
     let file = if how & 2 == 0 { file } else { help(file) };
     for lossy in [false, true] {
         if let Ok(reader) = Reader::from_bytes(file.clone(), lossy) {
-            let _ = reader.for_each(|_, record| _ = record.end());
+            let _ = reader.for_each(|_, record| {
+                let _ = record.end();
+                // What passed the checks is an event, and has one encoding.
+                assert_eq!(record.event.encode().decode(), Ok(record.event));
+            });
             let _ = reader.warnings();
         }
     }

@@ -60,7 +60,6 @@ impl Wrapper<'_> {
             "" => String::new(),
             result => format!(" -> {result}"),
         };
-        let (flags, words) = self.words();
         format!(
             "#[allow(non_snake_case, unused_unsafe, unused_parens, clippy::all)]\n\
              unsafe extern \"C\" fn {name}<const COPY: usize>({declared}){returns} {{\n\
@@ -73,11 +72,11 @@ impl Wrapper<'_> {
              \x20       return unsafe {{ original({args}) }};\n\
              \x20   }}\n\
              \x20   // SAFETY: pointers to sizes and scalars are what the routine itself reads, or null.\n\
-             \x20   let words = unsafe {{ [{words}] }};\n\
+             \x20   let call: Encoded = unsafe {{ {call} }}.into();\n\
              \x20   let open = Open::begin();\n\
              \x20   // SAFETY: the caller's own arguments.\n\
              \x20   let result = unsafe {{ original({args}) }};\n\
-             \x20   finish(open, instance, {flags}, words);\n\
+             \x20   finish(open, instance, call);\n\
              \x20   result\n\
              }}\n",
             name = self.name(),
@@ -85,7 +84,7 @@ impl Wrapper<'_> {
             row = self.row,
             types = types.join(", "),
             args = names.join(", "),
-            words = words.join(", "),
+            call = self.call(),
         )
     }
 
@@ -108,20 +107,22 @@ impl Wrapper<'_> {
         }
     }
 
-    /// The record's flags and its five words, as expressions.
-    fn words(&self) -> (&'static str, Vec<String>) {
+    /// The event, as an expression.
+    fn call(&self) -> String {
         let shape = self.routine.shape();
         let size = |at: Option<u8>| at.map_or("0".into(), |i| self.integer(i));
-        let scalar = shape.scalar.and_then(|i| self.scalar(i));
-        let flags = if scalar.is_some() { "raptors_recording::flags::SCALAR" } else { "0" };
-        let words = vec![
-            format!("{}.max(0_isize) as u64", size(shape.m)),
-            format!("counts({}, {})", size(shape.n), size(shape.k)),
-            format!("pair({}, {})", size(shape.steps[0]), size(shape.steps[1])),
-            format!("{} | ({}) << 32", self.alignments(), self.aliases()),
-            scalar.unwrap_or("0".into()),
-        ];
-        (flags, words)
+        let scalar = shape.scalar.and_then(|i| self.scalar(i)).map_or("None".into(), |bits| format!("Some({bits})"));
+        format!(
+            "RoutineCall {{ m: {}.max(0_isize) as u64, n: count({}), k: count({}), steps: [step({}), step({})], \
+             alignments: {}, aliasing: {}, scalar: {scalar} }}",
+            size(shape.m),
+            size(shape.n),
+            size(shape.k),
+            size(shape.steps[0]),
+            size(shape.steps[1]),
+            self.alignments(),
+            self.aliasing(),
+        )
     }
 
     /// Argument `i`, a size or a step, as an `isize`.
@@ -152,24 +153,23 @@ impl Wrapper<'_> {
     }
 
     fn alignments(&self) -> String {
-        let one = |(k, i): (usize, u8)| format!("alignment(a{i} as usize) << {}", 4 * k);
-        let all: Vec<String> = self.pointers(|_| true).take(8).enumerate().map(one).collect();
-        if all.is_empty() { "0".into() } else { format!("({})", all.join(" | ")) }
+        let one = |(k, i): (usize, u8)| format!(".with({k}, a{i} as usize)");
+        let all: String = self.pointers(|_| true).take(8).enumerate().map(one).collect();
+        format!("Alignments::NONE{all}")
     }
 
-    /// The aliasing of each array that is only read with the first array that is written.
-    fn aliases(&self) -> String {
+    /// How each array that is only read aliases the first array that is written.
+    fn aliasing(&self) -> String {
         let Some(output) = self.pointers(|r| matches!(r, Role::Output | Role::InOut)).next() else {
-            return "0".into();
+            return "Aliasing::NONE".into();
         };
         let one = |(k, i): (usize, u8)| match (self.vector(output), self.vector(i)) {
-            (Some(output), Some(input)) => format!("aliasing({output}, {input}) << {}", 2 * k),
+            (Some(output), Some(input)) => format!(".with({k}, alias({output}, {input}))"),
             // The extent of a matrix is unknown here; only an equal start is reported.
-            _ => format!("u64::from(a{output} == a{i}) << {}", 2 * k),
+            _ => format!(".with({k}, Alias::same(a{output} == a{i}))"),
         };
-        let inputs = self.pointers(|r| r == Role::Input).take(16).enumerate();
-        let all: Vec<String> = inputs.map(one).collect();
-        if all.is_empty() { "0".into() } else { all.join(" | ") }
+        let all: String = self.pointers(|r| r == Role::Input).take(16).enumerate().map(one).collect();
+        format!("Aliasing::NONE{all}")
     }
 
     /// The data arrays of the wanted role, as indices of arguments.

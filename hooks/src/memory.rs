@@ -3,9 +3,10 @@
 //! That is process-wide and reversible, unlike `PyDataMem_SetHandler`, which has no effect on other threads. The
 //! originals are called with their own context, so NumPy's small-block cache and its huge-page advice stay.
 
-use crate::record::{Kind, Open};
+use crate::record::Open;
 use crate::report::{Error, Report};
 use crate::{platform, touch};
+use raptors_recording::{Alloc, Free};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +36,7 @@ const _: () = assert!(std::mem::offset_of!(Handler, malloc) == 136);
 type Malloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
 type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
 type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
-type Free = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
+type Release = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
 
 /// The handler's own functions, in its order; kept after disarming for calls in progress.
 static ORIGINALS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
@@ -168,7 +169,7 @@ unsafe extern "C" fn malloc(context: *mut c_void, bytes: usize) -> *mut c_void {
     let open = Open::begin();
     // SAFETY: NumPy's own arguments.
     let data = unsafe { original(context, bytes) };
-    open.end(Kind::Alloc, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+    open.end(Alloc { bytes: bytes as u64, data: data as u64, recycled: false }, 0);
     // SAFETY: no code has the memory yet, and memory from malloc has no contents.
     unsafe { touch::fresh(data as usize, bytes as u64) };
     data
@@ -185,7 +186,7 @@ unsafe extern "C" fn calloc(context: *mut c_void, items: usize, size: usize) -> 
     // SAFETY: NumPy's own arguments.
     let data = unsafe { original(context, items, size) };
     let bytes = items.saturating_mul(size) as u64;
-    open.end(Kind::Alloc, 0, 0, [bytes, data as u64, 0, 0, 0]);
+    open.end(Alloc { bytes, data: data as u64, recycled: false }, 0);
     if !data.is_null() {
         // SAFETY: no code has the memory yet; it is `items * size` bytes (else calloc returns null), all zeros.
         unsafe { touch::fresh(data as usize, bytes) };
@@ -206,16 +207,16 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, bytes: usiz
     let open = Open::begin();
     // SAFETY: NumPy's own arguments.
     let data = unsafe { original(context, old, bytes) };
-    open.end(Kind::Alloc, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+    open.end(Alloc { bytes: bytes as u64, data: data as u64, recycled: false }, 0);
     if old_address != 0 && !data.is_null() && data as u64 != old_address {
-        Open::begin().end(Kind::Free, 0, 0, [0, old_address, 0, 0, 0]);
+        Open::begin().end(Free { bytes: 0, data: old_address }, 0);
     }
     data
 }
 
 unsafe extern "C" fn free(context: *mut c_void, data: *mut c_void, bytes: usize) {
     // SAFETY: as in `malloc`.
-    let original = unsafe { std::mem::transmute::<*const c_void, Free>(original(3)) };
+    let original = unsafe { std::mem::transmute::<*const c_void, Release>(original(3)) };
     if !recording() {
         // SAFETY: NumPy's own arguments.
         return unsafe { original(context, data, bytes) };
@@ -223,7 +224,7 @@ unsafe extern "C" fn free(context: *mut c_void, data: *mut c_void, bytes: usize)
     let open = Open::begin();
     // SAFETY: NumPy's own arguments.
     unsafe { original(context, data, bytes) };
-    open.end(Kind::Free, 0, 0, [bytes as u64, data as u64, 0, 0, 0]);
+    open.end(Free { bytes: bytes as u64, data: data as u64 }, 0);
 }
 
 /// The lock of changing, for the test that nothing waits for it.

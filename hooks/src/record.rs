@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
+use raptors_recording::Encoded;
 pub(crate) use raptors_recording::clock::ticks;
-pub(crate) use raptors_recording::{Kind, flags, push};
+pub(crate) use raptors_recording::push;
 
 thread_local! {
     /// The number of observed calls, of every kind, that this thread is inside.
@@ -48,9 +49,9 @@ impl Open {
     /// Reads the clock, then writes the record. The nesting becomes what it was at the beginning, even if a jump left
     /// an inner call.
     #[inline(always)]
-    pub(crate) fn end(self, kind: Kind, flags: u16, site: u32, args: [u64; 5]) {
+    pub(crate) fn end(self, event: impl Into<Encoded>, site: u32) {
         let end = ticks();
         DEPTH.set(self.depth);
-        push(kind, saturated(self.depth), flags, site, self.start, end, args);
+        push(event, saturated(self.depth), site, self.start, end);
     }
 }

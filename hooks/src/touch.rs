@@ -1,7 +1,8 @@
 //! Separates page faults: fresh memory is touched, page by page, before its owner uses it.
 
 use crate::platform;
-use crate::record::{self, Kind};
+use crate::record;
+use raptors_recording::Touch;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Smaller allocations come from memory that was touched before, or fault once at most.
@@ -45,7 +46,8 @@ unsafe fn both_passes(data: usize, bytes: u64) {
     let end = record::ticks();
     let faults = platform::minor_faults().saturating_sub(before);
     let cost = (middle - start).saturating_sub(end - middle);
-    record::push(Kind::Touch, record::depth(), 0, 0, start, start + cost, [bytes, pages, faults, end - start, 0]);
+    let event = Touch { bytes, pages, faults, ticks: end - start };
+    record::push(event, record::depth(), 0, start, start + cost);
     platform::set_errno(errno);
 }
 

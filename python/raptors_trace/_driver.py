@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raptors_trace import _facts, _native
+from raptors_trace._native import RoundKind
 from raptors_trace._perf import Perf
 from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._subject import (
@@ -39,11 +40,10 @@ from raptors_trace._subject import (
     padding,
 )
 
-# Codes of marks and kinds of rounds; src/analysis/marks.rs has the same lists.
-BEGIN, END = 1, 2
-WARMUP, TIMED, OBSERVED, TOUCHED, UNIT_TIMED, UNIT_OBSERVED, CONTROL, TRACED, UNIT_TRACED, SAMPLED, UNSAMPLED = range(
-    1, 12
-)
+WARMUP, TIMED, OBSERVED, TOUCHED = RoundKind.WARMUP, RoundKind.TIMED, RoundKind.OBSERVED, RoundKind.TOUCHED
+UNIT_TIMED, UNIT_OBSERVED, CONTROL = RoundKind.UNIT_TIMED, RoundKind.UNIT_OBSERVED, RoundKind.CONTROL
+TRACED, UNIT_TRACED = RoundKind.TRACED, RoundKind.UNIT_TRACED
+SAMPLED, UNSAMPLED = RoundKind.SAMPLED, RoundKind.UNSAMPLED
 
 ROUND_NS = 8_000_000
 """A round lasts about this long: long against a clock read, short against a drift of the machine."""
@@ -111,21 +111,20 @@ class Progress:
             os._exit(1)  # the command is gone, and with it whoever would want to know
 
 
-def run_round(case: int, side: str, kind: int, function: Timed, ops: int, placement: int = 0) -> Round:
+def run_round(case: int, side: str, kind: RoundKind, function: Timed, ops: int, placement: int = 0) -> Round:
     """Runs one round between two marks. Results that were kept die after the second mark."""
-    code = (case << 24) | (kind << 16) | (SIDES[side] << 8)
     # In timed rounds too, though nobody asks there: reading /proc leaves traces in the caches, and what precedes a
     # round has to be the same for those that are set against each other.
     count_threads = kind in (TIMED, OBSERVED, TOUCHED, CONTROL)
     busy = _facts.thread_times() if count_threads else {}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = time.process_time_ns()
-    _native.mark(code | BEGIN, ops, placement, 0, 0)
+    _native.begin_round(case, SIDES[side], kind, ops, placement)
     wall, results = function(ops)
     cpu = time.process_time_ns() - cpu
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - usage.ru_minflt
     active = _facts.active_threads(busy, wall) if count_threads else 0
-    _native.mark(code | END, ops, wall, cpu, (active << 48) | faults)
+    _native.end_round(case, SIDES[side], kind, ops, wall_ns=wall, cpu_ns=cpu, faults=faults, threads=active)
     results.clear()
     return Round(ops, wall, faults)
 
@@ -311,7 +310,7 @@ class Case:
             if time.perf_counter() > deadline and (placements > 1 or block >= LEAST_BLOCKS):
                 break
 
-    def rounds(self, kind: int, timed: dict[str, Timed], ops: dict[str, int], seconds: float, most: int) -> None:
+    def rounds(self, kind: RoundKind, timed: dict[str, Timed], ops: dict[str, int], seconds: float, most: int) -> None:
         """Rounds of one kind, sides in turn, the first side changing from round to round: at least one of each side."""
         observing = OBSERVING[kind]
         if observing is not None:

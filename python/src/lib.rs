@@ -37,8 +37,8 @@ mod _native {
     use super::main;
     #[pymodule_export]
     use super::observe::{
-        arm, clock_read_ns, disarm, document, finish_recording, lost, mark, open_counters, read_counters,
-        read_recording, rescan, start_recording, ticks,
+        arm, begin_round, clock_read_ns, disarm, document, end_round, finish_recording, lost, open_counters,
+        read_counters, read_recording, rescan, start_recording, ticks,
     };
     #[pymodule_export]
     use super::rounds::name_case;
@@ -55,6 +55,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("RoundKind", observe::round_kinds(module.py())?)?;
         logging::set_up(module.py())
     }
 }

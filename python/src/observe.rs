@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyList};
+use pyo3::types::{IntoPyDict, PyCapsule, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
 use raptors_probes as probes;
-use raptors_recording::{self as recording, Kind, Options, Reader, Writer, clock};
+use raptors_recording::{self as recording, Edge, Event, Mark, Options, Reader, RoundKind, Writer, clock};
 
 use crate::{platform, rounds};
 
@@ -77,33 +77,61 @@ pub fn document(py: Python<'_>, key: &str, json: &str) -> PyResult<()> {
     py.detach(|| writer.document(key, json)).map_err(|error| failed(py, &error))
 }
 
-/// Records a mark: a code and four numbers whose meaning the driver and the reader share. At the beginning and the end
-/// of a round, the probes `round-entry` and `round-return` are fired as well, for tracers outside, and the round's span
-/// is entered and left.
+/// Records the beginning of a round. Also fires the probe `round-entry`, for tracers outside, and enters the round's
+/// span. ValueError for a side or a kind that does not exist.
 #[pyfunction]
-#[pyo3(signature = (code, a=0, b=0, c=0, d=0))]
-pub fn mark(code: u64, a: u64, b: u64, c: u64, d: u64) {
-    let word = |shift: u32| (code >> shift) as u32;
-    let (case, kind, side) = (word(24), word(16) & 0xff, word(8) & 0xff);
-    // Outermost, so that a tracer that is slow at the probe itself delays no clock reading.
-    if code & 0xff == END {
-        rounds::end();
-        probes::round_return(case, side, kind, a);
-    }
-    push_mark(code, [a, b, c, d]);
-    if code & 0xff == BEGIN {
-        probes::round_entry(case, side, kind, a);
-        rounds::begin(case, side, kind, a);
-    }
+pub fn begin_round(case: u32, side: u8, kind: u8, ops: u64, placement: u64) -> PyResult<()> {
+    let mark = mark(case, side, kind, ops, Edge::Begin { placement })?;
+    push_mark(mark);
+    probes::round_entry(case, side.into(), kind.into(), ops);
+    rounds::begin(mark);
+    Ok(())
 }
 
-/// Codes of the marks of a round; `src/analysis/marks.rs` and `_driver.py` have the same.
-const BEGIN: u64 = 1;
-const END: u64 = 2;
+/// Records the end of a round: wall and CPU time in nanoseconds, minor page faults, threads at work. Also fires the
+/// probe `round-return` and leaves the round's span. ValueError as in `begin_round`.
+#[pyfunction]
+#[pyo3(signature = (case, side, kind, ops, *, wall_ns, cpu_ns, faults, threads))]
+#[allow(clippy::too_many_arguments, reason = "what a round has, by name")]
+pub fn end_round(
+    case: u32,
+    side: u8,
+    kind: u8,
+    ops: u64,
+    wall_ns: u64,
+    cpu_ns: u64,
+    faults: u64,
+    threads: u16,
+) -> PyResult<()> {
+    let mark = mark(case, side, kind, ops, Edge::End { wall_ns, cpu_ns, faults, threads })?;
+    // Outermost, so that a tracer that is slow at the probe itself delays no clock reading.
+    rounds::end();
+    probes::round_return(case, side.into(), kind.into(), ops);
+    push_mark(mark);
+    Ok(())
+}
 
-fn push_mark(code: u64, [a, b, c, d]: [u64; 4]) {
+fn mark(case: u32, side: u8, kind: u8, ops: u64, edge: Edge) -> PyResult<Mark> {
+    let kind = RoundKind::from_number(kind).ok_or_else(|| {
+        PyValueError::new_err(format!("there is no kind {kind} of rounds; use a member of _native.RoundKind"))
+    })?;
+    if side > 1 {
+        return Err(PyValueError::new_err(format!("there is no side {side}; use 0 for a and 1 for b")));
+    }
+    Ok(Mark { case, side, kind, ops, edge })
+}
+
+fn push_mark(mark: Mark) {
     let now = clock::ticks();
-    recording::push(Kind::Mark, 0, 0, 0, now, now, [code, a, b, c, d]);
+    recording::push(mark, 0, 0, now, now);
+}
+
+/// The kinds of rounds as an `IntEnum`, whose numbers are those in the run file.
+pub fn round_kinds(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let member = |kind: &RoundKind| (kind.as_str().replace('-', "_").to_uppercase(), *kind as u8);
+    let members: Vec<(String, u8)> = RoundKind::ALL.iter().map(member).collect();
+    let module = [("module", "raptors_trace._native")].into_py_dict(py)?;
+    py.import("enum")?.getattr("IntEnum")?.call(("RoundKind", members), Some(&module))
 }
 
 /// Ends the run file and marks it complete; later observations are dropped.
@@ -155,7 +183,7 @@ pub fn lost() -> PyResult<u64> {
 }
 
 /// The content of a run file, for tests and inspection: a dict with `complete`, `lost`, `documents` (key and JSON text
-/// each) and `records` (tid, kind, depth, flags, site, start and duration in ticks, arguments), for each thread in the
+/// each) and `records` (tid, kind, depth, site, start and duration in ticks, a dict of the fields), for each thread in the
 /// order in which the calls ended.
 #[pyfunction]
 pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
@@ -163,10 +191,10 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDic
     let records = PyList::empty(py);
     let mut full = Ok(());
     let read = reader.for_each(|thread, r| {
-        let kind = format!("{:?}", r.kind).to_lowercase();
-        let row = (thread.tid, kind, r.depth, r.flags, r.site, r.start, r.duration, r.args);
         if full.is_ok() {
-            full = records.append(row);
+            full = fields(py, &r.event).and_then(|fields| {
+                records.append((thread.tid, r.kind().as_str(), r.depth, r.site, r.start, r.duration, fields))
+            });
         }
     });
     read.map_err(|error| failed(py, &error))?;
@@ -177,6 +205,12 @@ pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDic
     run.set_item("documents", reader.documents())?;
     run.set_item("records", records)?;
     Ok(run)
+}
+
+/// The fields of an event by name, as a dict.
+fn fields<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyAny>> {
+    let json = serde_json::to_string(event).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    py.import("json")?.call_method1("loads", (json,))
 }
 
 /// Switches on the requested observers, and returns the report of each by its name: a dict with the armed parts, and

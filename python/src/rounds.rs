@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use raptors_recording::Mark;
 use raptors_signposts::{Round, Side};
-use raptors_trace::model::round::RoundKind;
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 
@@ -34,17 +34,16 @@ pub fn name_case(index: u32, case: String, a: String, b: String) {
 }
 
 /// Begins a round on this thread. Without a listener it is one load and one comparison.
-pub fn begin(case: u32, side: u32, kind: u32, ops: u64) {
+pub fn begin(Mark { case, side, kind, ops, .. }: Mark) {
     if LevelFilter::current() < LevelFilter::INFO {
         return;
     }
-    let kind = RoundKind::from_code(kind.into()).map_or("unknown", RoundKind::as_str);
     let side = if side == 0 { Side::A } else { Side::B };
     let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let named = names.as_ref().and_then(|names| names.get(&case));
     let round = Round {
         ops,
-        kind,
+        kind: kind.as_str(),
         case: named.map_or("", |named| &named.case),
         name: named.map_or("", |named| &named.sides[side as usize]),
     };

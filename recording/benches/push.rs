@@ -9,7 +9,7 @@
 
 use std::{path::PathBuf, thread, time::Duration};
 
-use raptors_recording::{Kind, Options, Reader, Writer, clock, push};
+use raptors_recording::{BackendCall, Options, Reader, Writer, clock, push};
 
 const RECORDS: u64 = 10_000_000;
 
@@ -89,7 +89,7 @@ fn push_all(records: u64, reads: bool, pause: Duration) -> Duration {
         for i in 0..n {
             let start = if reads { clock::ticks() } else { i };
             let end = if reads { clock::ticks() } else { i };
-            push(Kind::Loop, 0, 0, 1, start, end, [i, 1, 2, 3, 4]);
+            push(BackendCall { n: i, src: 1, dst: 2, factor_bits: 3, item_size: 4 }, 0, 1, start, end);
         }
         spent += thread_time() - begun;
         left -= n;

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, process::Command, time::Instant};
 
-use raptors_recording::{Kind, Options, Reader, Writer, push};
+use raptors_recording::{BackendCall, Event, Options, Reader, Writer, push};
 
 const RECORDS: u64 = 10_000_000;
 
@@ -15,7 +15,7 @@ fn main() {
     let path = dir.path().join("run");
     let writer = Writer::create(&path, Options::default()).expect("a writer");
     for i in 0..RECORDS {
-        push(Kind::Loop, 0, 0, 1, i, i + 1, [i; 5]);
+        push(BackendCall { n: i, src: i, dst: i, factor_bits: i, item_size: i as u32 }, 0, 1, i, i + 1);
     }
     writer.finish().expect("finished");
     // The peak of resident memory belongs to the process for its whole life, so the reader gets its own.
@@ -37,7 +37,9 @@ fn read(path: &std::path::Path) {
         reader
             .for_each(|_, record| {
                 n += 1;
-                sum = sum.wrapping_add(record.args[0]);
+                if let Event::Backend(call) = record.event {
+                    sum = sum.wrapping_add(call.n);
+                }
             })
             .expect("whole");
         let seconds = begun.elapsed().as_secs_f64();

@@ -31,14 +31,12 @@ fn dump(file: &Path, lossy: bool) -> Result<(), Error> {
     reader.for_each(|thread, record| {
         let start = unit.nanoseconds(record.start.saturating_sub(zero));
         println!(
-            "{}\t{:?}\tdepth {}\tflags {:#x}\tsite {}\tat {start:.0} ns\ttook {:.0} ns\t{:?}",
+            "{}\tdepth {}\tsite {}\tat {start:.0} ns\ttook {:.0} ns\t{:?}",
             thread.index,
-            record.kind,
             record.depth,
-            record.flags,
             record.site,
             unit.nanoseconds(record.duration),
-            record.args,
+            record.event,
         );
     })?;
     for warning in reader.warnings() {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    layout::{self, Kind, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader},
+    event::Encoded,
+    layout::{self, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader},
     platform,
     writer::{Refusal, Writer},
 };
@@ -71,11 +72,13 @@ pub fn active() -> bool {
 
 /// Writes one record to the active writer; does nothing without one.
 ///
+/// `depth` counts the observed calls of this thread around it, `site` is the `id` of a "site" document or 0.
 /// `start` and `end` are readings of [`clock::ticks`](crate::clock::ticks). An `end` before its `start` counts as no
 /// time, because two CPUs' counters may differ by a few ticks. No lock, no allocation and, once a thread has made its
 /// first record, no system call. A record without room in the file is counted, see [`Writer::lost`].
 #[inline]
-pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, args: [u64; 5]) {
+pub fn push(event: impl Into<Encoded>, depth: u8, site: u32, start: u64, end: u64) {
+    let event = event.into();
     CURSOR.with(|cursor| {
         let mut next = cursor.next.get();
         let current = cursor.generation.get() == GENERATION.load(Ordering::Relaxed);
@@ -85,11 +88,11 @@ pub fn push(kind: Kind, depth: u8, flags: u16, site: u32, start: u64, end: u64, 
         }
         // Before the record is written: a signal handler that records uses the slot after it.
         cursor.next.set(next.wrapping_add(RECORD_BYTES));
-        let tag = layout::tag(kind, depth, flags);
+        let tag = layout::tag(&event, depth);
         // SAFETY: `next` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
         // mapping (never unmapped up to the last taken segment) and inside the allocated file; no
         // other thread writes there.
-        unsafe { write(next.cast(), tag, site, start, end.saturating_sub(start), args) }
+        unsafe { write(next.cast(), tag, site, start, end.saturating_sub(start), event.args) }
     });
 }
 

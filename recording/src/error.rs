@@ -65,6 +65,19 @@ pub enum Error {
         /// The newest version that this reader knows.
         known: u32,
     },
+    /// The file's layout is older than what this reader knows.
+    #[error(
+        "{path} was made by an older raptors-trace (layout {found}, this one reads from {known} on); \
+         record it again, or show it with the raptors-trace that made it"
+    )]
+    OlderVersion {
+        /// The file.
+        path: String,
+        /// The file's version.
+        found: u32,
+        /// The oldest version that this reader knows.
+        known: u32,
+    },
     /// The end of the file is missing.
     #[error("{path} is truncated at offset {len}: {missing} of {expected} bytes are missing; copy it again")]
     Truncated {

@@ -1,9 +1,14 @@
 //! The layout of the file. Pure: no I/O and no pointers. `FORMAT.md` describes it in prose.
 
+use crate::event::{Encoded, Event, Kind};
+
 /// First bytes of every run file. The high bit and the newline show a transfer in text mode.
 pub(crate) const MAGIC: [u8; 8] = *b"\x89RTRACE\n";
-/// Version of the layout that this crate writes, and the newest that it reads.
+/// Version of the layout that this crate writes, and the newest that it reads. It rises with whatever an older reader
+/// would refuse as damage: a new kind, flag or field of events, a new kind of rounds.
 pub(crate) const VERSION: u32 = 1;
+/// The oldest that it reads.
+pub(crate) const OLDEST: u32 = 1;
 /// Bytes before the first segment.
 pub(crate) const HEADER_BYTES: usize = 64 * 1024;
 /// Bytes of a segment, its own header included; a power of two, segments are aligned to it.
@@ -79,84 +84,27 @@ pub(crate) mod segment_at {
     pub(crate) const USED: usize = 36;
 }
 
-/// What one record tells of. The meaning of `args` is in `FORMAT.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    /// One call of a ufunc's inner loop.
-    Loop = 1,
-    /// One call of a routine of a math library.
-    Routine = 2,
-    /// One run of a backend of the scale kernel.
-    Backend = 3,
-    /// One allocation of array memory.
-    Alloc = 4,
-    /// One release of array memory.
-    Free = 5,
-    /// An array taken in from NumPy or given out to it.
-    Convert = 6,
-    /// One piece of a chunked or parallel operation.
-    Chunk = 7,
-    /// One scale operation from its entry to its return.
-    Scale = 8,
-    /// The branch that the scale kernel took.
-    Dispatch = 9,
-    /// A mark of the driver: start or end of a round and the like.
-    Mark = 10,
-    /// First touch of a fresh allocation.
-    Touch = 11,
-}
-
-impl Kind {
-    /// Every kind, in order of its number in the file.
-    pub const ALL: [Kind; 11] = [
-        Kind::Loop,
-        Kind::Routine,
-        Kind::Backend,
-        Kind::Alloc,
-        Kind::Free,
-        Kind::Convert,
-        Kind::Chunk,
-        Kind::Scale,
-        Kind::Dispatch,
-        Kind::Mark,
-        Kind::Touch,
-    ];
-
-    /// The kind with this number in the file, if there is one.
-    pub fn from_number(number: u8) -> Option<Kind> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
-    }
-}
-
-/// Bits of a record's `flags`.
-pub mod flags {
-    /// `args[4]` holds the bits of a scalar (stride 0) operand.
-    pub const SCALAR: u16 = 1;
-    /// A generalised ufunc: `args[1]` and `args[2]` are core dimensions, not strides.
-    pub const GUFUNC: u16 = 2;
-}
-
 /// One record as the reader gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What the record tells of.
-    pub kind: Kind,
     /// How many observed calls on the same thread enclose this one; 0 is outermost.
     pub depth: u8,
-    /// Bits of [`flags`].
-    pub flags: u16,
     /// The `id` of the "site" document that describes the call; 0 where there is none.
     pub site: u32,
     /// When the call began, in ticks of the file's clock.
     pub start: u64,
     /// How long it took, in ticks of the file's clock.
     pub duration: u64,
-    /// Arguments, by kind.
-    pub args: [u64; 5],
+    /// What it tells of.
+    pub event: Event,
 }
 
 impl Record {
+    /// The kind of its event.
+    pub fn kind(&self) -> Kind {
+        self.event.kind()
+    }
+
     /// When the call ended, in ticks of the file's clock. The reader has checked that it fits.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.duration)
@@ -183,8 +131,8 @@ impl Lost {
 
 /// The first word of a record; never 0 for a record that is there.
 #[inline]
-pub(crate) fn tag(kind: Kind, depth: u8, flags: u16) -> u32 {
-    kind as u32 | u32::from(depth) << 8 | u32::from(flags) << 16
+pub(crate) fn tag(event: &Encoded, depth: u8) -> u32 {
+    event.kind as u32 | u32::from(depth) << 8 | u32::from(event.flags) << 16
 }
 
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -272,30 +220,13 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
     for (i, arg) in args.iter_mut().enumerate() {
         *arg = u64_at(bytes, 24 + 8 * i);
     }
-    Ok(Record {
-        kind,
-        depth: (tag >> 8) as u8,
-        flags: (tag >> 16) as u16,
-        site: u32_at(bytes, 4),
-        start,
-        duration,
-        args,
-    })
+    let event = Encoded { kind, flags: (tag >> 16) as u16, args }.decode()?;
+    Ok(Record { depth: (tag >> 8) as u8, site: u32_at(bytes, 4), start, duration, event })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kinds_are_numbered_from_one_without_gaps() {
-        for (i, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, i + 1);
-            assert_eq!(Kind::from_number(kind as u8), Some(kind));
-        }
-        assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(Kind::ALL.len() as u8 + 1), None);
-    }
 
     #[test]
     fn a_segment_header_survives_its_bytes() {

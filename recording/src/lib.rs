@@ -1,4 +1,4 @@
-//! The run file: record layout, crash-safe writer and checked reader.
+//! The run file: its events, crash-safe writer and checked reader.
 //!
 //! Observers call [`push`] once per observed call. The record goes into a file-backed mapping, so a process that is
 //! killed at any instant leaves a readable file; [`Reader`] checks all of it before it uses any of it. `FORMAT.md`
@@ -8,20 +8,20 @@
 //! temporary name and rename the file after [`Writer::finish`].
 //!
 //! ```no_run
-//! use raptors_recording::{Kind, Options, Reader, Writer, clock, push};
+//! use raptors_recording::{Dispatch, Options, Reader, Writer, clock, push};
 //!
 //! # fn main() -> Result<(), raptors_recording::Error> {
 //! let path = std::path::Path::new("run.rtrace");
 //! let writer = Writer::create(path, Options::default())?;
-//! writer.document("site", r#"{"id":1,"kind":"loop","name":"np.multiply[ff->f]"}"#)?;
+//! writer.document("site", r#"{"id":1,"kind":"dispatch","name":"simd"}"#)?;
 //! let start = clock::ticks();
-//! push(Kind::Loop, 0, 0, 1, start, clock::ticks(), [4096, 0, 0, 0, 0]);
+//! push(Dispatch { n: 4096, threads: 1 }, 0, 1, start, clock::ticks());
 //! writer.finish()?;
 //!
 //! let reader = Reader::open(path)?;
 //! let unit = reader.header().calibration;
 //! reader.for_each(|thread, record| {
-//!     println!("thread {} {:.0} ns", thread.index, unit.nanoseconds(record.duration));
+//!     println!("thread {} {:.0} ns: {:?}", thread.index, unit.nanoseconds(record.duration), record.event);
 //! })?;
 //! # Ok(())
 //! # }
@@ -35,6 +35,7 @@ pub mod clock;
 mod cursor;
 mod documents;
 mod error;
+mod event;
 mod growth;
 mod layout;
 mod platform;
@@ -46,6 +47,10 @@ pub use append::append_document;
 pub use clock::{Calibration, ClockSource};
 pub use cursor::{active, push};
 pub use error::Error;
-pub use layout::{Kind, Lost, Record, flags};
+pub use event::{
+    Alias, Aliasing, Alignments, Alloc, BackendCall, Chunk, Convert, Dispatch, Edge, Encoded, Event, Free, Kind,
+    LoopCall, LoopShape, Mark, RoundKind, RoutineCall, Scale, Touch,
+};
+pub use layout::{Lost, Record};
 pub use reader::{Header, Reader, ThreadId, begins_as_run_file};
 pub use writer::{Options, Writer};

@@ -194,8 +194,9 @@ impl Scanner<'_> {
                 let known = layout::VERSION;
                 return Err(Error::NewerVersion { path: self.name.to_string(), found, known });
             }
-            if found == 0 {
-                return Err(self.damaged(at::VERSION as u64, "the layout's version is 0"));
+            if found < layout::OLDEST {
+                let known = layout::OLDEST;
+                return Err(Error::OlderVersion { path: self.name.to_string(), found, known });
             }
         }
         Ok(())

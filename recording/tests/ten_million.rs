@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::place;
-use raptors_recording::{Kind, Options, Reader, Writer, clock, push};
+use raptors_recording::{Dispatch, Event, Options, Reader, Writer, clock, push};
 
 const RECORDS: u64 = 10_000_000;
 
@@ -30,7 +30,7 @@ fn ten_million_records_lose_none_and_stay_small() {
     for i in 0..RECORDS {
         // As a hook does: two readings of the clock around the call.
         let start = clock::ticks();
-        push(Kind::Loop, 0, 0, 1, start, clock::ticks(), [i, 0, 0, 0, 0]);
+        push(Dispatch { n: i, threads: 1 }, 0, 1, start, clock::ticks());
     }
     writer.finish().unwrap();
     assert_eq!(writer.lost(), 0, "{:?}", writer.lost_by_reason());
@@ -38,7 +38,7 @@ fn ten_million_records_lose_none_and_stay_small() {
     Reader::open(&path)
         .unwrap()
         .for_each(|_, record| {
-            assert_eq!(record.args[0], next);
+            assert_eq!(record.event, Event::Dispatch(Dispatch { n: next, threads: 1 }));
             next += 1;
         })
         .unwrap();

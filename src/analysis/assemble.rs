@@ -1,5 +1,7 @@
 //! The comparison from a run: medians, intervals, verdicts and warnings.
 
+use raptors_recording::RoundKind;
+
 use super::Run;
 use super::documents::{CaseSpec, SideSpec, Spec};
 use super::engines;
@@ -9,7 +11,6 @@ use super::timing::Timing;
 use super::troubles::Troubles;
 use crate::model::comparison::*;
 use crate::model::error::{Error, Exit};
-use crate::model::round::RoundKind;
 
 /// A drift below this is not worth a word.
 const DRIFT: f64 = 0.03;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use raptors_recording::{Kind, Record, flags};
+use raptors_recording::{Alignments, Record};
 
-use super::arguments::{Arguments, bytes_of, operands};
+use super::arguments::{Arguments, Shape, bytes_of, operands};
 use super::documents::Site;
 use super::phases::Scale;
 use super::stats;
@@ -15,17 +15,17 @@ const SAMPLES: usize = 4096;
 const LENGTHS: usize = 64;
 
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord, Clone, Copy)]
-struct Shape {
-    kind: u8,
+struct Key {
     site: u32,
     depth: u8,
-    flags: u16,
-    arguments: Arguments,
+    has_scalar: bool,
+    shape: Shape,
 }
 
-impl Shape {
-    fn generalised(&self) -> bool {
-        self.flags & flags::GUFUNC != 0
+impl Key {
+    /// Around a backend there is only its own operation, which is no call.
+    fn depth(&self) -> u8 {
+        if self.shape.kind() == CallKind::Backend { 0 } else { self.depth }
     }
 }
 
@@ -35,10 +35,10 @@ struct Pattern {
     total_ns: f64,
     times: Vec<f64>,
     lengths: BTreeMap<u64, u64>,
-    alignment: Option<[u8; 8]>,
+    /// The least of each operand, as log2 of bytes.
+    alignment: Option<[u8; Alignments::OPERANDS]>,
     scalar: Option<u64>,
     scalar_varies: bool,
-    item_size: u64,
     threads: BTreeSet<u32>,
     bytes: f64,
 }
@@ -46,46 +46,49 @@ struct Pattern {
 /// The patterns of one side of one case.
 #[derive(Default)]
 pub struct Patterns {
-    patterns: HashMap<Shape, Pattern>,
+    patterns: HashMap<Key, Pattern>,
     bytes_unknown: bool,
 }
 
 impl Patterns {
     /// Takes one record of a loop, a routine or a backend; others are not calls and are left out.
     pub fn take(&mut self, thread: u32, record: &Record, site: Option<&Site>, scale: Scale) {
-        let kind @ (Kind::Loop | Kind::Routine | Kind::Backend) = record.kind else {
+        let Some(arguments) = Arguments::of(&record.event) else {
             return;
         };
-        let bytes = bytes_of(kind, record, site);
-        if record.depth == 0 || kind == Kind::Backend {
-            self.bytes_unknown |= bytes.is_none();
-        }
-        let pattern = self.patterns.entry(shape_of(kind, record)).or_default();
+        let Arguments { n, shape, alignments, scalar } = arguments;
+        let key = Key { site: record.site, depth: record.depth, has_scalar: scalar.is_some(), shape };
+        let bytes = bytes_of(&record.event, site);
+        self.bytes_unknown |= key.depth() == 0 && bytes.is_none();
+        let pattern = self.patterns.entry(key).or_default();
         pattern.calls += 1;
         let ns = scale.ns(record.duration);
         pattern.total_ns += ns;
         if pattern.times.len() < SAMPLES {
             pattern.times.push(ns);
         }
-        if pattern.lengths.len() < LENGTHS || pattern.lengths.contains_key(&record.args[0]) {
-            *pattern.lengths.entry(record.args[0]).or_default() += 1;
+        if pattern.lengths.len() < LENGTHS || pattern.lengths.contains_key(&n) {
+            *pattern.lengths.entry(n).or_default() += 1;
         }
         pattern.threads.insert(thread);
         pattern.bytes += bytes.unwrap_or(0.0);
-        pattern.align(kind, record);
-        pattern.scalar(kind, record);
+        pattern.align(alignments.log2());
+        if let Some(bits) = scalar {
+            pattern.scalar_varies |= pattern.scalar.is_some_and(|before| before != bits);
+            pattern.scalar = Some(bits);
+        }
     }
 
     /// The patterns for `operations` operations, those with most time first.
     pub fn calls(&self, sites: &HashMap<u32, Site>, operations: f64) -> Vec<Call> {
-        let mut rows: Vec<(&Shape, &Pattern)> = self.patterns.iter().collect();
-        rows.sort_by(|(shape_a, a), (shape_b, b)| b.total_ns.total_cmp(&a.total_ns).then_with(|| shape_a.cmp(shape_b)));
-        rows.into_iter().map(|(shape, pattern)| pattern.call(shape, sites.get(&shape.site), operations)).collect()
+        let mut rows: Vec<(&Key, &Pattern)> = self.patterns.iter().collect();
+        rows.sort_by(|(key_a, a), (key_b, b)| b.total_ns.total_cmp(&a.total_ns).then_with(|| key_a.cmp(key_b)));
+        rows.into_iter().map(|(key, pattern)| pattern.call(key, sites.get(&key.site), operations)).collect()
     }
 
     /// The call sites of all calls.
     pub fn sites(&self) -> impl Iterator<Item = u32> + '_ {
-        self.patterns.keys().map(|shape| shape.site)
+        self.patterns.keys().map(|key| key.site)
     }
 
     /// Distinct threads that made calls.
@@ -96,72 +99,36 @@ impl Patterns {
 
     /// How often an operation goes over its memory: twice where every call writes into its operand, else once.
     pub fn passes(&self) -> f64 {
-        let in_place = |shape: &Shape| shape.arguments.in_place();
+        let in_place = |key: &Key| key.shape.in_place();
         let all = !self.patterns.is_empty() && self.patterns.keys().all(in_place);
         if all { 2.0 } else { 1.0 }
     }
 
     /// Bytes that outermost calls read and wrote, `None` where one of them does not tell.
     pub fn bytes(&self) -> Option<f64> {
-        let outermost = |shape: &Shape| shape.depth == 0 || shape.kind == Kind::Backend as u8;
         let known = !self.bytes_unknown && !self.patterns.is_empty();
-        known
-            .then(|| self.patterns.iter().filter(|(shape, _)| outermost(shape)).map(|(_, pattern)| pattern.bytes).sum())
-    }
-}
-
-fn shape_of(kind: Kind, record: &Record) -> Shape {
-    Shape {
-        kind: kind as u8,
-        site: record.site,
-        depth: record.depth,
-        flags: record.flags,
-        arguments: Arguments::of(kind, record),
+        let outermost = self.patterns.iter().filter(|(key, _)| key.depth() == 0);
+        known.then(|| outermost.map(|(_, pattern)| pattern.bytes).sum())
     }
 }
 
 impl Pattern {
-    /// Keeps the least alignment seen of each operand, as log2 of bytes.
-    fn align(&mut self, kind: Kind, record: &Record) {
-        let seen: [u8; 8] = match kind {
-            Kind::Backend => {
-                let log2 = |address: u64| address.trailing_zeros().min(12) as u8;
-                let mut both = [0; 8];
-                both[0] = log2(record.args[1]);
-                both[1] = log2(record.args[2]);
-                both
-            }
-            _ => std::array::from_fn(|i| ((record.args[3] >> (4 * i)) & 0xf) as u8),
-        };
+    /// Keeps the least alignment seen of each operand.
+    fn align(&mut self, seen: [u8; Alignments::OPERANDS]) {
         let least = self.alignment.get_or_insert(seen);
         for (least, seen) in least.iter_mut().zip(seen) {
             *least = (*least).min(seen);
         }
     }
 
-    fn scalar(&mut self, kind: Kind, record: &Record) {
-        let bits = match kind {
-            Kind::Backend => record.args[3],
-            _ if record.flags & flags::SCALAR != 0 => record.args[4],
-            _ => return,
-        };
-        self.item_size = record.args[4];
-        self.scalar_varies |= self.scalar.is_some_and(|before| before != bits);
-        self.scalar = Some(bits);
-    }
-
-    fn call(&self, shape: &Shape, site: Option<&Site>, operations: f64) -> Call {
+    fn call(&self, key: &Key, site: Option<&Site>, operations: f64) -> Call {
         let unknown = Site::default();
         let named = site.unwrap_or(&unknown);
-        let kind = match shape.kind {
-            k if k == Kind::Loop as u8 => CallKind::Loop,
-            k if k == Kind::Routine as u8 => CallKind::Routine,
-            _ => CallKind::Backend,
-        };
+        let (shape, kind) = (&key.shape, key.shape.kind());
         let operands = operands(kind, named);
         let (name, symbol) = match kind {
             CallKind::Backend => ("raptors scale".to_owned(), Some(named.name.clone())),
-            _ if site.is_none() => (format!("call site {}", shape.site), None),
+            _ if site.is_none() => (format!("call site {}", key.site), None),
             _ => (named.name.clone(), named.symbol.clone()),
         };
         Call {
@@ -171,48 +138,27 @@ impl Pattern {
             module: named.module.clone(),
             calls_per_op: self.calls as f64 / operations,
             n: self.lengths.iter().map(|(n, count)| (*n, *count as f64 / operations)).collect(),
-            strides: shape.arguments.strides(kind, named, shape.generalised()),
-            sizes: shape.arguments.sizes(kind, named, shape.generalised()),
+            strides: shape.strides(named),
+            sizes: shape.sizes(named),
             alignment: self
                 .alignment
                 .filter(|_| operands > 0)
                 .map(|log2| log2[..operands].iter().map(|l| 1_u64 << l).collect()),
-            aliasing: Some(shape.arguments.aliasing(kind, named)),
-            scalar: self.scalar_value(kind, named, shape),
+            aliasing: Some(shape.aliasing(named)),
+            scalar: self.scalar_value(shape, named),
             threads: u32::try_from(self.threads.len()).ok(),
-            // Around a backend there is only its own operation, which is no call.
-            depth: if kind == CallKind::Backend { 0 } else { u32::from(shape.depth) },
+            depth: key.depth().into(),
             time_ns: Some(CallTime { median: stats::median(&self.times), total_per_op: self.total_ns / operations }),
         }
     }
 
-    fn scalar_value(&self, kind: CallKind, site: &Site, shape: &Shape) -> Option<Scalar> {
+    fn scalar_value(&self, shape: &Shape, site: &Site) -> Option<Scalar> {
         let bits = self.scalar?;
         if self.scalar_varies {
             return Some(Scalar::Text("varies".into()));
         }
-        let code = match kind {
-            CallKind::Loop => {
-                let still = (0..site.nin.min(4)).find(|i| shape.arguments.stride_at(*i) == 0)?;
-                type_codes(&site.name).nth(still)?
-            }
-            CallKind::Routine => {
-                let wide = |letter: char| matches!(letter, 'd' | 'z');
-                let stem = site.name.trim_start_matches("cblas_").trim_start_matches("catlas_");
-                let double = stem.chars().next().is_some_and(wide) || stem.ends_with('D');
-                if double { 'd' } else { 'f' }
-            }
-            CallKind::Backend if self.item_size == 8 => 'd',
-            CallKind::Backend => 'f',
-        };
-        number(code, bits)
+        number(shape.scalar_type(site)?, bits)
     }
-}
-
-/// The type codes of a loop's name: `np.multiply[ff->f]` gives f, f, f.
-fn type_codes(name: &str) -> impl Iterator<Item = char> + '_ {
-    let inside = name.split_once('[').map_or("", |(_, rest)| rest);
-    inside.chars().filter(|c| c.is_ascii_alphabetic() || *c == '?')
 }
 
 /// Bits as a number of NumPy's type `code`.

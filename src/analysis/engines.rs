@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use raptors_recording::RoundKind;
+
 use super::Run;
 use super::documents::Site;
 use super::stats::median;
@@ -10,7 +12,6 @@ use crate::model::comparison::{
     Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
 };
 use crate::model::error::{Error, Exit};
-use crate::model::round::RoundKind;
 use crate::tracers::engines::{Called, Count, Plan, Point, RoundKey, Traced};
 
 /// The engine that every run has.

@@ -1,12 +1,6 @@
-//! Marks: where rounds begin and end, as the driver (`python/raptors_trace/_driver.py`) writes them.
-//!
-//! A mark's first argument is `case << 24 | kind << 16 | side << 8 | code`, code 1 for the beginning and 2 for the end
-//! of a round. The beginning carries operations and the placement of the arrays; the end operations, wall nanoseconds,
-//! CPU nanoseconds, and threads at work `<< 48` with minor page faults below.
+//! Rounds, each between its two marks.
 
-use raptors_recording::Record;
-
-use crate::model::round::RoundKind;
+use raptors_recording::{Edge, Mark, RoundKind};
 
 /// One round of one side, between its two marks.
 #[derive(Clone, Debug)]
@@ -46,7 +40,7 @@ impl Round {
 
 /// A round that has begun.
 struct Opened {
-    identity: u64,
+    mark: Mark,
     begin: u64,
     placement: u64,
 }
@@ -59,49 +53,35 @@ pub struct Pairing {
 }
 
 impl Pairing {
-    /// Takes the next mark, in order of time.
-    pub fn take(&mut self, thread: u32, record: &Record) -> Result<(), String> {
-        let word = record.args[0];
-        let identity = word & !0xff;
-        match word & 0xff {
-            1 => {
-                self.open = Some(Opened { identity, begin: record.start, placement: record.args[2] });
+    /// Takes the next mark, in order of time, made by `thread` at tick `at`.
+    pub fn take(&mut self, thread: u32, at: u64, mark: Mark) -> Result<(), &'static str> {
+        let (wall_ns, cpu_ns, faults, threads) = match mark.edge {
+            Edge::End { wall_ns, cpu_ns, faults, threads } => (wall_ns, cpu_ns, faults, threads),
+            Edge::Begin { placement } => {
+                self.open = Some(Opened { mark, begin: at, placement });
+                return Ok(());
             }
-            2 => {
-                let round = self.close(identity, thread, record)?;
-                self.rounds.push(round);
-            }
-            code => return Err(format!("a mark has the unknown code {code}")),
+        };
+        let opened = self.open.take().ok_or("a round ends that did not begin")?;
+        let identity = |mark: Mark| (mark.case, mark.side, mark.kind);
+        if identity(opened.mark) != identity(mark) {
+            return Err("a round ends that is not the one that began");
         }
-        Ok(())
-    }
-
-    fn close(&mut self, identity: u64, thread: u32, record: &Record) -> Result<Round, String> {
-        let opened = self.open.take();
-        let opened = opened.ok_or("a round ends that did not begin")?;
-        if opened.identity != identity {
-            return Err("a round ends that is not the one that began".into());
-        }
-        let kind = RoundKind::from_code((identity >> 16) & 0xff)
-            .ok_or_else(|| format!("a round has the unknown kind {}", (identity >> 16) & 0xff))?;
-        let side = ((identity >> 8) & 0xff) as usize;
-        if side > 1 {
-            return Err(format!("a round is of side {side}; there are only 0 and 1"));
-        }
-        Ok(Round {
-            case: identity >> 24,
-            side,
-            kind,
+        self.rounds.push(Round {
+            case: mark.case.into(),
+            side: mark.side.into(),
+            kind: mark.kind,
             placement: opened.placement,
             begin: opened.begin,
-            end: record.start,
+            end: at,
             thread,
-            ops: record.args[1],
-            wall_ns: record.args[2],
-            cpu_ns: record.args[3],
-            faults: record.args[4] & 0xffff_ffff_ffff,
-            active_threads: (record.args[4] >> 48) as u32,
-        })
+            ops: mark.ops,
+            wall_ns,
+            cpu_ns,
+            faults,
+            active_threads: threads.into(),
+        });
+        Ok(())
     }
 
     /// All whole rounds in order of time.

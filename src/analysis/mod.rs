@@ -20,11 +20,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-use raptors_recording::{Kind, Reader, Record};
+use raptors_recording::{Event, Reader, Record, RoundKind};
 
 use crate::model::comparison::Comparison;
 use crate::model::error::{Error, Exit};
-use crate::model::round::RoundKind;
 use crate::tracers::engines::Plan;
 use calls::Patterns;
 use documents::Documents;
@@ -176,9 +175,9 @@ fn read_rounds(reader: &Reader) -> Result<Vec<Round>, Error> {
     let mut problem = None;
     reader
         .for_each(|thread, record| {
-            if record.kind == Kind::Mark
+            if let Event::Mark(mark) = record.event
                 && problem.is_none()
-                && let Err(error) = pairing.take(thread.index, record)
+                && let Err(error) = pairing.take(thread.index, record.start, mark)
             {
                 problem = Some(error);
             }
@@ -228,7 +227,7 @@ impl<'a> Sorter<'a> {
     }
 
     fn take(&mut self, thread: u32, record: &Record) {
-        if record.kind == Kind::Mark {
+        if matches!(record.event, Event::Mark(_)) {
             return;
         }
         let Some(index) = self.round_of(record.start) else {
@@ -239,11 +238,12 @@ impl<'a> Sorter<'a> {
             return;
         }
         let site = self.documents.sites.get(&record.site);
-        if record.kind == Kind::Chunk {
+        if matches!(record.event, Event::Chunk(_)) {
             self.accounting.piece(thread, record);
         }
         if thread == round.thread {
-            let parallel = record.kind == Kind::Backend && site.is_some_and(|site| site.name.starts_with("parallel"));
+            let backend = matches!(record.event, Event::Backend(_));
+            let parallel = backend && site.is_some_and(|site| site.name.starts_with("parallel"));
             self.accounting.own(index, record, parallel);
         } else {
             self.accounting.other(index, record);
@@ -254,7 +254,7 @@ impl<'a> Sorter<'a> {
             RoundKind::Observed => {
                 let patterns = self.patterns.entry(key).or_default();
                 patterns.take(thread, record, site, self.scale);
-                if record.kind == Kind::Dispatch {
+                if matches!(record.event, Event::Dispatch(_)) {
                     *self.dispatches.entry(key).or_default().entry(record.site).or_default() += 1;
                 }
             }

@@ -4,7 +4,7 @@
 //! depth turns inclusive times into exclusive ones. Only the thread that runs the rounds is added up: what other
 //! threads do at the same time is part of the wall time of the call that waits for them.
 
-use raptors_recording::{Kind, Record};
+use raptors_recording::{Event, Record};
 
 /// Nanoseconds of one round by phase, and the counts that go with them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,8 +94,7 @@ impl Accounting {
         let depth = usize::from(record.depth);
         let parts = &mut self.parts[round];
         parts.records += 1.0;
-        let kind = record.kind;
-        if kind == Kind::Chunk {
+        if matches!(record.event, Event::Chunk(_)) {
             // Its time is in the backend's; kept apart for the busiest thread.
             return;
         }
@@ -103,23 +102,23 @@ impl Accounting {
         let exclusive = (spent - self.inner[depth + 1]).max(0.0);
         self.inner[depth + 1] = 0.0;
         // What a touch took in all counts as inner time of the call around it, not only the faults' share.
-        let elapsed = match kind {
-            Kind::Touch => self.scale.ns(record.args[3]).max(spent),
+        let elapsed = match record.event {
+            Event::Touch(touch) => self.scale.ns(touch.ticks).max(spent),
             _ => spent,
         };
         self.inner[depth] += elapsed;
-        match kind {
-            Kind::Loop | Kind::Routine => parts.kernel += exclusive,
-            Kind::Backend if parallel => {
+        match record.event {
+            Event::Loop(_) | Event::Routine(_) => parts.kernel += exclusive,
+            Event::Backend(_) if parallel => {
                 self.parallel.push(Parallel { round, start: record.start, ticks: record.duration })
             }
-            Kind::Backend => parts.kernel += exclusive,
-            Kind::Alloc => parts.allocation += exclusive,
-            Kind::Free => parts.free += exclusive,
-            Kind::Convert => parts.conversion += exclusive,
-            Kind::Touch => {
+            Event::Backend(_) => parts.kernel += exclusive,
+            Event::Alloc(_) => parts.allocation += exclusive,
+            Event::Free(_) => parts.free += exclusive,
+            Event::Convert(_) => parts.conversion += exclusive,
+            Event::Touch(touch) => {
                 parts.touching += spent;
-                parts.faults_touched += record.args[2] as f64;
+                parts.faults_touched += touch.faults as f64;
             }
             _ => {}
         }
@@ -132,7 +131,7 @@ impl Accounting {
     pub fn other(&mut self, round: usize, record: &Record) {
         let parts = &mut self.parts[round];
         parts.records += 1.0;
-        let call = matches!(record.kind, Kind::Loop | Kind::Routine | Kind::Backend);
+        let call = matches!(record.event, Event::Loop(_) | Event::Routine(_) | Event::Backend(_));
         if call && record.depth == 0 {
             parts.elsewhere += 1.0;
         }
@@ -178,19 +177,21 @@ impl Accounting {
 mod tests {
     use super::*;
 
+    use raptors_recording::{Alloc, BackendCall, Chunk, LoopCall, RoutineCall};
+
     const NS: Scale = Scale { ns_per_tick: 1.0, clock_ns: 0.0 };
 
-    fn record(kind: Kind, depth: u8, start: u64, duration: u64) -> Record {
-        Record { kind, depth, flags: 0, site: 0, start, duration, args: [0; 5] }
+    fn record(event: impl Into<Event>, depth: u8, start: u64, duration: u64) -> Record {
+        Record { depth, site: 0, start, duration, event: event.into() }
     }
 
     #[test]
     fn an_inner_call_is_taken_out_of_the_one_around_it() {
         let mut accounting = Accounting::new(NS, 1);
-        accounting.own(0, &record(Kind::Alloc, 1, 10, 30), false);
-        accounting.own(0, &record(Kind::Routine, 1, 50, 20), false);
-        accounting.own(0, &record(Kind::Loop, 0, 0, 100), false);
-        accounting.own(0, &record(Kind::Loop, 0, 200, 7), false);
+        accounting.own(0, &record(Alloc::default(), 1, 10, 30), false);
+        accounting.own(0, &record(RoutineCall::default(), 1, 50, 20), false);
+        accounting.own(0, &record(LoopCall::default(), 0, 0, 100), false);
+        accounting.own(0, &record(LoopCall::default(), 0, 200, 7), false);
         let parts = accounting.finish()[0];
         assert_eq!((parts.allocation, parts.kernel), (30.0, 20.0 + 50.0 + 7.0));
         assert_eq!(parts.records, 4.0);
@@ -199,11 +200,11 @@ mod tests {
     #[test]
     fn the_busiest_thread_is_the_kernel_and_the_rest_of_the_call_is_sync() {
         let mut accounting = Accounting::new(NS, 1);
-        accounting.piece(1, &record(Kind::Chunk, 1, 120, 50));
-        accounting.piece(0, &record(Kind::Chunk, 1, 110, 40));
-        accounting.piece(0, &record(Kind::Chunk, 1, 150, 30));
-        accounting.piece(0, &record(Kind::Chunk, 1, 900, 30));
-        accounting.own(0, &record(Kind::Backend, 0, 100, 100), true);
+        accounting.piece(1, &record(Chunk::default(), 1, 120, 50));
+        accounting.piece(0, &record(Chunk::default(), 1, 110, 40));
+        accounting.piece(0, &record(Chunk::default(), 1, 150, 30));
+        accounting.piece(0, &record(Chunk::default(), 1, 900, 30));
+        accounting.own(0, &record(BackendCall::default(), 0, 100, 100), true);
         let parts = accounting.finish()[0];
         assert_eq!((parts.kernel, parts.sync), (70.0, 30.0));
     }
@@ -212,8 +213,8 @@ mod tests {
     fn the_clocks_own_time_is_taken_off_each_record() {
         let scale = Scale { ns_per_tick: 0.5, clock_ns: 10.0 };
         let mut accounting = Accounting::new(scale, 1);
-        accounting.own(0, &record(Kind::Loop, 0, 0, 100), false);
-        accounting.own(0, &record(Kind::Loop, 0, 200, 2), false);
+        accounting.own(0, &record(LoopCall::default(), 0, 0, 100), false);
+        accounting.own(0, &record(LoopCall::default(), 0, 200, 2), false);
         assert_eq!(accounting.finish()[0].kernel, 40.0);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use raptors_recording::Kind;
+use raptors_recording::{Event, RoundKind};
 
 use super::calls::Patterns;
 use super::documents::CaseSpec;
 use super::phases::Scale;
-use super::{Documents, RoundKind, open, read_rounds, unreadable};
+use super::{Documents, open, read_rounds, unreadable};
 use crate::model::comparison::Call;
 use crate::model::error::Error;
 
@@ -26,16 +26,16 @@ pub struct Seen<'a> {
     pub purpose: RoundKind,
     /// The thread's number in the recording.
     pub thread: u32,
-    /// What it is; [`Kind::Mark`] is the round itself.
-    pub kind: Kind,
+    /// Operations of the round.
+    pub operations: u64,
+    /// What it is; `None` of the round itself.
+    pub event: Option<Event>,
     /// How many recorded calls enclose it.
     pub depth: u8,
     /// When it began.
     pub start_ns: f64,
     /// How long it took.
     pub duration_ns: f64,
-    /// The record's arguments as they are in the file.
-    pub args: [u64; 5],
     /// Of a loop, a routine or a backend.
     pub call: Option<Call>,
 }
@@ -65,18 +65,18 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
             round: index + 1,
             purpose: round.kind,
             thread: round.thread,
-            kind: Kind::Mark,
+            operations: round.ops,
+            event: None,
             depth: 0,
             start_ns: since(round.begin),
             duration_ns: since(round.end) - since(round.begin),
-            args: [round.ops, 0, 0, 0, 0],
             call: None,
         }
     };
     let mut more = (0..rounds.len()).all(|index| f(&seen(index)));
     reader
         .for_each(|thread, record| {
-            if !more || record.kind == Kind::Mark {
+            if !more || matches!(record.event, Event::Mark(_)) {
                 return;
             }
             let index = rounds.partition_point(|round| round.end < record.start);
@@ -89,11 +89,10 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
             one.take(thread.index, record, documents.sites.get(&record.site), scale);
             more = f(&Seen {
                 thread: thread.index,
-                kind: record.kind,
+                event: Some(record.event),
                 depth: record.depth,
                 start_ns: since(record.start),
                 duration_ns: scale.ns(record.duration),
-                args: record.args,
                 call: one.calls(&documents.sites, 1.0).pop(),
                 ..seen(index)
             });

@@ -2,13 +2,13 @@
 
 use raptors_flamegraphs::Profile;
 use raptors_flamegraphs::names::{Names, Table};
+use raptors_recording::RoundKind;
 
 use super::documents::{CaseSpec, Documents, SamplesDocument, Site};
 use super::marks::Round;
 use super::{Run, stats};
 use crate::model::comparison::Ci95;
 use crate::model::error::{Error, Exit};
-use crate::model::round::RoundKind;
 use crate::model::sampled_by::SampledBy;
 
 /// The samples of one case.

@@ -3,7 +3,6 @@
 pub mod comparison;
 pub mod error;
 pub mod progress;
-pub mod round;
 pub mod sampled_by;
 pub mod subject;
 pub mod text;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use raptors_flamegraphs::Folded;
 use raptors_flamegraphs::xctrace::{Interval, Sample, TimeProfile};
+use raptors_recording::RoundKind;
 use raptors_signposts::{Round, SUBSYSTEM, Side};
 use serde::Serialize;
 
 use crate::machine::files;
 use crate::model::error::{Error, Exit};
-use crate::model::round::RoundKind;
 
 /// Two exported tables of one recording.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use raptors_flamegraphs::Format as Stacks;
-use raptors_recording::Kind;
+use raptors_recording::{Event, Kind};
 use serde_json::{Value, json};
 
 use crate::analysis::flamegraph;
@@ -107,7 +107,7 @@ fn records(options: &Options, sink: &mut dyn Sink) -> Result<Vec<String>, Error>
         if (options.case.is_some() && options.case != seen.case) || !sink.wants(seen) {
             return true;
         }
-        calls += u64::from(seen.kind != Kind::Mark);
+        calls += u64::from(seen.event.is_some());
         failure = sink.take(seen).err();
         failure.is_none()
     })?;
@@ -301,7 +301,7 @@ impl<'a> Chrome<'a> {
 
 impl Sink for Chrome<'_> {
     fn wants(&self, seen: &Seen<'_>) -> bool {
-        seen.kind != Kind::Mark || seen.purpose.is_observed()
+        seen.event.is_some() || seen.purpose.is_observed()
     }
 
     fn take(&mut self, seen: &Seen<'_>) -> std::io::Result<()> {
@@ -319,7 +319,7 @@ impl Sink for Chrome<'_> {
             self.name("thread_name", pid, tid, &format!("thread {tid}"))?;
         }
         self.event(&json!({
-            "name": title(seen), "cat": format!("{:?}", seen.kind).to_lowercase(), "ph": "X",
+            "name": title(seen), "cat": kind(seen).as_str(), "ph": "X",
             "pid": pid, "tid": tid,
             "ts": seen.start_ns / 1e3, "dur": seen.duration_ns / 1e3,
             "args": arguments(seen),
@@ -335,14 +335,19 @@ impl Sink for Chrome<'_> {
     }
 }
 
+/// Of the record; a round is its mark.
+fn kind(seen: &Seen<'_>) -> Kind {
+    seen.event.map_or(Kind::Mark, |event| event.kind())
+}
+
 fn title(seen: &Seen<'_>) -> String {
-    match (&seen.call, seen.kind) {
+    match (&seen.call, &seen.event) {
         (Some(call), _) => match &call.symbol {
             Some(symbol) => format!("{} ({symbol})", call.name),
             None => call.name.clone(),
         },
-        (None, Kind::Mark) => format!("{} round {}", seen.purpose.as_str(), seen.round),
-        (None, kind) => format!("{kind:?}").to_lowercase(),
+        (None, None) => format!("{} round {}", seen.purpose.as_str(), seen.round),
+        (None, Some(event)) => event.kind().as_str().to_owned(),
     }
 }
 
@@ -350,13 +355,13 @@ fn title(seen: &Seen<'_>) -> String {
 const IN_THE_EVENT: [&str; 5] = ["start_ns", "duration_ns", "thread", "side", "side_name"];
 
 fn arguments(seen: &Seen<'_>) -> Value {
-    let args = seen.args;
-    match seen.kind {
-        Kind::Mark => json!({"case": seen.case, "operations": args[0],
+    match seen.event {
+        None => json!({"case": seen.case, "operations": seen.operations,
             "label": seen.spec.map(analysis::CaseSpec::label)}),
-        Kind::Scale => json!({"n": args[0], "item_size": args[1]}),
-        Kind::Convert => json!({"n": args[0], "copied": args[1], "item_size": args[2]}),
-        Kind::Chunk => json!({"thread": args[0], "start": args[1], "end": args[2]}),
+        Some(Event::Scale(scale)) => json!({"n": scale.n, "item_size": scale.item_size}),
+        Some(Event::Convert(convert)) => json!({"n": convert.n, "copied": u8::from(convert.copied),
+            "item_size": convert.item_size}),
+        Some(Event::Chunk(chunk)) => json!(chunk),
         _ if seen.call.is_some() => {
             let mut row = row(seen);
             if let Some(row) = row.as_object_mut() {

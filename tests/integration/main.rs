@@ -13,6 +13,7 @@ mod analysis;
 mod attach;
 mod cli;
 mod doctor;
+mod earlier;
 mod fixtures;
 mod floors;
 mod golden;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use raptors_recording::{Kind, Options, Reader, Writer, flags, push};
+use raptors_recording::{
+    Edge, Event, LoopCall, LoopShape, Mark, Options, Reader, RoundKind, RoutineCall, Writer, push,
+};
 use raptors_trace::analysis;
 use raptors_trace::model::comparison::{Comparison, Machine};
 use raptors_trace::model::error::Error;
@@ -13,13 +15,12 @@ use tempfile::TempDir;
 pub const A: usize = 0;
 pub const B: usize = 1;
 
-/// Kinds of rounds by their number in a mark. Written out once more: they are part of the file.
-pub const TIMED: u64 = 2;
-pub const OBSERVED: u64 = 3;
-pub const TOUCHED: u64 = 4;
-pub const UNIT_TIMED: u64 = 5;
-pub const UNIT_OBSERVED: u64 = 6;
-pub const CONTROL: u64 = 7;
+pub const TIMED: RoundKind = RoundKind::Timed;
+pub const OBSERVED: RoundKind = RoundKind::Observed;
+pub const TOUCHED: RoundKind = RoundKind::Touched;
+pub const UNIT_TIMED: RoundKind = RoundKind::UnitTimed;
+pub const UNIT_OBSERVED: RoundKind = RoundKind::UnitObserved;
+pub const CONTROL: RoundKind = RoundKind::Control;
 
 /// Ids of the call sites that every file describes.
 pub const MULTIPLY: u32 = 1;
@@ -40,32 +41,33 @@ const STRIDE: u64 = 1_000_000;
 /// One record of an operation: `start` counts from the operation's beginning.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    pub kind: Kind,
+    pub event: Event,
     pub depth: u8,
-    pub flags: u16,
     pub site: u32,
     pub start: u64,
     pub ticks: u64,
-    pub args: [u64; 5],
 }
 
-/// A record without arguments at the beginning of its operation.
-pub fn call(kind: Kind, site: u32, ticks: u64) -> Entry {
-    Entry { kind, depth: 0, flags: 0, site, start: 0, ticks, args: [0; 5] }
+/// A record at the beginning of its operation.
+pub fn call(event: impl Into<Event>, site: u32, ticks: u64) -> Entry {
+    Entry { event: event.into(), depth: 0, site, start: 0, ticks }
 }
 
 /// `a * 2.5` over `n` float32.
 pub fn multiply(n: u64, ticks: u64) -> Entry {
-    Entry {
-        flags: flags::SCALAR,
-        args: [n, 4, 4, 0, u64::from(2.5_f32.to_bits())],
-        ..call(Kind::Loop, MULTIPLY, ticks)
-    }
+    call(multiply_call(n), MULTIPLY, ticks)
+}
+
+/// What its record says.
+pub fn multiply_call(n: u64) -> LoopCall {
+    let scalar = Some(2.5_f32.to_bits().into());
+    LoopCall { n, shape: LoopShape::Strides([4, 0, 4, 0]), scalar, ..LoopCall::default() }
 }
 
 /// `a @ a` of two matrices of n × n float32.
 pub fn gemm(n: u64) -> Entry {
-    Entry { args: [n, n << 32 | n, 0, 0, 0], ..call(Kind::Routine, SGEMM, 50) }
+    let [columns, inner] = [n as u32; 2];
+    call(RoutineCall { m: n, n: columns, k: inner, ..RoutineCall::default() }, SGEMM, 50)
 }
 
 /// `count` operations of one side between two marks; times, processor time and page faults are per operation.
@@ -73,7 +75,7 @@ pub fn gemm(n: u64) -> Entry {
 pub struct Round {
     pub case: u64,
     pub side: usize,
-    pub kind: u64,
+    pub kind: RoundKind,
     pub ops: u64,
     pub wall: u64,
     pub cpu: u64,
@@ -84,7 +86,7 @@ pub struct Round {
 }
 
 /// A round of four operations of `WALL` on one thread, which has the processor all the time.
-pub fn round(case: u64, side: usize, kind: u64) -> Round {
+pub fn round(case: u64, side: usize, kind: RoundKind) -> Round {
     Round { case, side, kind, ops: 4, wall: WALL, cpu: WALL, faults: 0, threads: 1, placement: 0 }
 }
 
@@ -94,8 +96,8 @@ impl Round {
         Self { wall, cpu: wall, ..self }
     }
 
-    fn code(&self) -> u64 {
-        self.case << 24 | self.kind << 16 | (self.side as u64) << 8
+    fn mark(&self, edge: Edge) -> Mark {
+        Mark { case: self.case as u32, side: self.side as u8, kind: self.kind, ops: self.ops, edge }
     }
 }
 
@@ -200,20 +202,23 @@ impl Recording {
         }
         starts.for_each(|at| push_all(at, calls));
         self.now = first + round.ops * STRIDE;
-        let last = round.threads << 48 | (round.faults * round.ops);
-        let (wall, cpu) = (round.wall * round.ops, round.cpu * round.ops);
-        self.mark([round.code() | 2, round.ops, wall, cpu, last]);
+        self.mark(round.mark(Edge::End {
+            wall_ns: round.wall * round.ops,
+            cpu_ns: round.cpu * round.ops,
+            faults: round.faults * round.ops,
+            threads: round.threads as u16,
+        }));
         self.now += STRIDE;
     }
 
     /// The first mark of a round alone: its process was killed inside.
     pub fn begin(&mut self, round: Round) {
-        self.mark([round.code() | 1, round.ops, round.placement, 0, 0]);
+        self.mark(round.mark(Edge::Begin { placement: round.placement }));
         self.now += 1;
     }
 
-    fn mark(&self, args: [u64; 5]) {
-        push(Kind::Mark, 0, 0, 0, self.now, self.now, args);
+    fn mark(&self, mark: Mark) {
+        push(mark, 0, 0, self.now, self.now);
     }
 
     /// Timed rounds, sides in turn, the n-th of them with the n-th of `walls`: (A's, B's) ns per operation.
@@ -235,7 +240,7 @@ fn push_all(at: u64, calls: &[Entry]) {
     for call in calls {
         let start = at + call.start;
         let end = start + call.ticks;
-        push(call.kind, call.depth, call.flags, call.site, start, end, call.args);
+        push(call.event, call.depth, call.site, start, end);
     }
 }
 

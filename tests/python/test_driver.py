@@ -349,9 +349,9 @@ def test_a_round_stands_between_two_marks(tmp_path: Path) -> None:
     assert (done.ops, done.wall_ns, done.ns_per_op) == (6, 6_000, 1_000)
     assert results == [], "what was kept dies after the round"
     first, last = (record[-1] for record in _native.read_recording(path)["records"] if record[1] == "mark")
-    code = 3 << 24 | TIMED << 16 | 1 << 8
-    assert first[:3] == [code | 1, 6, 9]
-    assert last[:3] == [code | 2, 6, 6_000]
+    round_ = {"case": 3, "side": 1, "kind": "timed", "ops": 6}
+    assert first == round_ | {"begin": {"placement": 9}}
+    assert last == round_ | {"end": last["end"] | {"wall_ns": 6_000}}
 
 
 # What a statement becomes.

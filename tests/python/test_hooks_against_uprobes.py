@@ -138,7 +138,7 @@ def hooked(run: Path) -> Counter[str]:
     assert recording["lost"] == 0
     sites = [json.loads(text) for key, text in recording["documents"] if key == "site"]
     names = {site["id"]: site.get("symbol") for site in sites}
-    calls = (row[4] for row in recording["records"] if row[1] in {"loop", "routine"})
+    calls = (site for _, kind, _, site, *_ in recording["records"] if kind in {"loop", "routine"})
     return Counter(names[site] for site in calls)
 
 

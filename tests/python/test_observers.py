@@ -13,14 +13,15 @@ import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from raptors_trace import _native, kernel
+from raptors_trace._native import RoundKind
 
 LIMIT, AHEAD = 256 << 20, 8 << 20
-SCALAR = 1
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,10 @@ class Record:
     tid: int
     kind: str
     depth: int
-    flags: int
     site: dict
     start: int
     duration: int
-    args: list
+    event: SimpleNamespace
 
     @property
     def name(self):
@@ -56,8 +56,8 @@ class Run:
         documents = [(key, json.loads(text)) for key, text in raw["documents"]]
         sites = {d["id"]: d for key, d in documents if key == "site"}
         rows = [
-            Record(tid, kind, depth, flags, sites.get(site, {}), start, duration, args)
-            for tid, kind, depth, flags, site, start, duration, args in raw["records"]
+            Record(tid, kind, depth, sites.get(site, {}), start, duration, SimpleNamespace(**fields))
+            for tid, kind, depth, site, start, duration, fields in raw["records"]
         ]
         return cls(rows, documents, raw["lost"])
 
@@ -108,11 +108,9 @@ def test_the_multiply_of_the_main_job(observe):
     run = observe(lambda: a * 2.5)
     (loop,) = run.loops("multiply")
     assert loop.name == "np.multiply[ff->f]"
-    assert loop.args[0] == a.size
-    assert loop.args[1] == 4 | 0 << 32
-    assert loop.args[2] & 0xFFFFFFFF == 4
-    assert loop.flags & SCALAR
-    assert loop.args[4] == np.float32(2.5).view(np.uint32)
+    assert loop.event.n == a.size
+    assert loop.event.strides[:3] == [4, 0, 4]
+    assert loop.event.scalar == np.float32(2.5).view(np.uint32)
     assert "multiarray_umath" in Path(loop.site["module"]).name
     assert "multiply" in loop.site["symbol"]
     assert loop.depth == 0
@@ -153,7 +151,7 @@ def test_each_call_of_a_loop_is_counted_once(observe, case):
 )
 def test_pieces_add_up_to_the_whole(observe, work, name, total):
     loops = observe(work).loops(name)
-    assert sum(r.args[0] for r in loops) == total
+    assert sum(r.event.n for r in loops) == total
     assert len(loops) > 1
 
 
@@ -162,7 +160,7 @@ def test_where_runs_the_loop_on_the_selected_runs(observe):
     where = np.zeros(1000, dtype=bool)
     where[100:200] = where[500:550] = True
     loops = observe(lambda: np.multiply(a, 2, out=out, where=where)).loops("multiply")
-    assert [r.args[0] for r in loops] == [100, 50]
+    assert [r.event.n for r in loops] == [100, 50]
 
 
 def test_four_threads_are_told_apart(observe):
@@ -221,9 +219,9 @@ def test_a_routine_of_the_math_library_is_seen(observe, work, routine, shape, dt
     assert call.site["symbol"]
     assert Path(call.site["module"]).exists() or sys.platform == "darwin"
     if len(shape) == 3:
-        assert (call.args[0], call.args[1] & 0xFFFFFFFF, call.args[1] >> 32) == shape
+        assert (call.event.m, call.event.n, call.event.k) == shape
     elif shape:
-        assert call.args[0] == shape[0]
+        assert call.event.m == shape[0]
     assert np.array_equal(got[0], expected)
 
 
@@ -272,7 +270,7 @@ def test_a_symbol_got_by_dlsym_is_seen(observe):
 
     run = observe(work, loops=False)
     (call,) = run.routines("sdot")
-    assert call.args[0] == 100
+    assert call.event.m == 100
     assert math.isclose(results[0], float(np.dot(x, y)), rel_tol=1e-5)
 
 
@@ -316,7 +314,7 @@ def test_ufuncs_that_are_imported_later_are_seen(tmp_path):
     pytest.importorskip("scipy", reason="SciPy is not installed", exc_type=ImportError)
     run = in_a_fresh_process("import scipy.special as sp; sp.erf(np.linspace(0, 1, 1000))", tmp_path / "later.rtrace")
     (erf,) = run.of("loop", "erf[d->d]")
-    assert erf.args[0] == 1000
+    assert erf.event.n == 1000
 
 
 # --- memory and the kernel ------------------------------------------------------------------
@@ -331,9 +329,9 @@ def test_numpys_memory_is_seen_coming_and_going(observe):
         del a
 
     run = observe(work)
-    ((alloc),) = [r for r in run.of("alloc") if r.args[0] == 2_400_000]
-    ((free),) = [r for r in run.of("free") if r.args[0] == 2_400_000]
-    assert alloc.args[1] == free.args[1] == addresses[0]
+    ((alloc),) = [r for r in run.of("alloc") if r.event.bytes == 2_400_000]
+    ((free),) = [r for r in run.of("free") if r.event.bytes == 2_400_000]
+    assert alloc.event.data == free.event.data == addresses[0]
     assert alloc.start + alloc.duration <= free.start
 
 
@@ -345,18 +343,18 @@ def test_the_steps_of_a_scale(observe):
     for kind in ("scale", "dispatch", "backend"):
         assert kinds.count(kind) == 1
     scale, backend = (run.of(kind)[0] for kind in ("scale", "backend"))
-    assert scale.args[:2] == [100_000, 4]
-    assert scale.args[2] == np.float32(2.5).view(np.uint32)
-    assert scale.args[4] == 1
-    assert backend.args[0] == 100_000
-    assert backend.args[1] == a.__array_interface__["data"][0]
+    assert (scale.event.n, scale.event.item_size) == (100_000, 4)
+    assert scale.event.factor_bits == np.float32(2.5).view(np.uint32)
+    assert scale.event.ok
+    assert backend.event.n == 100_000
+    assert backend.event.src == a.__array_interface__["data"][0]
     assert backend.depth > scale.depth
     assert backend.name == "simd"
-    assert [r.args[:3] for r in run.of("convert")] == [[100_000, 0, 4]] * 2
-    allocations = [r for r in run.of("alloc") if r.args[0] == a.nbytes]
-    releases = [r for r in run.of("free") if r.args[0] == a.nbytes]
-    assert [r.args[1] for r in allocations] == [backend.args[2]]
-    assert [r.args[1] for r in releases] == [backend.args[2]]
+    assert [vars(r.event) for r in run.of("convert")] == [{"n": 100_000, "copied": False, "item_size": 4}] * 2
+    allocations = [r for r in run.of("alloc") if r.event.bytes == a.nbytes]
+    releases = [r for r in run.of("free") if r.event.bytes == a.nbytes]
+    assert [r.event.data for r in allocations] == [backend.event.dst]
+    assert [r.event.data for r in releases] == [backend.event.dst]
     assert not run.of("routine")
 
 
@@ -364,19 +362,19 @@ def test_a_copy_on_conversion_is_seen(observe):
     a = np.arange(1000.0)[::2]
     run = observe(lambda: kernel.from_numpy(a))
     (convert,) = run.of("convert")
-    assert convert.args[:3] == [500, 1, 8]
+    assert vars(convert.event) == {"n": 500, "copied": True, "item_size": 8}
 
 
 def test_the_chunks_of_a_parallel_scale_cover_it(observe):
     a = f32(1_000_000)
     r = kernel.from_numpy(a)
     run = observe(lambda: r.scale(2.5, backend="parallel", threads=2))
-    pieces = sorted(tuple(c.args[1:3]) for c in run.of("chunk"))
+    pieces = sorted((c.event.start, c.event.end) for c in run.of("chunk"))
     assert pieces[0][0] == 0
     assert pieces[-1][1] == a.size
     assert all(before[1] == after[0] for before, after in itertools.pairwise(pieces))
-    assert len({c.tid for c in run.of("chunk")}) == len({c.args[0] for c in run.of("chunk")})
-    assert run.of("dispatch")[0].args[:2] == [a.size, kernel.last_choice().threads]
+    assert len({c.tid for c in run.of("chunk")}) == len({c.event.thread for c in run.of("chunk")})
+    assert vars(run.of("dispatch")[0].event) == {"n": a.size, "threads": kernel.last_choice().threads}
 
 
 def test_touching_ahead_keeps_the_values(observe):
@@ -386,7 +384,7 @@ def test_touching_ahead_keeps_the_values(observe):
     run = observe(lambda: got.extend([a * 2.5, kernel.scale(a, 2.5)]), touch=True)
     for result in got:
         assert result.tobytes() == expected.tobytes()
-    assert len([r for r in run.of("touch") if r.args[0] >= a.nbytes]) == 2
+    assert len([r for r in run.of("touch") if r.event.bytes >= a.nbytes]) == 2
     zeros = []
     observe(lambda: zeros.append(np.zeros(1_000_000)), touch=True)
     assert not zeros[0].any()
@@ -414,18 +412,26 @@ def test_marks_and_documents_come_back(tmp_path):
     path = tmp_path / "marks.rtrace"
     _native.start_recording(str(path), LIMIT, AHEAD)
     before = _native.ticks()
-    _native.mark(7, 1, 2, 3, 2**64 - 1)
+    _native.begin_round(7, 1, RoundKind.TIMED, 3, 2**64 - 1)
     _native.document("facts", '{"answer": 42}')
     after = _native.ticks()
     assert _native.lost() == 0
     _native.finish_recording()
-    _native.mark(8)  # after the end: dropped
+    _native.begin_round(8, 0, RoundKind.TIMED, 1, 0)  # after the end: dropped
     run = Run.read(path)
     (mark,) = run.records
-    assert (mark.kind, mark.args) == ("mark", [7, 1, 2, 3, 2**64 - 1])
+    expected = {"case": 7, "side": 1, "kind": "timed", "ops": 3, "begin": {"placement": 2**64 - 1}}
+    assert (mark.kind, vars(mark.event)) == ("mark", expected)
     assert before <= mark.start <= after
     assert ("facts", {"answer": 42}) in run.documents
     assert _native.lost() == 0
+
+
+def test_a_round_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="there is no kind 12 of rounds"):
+        _native.begin_round(0, 0, len(RoundKind) + 1, 1, 0)
+    with pytest.raises(ValueError, match="there is no side 2"):
+        _native.end_round(0, 2, RoundKind.TIMED, 1, wall_ns=1, cpu_ns=1, faults=0, threads=0)
 
 
 def test_a_run_file_that_cannot_be_made_says_so(tmp_path):
@@ -521,7 +527,7 @@ def test_nothing_is_recorded_after_disarm(tmp_path):
     _native.arm()
     work()
     _native.disarm()
-    _native.mark(1)
+    _native.begin_round(0, 0, RoundKind.OBSERVED, 1, 0)
     work()
     _native.finish_recording()
     records = Run.read(path).records

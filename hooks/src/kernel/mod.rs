@@ -5,11 +5,12 @@
 
 mod names;
 
-use crate::record::{self, Kind, Open};
+use crate::record::{self, Open};
 use crate::report::Report;
 use crate::{sites, touch};
 use names::Names;
 use raptors_probes::{Observer, Text, set_observer};
+use raptors_recording::{Alloc, BackendCall, Chunk, Convert, Dispatch, Event, Free, Kind, Scale};
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -19,14 +20,14 @@ const FRAMES: usize = 16;
 /// An entry whose return has not come yet.
 #[derive(Clone, Copy)]
 struct Frame {
-    kind: Kind,
     open: Open,
     site: u32,
-    args: [u64; 5],
+    /// With what is known so far.
+    event: Event,
 }
 
 impl Frame {
-    const EMPTY: Frame = Frame { kind: Kind::Scale, open: Open::NONE, site: 0, args: [0; 5] };
+    const EMPTY: Frame = Frame { open: Open::NONE, site: 0, event: Event::Free(Free { bytes: 0, data: 0 }) };
 }
 
 struct Stack {
@@ -43,21 +44,21 @@ thread_local! {
 
 impl Stack {
     #[inline]
-    fn enter(&self, kind: Kind, site: u32, args: [u64; 5]) {
-        if kind == Kind::Scale {
+    fn enter(&self, event: Event, site: u32) {
+        if event.kind() == Kind::Scale {
             self.forget_unwound();
         }
         let len = self.len.get();
         self.len.set(len + 1);
         if let Some(frame) = self.frames.get(len) {
-            frame.set(Frame { kind, open: Open::begin(), site, args });
+            frame.set(Frame { open: Open::begin(), site, event });
         }
     }
 
     /// Scale operations do not nest: a panic left a frame of one that is still there.
     fn forget_unwound(&self) {
         let len = self.len.get().min(FRAMES);
-        let stale = self.frames[..len].iter().position(|f| f.get().kind == Kind::Scale);
+        let stale = self.frames[..len].iter().position(|f| f.get().event.kind() == Kind::Scale);
         if let Some(frame) = stale {
             self.len.set(frame);
             self.frames[frame].get().open.abandon();
@@ -72,21 +73,21 @@ impl Stack {
             self.len.set(len - 1);
             return None;
         }
-        let at = self.frames[..len].iter().rposition(|f| f.get().kind == kind)?;
+        let at = self.frames[..len].iter().rposition(|f| f.get().event.kind() == kind)?;
         self.len.set(at);
         Some(self.frames[at].get())
     }
 }
 
-fn enter(kind: Kind, site: u32, args: [u64; 5]) {
-    STACK.with(|stack| stack.enter(kind, site, args));
+fn enter(event: impl Into<Event>, site: u32) {
+    STACK.with(|stack| stack.enter(event.into(), site));
 }
 
 /// Ends the innermost call of `kind`, with the arguments of its return; does nothing if its entry was not seen.
-fn leave(kind: Kind, complete: impl FnOnce(&mut [u64; 5])) {
+fn leave(kind: Kind, complete: impl FnOnce(&mut Event)) {
     if let Some(mut frame) = STACK.with(|stack| stack.leave(kind)) {
-        complete(&mut frame.args);
-        frame.open.end(kind, 0, frame.site, frame.args);
+        complete(&mut frame.event);
+        frame.open.end(frame.event, frame.site);
     }
 }
 
@@ -94,24 +95,36 @@ static NAMES: Names = Names::new();
 
 static OBSERVER: Observer = Observer {
     scale_entry: |n, item_size, factor_bits, variant| {
-        enter(Kind::Scale, 0, [n, item_size.into(), factor_bits, variant.into(), 0]);
+        enter(Scale { n, item_size, factor_bits, variant, ok: false }, 0);
     },
-    scale_return: |_, ok| leave(Kind::Scale, |args| args[4] = ok.into()),
+    scale_return: |_, returned| {
+        leave(Kind::Scale, |event| {
+            if let Event::Scale(Scale { ok, .. }) = event {
+                *ok = returned != 0;
+            }
+        });
+    },
     dispatch,
-    alloc_entry: |bytes| enter(Kind::Alloc, 0, [bytes, 0, 0, 0, 0]),
+    alloc_entry: |bytes| enter(Alloc { bytes, ..Alloc::default() }, 0),
     alloc_return,
-    free_entry: |data, bytes| enter(Kind::Free, 0, [bytes, data as u64, 0, 0, 0]),
+    free_entry: |data, bytes| enter(Free { bytes, data: data as u64 }, 0),
     free_return: |_, _| leave(Kind::Free, |_| ()),
     convert_entry: |direction, n, item_size| {
-        enter(Kind::Convert, NAMES.site("convert", direction, None), [n, 0, item_size.into(), 0, 0]);
+        enter(Convert { n, copied: false, item_size }, NAMES.site("convert", direction, None));
     },
-    convert_return: |_, _, copied| leave(Kind::Convert, |args| args[1] = copied.into()),
+    convert_return: |_, _, returned| {
+        leave(Kind::Convert, |event| {
+            if let Event::Convert(Convert { copied, .. }) = event {
+                *copied = returned != 0;
+            }
+        });
+    },
     backend_entry: |backend, n, src, dst, factor_bits, item_size| {
-        let args = [n, src as u64, dst as u64, factor_bits, item_size.into()];
-        enter(Kind::Backend, NAMES.site("backend", backend, None), args);
+        let call = BackendCall { n, src: src as u64, dst: dst as u64, factor_bits, item_size };
+        enter(call, NAMES.site("backend", backend, None));
     },
     backend_return: |_, _| leave(Kind::Backend, |_| ()),
-    chunk_entry: |thread, start, end| enter(Kind::Chunk, 0, [thread.into(), start, end, 0, 0]),
+    chunk_entry: |thread, start, end| enter(Chunk { thread, start, end }, 0),
     chunk_return: |_, _, _| leave(Kind::Chunk, |_| ()),
     // Rounds belong to the driver, which marks them in the run file itself.
     ..Observer::NOOP
@@ -120,11 +133,11 @@ static OBSERVER: Observer = Observer {
 fn dispatch(backend: Text, reason: Text, threads: u32, n: u64) {
     let site = NAMES.site("dispatch", backend, Some(reason));
     let now = record::ticks();
-    record::push(Kind::Dispatch, record::depth(), 0, site, now, now, [n, threads.into(), 0, 0, 0]);
+    record::push(Dispatch { n, threads }, record::depth(), site, now, now);
 }
 
 fn alloc_return(data: usize, bytes: u64, recycled: u32) {
-    leave(Kind::Alloc, |args| *args = [bytes, data as u64, recycled.into(), 0, 0]);
+    leave(Kind::Alloc, |event| *event = Alloc { bytes, data: data as u64, recycled: recycled != 0 }.into());
     // SAFETY: the kernel fires this when it has the memory and before it stores anything there.
     unsafe { touch::fresh(data, bytes) };
 }

@@ -8,10 +8,9 @@ mod observe;
 mod trampolines;
 mod ufunc;
 
-use crate::operands::ALIGNED;
 use crate::report::{Error, Report};
 use crate::{sites, symbols};
-use observe::{Facts, RECORDING};
+use observe::{ALIGNED, Facts, RECORDING};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::Ordering;

@@ -1,10 +1,14 @@
 //! The path of an observed loop call: no lock, no allocation, no floating-point arithmetic.
 
 use super::trampolines::LoopFn;
-use crate::operands::{self, ALIASED, ALIGNED, Memory};
-use crate::record::{Kind, Open, flags};
+use crate::operands::{Memory, alias, count, step};
+use crate::record::Open;
+use raptors_recording::{Alias, Aliasing, Alignments, Encoded, LoopCall, LoopShape};
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Operands whose size a slot holds and whose alignment fits in a record.
+pub(super) const ALIGNED: usize = Alignments::OPERANDS;
 
 /// Whether loops are recorded: a trampoline may still be called after its loop was restored.
 pub(super) static RECORDING: AtomicBool = AtomicBool::new(false);
@@ -83,11 +87,11 @@ pub(super) unsafe extern "C" fn observe(
     }
     // SAFETY: NumPy's arrays hold one entry per operand that the slot counts. They are read before the call,
     // as some loops (numpy.linalg's) advance them.
-    let (flags, words) = unsafe { Operands::new(args, dimensions, steps, slot).words() };
+    let call: Encoded = unsafe { Operands::new(args, dimensions, steps, slot).call() }.into();
     let open = Open::begin();
     // SAFETY: this function's caller promises arguments that the original takes.
     unsafe { original(args, dimensions, steps, data) };
-    open.end(Kind::Loop, flags, site, words);
+    open.end(call, site);
 }
 
 /// The call's operands, as NumPy's arrays give them.
@@ -141,78 +145,71 @@ impl Operands {
         unsafe { Memory { pointer: self.pointer(k), stride: self.stride(k), n: *self.dimensions, size } }
     }
 
-    /// The record's flags and its five words.
     #[inline(always)]
-    unsafe fn words(&self) -> (u16, [u64; 5]) {
+    unsafe fn call(&self) -> LoopCall {
         // SAFETY: see the functions called; every loop has dimension 0.
         unsafe {
             let n = *self.dimensions as u64;
-            let placement = self.alignments() | self.aliases() << 32;
+            let (alignments, aliasing) = (self.alignments(), self.aliasing());
             if self.generalised {
-                let (first, second) = self.core_dimensions();
-                return (flags::GUFUNC, [n, first, second, placement, 0]);
+                let shape = LoopShape::Core(self.core_dimensions());
+                return LoopCall { n, shape, alignments, aliasing, scalar: None };
             }
-            let first = operands::pair(self.stride(0), self.stride(1));
-            let second = operands::pair(self.stride(2), self.stride(3));
-            let (flags, scalar) = self.scalar();
-            (flags, [n, first, second, placement, scalar])
+            let strides = [0, 1, 2, 3].map(|k| step(self.stride(k)));
+            LoopCall { n, shape: LoopShape::Strides(strides), alignments, aliasing, scalar: self.scalar() }
         }
     }
 
     #[inline(always)]
-    unsafe fn alignments(&self) -> u64 {
-        let mut bits = 0;
+    unsafe fn alignments(&self) -> Alignments {
+        let mut alignments = Alignments::NONE;
         for k in 0..self.operands.min(ALIGNED) {
             // SAFETY: k is below the count of operands.
-            bits |= operands::alignment(unsafe { self.pointer(k) }) << (4 * k);
+            alignments = alignments.with(k, unsafe { self.pointer(k) });
         }
-        bits
+        alignments
     }
 
     #[inline(always)]
-    unsafe fn aliases(&self) -> u64 {
+    unsafe fn aliasing(&self) -> Aliasing {
         if self.operands <= self.inputs {
-            return 0;
+            return Aliasing::NONE;
         }
         // SAFETY: the first output exists.
         let output = unsafe { self.memory(self.inputs) };
-        let mut bits = 0;
-        for k in 0..self.inputs.min(ALIASED) {
+        let mut aliasing = Aliasing::NONE;
+        for k in 0..self.inputs.min(Aliasing::INPUTS) {
             // SAFETY: k is below the count of inputs.
             let input = unsafe { self.memory(k) };
             // The extent of a core is not known here, so of a generalised loop only equality is told.
-            let code = if self.generalised {
-                u64::from(input.pointer == output.pointer)
-            } else {
-                operands::aliasing(output, input)
-            };
-            bits |= code << (2 * k);
+            let same = || Alias::same(input.pointer == output.pointer);
+            aliasing = aliasing.with(k, if self.generalised { same() } else { alias(output, input) });
         }
-        bits
+        aliasing
     }
 
-    /// Core dimensions 0, 1 and 2, 3: `dimensions` goes on with one entry per distinct core dimension.
+    /// Core dimensions 0 to 3: `dimensions` goes on with one entry per distinct core dimension.
     #[inline(always)]
-    unsafe fn core_dimensions(&self) -> (u64, u64) {
+    unsafe fn core_dimensions(&self) -> [u32; 4] {
         // SAFETY: no entry beyond the count that the ufunc itself keeps is read.
         let at = |k: usize| unsafe { if k < usize::from(self.detail) { *self.dimensions.add(1 + k) } else { 0 } };
-        (operands::counts(at(0), at(1)), operands::counts(at(2), at(3)))
+        [0, 1, 2, 3].map(|k| count(at(k)))
     }
 
     /// The bits of the first numeric input with stride 0 that is not a reduction's accumulator.
     #[inline(always)]
-    unsafe fn scalar(&self) -> (u16, u64) {
+    unsafe fn scalar(&self) -> Option<u64> {
         // SAFETY: k stays below the counts; an operand's pointer leads to at least one item where n > 0.
         unsafe {
             if *self.dimensions <= 0 {
-                return (0, 0);
+                return None;
             }
             for k in usize::from(self.reduces())..self.inputs.min(ALIGNED) {
                 if self.stride(k) == 0 && self.detail & 1 << k != 0 {
-                    return (flags::SCALAR, item_bits(self.pointer(k), self.sizes[k]));
+                    return Some(item_bits(self.pointer(k), self.sizes[k]));
                 }
             }
-            (0, 0)
+            None
         }
     }
 

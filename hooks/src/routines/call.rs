@@ -1,6 +1,7 @@
 //! The code of every wrapper around the call of its original: no lock, no allocation.
 
-use crate::record::{Kind, Open};
+use crate::record::Open;
+use raptors_recording::Encoded;
 use raptors_routines::Width;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -84,6 +85,6 @@ pub(super) unsafe fn load<T: Copy + Default>(pointer: *const c_void) -> T {
 
 /// Reads the clock and writes the record.
 #[inline(always)]
-pub(super) fn finish(open: Open, instance: &Instance, flags: u16, words: [u64; 5]) {
-    open.end(Kind::Routine, flags, instance.site.load(Ordering::Relaxed), words);
+pub(super) fn finish(open: Open, instance: &Instance, call: Encoded) {
+    open.end(call, instance.site.load(Ordering::Relaxed));
 }

@@ -1,8 +1,9 @@
 //! The wrappers themselves, generated from the catalogue: one function per routine, compiled once per copy.
 
 use super::call::{Instance, finish, load};
-use crate::operands::{Memory, aliasing, alignment, counts, pair};
+use crate::operands::{Memory, alias, count, step};
 use crate::record::Open;
+use raptors_recording::{Alias, Aliasing, Alignments, Encoded, RoutineCall};
 use raptors_routines::Width;
 
 /// A wrapper's address, in its own type until it is stored in a slot.

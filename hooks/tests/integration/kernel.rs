@@ -2,7 +2,7 @@
 
 use raptors_hooks::kernel;
 use raptors_probes as probes;
-use raptors_recording::Kind;
+use raptors_recording::{Alloc, BackendCall, Chunk, Convert, Dispatch, Event, Free, Kind, Scale};
 
 use crate::support::{Recording, alone};
 
@@ -32,15 +32,15 @@ fn an_operation_with_all_its_steps() {
     let _ = kernel::disarm();
     operation();
     let recorded = recording.finish();
-    let seen: Vec<_> = recorded.records.iter().map(|r| (r.kind, r.depth, r.args)).collect();
+    let seen: Vec<_> = recorded.records.iter().map(|r| (r.depth, r.event)).collect();
     let expected = [
-        (Kind::Convert, 0, [100, 1, 4, 0, 0]),
-        (Kind::Alloc, 0, [400, 4096, 1, 0, 0]),
-        (Kind::Dispatch, 1, [100, 1, 0, 0, 0]),
-        (Kind::Backend, 1, [100, 16, 32, 7, 4]),
-        (Kind::Scale, 0, [100, 4, 7, 1, 1]),
-        (Kind::Chunk, 0, [2, 10, 20, 0, 0]),
-        (Kind::Free, 0, [400, 4096, 0, 0, 0]),
+        (0, Convert { n: 100, copied: true, item_size: 4 }.into()),
+        (0, Alloc { bytes: 400, data: 4096, recycled: true }.into()),
+        (1, Dispatch { n: 100, threads: 1 }.into()),
+        (1, BackendCall { n: 100, src: 16, dst: 32, factor_bits: 7, item_size: 4 }.into()),
+        (0, Scale { n: 100, item_size: 4, factor_bits: 7, variant: 1, ok: true }.into()),
+        (0, Chunk { thread: 2, start: 10, end: 20 }.into()),
+        (0, Free { bytes: 400, data: 4096 }.into()),
     ];
     assert_eq!(seen, expected);
     assert_eq!(recorded.name(&recorded.records[0]), "from_numpy");
@@ -66,7 +66,7 @@ fn a_name_has_one_site_whoever_asks_first() {
     let recorded = recording.finish();
     assert_eq!(recorded.records.len(), 4 * 100 * 3);
     let sites: std::collections::HashSet<_> =
-        recorded.records.iter().filter(|r| r.kind == Kind::Backend && r.site != 0).map(|r| r.site).collect();
+        recorded.records.iter().filter(|r| r.kind() == Kind::Backend && r.site != 0).map(|r| r.site).collect();
     assert_eq!(sites.len(), 1);
 }
 
@@ -82,7 +82,7 @@ fn a_panic_inside_an_operation_leaves_no_depth_behind() {
     probes::backend_return(c"simd", 1);
     let _ = kernel::disarm();
     let recorded = recording.finish();
-    let seen: Vec<_> = recorded.records.iter().map(|r| (r.kind, r.depth)).collect();
+    let seen: Vec<_> = recorded.records.iter().map(|r| (r.kind(), r.depth)).collect();
     assert_eq!(seen, [(Kind::Dispatch, 1), (Kind::Backend, 1), (Kind::Scale, 0)]);
 }
 
@@ -105,7 +105,11 @@ fn more_frames_than_the_stack_holds_are_not_mixed_up() {
     let _ = kernel::disarm();
     let recorded = recording.finish();
     assert!(recorded.records.iter().all(|r| r.end() >= dropped), "the return of a dropped frame closed another one");
-    let lengths: Vec<_> = recorded.records.iter().take(16).map(|r| (r.args[0], u64::from(r.depth))).collect();
+    let backends = recorded.records.iter().filter_map(|r| match r.event {
+        Event::Backend(call) => Some((call.n, u64::from(r.depth))),
+        _ => None,
+    });
+    let lengths: Vec<_> = backends.take(16).collect();
     assert_eq!(lengths, (0..16).rev().map(|n| (n, n)).collect::<Vec<_>>());
-    assert_eq!(recorded.records.last().map(|r| (r.kind, r.depth)), Some((Kind::Scale, 0)));
+    assert_eq!(recorded.records.last().map(|r| (r.kind(), r.depth)), Some((Kind::Scale, 0)));
 }

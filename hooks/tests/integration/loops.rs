@@ -1,12 +1,12 @@
 //! Ufunc loops, on a ufunc that needs no Python; NumPy's own are tested from Python.
 
 use raptors_hooks::{Report, loops};
-use raptors_recording::{Kind, Record, flags};
+use raptors_recording::{Alias, Alignments, LoopCall, LoopShape, Record};
 use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
 use crate::support::ufunc::{LoopFn, Ufunc, replace, ufunc};
-use crate::support::{Recording, alone};
+use crate::support::{Recording, alone, loop_call};
 
 const FLOAT: u8 = 11;
 const DOUBLE: u8 = 12;
@@ -70,6 +70,11 @@ fn observed(operands: [*mut f32; 3], n: isize, steps: [isize; 3]) -> Record {
     recorded.records[0]
 }
 
+/// How the two inputs lie to the output.
+fn aliases(record: &Record) -> [Alias; 2] {
+    [0, 1].map(|input| loop_call(record).aliasing.of(input))
+}
+
 #[repr(align(64))]
 struct Aligned([f32; 64]);
 
@@ -85,11 +90,12 @@ fn an_array_times_a_scalar() {
     let p = a.0.as_mut_ptr();
     let record = observed([p, &mut factor, out.as_mut_ptr()], 64, [4, 0, 4]);
     assert_eq!(out[3], 7.5);
-    assert_eq!((record.kind, record.flags, record.depth), (Kind::Loop, flags::SCALAR, 0));
-    assert_eq!(record.args[..3], [64, 4, 4]);
-    assert!(record.args[3] & 15 >= 6, "64-byte alignment");
-    assert_eq!(record.args[3] >> 32, 0, "nothing aliases");
-    assert_eq!(record.args[4], u64::from(2.5_f32.to_bits()));
+    assert_eq!(record.depth, 0);
+    let call = loop_call(&record);
+    assert_eq!((call.n, call.shape), (64, LoopShape::Strides([4, 0, 4, 0])));
+    assert!(call.alignments.log2()[0] >= 6, "64-byte alignment");
+    assert_eq!([0, 1].map(|input| call.aliasing.of(input)), [Alias::Apart; 2]);
+    assert_eq!(call.scalar, Some(2.5_f32.to_bits().into()));
 }
 
 #[test]
@@ -98,13 +104,13 @@ fn in_place_overlap_and_negative_strides() {
     let mut a = memory();
     let p = a.0.as_mut_ptr();
     let same = observed([p, p.wrapping_add(32), p], 16, [4, 4, 4]);
-    assert_eq!(same.args[3] >> 32, 1, "the first input is the output");
-    assert_eq!(same.flags, 0);
+    assert_eq!(aliases(&same), [Alias::Same, Alias::Apart], "the first input is the output");
+    assert_eq!(loop_call(&same).scalar, None);
     let overlap = observed([p.wrapping_add(1), p.wrapping_add(32), p], 16, [4, 4, 4]);
-    assert_eq!(overlap.args[3] >> 32, 2);
+    assert_eq!(aliases(&overlap), [Alias::Overlap, Alias::Apart]);
     let backwards = observed([p.wrapping_add(15), p.wrapping_add(63), p.wrapping_add(16)], 16, [-4, -4, 4]);
-    assert_eq!(backwards.args[1], 0xffff_fffc_ffff_fffc);
-    assert_eq!(backwards.args[3] >> 32, 0, "two arrays side by side");
+    assert_eq!(loop_call(&backwards).shape, LoopShape::Strides([-4, -4, 4, 0]));
+    assert_eq!(aliases(&backwards), [Alias::Apart; 2], "two arrays side by side");
 }
 
 #[test]
@@ -114,8 +120,8 @@ fn a_reduction_has_no_scalar() {
     let mut total = 1.0_f32;
     let sum = &raw mut total;
     let record = observed([sum, a.0.as_mut_ptr().wrapping_add(1), sum], 3, [0, 4, 0]);
-    assert_eq!((record.flags, record.args[4]), (0, 0));
-    assert_eq!(record.args[3] >> 32, 1);
+    assert_eq!(loop_call(&record).scalar, None);
+    assert_eq!(aliases(&record), [Alias::Same, Alias::Apart]);
     assert_eq!(total, 6.0);
 }
 
@@ -123,7 +129,8 @@ fn a_reduction_has_no_scalar() {
 fn an_empty_call_reads_nothing() {
     let _alone = alone();
     let record = observed([null_mut(); 3], 0, [0; 3]);
-    assert_eq!((record.args[0], record.args[4], record.flags), (0, 0, 0));
+    let LoopCall { n, scalar, .. } = loop_call(&record);
+    assert_eq!((n, scalar), (0, None));
 }
 
 #[test]
@@ -136,8 +143,10 @@ fn operands_are_read_before_a_loop_advances_them() {
     arm(&[ufunc]);
     call(ufunc, [p; 3], 4, [4; 3]);
     let _ = disarm();
-    let placement = recording.finish().records[0].args[3];
-    assert_eq!(placement, 0b0101 << 32 | 0x222, "4-byte alignment, not a null pointer's");
+    let record = recording.finish().records[0];
+    let four = Alignments::NONE.with(0, 4).with(1, 4).with(2, 4);
+    assert_eq!(loop_call(&record).alignments, four, "4-byte alignment, not a null pointer's");
+    assert_eq!(aliases(&record), [Alias::Same; 2]);
 }
 
 #[test]
@@ -208,7 +217,7 @@ fn equal_signatures_are_wrapped_once_and_objects_have_no_scalar() {
     unsafe { table[2](args.as_mut_ptr(), &1, [0, 0, 8].as_ptr(), null_mut()) };
     assert_eq!(disarm().restored, 2);
     let recorded = recording.finish();
-    assert_eq!(recorded.one("twice[OO->O]").flags, 0);
+    assert_eq!(loop_call(&recorded.one("twice[OO->O]")).scalar, None);
 }
 
 #[test]
@@ -251,8 +260,8 @@ fn a_generalised_loop_tells_its_core() {
     let _ = disarm();
     let recorded = recording.finish();
     let record = recorded.one("matmul[dd->d]");
-    assert_eq!(record.flags, flags::GUFUNC);
-    assert_eq!(record.args[..3], [2, 5 | 6 << 32, 7], "and nothing beyond the core");
+    let call = loop_call(&record);
+    assert_eq!((call.n, call.shape), (2, LoopShape::Core([5, 6, 7, 0])), "and nothing beyond the core");
     assert_eq!(recorded.sites[&record.site]["core_signature"], "(n?,k),(k,m?)->(n?,m?)");
 }
 
@@ -342,5 +351,5 @@ fn threads_call_while_loops_come_and_go() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let recorded = recording.finish();
-    assert!(recorded.records.iter().all(|r| r.args[0] == 64 && r.depth == 0));
+    assert!(recorded.records.iter().all(|r| loop_call(r).n == 64 && r.depth == 0));
 }

@@ -1,7 +1,7 @@
 //! A memory handler of NumPy's layout over malloc; NumPy's own is tested from Python.
 
 use raptors_hooks::{memory, touch};
-use raptors_recording::Kind;
+use raptors_recording::{Alloc, Event, Free};
 use std::ffi::c_void;
 
 use crate::support::{Recording, alone};
@@ -88,15 +88,16 @@ fn allocations_and_releases_are_recorded() {
     let report = memory::disarm();
     assert_eq!((report.restored, report.not_armed.len()), (4, 0));
     free(handler, malloc(handler, 5), 5);
-    let seen: Vec<_> = recording.finish().records.iter().map(|r| (r.kind, r.args[0], r.args[1])).collect();
-    let at = |p: *mut c_void| p as u64;
+    let seen: Vec<_> = recording.finish().records.iter().map(|r| r.event).collect();
+    let alloc = |bytes, data: *mut c_void| Event::from(Alloc { bytes, data: data as u64, recycled: false });
+    let free = |bytes, data: *mut c_void| Event::from(Free { bytes, data: data as u64 });
     let mut expected = vec![
-        (Kind::Alloc, 100, at(data)),
-        (Kind::Alloc, 80, at(zeros)),
-        (Kind::Alloc, 1 << 20, at(larger)),
-        (Kind::Free, 0, at(data)),
-        (Kind::Free, 1 << 20, at(larger)),
-        (Kind::Free, 80, at(zeros)),
+        alloc(100, data),
+        alloc(80, zeros),
+        alloc(1 << 20, larger),
+        free(0, data),
+        free(1 << 20, larger),
+        free(80, zeros),
     ];
     if larger == data {
         expected.remove(3);
@@ -163,14 +164,15 @@ fn fresh_memory_is_touched_when_asked_for() {
     }
     let _ = memory::disarm();
     let recorded = recording.finish();
-    let touches: Vec<_> = recorded.records.iter().filter(|r| r.kind == Kind::Touch).collect();
-    assert_eq!(touches.len(), 1);
+    let touches = recorded.records.iter().filter_map(|r| match r.event {
+        Event::Touch(touch) => Some((touch, r.duration)),
+        _ => None,
+    });
+    let [(touch, duration)] = touches.collect::<Vec<_>>()[..] else { panic!("one allocation was to be touched") };
     // SAFETY: sysconf has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
-    let pages = touches[0].args[1];
     let whole = bytes as u64 / page;
-    assert!((whole..=whole + 1).contains(&pages), "{:?}", touches[0]);
-    let faults = touches[0].args[2];
-    assert!(faults > 0 && faults <= pages + 8, "fresh memory of {pages} pages took {faults} faults");
-    assert!(touches[0].duration > 0);
+    assert!((whole..=whole + 1).contains(&touch.pages), "{touch:?}");
+    assert!(touch.faults > 0 && touch.faults <= touch.pages + 8, "fresh memory of so many pages: {touch:?}");
+    assert!(duration > 0);
 }

@@ -1,12 +1,11 @@
 //! Calls of a real OpenBLAS through every kind of import that Linux knows.
 
 use raptors_hooks::routines;
-use raptors_recording::{Kind, flags};
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 
-use crate::support::{self, Library, Recording, alone, caller, openblas};
+use crate::support::{self, Library, Recording, alone, caller, openblas, routine_call};
 
 /// What one `run` of calls.c calls, by the catalogue's names.
 const CALLED: [&str; 14] = [
@@ -228,22 +227,22 @@ fn what_a_record_says() {
     };
     let recorded = check(library, "arguments");
     let gemm = recorded.one("cblas_sgemm");
-    assert_eq!((gemm.kind, gemm.flags), (Kind::Routine, flags::SCALAR));
-    assert_eq!(gemm.args[..3], [5, 7 | 6 << 32, 6 | 7 << 32]);
-    assert_eq!(gemm.args[4], u64::from(1.5_f32.to_bits()));
+    let call = routine_call(&gemm);
+    assert_eq!((call.m, call.n, call.k, call.steps), (5, 7, 6, [6, 7]));
+    assert_eq!(call.scalar, Some(1.5_f32.to_bits().into()));
     let site = &recorded.sites[&gemm.site];
     assert_eq!((site["width"].as_u64(), &site["symbol"]), (Some(64), &"scipy_cblas_sgemm64_".into()));
     assert!(site["module"].as_str().unwrap().contains("libscipy_openblas64_"), "{site}");
     assert_eq!(site["args"][3]["role"], "m");
-    let dot = recorded.one("cblas_ddot");
-    assert_eq!(dot.args[0], 20);
-    assert_eq!(dot.args[2], 0xffff_fffe_0000_0001, "increments 1 and -2");
-    let scal = recorded.one("cblas_sscal");
-    assert_eq!((scal.args[0], scal.args[4]), (40, u64::from(2.5_f32.to_bits())));
-    let solve = recorded.one("dgesv");
-    assert_eq!(solve.args[..2], [6, 2 << 32], "n and the right-hand sides");
-    let zdot = recorded.one("zdotu");
-    assert_eq!((zdot.args[0], zdot.args[2]), (10, 1 | 1 << 32));
+    let one = |name| routine_call(&recorded.one(name));
+    let dot = one("cblas_ddot");
+    assert_eq!((dot.m, dot.steps), (20, [1, -2]));
+    let scal = one("cblas_sscal");
+    assert_eq!((scal.m, scal.scalar), (40, Some(2.5_f32.to_bits().into())));
+    let solve = one("dgesv");
+    assert_eq!((solve.m, solve.n, solve.k), (6, 0, 2), "n and the right-hand sides");
+    let zdot = one("zdotu");
+    assert_eq!((zdot.m, zdot.steps), (10, [1, 1]));
     assert!(gemm.duration > 0);
 }
 
@@ -377,5 +376,5 @@ fn threads_call_while_slots_come_and_go() {
     let recorded = recording.finish();
     let seen = recorded.records.len() + recorded.lost as usize;
     assert!(seen > 0 && seen <= calls, "{seen} of {calls} calls were seen");
-    assert!(recorded.records.iter().all(|r| r.args[0] == 4 && r.depth == 0));
+    assert!(recorded.records.iter().all(|r| routine_call(r).m == 4 && r.depth == 0));
 }

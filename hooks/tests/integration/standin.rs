@@ -5,10 +5,10 @@
 //! Only the width of the integers of plain names is asked of the library's file name.
 
 use raptors_hooks::{Report, routines};
-use raptors_recording::{Kind, Record, flags};
+use raptors_recording::{Alias, Aliasing, Alignments, Record, RoutineCall};
 use std::path::Path;
 
-use crate::support::{Library, Recorded, Recording, alone, linked, shared};
+use crate::support::{Library, Recorded, Recording, alone, linked, routine_call, shared};
 
 /// What `run` of standin_calls.c calls and the hooks take, by the symbols' names.
 const CALLED: [&str; 14] = [
@@ -79,26 +79,24 @@ struct Said {
     steps: [i32; 2],
     /// log2 of the bytes, an array each.
     aligned: &'static [u32],
-    /// An input each: 0 apart from the output, 1 the same place, 2 overlapping.
-    aliases: &'static [u32],
+    /// An input each.
+    aliases: &'static [Alias],
     scalar: Option<u64>,
 }
 
 impl Said {
-    /// The five words of the record.
-    fn words(&self) -> [u64; 5] {
-        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        let packed = |values: &[u32], bits: usize| {
-            let each = values.iter().enumerate();
-            each.fold(0, |word, (i, value)| word | value << (bits * i))
-        };
-        [
-            self.m,
-            pair(self.n_k[0], self.n_k[1]),
-            pair(self.steps[0] as u32, self.steps[1] as u32),
-            pair(packed(self.aligned, 4), packed(self.aliases, 2)),
-            self.scalar.unwrap_or(0),
-        ]
+    fn call(&self) -> RoutineCall {
+        let [n, k] = self.n_k;
+        let (aligned, aliases) = (self.aligned.iter().enumerate(), self.aliases.iter().enumerate());
+        RoutineCall {
+            m: self.m,
+            n,
+            k,
+            steps: self.steps,
+            alignments: aligned.fold(Alignments::NONE, |all, (i, log2)| all.with(i, 1 << log2)),
+            aliasing: aliases.fold(Aliasing::NONE, |all, (i, alias)| all.with(i, *alias)),
+            scalar: self.scalar,
+        }
     }
 }
 
@@ -113,30 +111,32 @@ fn double(value: f64) -> Option<u64> {
 /// The calls of vDSP, vForce and catlas in standin_calls.c. A page is 12, an odd float in it 2.
 #[rustfmt::skip]
 fn accelerates() -> Vec<Said> {
+    use Alias::{Apart, Overlap, Same};
     let said = |symbol, m, steps, aligned, aliases, scalar|
         Said { symbol, m, n_k: [0, 0], steps, aligned, aliases, scalar };
     vec![
-        said("vDSP_vsmul", 40, [2, -1], &[2, 6], &[0], single(2.5)),
-        said("vDSP_vsmulD", 33, [1, 1], &[12, 12], &[1], double(-0.75)),
-        said("vDSP_vsma", 20, [1, 3], &[12, 12, 6], &[2, 0], single(2.5)),
-        said("vDSP_dotpr", 64, [1, 1], &[12, 12, 2], &[0, 0], None),
-        said("vDSP_sve", 60, [-2, 0], &[3, 3], &[0], None),
-        said("vvexpf", 24, [0, 0], &[12, 12], &[0], None),
-        said("vvexp", 24, [0, 0], &[5, 12], &[0], None),
-        said("vvpowf", 24, [0, 0], &[12, 12, 12], &[1, 0], None),
-        said("catlas_saxpby", 30, [1, -2], &[3, 2], &[2], single(1.5)),
-        said("catlas_daxpby", 10, [2, 2], &[12, 12], &[1], double(-2.0)),
+        said("vDSP_vsmul", 40, [2, -1], &[2, 6], &[Apart], single(2.5)),
+        said("vDSP_vsmulD", 33, [1, 1], &[12, 12], &[Same], double(-0.75)),
+        said("vDSP_vsma", 20, [1, 3], &[12, 12, 6], &[Overlap, Apart], single(2.5)),
+        said("vDSP_dotpr", 64, [1, 1], &[12, 12, 2], &[Apart, Apart], None),
+        said("vDSP_sve", 60, [-2, 0], &[3, 3], &[Apart], None),
+        said("vvexpf", 24, [0, 0], &[12, 12], &[Apart], None),
+        said("vvexp", 24, [0, 0], &[5, 12], &[Apart], None),
+        said("vvpowf", 24, [0, 0], &[12, 12, 12], &[Same, Apart], None),
+        said("catlas_saxpby", 30, [1, -2], &[3, 2], &[Overlap], single(1.5)),
+        said("catlas_daxpby", 10, [2, 2], &[12, 12], &[Same], double(-2.0)),
     ]
 }
 
 /// The calls under BLAS's plain names.
 #[rustfmt::skip]
 fn plain_names() -> Vec<Said> {
+    use Alias::Apart;
     let said = |symbol, m, n_k, steps, aligned, aliases, scalar|
         Said { symbol, m, n_k, steps, aligned, aliases, scalar };
     vec![
-        said("cblas_sgemm", 3, [5, 4], [6, 7], &[12, 12, 12], &[0, 0], single(1.25)),
-        said("sgemm_", 3, [5, 4], [8, 8], &[12, 12, 12], &[0, 0], single(0.375)),
+        said("cblas_sgemm", 3, [5, 4], [6, 7], &[12, 12, 12], &[Apart, Apart], single(1.25)),
+        said("sgemm_", 3, [5, 4], [8, 8], &[12, 12, 12], &[Apart, Apart], single(0.375)),
         said("sdot_", 5, [0, 0], [-2, 1], &[12, 12], &[], None),
         said("dgesv_", 6, [0, 2], [7, 7], &[12, 12, 12], &[], None),
     ]
@@ -148,10 +148,7 @@ fn check(recorded: &Recorded, library: &str, blas_width: u64) {
     let mut symbols: Vec<_> = all
         .map(|said| {
             let record = record(recorded, said.symbol);
-            assert_eq!(record.kind, Kind::Routine);
-            assert_eq!(record.args, said.words(), "{}", said.symbol);
-            let flag = if said.scalar.is_some() { flags::SCALAR } else { 0 };
-            assert_eq!(record.flags, flag, "{}", said.symbol);
+            assert_eq!(routine_call(&record), said.call(), "{}", said.symbol);
             let site = &recorded.sites[&record.site];
             assert_eq!(site["name"], said.symbol.trim_end_matches('_'));
             assert_eq!(site["width"], blas_width, "{site}");

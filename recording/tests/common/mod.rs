@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use raptors_recording::{Kind, Reader, Record, ThreadId, push};
+use raptors_recording::{BackendCall, Event, Reader, Record, ThreadId, push};
 
 /// A process has one writer at a time: tests of one file take turns.
 pub fn one_at_a_time() -> MutexGuard<'static, ()> {
@@ -25,18 +25,20 @@ pub fn place() -> (tempfile::TempDir, PathBuf) {
 /// One record whose every field follows from `i`, so that half a record shows.
 pub fn push_numbered(thread: u64, i: u64) {
     let start = 1_000_000 + i * 10;
-    push(Kind::Loop, (i % 7) as u8, 2, i as u32, start, start + 5, [i, !i, thread, i ^ thread, i * 3]);
+    push(numbered(thread, i), (i % 7) as u8, i as u32, start, start + 5);
+}
+
+fn numbered(thread: u64, i: u64) -> BackendCall {
+    BackendCall { n: i, src: !i, dst: thread, factor_bits: i ^ thread, item_size: 3 * i as u32 }
 }
 
 /// Fails unless `record` is just what `push_numbered` wrote; gives (thread, i).
 pub fn check_numbered(record: &Record) -> (u64, u64) {
-    let (i, thread) = (record.args[0], record.args[2]);
-    assert_eq!(record.kind, Kind::Loop);
+    let Event::Backend(BackendCall { n: i, dst: thread, .. }) = record.event else { panic!("{record:?}") };
     assert_eq!(record.depth, (i % 7) as u8);
-    assert_eq!(record.flags, 2);
     assert_eq!(record.site, i as u32);
     assert_eq!((record.start, record.duration), (1_000_000 + i * 10, 5));
-    assert_eq!(record.args, [i, !i, thread, i ^ thread, i * 3]);
+    assert_eq!(record.event, numbered(thread, i).into());
     (thread, i)
 }
 

@@ -100,9 +100,10 @@ fn a_truncated_file_says_how_much_is_missing() {
 
 #[test]
 fn what_is_wrong_is_named_with_its_offset() {
-    let cases: [(usize, &[u8], &str); 6] = [
+    let cases: [(usize, &[u8], &str); 7] = [
         (0, b"PK", "not a run file"),
         (8, &[9, 0, 0, 0], "made by a newer raptors-trace (layout 9, this one reads up to 1); update"),
+        (8, &[0, 0, 0, 0], "made by an older raptors-trace (layout 0, this one reads from 1 on); record it again"),
         (30, &[1], "at offset 124: the header's CRC"),
         (300, &[1], "at offset 380: the closing CRC"),
         (SEGMENT + 9, &[0xff], "at offset 65536: the segment header's CRC"),
@@ -120,6 +121,8 @@ fn what_is_wrong_is_named_with_its_offset() {
     lossy.for_each(|_, _| kept += 1).unwrap();
     assert_eq!(kept, 1129);
     assert_eq!(lossy.warnings(), ["1 damaged records were skipped"]);
+    let message = read(with(2 * SEGMENT + 130, &[8]), false).unwrap_err().to_string();
+    assert!(message.contains("at offset 131200: a record of kind backend has the flags 0x8"), "{message}");
     let message = read(with(2 * SEGMENT + 136, &[0xff; 16]), false).unwrap_err().to_string();
     assert!(message.contains("at offset 131200: a record starts at tick"), "{message}");
 }

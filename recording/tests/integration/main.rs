@@ -9,5 +9,6 @@ mod damage;
 mod fork;
 mod hot_path;
 mod kill;
+mod layout;
 mod roundtrip;
 mod threads;

@@ -1,6 +1,8 @@
 //! What is written is read.
 
-use raptors_recording::{ClockSource, Error, Kind, Options, Reader, Writer, active, append_document, clock, push};
+use raptors_recording::{
+    ClockSource, Error, Free, Options, Reader, Touch, Writer, active, append_document, clock, push,
+};
 
 use crate::common::{check_numbered, one_at_a_time, place, push_numbered, records};
 
@@ -76,7 +78,7 @@ fn the_files_clock_is_that_of_the_process() {
     let shortest = between.elapsed().as_nanos() as f64;
     let end = clock::ticks();
     let longest = around.elapsed().as_nanos() as f64;
-    push(Kind::Mark, 0, 0, 0, start, end, [0; 5]);
+    push(Free::default(), 0, 0, start, end);
     writer.finish().unwrap();
     let reader = Reader::open(&path).unwrap();
     let unit = reader.header().calibration;
@@ -141,12 +143,12 @@ fn an_end_before_its_start_is_no_time() {
     let _turn = one_at_a_time();
     let (_dir, path) = place();
     let writer = Writer::create(&path, Options::default()).unwrap();
-    push(Kind::Touch, 255, u16::MAX, u32::MAX, 10, 9, [u64::MAX; 5]);
+    let event = Touch { bytes: u64::MAX, pages: u64::MAX, faults: u64::MAX, ticks: u64::MAX };
+    push(event, 255, u32::MAX, 10, 9);
     writer.finish().unwrap();
     let (_, record) = records(&Reader::open(&path).unwrap())[0];
     assert_eq!((record.start, record.duration, record.end()), (10, 0, 10));
-    assert_eq!((record.kind, record.depth, record.flags), (Kind::Touch, 255, u16::MAX));
-    assert_eq!((record.site, record.args), (u32::MAX, [u64::MAX; 5]));
+    assert_eq!((record.depth, record.site, record.event), (255, u32::MAX, event.into()));
 }
 
 #[test]

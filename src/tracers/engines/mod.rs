@@ -12,6 +12,7 @@ pub mod tools;
 
 use std::path::PathBuf;
 
+use raptors_recording::RoundKind;
 use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::CallKind;
@@ -21,7 +22,8 @@ use crate::tracers::scripts::arguments;
 pub use session::{Session, start};
 
 /// The first kind of the rounds in which an engine counts; that after it is the one on one element.
-const FIRST_KIND: u32 = 8;
+const FIRST_KIND: u32 = RoundKind::Traced as u32;
+const _: () = assert!(RoundKind::UnitTraced as u32 == FIRST_KIND + 1);
 
 /// A way of seeing calls from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -2,7 +2,9 @@
 
 mod warnings;
 
-use raptors_recording::Kind;
+use raptors_recording::{
+    Alias, Aliasing, Alloc, BackendCall, Chunk, Convert, Dispatch, Free, LoopCall, RoutineCall, Touch,
+};
 use raptors_trace::model::comparison::*;
 use raptors_trace::model::error::Exit;
 use serde_json::json;
@@ -136,7 +138,7 @@ fn the_control_counts_calls_of_a_gemm_only() {
         recording.timed(0, [(2_000, 1_000); 10]);
         recording.finish().read()
     };
-    let dot = call(Kind::Routine, SDOT, 10);
+    let dot = call(RoutineCall::default(), SDOT, 10);
     let error = with(&[dot, multiply(4, 20)]).unwrap_err();
     assert_eq!(error.exit_code(), Exit::NothingObserved);
     let control = with(&[dot, gemm(64)]).unwrap().controls.remove(0);
@@ -182,16 +184,16 @@ fn with_all_phases() -> RunFile {
     recording.timed(0, [(WALL, WALL); 10]);
     let at = |start, entry| Entry { start, ..entry };
     // NumPy gets its buffer inside the loop's call; an inner call ends, and is recorded, first.
-    let inner = Entry { depth: 1, ..call(Kind::Alloc, 0, 30) };
+    let inner = Entry { depth: 1, ..call(Alloc::default(), 0, 30) };
     let numpy = [
-        call(Kind::Convert, 0, 70),
-        at(100, call(Kind::Alloc, 0, 200)),
+        call(Convert::default(), 0, 70),
+        at(100, call(Alloc::default(), 0, 200)),
         at(310, inner),
         at(300, multiply(4096, 1_000)),
-        at(2_000, call(Kind::Free, 0, 50)),
+        at(2_000, call(Free::default(), 0, 50)),
     ];
-    let chunk = |start, ticks| Entry { depth: 1, ..at(start, call(Kind::Chunk, 0, ticks)) };
-    let raptors = [chunk(110, 300), at(100, call(Kind::Backend, PARALLEL, 900))];
+    let chunk = |start, ticks| Entry { depth: 1, ..at(start, call(Chunk::default(), 0, ticks)) };
+    let raptors = [chunk(110, 300), at(100, call(BackendCall::default(), PARALLEL, 900))];
     let elsewhere = [chunk(150, 400), chunk(600, 100)];
     let unit = [multiply(1, 100)];
     for _ in 0..5 {
@@ -237,7 +239,7 @@ fn the_clocks_own_time_is_in_no_phase() {
     let mut recording = Recording::plain(64);
     recording.document("clock", &json!({"read_ns": 20.0}));
     recording.timed(0, [(WALL, WALL); 10]);
-    let calls = [multiply(4096, 1_000), Entry { start: 2_000, ..call(Kind::Free, 0, 0) }];
+    let calls = [multiply(4096, 1_000), Entry { start: 2_000, ..call(Free::default(), 0, 0) }];
     recording.round(round(0, A, OBSERVED), &calls);
     let file = recording.finish();
     let phases = file.comparison().cases.remove(0).sides.a.phases_ns;
@@ -267,10 +269,10 @@ fn faulting(seen: u64) -> RunFile {
     let mut recording = Recording::plain(1024);
     let fault = |kind| Round { faults: 10, ..round(0, A, kind) };
     // What touching took in all is time of the allocation's call and no allocating.
-    let touch = Entry { depth: 1, args: [4 << 20, 1024, seen, 700, 0], ..call(Kind::Touch, 0, 600) };
+    let touch = Entry { depth: 1, ..call(Touch { bytes: 4 << 20, pages: 1024, faults: seen, ticks: 700 }, 0, 600) };
     let later = |call| Entry { start: 10_000, ..call };
-    let ahead = [touch, call(Kind::Alloc, 0, 800), later(multiply(1 << 20, 2_000))];
-    let cold = [call(Kind::Alloc, 0, 100), later(multiply(1 << 20, 5_000))];
+    let ahead = [touch, call(Alloc::default(), 0, 800), later(multiply(1 << 20, 2_000))];
+    let cold = [call(Alloc::default(), 0, 100), later(multiply(1 << 20, 5_000))];
     for _ in 0..10 {
         recording.round(fault(TIMED), &[]);
         recording.round(round(0, B, TIMED), &[]);
@@ -308,7 +310,8 @@ fn a_sides_figures_are_per_operation() {
         let calls = [multiply(4096, 500), gemm(8), gemm(8)];
         let threads = 3;
         recording.round(Round { threads, ..round(0, A, OBSERVED) }, &calls);
-        let backend = Entry { args: [4096, 64, 128, 0, 8], ..call(Kind::Backend, SIMD, 500) };
+        let backend = BackendCall { n: 4096, src: 64, dst: 128, factor_bits: 0, item_size: 8 };
+        let backend = call(backend, SIMD, 500);
         recording.round(round(0, B, OBSERVED).lasting(2 * WALL), &[backend]);
     }
     let file = recording.finish();
@@ -335,7 +338,7 @@ fn a_sides_figures_are_per_operation() {
 fn bytes_are_unknown_where_one_call_does_not_tell_them() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
-    let calls = [multiply(4096, 100), call(Kind::Routine, DGESV, 100)];
+    let calls = [multiply(4096, 100), call(RoutineCall::default(), DGESV, 100)];
     recording.round(round(0, A, OBSERVED), &calls);
     let side = recording.finish().comparison().cases.remove(0).sides.a;
     let unknown = (side.bytes_per_op, side.gb_s, side.memory_level);
@@ -348,7 +351,7 @@ fn threads_are_those_that_made_calls_where_nobody_counted_them() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 10]);
     let uncounted = Round { threads: 0, ..round(0, A, OBSERVED) };
-    let dot = [call(Kind::Routine, SDOT, 10)];
+    let dot = [call(RoutineCall::default(), SDOT, 10)];
     recording.shared_round(uncounted, &dot, &dot);
     let side = recording.finish().comparison().cases.remove(0).sides.a;
     assert_eq!(side.threads, Some(2));
@@ -401,7 +404,8 @@ fn memory_that_is_read_and_written_in_place_is_held_once() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
     // The first output is the first input.
-    let in_place = |n| Entry { args: [n, 4, 4, 1 << 32, 0], ..multiply(n, 100) };
+    let aliasing = Aliasing::NONE.with(0, Alias::Same);
+    let in_place = |n| call(LoopCall { aliasing, ..multiply_call(n) }, MULTIPLY, 100);
     recording.round(round(0, A, OBSERVED), &[in_place(8 << 10)]);
     recording.round(round(0, B, OBSERVED), &[in_place((8 << 10) + 1)]);
     let Sides { a, b } = recording.finish().comparison().cases.remove(0).sides;
@@ -414,7 +418,7 @@ fn memory_that_is_read_and_written_in_place_is_held_once() {
 fn the_kernels_choice_is_told_with_its_reason() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
-    let chosen = call(Kind::Dispatch, CHOICE, 0);
+    let chosen = call(Dispatch::default(), CHOICE, 0);
     recording.round(round(0, B, OBSERVED), &[chosen]);
     let Sides { a, b } = recording.finish().comparison().cases.remove(0).sides;
     assert_eq!(a.dispatch_reason, None);
@@ -425,7 +429,7 @@ fn the_kernels_choice_is_told_with_its_reason() {
 fn a_recorded_call_costs_what_observed_rounds_take_longer() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(WALL, WALL); 3]);
-    let unit = [multiply(1, 10), call(Kind::Free, 0, 10)];
+    let unit = [multiply(1, 10), call(Free::default(), 0, 10)];
     for side in [A, B] {
         recording.round(round(0, side, UNIT_TIMED).lasting(500), &[]);
         recording.round(round(0, side, UNIT_OBSERVED).lasting(560), &unit);

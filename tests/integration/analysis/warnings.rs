@@ -1,6 +1,6 @@
 //! What limits the trust in the figures: told, and told once.
 
-use raptors_recording::Kind;
+use raptors_recording::Free;
 use raptors_trace::model::comparison::*;
 use raptors_trace::views::{self, Part, TextOptions};
 
@@ -22,7 +22,7 @@ fn lost_records_are_warned_of_once() {
     recording.done(0);
     // 13 of the file's 15 segments hold 1023 records each; these lie in no round.
     for _ in 0..20_000 {
-        raptors_recording::push(Kind::Free, 0, 0, 0, 1, 2, [0; 5]);
+        raptors_recording::push(Free::default(), 0, 0, 1, 2);
     }
     let comparison = recording.finish().comparison();
     assert!(comparison.lost_records > 5_000, "{}", comparison.lost_records);

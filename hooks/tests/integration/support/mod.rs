@@ -3,7 +3,7 @@
 
 pub mod ufunc;
 
-use raptors_recording::{Options, Reader, Record, Writer};
+use raptors_recording::{Event, LoopCall, Options, Reader, Record, RoutineCall, Writer};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
@@ -160,6 +160,18 @@ impl Recording {
             .collect();
         Recorded { records, sites, lost }
     }
+}
+
+/// What the record of a loop says of its call.
+pub fn loop_call(record: &Record) -> LoopCall {
+    let Event::Loop(call) = record.event else { panic!("not a loop: {record:?}") };
+    call
+}
+
+/// What the record of a routine says of its call.
+pub fn routine_call(record: &Record) -> RoutineCall {
+    let Event::Routine(call) = record.event else { panic!("not a routine: {record:?}") };
+    call
 }
 
 impl Recorded {
