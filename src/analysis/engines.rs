@@ -12,7 +12,7 @@ use crate::model::comparison::{
     Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
 };
 use crate::model::error::{Error, Exit};
-use crate::tracers::engines::{Called, Count, Plan, Point, RoundKey, Traced};
+use crate::tracers::engines::{Called, Count, Pattern, Plan, Point, RoundKey, Traced};
 
 /// The engine that every run has.
 const INPROCESS: &str = "inprocess";
@@ -199,51 +199,32 @@ impl View<'_> {
     fn calls(&self, case: usize, side: usize, inside: &[Call]) -> Vec<Call> {
         let key = self.round(case, side);
         let operations = self.operations(key) as f64;
-        let mut groups: BTreeMap<(&Called, &[i64]), Vec<&Count>> = BTreeMap::new();
-        for count in self.traced.counts.iter().filter(|count| count.round == key) {
-            // The length varies freely inside a pattern, what follows it does not.
-            let rest = count.arguments.get(1..).unwrap_or_default();
-            groups.entry((&count.called, rest)).or_default().push(count);
-        }
-        let built = groups
-            .into_iter()
-            .map(|((called, rest), counts)| self.call(key, called, rest, &counts, operations, inside));
-        built.collect()
+        self.traced.patterns(key).iter().map(|pattern| self.call(key, pattern, operations, inside)).collect()
     }
 
-    fn call(
-        &self,
-        key: RoundKey,
-        called: &Called,
-        rest: &[i64],
-        counts: &[&Count],
-        operations: f64,
-        inside: &[Call],
-    ) -> Call {
-        let calls: u64 = counts.iter().map(|count| count.calls).sum();
-        let (kind, name, symbol, module) = self.named(called);
+    fn call(&self, key: RoundKey, pattern: &Pattern<'_>, operations: f64, inside: &[Call]) -> Call {
+        let (kind, name, symbol, module) = self.named(pattern.called);
         let twin = inside.iter().find(|call| call.kind == kind && call.name == name);
         let mut n: BTreeMap<u64, f64> = BTreeMap::new();
-        for count in counts {
-            let length = count.arguments.first().copied().unwrap_or(0).max(0) as u64;
-            *n.entry(length).or_default() += count.calls as f64 / operations;
+        for (length, calls) in &pattern.n {
+            *n.entry((*length).max(0) as u64).or_default() += *calls as f64 / operations;
         }
         Call {
             kind,
             name,
             symbol,
             module,
-            calls_per_op: calls as f64 / operations,
+            calls_per_op: pattern.calls() as f64 / operations,
             n,
             sizes: twin.and_then(|twin| twin.sizes.clone()),
-            strides: self.strides(called, rest),
+            strides: self.strides(pattern),
             alignment: None,
             aliasing: None,
             scalar: None,
             threads: None,
             // How calls lie in each other is not told from outside.
             depth: twin.map_or(0, |twin| twin.depth),
-            time_ns: self.time(key, called, operations),
+            time_ns: self.time(key, pattern.called, operations),
         }
     }
 
@@ -258,22 +239,18 @@ impl View<'_> {
         }
     }
 
-    fn strides(&self, called: &Called, rest: &[i64]) -> Option<Vec<i64>> {
-        let Called::Site(id) = called else {
+    fn strides(&self, pattern: &Pattern<'_>) -> Option<Vec<i64>> {
+        let Called::Site(id) = pattern.called else {
             return None;
         };
         let site = self.run.documents.sites.get(id)?;
         let plain = kind_of(site) == CallKind::Loop && site.core_signature.is_none();
         let operands = (site.nin + site.nout).min(3);
-        plain.then(|| rest.iter().take(operands).copied().collect())
+        plain.then(|| pattern.rest.iter().take(operands).copied().collect())
     }
 
     /// Entry to return, the tracer's own cost included; the mean, as a tracer only sums up.
     fn time(&self, key: RoundKey, called: &Called, operations: f64) -> Option<CallTime> {
-        let total = |round: RoundKey| -> Option<u64> {
-            let same = |spent: &&crate::tracers::engines::Spent| spent.round == round && spent.called == *called;
-            self.traced.spent.iter().find(same).map(|spent| spent.total_ns)
-        };
         let all: u64 = self
             .traced
             .counts
@@ -281,7 +258,7 @@ impl View<'_> {
             .filter(|count| count.round == key && count.called == *called)
             .map(|count| count.calls)
             .sum();
-        let total = total(key)? as f64;
+        let total = self.traced.total_ns(key, called)? as f64;
         Some(CallTime { median: total / all.max(1) as f64, total_per_op: total / operations })
     }
 

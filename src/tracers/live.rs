@@ -15,7 +15,7 @@ use crate::model::comparison::CallKind;
 use crate::model::error::{Error, Exit};
 use crate::model::progress::Progress;
 use crate::tracers::attach;
-use crate::tracers::engines::{self, Called, Plan, Point, Traced, Tracer, tools};
+use crate::tracers::engines::{self, Called, Plan, Point, RoundKey, Traced, Tracer, tools};
 use crate::tracers::scripts::{self, Exported, Filled, Library, LoopPoint, Request, Target};
 
 /// What `raptors-trace calls --pid --json` prints is of this version.
@@ -218,20 +218,10 @@ fn inner_loop(point: &LoopPoint) -> Point {
 }
 
 fn calls(points: &[Point], traced: &Traced) -> Vec<LiveCall> {
-    let mut groups: BTreeMap<(&Called, Vec<i64>), Vec<_>> = BTreeMap::new();
-    for count in &traced.counts {
-        let rest = count.arguments.get(1..).unwrap_or_default().to_vec();
-        groups.entry((&count.called, rest)).or_default().push(count);
-    }
+    let everything = RoundKey::from_number(0);
     let mut calls: Vec<LiveCall> = Vec::new();
-    for ((called, rest), counts) in groups {
-        let mut n = BTreeMap::new();
-        for count in &counts {
-            let length = count.arguments.first().copied().unwrap_or(0);
-            *n.entry(length).or_insert(0) += count.calls;
-        }
-        let spent = traced.spent.iter().find(|spent| spent.called == *called);
-        let (kind, name, symbol, module, sizes) = match called {
+    for pattern in traced.patterns(everything) {
+        let (kind, name, symbol, module, sizes) = match pattern.called {
             Called::Backend(backend) => (CallKind::Backend, "raptors scale".to_owned(), Some(backend.clone()), None, 0),
             Called::Site(number) => {
                 let Some(point) = points.iter().find(|point| point.site == *number) else {
@@ -251,10 +241,10 @@ fn calls(points: &[Point], traced: &Traced) -> Vec<LiveCall> {
             name,
             symbol,
             module,
-            calls: counts.iter().map(|count| count.calls).sum(),
-            n,
-            strides: rest.into_iter().take(sizes).collect(),
-            total_ns: spent.map(|spent| spent.total_ns),
+            calls: pattern.calls(),
+            strides: pattern.rest.iter().take(sizes).copied().collect(),
+            total_ns: traced.total_ns(everything, pattern.called),
+            n: pattern.n,
         });
     }
     calls.sort_by(|a, b| (b.total_ns, b.calls, &a.name).cmp(&(a.total_ns, a.calls, &b.name)));

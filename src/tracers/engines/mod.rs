@@ -10,6 +10,7 @@ mod dtrace;
 mod session;
 pub mod tools;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use raptors_recording::RoundKind;
@@ -199,11 +200,69 @@ impl Traced {
     pub fn refused(tracer: Tracer, why: &Error) -> Self {
         Self { engine: tracer.as_str().to_owned(), why_not: Some(why.in_a_line()), ..Self::default() }
     }
+
+    /// The calls of one round, by what was called and its arguments. Outside of rounds all calls are of round 0.
+    pub fn patterns(&self, round: RoundKey) -> Vec<Pattern<'_>> {
+        let mut patterns: BTreeMap<(&Called, &[i64]), BTreeMap<i64, u64>> = BTreeMap::new();
+        for count in self.counts.iter().filter(|count| count.round == round) {
+            let (n, rest) = count.arguments.split_first().map_or((0, &[][..]), |(n, rest)| (*n, rest));
+            *patterns.entry((&count.called, rest)).or_default().entry(n).or_default() += count.calls;
+        }
+        patterns.into_iter().map(|((called, rest), n)| Pattern { called, rest, n }).collect()
+    }
+
+    /// Time inside all calls of one thing in one round, nanoseconds; `None` where no return was seen.
+    pub fn total_ns(&self, round: RoundKey, called: &Called) -> Option<u64> {
+        self.spent.iter().find(|spent| spent.round == round && spent.called == *called).map(|spent| spent.total_ns)
+    }
+}
+
+/// Calls of one thing with the same arguments, the first aside: a length varies freely inside a pattern.
+#[derive(Debug)]
+pub struct Pattern<'a> {
+    /// What was called.
+    pub called: &'a Called,
+    /// The arguments after the first.
+    pub rest: &'a [i64],
+    /// Calls by the first argument, 0 where there is none.
+    pub n: BTreeMap<i64, u64>,
+}
+
+impl Pattern<'_> {
+    /// How often.
+    pub fn calls(&self) -> u64 {
+        self.n.values().sum()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_that_differ_in_their_length_are_one_pattern() {
+        let (here, there) = (RoundKey::from_number(0), RoundKey::from_number(2));
+        let count = |round, site, arguments: &[i64], calls| Count {
+            round,
+            called: Called::Site(site),
+            arguments: arguments.to_vec(),
+            calls,
+        };
+        let counts = vec![
+            count(here, 1, &[64, 4, 4], 2),
+            count(here, 1, &[128, 4, 4], 3),
+            count(here, 1, &[64, 8, 4], 5),
+            count(there, 1, &[64, 4, 4], 7),
+            count(here, 2, &[], 11),
+        ];
+        let spent = vec![Spent { round: here, called: Called::Site(1), total_ns: 13 }];
+        let traced = Traced { counts, spent, ..Traced::default() };
+        let patterns = traced.patterns(here);
+        let told: Vec<_> = patterns.iter().map(|pattern| (pattern.rest, pattern.calls())).collect();
+        assert_eq!(told, [(&[4, 4][..], 5), (&[8, 4], 5), (&[], 11)]);
+        assert_eq!(patterns[0].n, BTreeMap::from([(64, 2), (128, 3)]));
+        assert_eq!([here, there].map(|round| traced.total_ns(round, &Called::Site(1))), [Some(13), None]);
+    }
 
     #[test]
     fn why_a_tracer_could_not_be_armed_is_told_with_its_cause_and_mend() {
