@@ -9,6 +9,7 @@ use clap::Args;
 use crate::environment;
 use crate::project::Project;
 use crate::session::Session;
+use crate::wheel;
 
 /// The options of `cargo xtask compare`.
 #[derive(Args)]
@@ -26,9 +27,7 @@ pub struct Options {
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
     environment::prepare(&mut session, environment::RUN)?;
-    session.say("building the extension in release (the first time takes minutes)");
-    let wheel = environment::build_wheel(&mut session)?;
-    environment::install_wheel(&mut session, &wheel)?;
+    wheel::install(&mut session, wheel::Build::Release)?;
     session.say("running .venv/bin/raptors-trace compare");
     let program = project.venv_program("raptors-trace");
     let status = project

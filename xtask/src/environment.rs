@@ -1,9 +1,8 @@
 //! The virtual environment `.venv`: made once, filled with the pinned packages and the extension of the working tree.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::interpreter::{self, Interpreter};
 use crate::project::Project;
@@ -60,53 +59,4 @@ fn install_requirements(session: &mut Session<'_>, files: &[&str]) -> Result<()>
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "-r", last]);
     session.run(&mut pip).with_context(|| format!("the packages of {last} could not be installed"))?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {stamp:?}"))
-}
-
-/// Builds the wheel from the working tree, as `pip install .` does, and returns its path.
-///
-/// The build uses `target` and the pinned maturin of `.venv`, so the second one is quick.
-pub fn build_wheel(session: &mut Session<'_>) -> Result<PathBuf> {
-    let project = session.project;
-    let wheels = project.target().join("wheels");
-    remove_wheels(&wheels)?;
-    let mut pip = project.python();
-    pip.args(["-m", "pip", "wheel", "--no-deps", "--no-build-isolation"])
-        .args(["--disable-pip-version-check", "--wheel-dir"])
-        .arg(&wheels)
-        .arg(".")
-        .env("MATURIN_PEP517_ARGS", "--locked");
-    session.run(&mut pip).context("the extension could not be built")?;
-    wheel(project)
-}
-
-/// The wheel from [`build_wheel`].
-pub fn wheel(project: &Project) -> Result<PathBuf> {
-    let wheels = project.target().join("wheels");
-    match find_wheels(&wheels)?.as_slice() {
-        [wheel] => Ok(wheel.clone()),
-        found => bail!("there are {} wheels in {wheels:?} instead of one", found.len()),
-    }
-}
-
-/// Installs `wheel` into `.venv` in place of the present one.
-pub fn install_wheel(session: &mut Session<'_>, wheel: &Path) -> Result<()> {
-    let mut pip = session.project.python();
-    pip.args(["-m", "pip", "install", "--no-deps", "--force-reinstall"]).arg("--disable-pip-version-check").arg(wheel);
-    session.run(&mut pip).context("the extension could not be installed into .venv")?;
-    Ok(())
-}
-
-fn find_wheels(dir: &Path) -> Result<Vec<PathBuf>> {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return Ok(Vec::new());
-    };
-    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "whl")).collect())
-}
-
-fn remove_wheels(dir: &Path) -> Result<()> {
-    for wheel in find_wheels(dir)? {
-        fs::remove_file(&wheel).with_context(|| format!("cannot remove {wheel:?}"))?;
-    }
-    Ok(())
 }

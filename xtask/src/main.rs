@@ -16,6 +16,7 @@ mod scripts;
 mod session;
 mod test;
 mod tools;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ enum Command {
     Bench(bench::Options),
     /// Run `raptors-trace explain` on pairs with a known cause, and print how many it names correctly
     Planted(planted::Options),
-    /// Run every check that CI runs
+    /// Run the checks: those that a change normally breaks, or with --all those of CI
     Test(test::Options),
     /// Write the D and bpftrace scripts under dtrace/ anew
     Scripts(scripts::Options),

@@ -19,6 +19,12 @@ impl Project {
         Project { root }
     }
 
+    /// A clone in another place, for tests.
+    #[cfg(test)]
+    pub fn at(root: &Path) -> Project {
+        Project { root: root.to_owned() }
+    }
+
     /// The directory of the root `Cargo.toml`.
     pub fn root(&self) -> &Path {
         &self.root

@@ -37,8 +37,8 @@ impl<'a> Session<'a> {
         Session { project, verbose, polite: false, log: None, notes: Vec::new() }
     }
 
-    /// Work beside other work: its programs get what the others leave of the processor, and it says nothing until it is
-    /// done.
+    /// Work beside other work: its programs get what the others leave of the processor, and it says nothing until it
+    /// is done.
     pub fn beside(project: &'a Project) -> Session<'a> {
         Session { polite: true, ..Session::new(project, false) }
     }
@@ -144,6 +144,13 @@ fn nice(command: &Command) -> Command {
         nice.current_dir(directory);
     }
     nice
+}
+
+impl Failed {
+    /// The exit code; none where a signal ended the program.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
 }
 
 impl fmt::Display for Failed {

@@ -18,6 +18,7 @@ use crate::environment;
 use crate::json;
 use crate::project::Project;
 use crate::session::Session;
+use crate::wheel;
 
 /// The requirements of a bench.
 const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"];
@@ -106,9 +107,7 @@ pub struct Measured {
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
     environment::prepare(&mut session, REQUIREMENTS)?;
-    session.say("building the extension in release");
-    let wheel = environment::build_wheel(&mut session)?;
-    environment::install_wheel(&mut session, &wheel)?;
+    wheel::install(&mut session, wheel::Build::Release)?;
     let directory = tempfile::tempdir().context("no temporary directory can be made")?;
     let c_loop = compile(&mut session, directory.path().join("scale.so"))?;
 

@@ -15,6 +15,7 @@ use crate::environment;
 use crate::json;
 use crate::project::Project;
 use crate::session::{self, Session};
+use crate::wheel;
 
 const REQUIREMENTS: &[&str] = &["requirements.txt", "requirements-dev.txt"];
 
@@ -63,9 +64,7 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let mut session = Session::new(project, options.verbose);
     if !options.no_build {
         environment::prepare(&mut session, REQUIREMENTS)?;
-        session.say("building the extension in release");
-        let wheel = environment::build_wheel(&mut session)?;
-        environment::install_wheel(&mut session, &wheel)?;
+        wheel::install(&mut session, wheel::Build::Release)?;
     }
     let wanted = |pair: &&Pair| {
         let text = options.only.as_deref();

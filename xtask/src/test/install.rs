@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::step::Step;
-use crate::environment;
+use super::plan::Plan;
+use super::step::{Runs, Step};
 use crate::session::Session;
+use crate::wheel::{self, Build};
 
 /// The extension that the tests run.
 pub const SETUP: &[Step] = &[Step {
     name: "extension",
-    what: "the wheel builds in release and installs into .venv",
+    what: "the extension builds and installs into .venv; with --all the release wheel",
+    runs: Runs::Always,
     after: &["venv"],
     beside: None,
     needs: &[],
-    run: |session| {
-        let wheel = environment::build_wheel(session)?;
-        environment::install_wheel(session, &wheel)
+    run: |session, plan| {
+        let build = if plan.all { Build::Release } else { Build::Test };
+        wheel::install(session, build)
     },
 }];
 
@@ -25,14 +27,15 @@ pub const SETUP: &[Step] = &[Step {
 pub const TESTS: &[Step] = &[Step {
     name: "wheel",
     what: "an empty environment elsewhere takes the wheel, and compare runs from it",
-    after: &["venv", "extension"],
+    runs: Runs::InAll,
+    after: &["venv"],
     beside: None,
     needs: &[],
     run: install_elsewhere,
 }];
 
-fn install_elsewhere(session: &mut Session<'_>) -> Result<()> {
-    let wheel = environment::wheel(session.project)?;
+fn install_elsewhere(session: &mut Session<'_>, _: &Plan) -> Result<()> {
+    let wheel = wheel::build(session, Build::Release)?;
     let elsewhere = tempfile::tempdir()?;
     let venv = elsewhere.path().join("venv");
     session.run(session.project.python().args(["-m", "venv"]).arg(&venv))?;

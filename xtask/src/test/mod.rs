@@ -1,6 +1,10 @@
-//! `cargo xtask test`: everything CI checks, each step named, timed and repeatable alone.
+//! `cargo xtask test`: the checks, each step named, timed and repeatable alone. The run without `--all` has what a
+//! change normally breaks; CI runs all steps.
 
+mod changed;
+mod durations;
 mod install;
+mod plan;
 mod python;
 mod report;
 mod runner;
@@ -8,6 +12,7 @@ mod rust;
 mod step;
 mod system;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -19,13 +24,22 @@ use clap::builder::PossibleValuesParser;
 use crate::machine;
 use crate::project::Project;
 use crate::session::{self, Session};
+use changed::Selection;
+use durations::Durations;
+use plan::Plan;
 use report::{Entry, Outcome};
 use step::Step;
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct Options {
-    /// List the steps in their order, and run nothing
+    /// Run every step, as CI does: also the long tests with tracers, the release wheel, rustdoc, macOS and more
+    #[arg(long)]
+    all: bool,
+    /// Run only what the changes since the fork from BASE can break; those not committed yet are among them
+    #[arg(long, value_name = "BASE", num_args = 0..=1, conflicts_with_all = ["all", "only"])]
+    changed: Option<Option<String>>,
+    /// List the steps in their order with the last duration of each, and run nothing
     #[arg(long)]
     list: bool,
     /// Run only these steps, and what has to be set up for them
@@ -54,40 +68,141 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(steps().into_iter().map(|step| step.name))
 }
 
-/// Runs the chosen steps, all of them to the end whatever fails, and tells how they went.
+/// Runs the chosen steps, all of them to the end whatever fails, and prints how they ended.
+///
+/// # Errors
+/// When no step is chosen, or the changes cannot be asked of git.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let steps = steps();
+    let mut plan = Plan { all: options.all, selection: None };
+    if let Some(base) = &options.changed {
+        plan.selection = Some(select(project, base.as_deref())?);
+    }
+    let chosen = plan.choose(&steps, &options.only, &options.skip);
     if options.list {
-        steps.iter().for_each(|step| println!("{:<12} {}", step.name, step.what));
+        list(project, &plan, if options.changed.is_some() { chosen } else { steps.iter().collect() });
         return Ok(ExitCode::SUCCESS);
     }
-    let chosen = choose(&steps, &options.only, &options.skip);
+    if chosen.is_empty() && options.changed.is_some() {
+        eprintln!("no check depends on what changed");
+        return Ok(ExitCode::SUCCESS);
+    }
     if chosen.is_empty() {
         bail!("--only and --skip together leave no step");
     }
     let began = Instant::now();
-    let mut entries: Vec<Entry> = Vec::new();
-    let (alone, beside) = apart(&chosen);
-    for step in alone {
-        let others: Vec<&Step> = beside.iter().filter(|other| other.beside == Some(step.name)).copied().collect();
-        announce(step, "");
-        if others.is_empty() {
-            let entry = entry_of(project, step, &entries, Session::new(project, options.verbose));
-            report::print_entry(&entry);
-            entries.push(entry);
-            continue;
-        }
-        let (own, more) = thread::scope(|scope| {
-            let earlier = &entries;
-            let more = scope.spawn(move || run_beside(project, step.name, &others, earlier));
-            let own = entry_of(project, step, earlier, Session::new(project, options.verbose));
-            report::print_entry(&own);
-            (own, more.join())
-        });
-        entries.push(own);
-        entries.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    let run = Run { project, plan: &plan, verbose: options.verbose };
+    Ok(report::print_summary(&run.steps(&chosen), began.elapsed()))
+}
+
+/// What the changes since the fork from `base` can break, which is printed.
+fn select(project: &Project, base: Option<&str>) -> Result<Selection> {
+    let paths = changed::paths(&mut Session::new(project, false), base)?;
+    eprintln!("{} changed files", paths.len());
+    paths.iter().take(20).for_each(|path| eprintln!("   {path}"));
+    if paths.len() > 20 {
+        eprintln!("   … and {} more", paths.len() - 20);
     }
-    Ok(report::print_summary(&entries, began.elapsed()))
+    Ok(Selection::of(paths.iter().map(String::as_str)))
+}
+
+fn list(project: &Project, plan: &Plan, steps: Vec<&Step>) {
+    let (durations, note) = Durations::read(&directory(project));
+    if let Some(note) = note {
+        eprintln!("{note}");
+    }
+    for step in steps {
+        let time = durations.of(step.name).map_or("–".to_owned(), report::seconds);
+        let which = match step.runs {
+            step::Runs::InAll => " (--all)",
+            step::Runs::InQuick if plan.all => " (not with --all: another step has these tests)",
+            _ => "",
+        };
+        println!("{:<14} {time:>12}  {}{which}", step.name, step.what);
+    }
+}
+
+/// The logs and the durations of the steps.
+fn directory(project: &Project) -> PathBuf {
+    project.target().join("xtask")
+}
+
+/// One run of some steps.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    project: &'a Project,
+    plan: &'a Plan,
+    verbose: bool,
+}
+
+impl<'a> Run<'a> {
+    fn steps(self, chosen: &[&Step]) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let (alone, beside) = apart(chosen);
+        for step in alone {
+            let others: Vec<&Step> = beside.iter().filter(|other| other.beside == Some(step.name)).copied().collect();
+            announce(step, "");
+            let (own, more) = thread::scope(|scope| {
+                let earlier = &entries;
+                let more = scope.spawn(move || self.beside(step.name, &others, earlier));
+                let own = self.entry_of(step, earlier, Session::new(self.project, self.verbose));
+                report::print_entry(&own);
+                (own, more.join())
+            });
+            entries.push(own);
+            entries.extend(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        entries
+    }
+
+    /// Runs steps one after the other beside `step`. The output of each comes when it is done.
+    fn beside(self, step: &str, others: &[&Step], earlier: &[Entry]) -> Vec<Entry> {
+        let run = |other: &&Step| {
+            let entry = self.entry_of(other, earlier, Session::beside(self.project));
+            announce(other, &format!(" (beside {step})"));
+            report::print_entry(&entry);
+            entry
+        };
+        others.iter().map(run).collect()
+    }
+
+    fn entry_of(self, step: &Step, earlier: &[Entry], session: Session<'_>) -> Entry {
+        let start = Instant::now();
+        let (outcome, mut notes) = self.outcome_of(step, earlier, session);
+        let time = start.elapsed();
+        if matches!(outcome, Outcome::Passed)
+            && let Err(error) = Durations::keep(&directory(self.project), step.name, time)
+        {
+            notes.push(format!("its duration could not be kept: {error:#}"));
+        }
+        Entry { name: step.name, outcome, time, notes }
+    }
+
+    fn outcome_of(self, step: &Step, earlier: &[Entry], mut session: Session<'_>) -> (Outcome, Vec<String>) {
+        let failed = |name: &&&str| earlier.iter().any(|e| e.name == **name && e.outcome.is_failure());
+        if let Some(name) = step.after.iter().find(failed) {
+            return (Outcome::Failed(format!("not run, because {name} failed"), None), Vec::new());
+        }
+        if let Some(want) = step.needs.iter().find_map(|need| need.unmet()) {
+            let strict = want.fixable && machine::has_to_have_everything();
+            let outcome = if strict {
+                Outcome::Failed(format!("cannot be skipped here: {}", want.reason), None)
+            } else {
+                Outcome::Skipped(want.reason)
+            };
+            return (outcome, Vec::new());
+        }
+        let log = directory(self.project).join(format!("{}.log", step.name));
+        let result = session.log_to(&log).and_then(|()| (step.run)(&mut session, self.plan));
+        let outcome = match result {
+            Ok(()) => Outcome::Passed,
+            Err(error) => {
+                let output = session::output_of(&error).map(str::to_owned);
+                Outcome::Failed(format!("{error:#}"), output)
+            }
+        };
+        (outcome, session.into_notes())
+    }
 }
 
 /// Those that run one after the other, and those that run beside one of these.
@@ -98,76 +213,13 @@ fn apart<'a>(chosen: &[&'a Step]) -> (Vec<&'a Step>, Vec<&'a Step>) {
     })
 }
 
-/// Runs steps one after the other beside `step`; what they say comes when each is done.
-fn run_beside(project: &Project, step: &str, others: &[&Step], earlier: &[Entry]) -> Vec<Entry> {
-    let run = |other: &&Step| {
-        let entry = entry_of(project, other, earlier, Session::beside(project));
-        announce(other, &format!(" (beside {step})"));
-        report::print_entry(&entry);
-        entry
-    };
-    others.iter().map(run).collect()
-}
-
 fn announce(step: &Step, how: &str) {
     eprintln!("── {}: {}{how}", step.name, step.what);
-}
-
-fn entry_of(project: &Project, step: &Step, earlier: &[Entry], session: Session<'_>) -> Entry {
-    let start = Instant::now();
-    let (outcome, notes) = outcome_of(project, step, earlier, session);
-    Entry { name: step.name, outcome, time: start.elapsed(), notes }
-}
-
-/// The steps to run: with `only`, those and what they come after, for the set-up has to be there.
-fn choose<'a>(steps: &'a [Step], only: &[String], skip: &[String]) -> Vec<&'a Step> {
-    let named = |names: &[String], step: &Step| names.iter().any(|name| name == step.name);
-    let mut wanted: Vec<&str> = Vec::new();
-    // A step stands after what it needs, so one pass from the end finds all of it.
-    for step in steps.iter().rev() {
-        if only.is_empty() || named(only, step) || wanted.contains(&step.name) {
-            wanted.push(step.name);
-            wanted.extend(step.after);
-        }
-    }
-    steps.iter().filter(|step| wanted.contains(&step.name) && !named(skip, step)).collect()
-}
-
-fn outcome_of(project: &Project, step: &Step, earlier: &[Entry], mut session: Session<'_>) -> (Outcome, Vec<String>) {
-    let failed = |name: &&&str| earlier.iter().any(|e| e.name == **name && e.outcome.is_failure());
-    if let Some(name) = step.after.iter().find(failed) {
-        return (Outcome::Failed(format!("not run, because {name} failed"), None), Vec::new());
-    }
-    if let Some(want) = step.needs.iter().find_map(|need| need.unmet()) {
-        let strict = want.fixable && machine::has_to_have_everything();
-        let outcome = if strict {
-            Outcome::Failed(format!("cannot be skipped here: {}", want.reason), None)
-        } else {
-            Outcome::Skipped(want.reason)
-        };
-        return (outcome, Vec::new());
-    }
-    let log = project.target().join("xtask").join(format!("{}.log", step.name));
-    let result = session.log_to(&log).and_then(|()| (step.run)(&mut session));
-    let outcome = match result {
-        Ok(()) => Outcome::Passed,
-        Err(error) => {
-            let output = session::output_of(&error).map(str::to_owned);
-            Outcome::Failed(format!("{error:#}"), output)
-        }
-    };
-    (outcome, session.into_notes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn chosen(only: &[&str], skip: &[&str]) -> Vec<&'static str> {
-        let owned = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<Vec<_>>();
-        let steps = steps();
-        choose(&steps, &owned(only), &owned(skip)).iter().map(|step| step.name).collect()
-    }
 
     #[test]
     fn names_are_unique_and_every_step_comes_after_what_it_needs() {
@@ -195,20 +247,5 @@ mod tests {
         // Alone it is a step like the others.
         let only: Vec<&Step> = all.iter().filter(|step| step.name == "deny").collect();
         assert_eq!(apart(&only).0.len(), 1);
-    }
-
-    #[test]
-    fn only_brings_the_set_up_with_it() {
-        assert_eq!(chosen(&["fmt"], &[]), ["fmt"]);
-        assert_eq!(chosen(&["pytest"], &[]), ["tools", "venv", "extension", "pytest"]);
-        assert_eq!(chosen(&["pytest"], &["tools", "extension"]), ["venv", "pytest"]);
-    }
-
-    #[test]
-    fn without_only_everything_runs_but_what_is_skipped() {
-        let all = chosen(&[], &[]);
-        assert_eq!(all.len(), steps().len());
-        assert_eq!(chosen(&[], &["macos"]).len(), all.len() - 1);
-        assert!(chosen(&["fmt"], &["fmt"]).is_empty());
     }
 }

@@ -66,8 +66,8 @@ fn summary(entries: &[Entry], whole: Duration) -> String {
     for entry in entries {
         let (name, word) = (entry.name, entry.outcome.word());
         let line = match &entry.outcome {
-            Outcome::Skipped(reason) => format!("{name:<12} {word:<8} {reason}"),
-            _ => format!("{name:<12} {word:<8} {:>9}", seconds(entry.time)),
+            Outcome::Skipped(reason) => format!("{name:<14} {word:<8} {reason}"),
+            _ => format!("{name:<14} {word:<8} {:>9}", seconds(entry.time)),
         };
         text += &format!("   {line}\n");
     }
@@ -86,7 +86,8 @@ fn summary(entries: &[Entry], whole: Duration) -> String {
     text + &format!("{verdict}, {} skipped, in {}\n", count("skipped"), seconds(whole))
 }
 
-fn seconds(time: Duration) -> String {
+/// A duration as a person says it.
+pub fn seconds(time: Duration) -> String {
     let whole = time.as_secs();
     if whole < 60 { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} min {:02} s", whole / 60, whole % 60) }
 }
@@ -109,9 +110,9 @@ mod tests {
         ];
         let expected = "\
 ── summary
-   fmt          ok           1.5 s
-   macos        skipped  it needs root
-   pytest       FAILED       1.5 s
+   fmt            ok           1.5 s
+   macos          skipped  it needs root
+   pytest         FAILED       1.5 s
 pytest: 1 failed, 2 passed
 1 steps passed, 1 FAILED (pytest), 1 skipped, in 2 min 03 s
 ";

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::plan::Plan;
 use super::python::TRACERS;
 use super::runner;
-use super::step::{Need, Step};
+use super::step::{Need, Runs, Step};
 use crate::session::Session;
 use crate::tools;
 
@@ -15,22 +16,25 @@ pub const STATIC: &[Step] = &[
     Step {
         name: "fmt",
         what: "the Rust code is formatted",
+        runs: Runs::Always,
         after: &[],
         beside: None,
         needs: &[],
-        run: |session| cargo(session, &["fmt", "--all", "--check", "--", "--color=never"]),
+        run: |session, _| cargo(session, &["fmt", "--all", "--check", "--", "--color=never"]),
     },
     Step {
         name: "clippy",
         what: "no warning from the compiler or Clippy in any target",
+        runs: Runs::Always,
         after: &["venv"],
         beside: Some(TRACERS),
         needs: &[],
-        run: |session| cargo(session, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        run: |session, _| cargo(session, &["clippy", "--locked", "--workspace", "--all-targets", "--", "-Dwarnings"]),
     },
     Step {
         name: "rustdoc",
         what: "the documentation builds without a warning",
+        runs: Runs::InAll,
         after: &["venv"],
         beside: Some(TRACERS),
         needs: &[],
@@ -39,6 +43,7 @@ pub const STATIC: &[Step] = &[
     Step {
         name: "deny",
         what: "licences, banned crates and sources of every dependency",
+        runs: Runs::InAll,
         after: &[],
         beside: Some(TRACERS),
         needs: &[],
@@ -47,6 +52,7 @@ pub const STATIC: &[Step] = &[
     Step {
         name: "features",
         what: "the kernel and the probes compile with each feature off",
+        runs: Runs::InAll,
         after: &[],
         beside: Some(TRACERS),
         needs: &[],
@@ -59,6 +65,7 @@ pub const TESTS: &[Step] = &[
     Step {
         name: "build",
         what: "the tests of every crate compile",
+        runs: Runs::Always,
         after: &["tools", "venv"],
         beside: Some(TRACERS),
         needs: &[],
@@ -67,7 +74,8 @@ pub const TESTS: &[Step] = &[
     Step {
         name: "nextest",
         what: "the tests of every crate",
-        after: &["tools", "venv", "extension"],
+        runs: Runs::Always,
+        after: &["tools", "venv"],
         beside: None,
         needs: &[],
         run: nextest,
@@ -75,6 +83,7 @@ pub const TESTS: &[Step] = &[
     Step {
         name: "doctest",
         what: "the examples in the documentation",
+        runs: Runs::InAll,
         after: &["venv"],
         beside: Some(TRACERS),
         needs: &[],
@@ -83,6 +92,7 @@ pub const TESTS: &[Step] = &[
     Step {
         name: "callgrind",
         what: "probes and spans that are off cost no instruction per element",
+        runs: Runs::InAll,
         after: &["tools"],
         beside: None,
         needs: &[Need::Linux, Need::Program("valgrind")],
@@ -91,15 +101,24 @@ pub const TESTS: &[Step] = &[
     Step {
         name: "loom",
         what: "the pool hands out work rightly in every order of its steps",
+        runs: Runs::InAll,
         after: &[],
         beside: Some(TRACERS),
         needs: &[],
-        run: |session| {
+        run: |session, _| {
             let kernel = ["test", "--locked", "-p", "raptors-kernel", "--lib"];
             cargo(session, &[&kernel[..], &["--features", "loom", "gate"]].concat())
         },
     },
-    Step { name: "fuzz", what: "the fuzz targets compile", after: &[], beside: Some(TRACERS), needs: &[], run: fuzz },
+    Step {
+        name: "fuzz",
+        what: "the fuzz targets compile",
+        runs: Runs::InAll,
+        after: &[],
+        beside: Some(TRACERS),
+        needs: &[],
+        run: fuzz,
+    },
 ];
 
 fn cargo(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
@@ -107,19 +126,19 @@ fn cargo(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
     session.run(command.args(arguments)).map(drop)
 }
 
-fn rustdoc(session: &mut Session<'_>) -> Result<()> {
+fn rustdoc(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     let mut command = session.project.cargo();
     command.args(["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
     session.run(&mut command).map(drop)
 }
 
-fn deny(session: &mut Session<'_>) -> Result<()> {
+fn deny(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     tools::ensure(session, &tools::DENY)?;
     cargo(session, &["deny", "--all-features", "check", "bans", "licenses", "sources"])
 }
 
 /// Each feature off and on by itself, without the dependents that would switch it on again.
-fn features(session: &mut Session<'_>) -> Result<()> {
+fn features(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     let sets: [&[&str]; 8] = [
         &["raptors-probes", "--no-default-features"],
         &["raptors-probes", "--no-default-features", "--features", "usdt-probes"],
@@ -141,12 +160,13 @@ fn features(session: &mut Session<'_>) -> Result<()> {
     Ok(())
 }
 
-fn nextest(session: &mut Session<'_>) -> Result<()> {
+fn nextest(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
     let record = session.project.root().join("target/nextest/ci/junit.xml");
     // One of an earlier run says nothing about this one, should this one not come to write its own.
     let _ = std::fs::remove_file(&record);
-    let result = run_nextest(session, &[]);
+    let filter = plan.nextest_filter();
+    let result = run_nextest(session, &filter.iter().map(String::as_str).collect::<Vec<_>>());
     runner::note_skips(session, &record);
     result
 }
@@ -162,7 +182,7 @@ fn nextest_of(session: &Session<'_>, arguments: &[&str]) -> Command {
     command
 }
 
-fn build(session: &mut Session<'_>) -> Result<()> {
+fn build(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
     let mut command = nextest_of(session, &["--no-run"]);
     session.run(&mut command).map(drop)
@@ -174,18 +194,18 @@ fn run_nextest(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
     runner::run(session, &mut command, is_summary).map(drop)
 }
 
-fn doctest(session: &mut Session<'_>) -> Result<()> {
+fn doctest(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     cargo(session, &["test", "--locked", "--workspace", "--doc"])
 }
 
-fn callgrind(session: &mut Session<'_>) -> Result<()> {
+fn callgrind(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
     let filter = "package(raptors-kernel) & test(/^cost::/)";
     run_nextest(session, &["--run-ignored", "all", "-E", filter])
 }
 
 /// Fuzzing itself needs a nightly compiler; whether the targets still fit the code does not.
-fn fuzz(session: &mut Session<'_>) -> Result<()> {
+fn fuzz(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     let mut command = session.project.cargo();
     command.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
     command.arg(session.project.target());

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::plan::Plan;
 use crate::machine;
 use crate::session::Session;
 
@@ -12,6 +13,8 @@ pub struct Step {
     pub name: &'static str,
     /// What it checks, in a line.
     pub what: &'static str,
+    /// The runs without names that do it.
+    pub runs: Runs,
     /// The steps that have to have succeeded before.
     pub after: &'static [&'static str],
     /// A step that leaves the processor idle for minutes: where that runs too, this one runs beside it, at the lowest
@@ -20,7 +23,18 @@ pub struct Step {
     /// What the machine has to have; where it lacks it the step is skipped, with the reason.
     pub needs: &'static [Need],
     /// The work. An error is a failure of the step.
-    pub run: fn(&mut Session<'_>) -> Result<()>,
+    pub run: fn(&mut Session<'_>, &Plan) -> Result<()>,
+}
+
+/// Which runs without names do a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Runs {
+    /// Every one.
+    Always,
+    /// The one without `--all`: with it another step does the same and more.
+    InQuick,
+    /// The one with `--all`.
+    InAll,
 }
 
 /// Something a machine has or lacks.

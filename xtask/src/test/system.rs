@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 
+use super::plan::Plan;
 use super::python::TRACERS;
-use super::step::{Need, Step};
+use super::step::{Need, Runs, Step};
 use crate::machine;
 use crate::session::Session;
 use crate::tools;
@@ -12,10 +13,11 @@ use crate::tools;
 pub const SETUP: &[Step] = &[Step {
     name: "tools",
     what: "bpftrace, DTrace, perf, valgrind, readelf, gcc, rustfmt and Clippy are there",
+    runs: Runs::Always,
     after: &[],
     beside: None,
     needs: &[],
-    run: |session| {
+    run: |session, _| {
         rust_components(session)?;
         tools::install_system_tools(session)
     },
@@ -25,6 +27,7 @@ pub const SETUP: &[Step] = &[Step {
 pub const TESTS: &[Step] = &[Step {
     name: "macos",
     what: "the crates type-check for aarch64-apple-darwin",
+    runs: Runs::InAll,
     after: &[],
     beside: Some(TRACERS),
     needs: &[Need::Linux, Need::DebianRoot],
@@ -47,7 +50,7 @@ fn rust_components(session: &mut Session<'_>) -> Result<()> {
     Ok(())
 }
 
-fn macos(session: &mut Session<'_>) -> Result<()> {
+fn macos(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     if machine::find_program("unshare").is_none() {
         tools::install_packages(session, &["util-linux"])?;
     }
