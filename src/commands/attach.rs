@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls;
 use super::command::{self, Invocation, conflict};
 use super::output::Output;
-use super::subject::seconds;
+use crate::model::budget::Seconds;
 use crate::model::error::Error;
 use crate::tracers::attach::{self, Action, Sampler, Settings, Target, Template, Tool};
 use crate::tracers::engines::Tracer;
@@ -29,8 +29,8 @@ pub struct Arguments {
     #[arg(long, value_name = "TEMPLATE", value_enum, ignore_case = true)]
     template: Option<Template>,
     /// The recording time [default: 10 s for a process, to its end for a command]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    duration: Option<Duration>,
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<Seconds>,
     /// The file that perf or Instruments records to [default: perf.data, raptors.trace]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -82,7 +82,8 @@ impl command::Arguments for Arguments {
                 conflict("perf records a command to its end: leave --duration out")
             }
             _ => {
-                let settings = Settings { template: template.unwrap_or_default(), duration, output };
+                let settings =
+                    Settings { template: template.unwrap_or_default(), duration: duration.map(Duration::from), output };
                 Ok(Task { options: attach::Options { action, settings }, output: printed })
             }
         }

@@ -1,11 +1,9 @@
 //! `raptors-trace calls`: the calls of a comparison, or of a running process.
 
-use std::time::Duration;
-
 use super::command::{self, Invocation, conflict};
 use super::output::Output;
-use super::subject::seconds;
 use super::{compare, phases};
+use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
 use crate::run::options::EngineChoice;
 use crate::tracers::engines::Tracer;
@@ -20,8 +18,8 @@ pub struct Arguments {
     #[arg(conflicts_with_all = ["file", "lossy", "subject"])]
     pid: Option<u32>,
     /// With --pid: the time to watch
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "pid", default_value = "10")]
-    duration: Duration,
+    #[arg(long, value_name = "SECONDS", requires = "pid", default_value_t = budget::WATCH)]
+    duration: Seconds,
     #[command(flatten)]
     printed: phases::Arguments,
 }
@@ -34,7 +32,7 @@ impl command::Arguments for Arguments {
             return self.printed.check_part(Part::Calls, invocation).map(Task::Compared);
         };
         let tracer = tracer(self.printed.calls.engine)?;
-        Ok(Task::Live(live::Options { pid, duration: self.duration, tracer }, self.printed.output))
+        Ok(Task::Live(live::Options { pid, duration: self.duration.into(), tracer }, self.printed.output))
     }
 }
 
@@ -81,6 +79,8 @@ pub fn watch(options: &live::Options, output: &Output) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::super::command::testing::{checked, refusal};
+    use std::time::Duration;
+
     use super::*;
     use crate::run::options::Source;
 

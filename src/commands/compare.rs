@@ -39,7 +39,7 @@ impl command::Arguments for Arguments {
         let documents = self.documents.check()?;
         let mut options = self.subject.check(invocation, self.output.verbose)?;
         options.engines = self.calls.engine.unwrap_or_default();
-        options.sampling = documents.sampling(&options);
+        options.sampling = documents.sampling();
         let source = Source::Run(Box::new(options));
         Ok(Task { source, part: Part::All, documents, against: self.against, output: self.output })
     }
@@ -157,7 +157,7 @@ mod tests {
         let lengths: Vec<&[u64]> = options.shapes.iter().map(Shape::lengths).collect();
         assert_eq!(lengths, [&[512, 512][..], &[4, 3, 2], &[7]]);
         assert_eq!(options.dtypes, [Dtype::Float32, Dtype::Float64]);
-        assert_eq!(options.time, Some(Duration::from_millis(500)));
+        assert_eq!(options.budget.timed, Duration::from_millis(500));
     }
 
     #[test]
@@ -207,19 +207,18 @@ mod tests {
 
     #[test]
     fn a_run_is_held_against_an_earlier_one_or_a_limit() {
-        type Checked = fn(&[&str]) -> Result<Task, clap::Error>;
-        let compare: (Checked, fn(&[&str]) -> String, &[&str]) = (checked::<Arguments>, refusal, &[]);
-        let show: (Checked, fn(&[&str]) -> String, &[&str]) =
-            (checked::<show::Arguments>, refusal_of::<show::Arguments>, &["new.rtrace"]);
-        let line = ["--against", "old.rtrace", "--fail-below", "0.95"];
-        for (checked, refusal, command) in [compare, show] {
-            assert_eq!(checked(command).unwrap().against, Against::default());
-            let expected = Against { file: Some("old.rtrace".into()), fail_below: Some(0.95) };
-            assert_eq!(checked(&[command, &line].concat()).unwrap().against, expected);
-            for nonsense in ["0", "-1", "inf", "nan", "5 %", ""] {
-                let told = refusal(&[command, &["--fail-below", nonsense]].concat());
-                assert!(told.contains("give a factor above 0"), "{told}");
-            }
+        held::<Arguments>(&[]);
+        held::<show::Arguments>(&["new.rtrace"]);
+    }
+
+    fn held<A: command::Arguments<Task = Task>>(command: &[&str]) {
+        let against = |line: &[&str]| checked::<A>(&[command, line].concat()).unwrap().against;
+        assert_eq!(against(&[]), Against::default());
+        let expected = Against { file: Some("old.rtrace".into()), fail_below: Some(0.95) };
+        assert_eq!(against(&["--against", "old.rtrace", "--fail-below", "0.95"]), expected);
+        for nonsense in ["0", "-1", "inf", "nan", "5 %", ""] {
+            let told = refusal_of::<A>(&[command, &["--fail-below", nonsense]].concat());
+            assert!(told.contains("give a factor above 0"), "{told}");
         }
     }
 
@@ -227,7 +226,7 @@ mod tests {
     fn a_page_has_every_case_run_and_the_operation_sampled_for_as_long_as_it_is_timed() {
         let options = run(&["--html", "p.html", "--time", "2"]);
         let sampling = options.sampling.unwrap();
-        assert_eq!((sampling.time, sampling.alone), (Duration::from_secs(2), false));
+        assert_eq!((options.budget.sampled, sampling.alone), (Duration::from_secs(2), false));
         assert!(run(&["--md", "p.md"]).sampling.is_none());
     }
 }

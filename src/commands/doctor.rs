@@ -23,25 +23,18 @@ pub struct Arguments {
 }
 
 impl command::Arguments for Arguments {
-    type Task = Task;
+    type Task = (doctor::Options, Output);
 
-    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+    fn check(self, invocation: &Invocation) -> Result<Self::Task, clap::Error> {
         let Self { clean, python, output } = self;
-        Ok(Task { options: doctor::Options { clean, python, host: invocation.host.clone() }, output })
+        Ok((doctor::Options { clean, python, host: invocation.host.clone() }, output))
     }
 }
 
-/// A machine to check. A failed check is not a failure of the command.
-#[derive(Debug)]
-pub struct Task {
-    options: doctor::Options,
-    output: Output,
-}
-
-impl command::Task for Task {
+impl command::Task for (doctor::Options, Output) {
     fn run(&self) -> Result<(), Error> {
-        let report =
-            if self.options.clean { doctor::clean()? } else { doctor::examine(&self.options, &mut self.output.bar()) };
-        self.output.print(&report, |looks| views::doctor::text(&report, looks))
+        let (options, output) = self;
+        let report = if options.clean { doctor::clean()? } else { doctor::examine(options, &mut output.bar()) };
+        output.print(&report, |looks| views::doctor::text(&report, looks))
     }
 }

@@ -8,8 +8,7 @@ use crate::machine::files;
 use crate::model::comparison::Comparison;
 use crate::model::error::Error;
 use crate::model::sampled_by::SampledBy;
-use crate::run::DEFAULT_TIME;
-use crate::run::options::{CompareOptions, Sampling};
+use crate::run::options::Sampling;
 use crate::views::{html, markdown};
 
 /// The requested samples for each second of CPU time; the system's timer gives fewer.
@@ -39,16 +38,10 @@ impl Documents {
         Ok(self)
     }
 
-    /// The sampling for the page's flamegraphs, if a page is requested: after each operation's timing, for as long as
-    /// it was timed.
-    pub fn sampling(&self, options: &CompareOptions) -> Option<Sampling> {
+    /// The sampling for the page's flamegraphs, if a page is requested.
+    pub fn sampling(&self) -> Option<Sampling> {
         self.html.as_ref()?;
-        Some(Sampling {
-            engine: SampledBy::Inprocess,
-            frequency: FREQUENCY,
-            time: options.time.unwrap_or(DEFAULT_TIME),
-            alone: false,
-        })
+        Some(Sampling { engine: SampledBy::Inprocess, frequency: FREQUENCY, alone: false })
     }
 
     /// Checks that the files can be written.

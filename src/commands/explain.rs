@@ -5,9 +5,11 @@ use super::compare::verdict;
 use super::documents::Documents;
 use super::output::{Output, first_failure};
 use super::subject::{FileArguments, SubjectArguments};
-use crate::explain::{self, Options};
+use crate::explain;
+use crate::model::budget::Budget;
 use crate::model::error::Error;
 use crate::run::Outcome;
+use crate::run::options::{CompareOptions, Source};
 use crate::views;
 
 /// Find the cause of a difference: switch possible causes off, one at a time, and measure the effect of each
@@ -36,20 +38,19 @@ impl command::Arguments for Arguments {
         let Self { file, seed, subject, documents, output } = self;
         let documents = documents.check()?;
         let subject = if seed { subject } else { subject.of_one_size() };
-        let time = subject.time;
         let source = file.or_run(|| {
-            let mut options = subject.check(invocation, output.verbose)?;
-            options.sampling = documents.sampling(&options);
-            Ok(options)
+            let budget = Budget::explain(subject.time);
+            let options = subject.check(invocation, output.verbose)?;
+            Ok(CompareOptions { budget, sampling: documents.sampling(), ..options })
         })?;
-        Ok(Task { options: Options { source, time }, documents, output })
+        Ok(Task { source, documents, output })
     }
 }
 
 /// An explanation to print.
 #[derive(Debug, PartialEq)]
 pub struct Task {
-    options: Options,
+    source: Source,
     documents: Documents,
     output: Output,
 }
@@ -57,7 +58,7 @@ pub struct Task {
 impl command::Task for Task {
     fn run(&self) -> Result<(), Error> {
         self.documents.check_writable()?;
-        let Outcome { comparison, samples, failure, .. } = explain::explain(&self.options, &mut self.output.bar())?;
+        let Outcome { comparison, samples, failure, .. } = explain::explain(&self.source, &mut self.output.bar())?;
         self.output.print(&comparison, |looks| views::explain::text(&comparison, looks))?;
         let written = self.documents.write(&comparison, &samples);
         first_failure([verdict(&comparison), written, failure.map_or(Ok(()), Err)])
@@ -68,11 +69,10 @@ impl command::Task for Task {
 mod tests {
     use super::super::command::testing::{checked, refusal};
     use super::*;
-    use crate::run::options::Source;
 
     #[test]
     fn it_is_of_one_size_unless_it_is_told_otherwise() {
-        let sizes = |line: &[&str]| match checked::<Arguments>(line).unwrap().options.source {
+        let sizes = |line: &[&str]| match checked::<Arguments>(line).unwrap().source {
             Source::Run(options) => options.shapes.len(),
             Source::File { path, .. } => panic!("no run: {path:?}"),
         };

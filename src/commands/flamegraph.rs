@@ -2,16 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use raptors_flamegraphs::Format;
 
 use super::command::{self, Invocation, conflict};
 use super::compare::verdict;
+use super::documents::FREQUENCY;
 use super::output::{Output, first_failure};
-use super::subject::{FileArguments, SubjectArguments, seconds};
+use super::subject::{FileArguments, SubjectArguments};
 use super::terminal;
 use crate::analysis::{self, flamegraph};
+use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
 use crate::model::sampled_by::SampledBy;
 use crate::run::options::{Sampling, Source};
@@ -35,11 +36,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     format: Vec<Format>,
     /// Samples for each second of CPU time; the system's timer may give fewer
-    #[arg(long, value_name = "HZ", default_value = "997", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "HZ", default_value_t = FREQUENCY, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
     /// The sampling time for each size, both sides together
-    #[arg(long, value_name = "SECONDS", default_value = "12", value_parser = seconds)]
-    sample_time: Duration,
+    #[arg(long, value_name = "SECONDS", default_value_t = budget::SAMPLE)]
+    sample_time: Seconds,
     /// Sample a running process with perf (usually as root) or DTrace (as root)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(conflicts_with_all = ["file", "lossy", "subject"])]
@@ -77,7 +78,7 @@ impl command::Arguments for Arguments {
 
     fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
         let subject = match self.pid {
-            Some(pid) => Subject::Process(pid, self.sample_time),
+            Some(pid) => Subject::Process(pid, self.sample_time.into()),
             None if !self.command.is_empty() => Subject::Commands(commands(&self.command)?),
             None => return self.check_rounds(invocation).map(Task::Rounds),
         };
@@ -96,10 +97,11 @@ impl command::Arguments for Arguments {
 
 impl Arguments {
     fn check_rounds(self, invocation: &Invocation) -> Result<Rounds, clap::Error> {
-        let Self { file, subject, engine, frequency, sample_time: time, printed, .. } = self;
+        let Self { file, subject, engine, frequency, sample_time, printed, .. } = self;
         let source = file.or_run(|| {
             let mut options = subject.of_one_size().check(invocation, printed.verbose)?;
-            options.sampling = Some(Sampling { engine: in_rounds(engine)?, frequency, time, alone: true });
+            options.sampling = Some(Sampling { engine: in_rounds(engine)?, frequency, alone: true });
+            options.budget = options.budget.sampled_for(sample_time);
             Ok(options)
         })?;
         Ok(Rounds { source, directory: self.output, formats: self.format, command: invocation.line.clone(), printed })
@@ -230,6 +232,8 @@ fn draw_outside(options: &outside::Options, output: &Output) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use super::super::command::testing::{checked as checked_as, refusal as refusal_of};
+    use std::time::Duration;
+
     use super::*;
     use crate::run::options::EngineChoice;
 

@@ -25,25 +25,19 @@ pub struct Arguments {
 }
 
 impl command::Arguments for Arguments {
-    type Task = Task;
+    type Task = (imports::Options, Output);
 
-    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+    fn check(self, invocation: &Invocation) -> Result<Self::Task, clap::Error> {
         let Self { subjects, all, python, output } = self;
         let host = invocation.host.clone();
-        Ok(Task { options: imports::Options { subjects, all: all || output.verbose, python, host }, output })
+        Ok((imports::Options { subjects, all: all || output.verbose, python, host }, output))
     }
 }
 
-/// Files to read.
-#[derive(Debug)]
-pub struct Task {
-    options: imports::Options,
-    output: Output,
-}
-
-impl command::Task for Task {
+impl command::Task for (imports::Options, Output) {
     fn run(&self) -> Result<(), Error> {
-        let read = imports::read(&self.options)?;
-        self.output.print(&read, |looks| views::imports::text(&read, looks, self.options.all))
+        let (options, output) = self;
+        let read = imports::read(options)?;
+        output.print(&read, |looks| views::imports::text(&read, looks, options.all))
     }
 }

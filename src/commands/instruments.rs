@@ -25,24 +25,18 @@ pub struct Arguments {
 }
 
 impl command::Arguments for Arguments {
-    type Task = Task;
+    type Task = (instruments::Options, Output);
 
-    fn check(self, _: &Invocation) -> Result<Task, clap::Error> {
+    fn check(self, _: &Invocation) -> Result<Self::Task, clap::Error> {
         let Self { samples, signposts, output, printed } = self;
-        Ok(Task { options: instruments::Options { samples, signposts, output }, printed })
+        Ok((instruments::Options { samples, signposts, output }, printed))
     }
 }
 
-/// A recording to read.
-#[derive(Debug)]
-pub struct Task {
-    options: instruments::Options,
-    printed: Output,
-}
-
-impl command::Task for Task {
+impl command::Task for (instruments::Options, Output) {
     fn run(&self) -> Result<(), Error> {
-        let sides = instruments::read(&self.options)?;
-        self.printed.print(&sides, |looks| views::instruments::text(&sides, looks))
+        let (options, output) = self;
+        let sides = instruments::read(options)?;
+        output.print(&sides, |looks| views::instruments::text(&sides, looks))
     }
 }

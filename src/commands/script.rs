@@ -35,9 +35,9 @@ pub struct Arguments {
 }
 
 impl command::Arguments for Arguments {
-    type Task = Task;
+    type Task = (scripts::Options, Output);
 
-    fn check(self, invocation: &Invocation) -> Result<Task, clap::Error> {
+    fn check(self, invocation: &Invocation) -> Result<Self::Task, clap::Error> {
         let compares = self.name.script == scripts::Script::CompareCallPatterns;
         if self.pid.len() > if compares { 2 } else { 1 } {
             return conflict(
@@ -53,26 +53,20 @@ impl command::Arguments for Arguments {
             ufuncs: self.ufunc,
             host: invocation.host.clone(),
         };
-        Ok(Task { options, output: self.output })
+        Ok((options, self.output))
     }
 }
 
-/// A script to print.
-#[derive(Debug)]
-pub struct Task {
-    options: scripts::Options,
-    output: Output,
-}
-
-impl command::Task for Task {
+impl command::Task for (scripts::Options, Output) {
     fn run(&self) -> Result<(), Error> {
-        let made = scripts::make(&self.options)?;
-        if !self.output.json && !self.output.quiet {
+        let (options, output) = self;
+        let made = scripts::make(options)?;
+        if !output.json && !output.quiet {
             for left in &made.left_out {
                 let note = crate::model::text::escape(&format!("{}: {}", left.what, left.why));
                 anstream::eprintln!("note: left out: {note}");
             }
         }
-        self.output.print(&made, |_| made.text.clone())
+        output.print(&made, |_| made.text.clone())
     }
 }

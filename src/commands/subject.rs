@@ -7,6 +7,7 @@ use std::time::Duration;
 use raptors_kernel::MAX_THREADS;
 
 use super::command::{Invocation, conflict};
+use crate::model::budget::{Budget, Seconds};
 use crate::model::subject::{Dtype, Shape, Subject};
 use crate::run::options::{CompareOptions, EngineChoice, Source};
 
@@ -26,8 +27,8 @@ pub struct SubjectArguments {
     #[arg(long, value_name = "DTYPES", value_delimiter = ',', value_enum)]
     dtype: Vec<Dtype>,
     /// Seconds of unobserved rounds per size, both sides together; more time gives narrower intervals
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
-    pub time: Option<Duration>,
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub time: Option<Seconds>,
     /// Python that runs once per side before its statement; it may use np, kernel, rng, shape, size and dtype
     #[arg(long, value_name = "PYTHON", value_parser = statement, requires_all = ["a", "b"])]
     pub setup: Option<String>,
@@ -60,8 +61,8 @@ pub struct SubjectArguments {
     #[arg(long)]
     wait: bool,
     /// With --wait: continue after this time
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
-    start_after: Option<Duration>,
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    start_after: Option<Seconds>,
     /// Measure this machine's memory limit again (about 2 s) instead of using the cached one
     #[arg(long)]
     measure_limit: bool,
@@ -104,7 +105,7 @@ impl SubjectArguments {
             subject,
             shapes,
             dtypes,
-            time: self.time,
+            budget: Budget::compare(self.time),
             save: self.save,
             python: self.python,
             host: invocation.host.clone(),
@@ -112,7 +113,7 @@ impl SubjectArguments {
             engines: EngineChoice::default(),
             sampling: None,
             operation_only: false,
-            wait: self.wait.then_some(self.start_after),
+            wait: self.wait.then_some(self.start_after.map(Duration::from)),
             measure_limit: self.measure_limit,
             allow_different: self.allow_different,
             verbose,
@@ -169,19 +170,6 @@ pub struct CallArguments {
     /// [default: inprocess]
     #[arg(long, value_name = "ENGINE", value_enum, group = "new_run")]
     pub engine: Option<EngineChoice>,
-}
-
-/// Parses a time.
-///
-/// # Errors
-/// A sentence about what is wrong with it.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    const DAY: f64 = 86_400.0;
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= DAY => Ok(Duration::from_secs_f64(seconds)),
-        Ok(_) => Err("give more than 0 seconds and at most a day (86400)".to_owned()),
-        Err(_) => Err("give a number of seconds, such as 4 or 0.5".to_owned()),
-    }
 }
 
 fn threads(text: &str) -> Result<NonZeroU32, String> {

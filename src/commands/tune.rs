@@ -2,6 +2,7 @@
 
 use super::command::{self, Invocation};
 use super::output::Output;
+use crate::model::budget;
 use crate::model::error::Error;
 use crate::run::tune::{self, Action};
 use crate::views;
@@ -16,7 +17,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// Seconds for each type, place, number of threads and size
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.3, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = budget::TUNE.0, value_parser = seconds)]
     time: f64,
     /// The largest measured result, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
@@ -31,29 +32,23 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl command::Arguments for Arguments {
-    type Task = Task;
+    type Task = (tune::Options, Output);
 
-    fn check(self, _: &Invocation) -> Result<Task, clap::Error> {
+    fn check(self, _: &Invocation) -> Result<Self::Task, clap::Error> {
         let action = match (self.show, self.dry_run) {
             (true, _) => Action::Show,
             (false, true) => Action::DryRun,
             (false, false) => Action::Keep,
         };
         let options = tune::Options { action, time: self.time, largest: (self.largest as usize) << 20 };
-        Ok(Task { options, output: self.output })
+        Ok((options, self.output))
     }
 }
 
-/// Backends to measure, or the table to print.
-#[derive(Debug)]
-pub struct Task {
-    options: tune::Options,
-    output: Output,
-}
-
-impl command::Task for Task {
+impl command::Task for (tune::Options, Output) {
     fn run(&self) -> Result<(), Error> {
-        let tuned = tune::tune(&self.options, &mut self.output.bar())?;
-        self.output.print(&tuned, |looks| views::tune::text(&tuned, looks))
+        let (options, output) = self;
+        let tuned = tune::tune(options, &mut output.bar())?;
+        output.print(&tuned, |looks| views::tune::text(&tuned, looks))
     }
 }

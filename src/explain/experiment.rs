@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, ROUND, Round, Setting, Side};
 use super::switch::Switch;
 use crate::analysis::stats::{Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile};
+use crate::model::budget::experiments::SET_UP;
 use crate::model::comparison::Ci95;
 use crate::model::error::Error;
 
@@ -12,8 +13,6 @@ use crate::model::error::Error;
 const STARTS: usize = 3;
 /// Times that the sides are set up anew in each of them.
 const PLACEMENTS: usize = 4;
-/// Of an experiment's time, what setting up may take; where it takes longer, there are fewer placements.
-const SETUP_SHARE: f64 = 0.6;
 
 /// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round,
 /// and on a machine that is shared it adds to many. What moves from placement to placement stays in the intervals.
@@ -175,7 +174,7 @@ pub fn run<'s>(
             let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
                 let spent = before.elapsed().as_secs_f64() * STARTS as f64;
-                let affordable = (time.as_secs_f64() * SETUP_SHARE / spent).round() as usize;
+                let affordable = (time.as_secs_f64() * SET_UP / spent).round() as usize;
                 placements = affordable.clamp(1, PLACEMENTS);
             }
             let left = end.saturating_duration_since(Instant::now());

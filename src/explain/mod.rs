@@ -13,7 +13,6 @@ mod sweep;
 mod switch;
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::analysis::{self, INQUIRY, Inquiry as Found};
 use crate::machine::interrupt::Interrupt;
@@ -21,48 +20,26 @@ use crate::model::comparison::Comparison;
 use crate::model::error::{Error, Exit};
 use crate::model::progress::Progress;
 use crate::run::options::CompareOptions;
-use crate::run::options::Sampling;
 use crate::run::options::Source;
 use crate::run::{self, Outcome, spec};
 use inquiry::Inquiry;
 use lab::Setting;
 
-/// Seconds for each size where `--time` was not given.
-pub const DEFAULT_TIME: Duration = Duration::from_secs(45);
-/// Of that, what the comparison gets, whose own rounds of other kinds take about as much again.
-const COMPARED: f64 = 0.1;
-
-/// What is to be explained, and for how long.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// A new run, or one that was saved with its findings.
-    pub source: Source,
-    /// The whole time for each size; the default where there is none.
-    pub time: Option<Duration>,
-}
-
 /// Compares both sides and finds out why one is slower.
 ///
 /// # Errors
 /// Those of [`run::compare`]. What goes wrong with a single cause is told in its finding.
-pub fn explain(options: &Options, progress: &mut dyn Progress) -> Result<Outcome, Error> {
-    let asked = match &options.source {
+pub fn explain(source: &Source, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    let asked = match source {
         Source::Run(asked) => asked,
         Source::File { path, lossy } => return saved(path, *lossy),
     };
-    let time = options.time.unwrap_or(DEFAULT_TIME);
-    let compare = CompareOptions {
-        time: Some(time.mul_f64(COMPARED)),
-        operation_only: true,
-        // As for a comparison: each operation is sampled as long as it is timed.
-        sampling: asked.sampling.map(|sampling| Sampling { time: time.mul_f64(COMPARED), ..sampling }),
-        ..CompareOptions::clone(asked)
-    };
+    let compare = CompareOptions { operation_only: true, ..CompareOptions::clone(asked) };
     let mut outcome = run::compare(&compare, progress)?;
     if outcome.failure.is_some() {
         return Ok(outcome);
     }
-    let (inquiry, ended) = inquire(&compare, time, &outcome.comparison, progress);
+    let (inquiry, ended) = inquire(&compare, &outcome.comparison, progress);
     if let Some(path) = &compare.save {
         let json = serde_json::to_string(&inquiry)
             .map_err(|error| Error::new("the findings cannot be written").caused_by(error))?;
@@ -91,7 +68,6 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
 /// Inquires into every case; what was found until something went wrong, and what that was.
 fn inquire(
     compare: &CompareOptions,
-    time: Duration,
     comparison: &Comparison,
     progress: &mut dyn Progress,
 ) -> (Found, Result<(), Error>) {
@@ -107,7 +83,7 @@ fn inquire(
             continue;
         };
         let setting = Setting { interpreter: &interpreter, options: compare, case: spec, interrupt: &interrupt };
-        let mut inquiry = Inquiry::new(case, &setting, time.mul_f64(1.0 - 2.0 * COMPARED));
+        let mut inquiry = Inquiry::new(case, &setting, compare.budget.experiments);
         let ended = inquiry.run(comparison, progress);
         let (explained, findings) = inquiry.conclude(compare.subject.is_main_job());
         found.explained.push(explained);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::lab::{Lab, Seen, Setting, Side};
 use super::sweep::{self, Point};
 use super::switch::Switch;
+use crate::model::budget::experiments::{SWEEP, SWEEP_LEAST};
 use crate::model::comparison::{self, CallKind, Case, Machine, Software};
 use crate::model::error::Error;
 
@@ -28,10 +29,6 @@ const TRIED: [&str; 14] = [
 ];
 /// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
 const SHORT: Duration = Duration::from_millis(4);
-/// Of an inquiry's time, what smaller sizes get.
-const SWEEP: f64 = 0.08;
-/// And as much of it at least.
-const SWEEP_LEAST: Duration = Duration::from_secs(1);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
 

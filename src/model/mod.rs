@@ -1,5 +1,6 @@
 //! Plain values: what a comparison is about, what it found, and how numbers and errors read. No input or output.
 
+pub mod budget;
 pub mod comparison;
 pub mod error;
 pub mod progress;

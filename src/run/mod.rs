@@ -25,7 +25,6 @@ use crate::tracers::sampling;
 use ending::Ending;
 use file::RunFile;
 pub(crate) use file::add_document;
-pub use spec::DEFAULT_TIME;
 
 /// A run that has something to show.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::machine::interpreter::Host;
+use crate::model::budget::Budget;
 use crate::model::sampled_by::SampledBy;
 use crate::model::subject::{Dtype, Shape, Subject};
 use crate::tracers::engines::Tracer;
@@ -18,8 +19,8 @@ pub struct CompareOptions {
     pub shapes: Vec<Shape>,
     /// Element types; empty exactly where `shapes` is.
     pub dtypes: Vec<Dtype>,
-    /// Unobserved time per size, both sides together; `None`: the default.
-    pub time: Option<Duration>,
+    /// The time for each size.
+    pub budget: Budget,
     /// Where to keep the run file; `None`: it is dropped after reading.
     pub save: Option<PathBuf>,
     /// The interpreter asked for with `--python`.
@@ -53,8 +54,6 @@ pub struct Sampling {
     pub engine: SampledBy,
     /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
     pub frequency: u32,
-    /// How long each case is sampled, both sides together.
-    pub time: Duration,
     /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run
     /// without samples is one all the same.
     pub alone: bool,

@@ -1,11 +1,11 @@
 //! What the driver is asked to do; `python/raptors_trace/_driver.py` is the other end.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::environment;
+use crate::model::budget::CaseShares;
 use crate::model::comparison::{self, CaseName, Machine, Results};
 use crate::model::sampled_by::SampledBy;
 use crate::model::subject::Dtype;
@@ -14,8 +14,6 @@ use crate::model::subject::Subject;
 use crate::run::options::CompareOptions;
 use crate::tracers::engines::Tracer;
 
-/// Unobserved seconds per size where `--time` was not given: three sizes end well within a minute.
-pub const DEFAULT_TIME: Duration = Duration::from_secs(4);
 /// Largest run file, and how much of it is made ready ahead of use.
 const LIMIT_BYTES: u64 = 4 << 30;
 const AHEAD_BYTES: u64 = 64 << 20;
@@ -124,7 +122,7 @@ impl Spec {
             sampling: options.sampling.map(|sampling| Sampling {
                 engine: sampling.engine,
                 frequency: sampling.frequency,
-                seconds: sampling.time.as_secs_f64(),
+                seconds: options.budget.sampled.as_secs_f64(),
             }),
             command: options.command.clone(),
             machine,
@@ -133,25 +131,24 @@ impl Spec {
     }
 }
 
-/// A pair of statements, and the share of a size's time that each of its cases gets.
+/// A pair of statements, and the shares of a size's time that its cases get.
 struct Pair {
     name: CaseName,
     a: Side,
     b: Side,
-    dropped: f64,
-    kept: Option<f64>,
+    shares: CaseShares,
 }
 
 /// The cases of a run, in order.
 pub fn cases(options: &CompareOptions) -> Vec<Case> {
-    let seconds = options.time.unwrap_or(DEFAULT_TIME).as_secs_f64();
+    let seconds = options.budget.timed.as_secs_f64();
     let mut cases = Vec::new();
     let mut pairs = pairs(&options.subject);
     let alone = options.sampling.is_some_and(|sampling| sampling.alone);
     if alone || options.operation_only {
         // A picture, and an explanation, is of one case: the operation, whose results are dropped.
         pairs.truncate(1);
-        pairs.iter_mut().for_each(|pair| pair.kept = None);
+        pairs.iter_mut().for_each(|pair| pair.shares.kept = None);
     }
     for (dtype, shape) in sizes(options) {
         for (index, pair) in pairs.iter().enumerate() {
@@ -169,8 +166,8 @@ pub fn cases(options: &CompareOptions) -> Vec<Case> {
                 a: pair.a.clone(),
                 b: pair.b.clone(),
             };
-            cases.push(case(Results::Dropped, pair.dropped));
-            cases.extend(pair.kept.map(|share| case(Results::Kept, share)));
+            cases.push(case(Results::Dropped, pair.shares.dropped));
+            cases.extend(pair.shares.kept.map(|share| case(Results::Kept, share)));
         }
     }
     cases
@@ -206,8 +203,7 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
             name: CaseName::Custom,
             a: side(names[0], setup, subject.a.as_deref().unwrap_or("a * 2.5")),
             b: side(names[1], setup, subject.b.as_deref().unwrap_or("r.scale(2.5)")),
-            dropped: 0.7,
-            kept: (!subject.in_place).then_some(0.3),
+            shares: if subject.in_place { CaseShares::CUSTOM_IN_PLACE } else { CaseShares::CUSTOM },
         }];
     }
     if subject.in_place {
@@ -215,8 +211,7 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
             name: CaseName::Operation,
             a: numpy("a *= s"),
             b: raptors(RAPTORS, "r.scale_inplace(s)"),
-            dropped: 1.0,
-            kept: None,
+            shares: CaseShares::IN_PLACE,
         }];
     }
     vec![
@@ -224,15 +219,13 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
             name: CaseName::Operation,
             a: numpy("a * 2.5"),
             b: raptors(RAPTORS, "r.scale(2.5)"),
-            dropped: 0.5,
-            kept: Some(0.2),
+            shares: CaseShares::OPERATION,
         },
         Pair {
             name: CaseName::RoundTrip,
             a: numpy("a * 2.5"),
             b: raptors(ARRAY, "kernel.from_numpy(a).scale(2.5).to_numpy()"),
-            dropped: 0.3,
-            kept: None,
+            shares: CaseShares::ROUND_TRIP,
         },
     ]
 }
@@ -241,6 +234,7 @@ fn pairs(subject: &Subject) -> Vec<Pair> {
 mod tests {
     use super::*;
     use crate::machine::interpreter::Host;
+    use crate::model::budget::Budget;
     use crate::run::options::EngineChoice;
     use crate::run::options::Sampling;
 
@@ -250,7 +244,7 @@ mod tests {
             subject,
             shapes: vec!["8".parse().unwrap()],
             dtypes: vec![Dtype::Float32],
-            time: None,
+            budget: Budget::compare(None),
             save: None,
             python: None,
             host: Host::default(),
@@ -270,8 +264,7 @@ mod tests {
 
     #[test]
     fn sampling_is_of_the_operation_and_alone_leaves_the_others_out() {
-        let sampling =
-            |alone| Sampling { engine: SampledBy::Inprocess, frequency: 1, time: Duration::from_secs(1), alone };
+        let sampling = |alone| Sampling { engine: SampledBy::Inprocess, frequency: 1, alone };
         let operation = (CaseName::Operation, Results::Dropped, true);
         assert_eq!(cases_with(Some(sampling(true))), [operation]);
         let all =

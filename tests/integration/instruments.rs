@@ -279,10 +279,10 @@ fn attach_refuses_what_makes_no_sense_together() {
     for (line, sentence) in [
         (&[][..], "give the PID of a process, or a command to start"),
         (&["7", "--with", "perf", "--", "ls"], "a PID and a command exclude each other"),
-        (&["--", "ls"], "say --with perf or --with instruments"),
-        (&["--with", "bpftrace", "--", "ls"], "look into a process that runs: give its PID"),
-        (&["7", "--with", "dtrace", "-o", "x"], "bpftrace and dtrace record nothing"),
-        (&["7", "--with", "perf", "--template", "CPU Counters"], "--template is one of Instruments"),
+        (&["--", "ls"], "give --with perf or --with instruments"),
+        (&["--with", "bpftrace", "--", "ls"], "attach to a running process: give its PID"),
+        (&["7", "--with", "dtrace", "-o", "x"], "bpftrace and dtrace write no recording"),
+        (&["7", "--with", "perf", "--template", "CPU Counters"], "--template is for Instruments"),
         (&["7", "--with", "instruments", "--template", "Leaks"], "CPU Counters"),
         (&["--with", "perf", "--duration", "1", "--", "ls"], "records a command to its end"),
     ] {

@@ -231,7 +231,7 @@ def test_a_process_that_is_not_there_or_not_ours_is_one_sentence() -> None:
 
 def test_in_process_observers_cannot_watch_another_process() -> None:
     done = run("calls", "--pid", str(os.getpid()), "--engine", "inprocess", expected=2)
-    assert "nobody has prepared that process" in done.stderr
+    assert "needs a tracer from outside the process" in done.stderr
     assert "cannot be used with" in run("calls", "--pid", "1", "--size", "8", expected=2).stderr
 
 

@@ -11,20 +11,15 @@ use super::lab::Setting;
 use super::survey::Survey;
 use super::switch::Switch;
 use crate::analysis::stats::Spread;
+use crate::model::budget::experiments::{AGAIN, ALONE, MEASUREMENT, NOISE, SHORTEST};
 use crate::model::comparison::{Case, Ci95, Comparison, Finding, FindingVerdict, NotTried, SizePoint, Verdict};
 use crate::model::error::Error;
 use crate::model::progress::Progress;
 
-/// Of what is left, what switching each cause alone gets; the rest is for switching one after the other.
-const ALONE: f64 = 0.55;
-/// Of what is left then, what a second look at the undecided ones gets.
-const AGAIN: f64 = 0.7;
 /// How many of them are looked at again: the more, the less each gets.
 const MOST_AGAIN: usize = 4;
 /// How often a cause may be looked at, as each look is a chance to be accused by noise.
 const LOOKS: f64 = 2.0;
-/// An experiment that is shorter says nothing.
-const SHORTEST: Duration = Duration::from_millis(600);
 
 /// A trial and what came of it.
 struct Tried {
@@ -409,12 +404,11 @@ impl<'a> Inquiry<'a> {
     }
 }
 
-/// How much of an experiment's usual time a cause's gets: what is only to be known beside the causes gets half of it,
-/// and the noise, which everything between processes is held against, twice as much.
+/// The factor of an experiment's usual time that a cause gets.
 fn part_of_time(cause: &dyn Cause) -> f64 {
     match (is_noise(cause), cause.is_about_the_measurement()) {
-        (true, _) => 2.0,
-        (false, true) => 0.5,
+        (true, _) => NOISE,
+        (false, true) => MEASUREMENT,
         (false, false) => 1.0,
     }
 }

@@ -14,6 +14,7 @@ use crate::machine::files;
 use crate::machine::interpreter::quoted_unless;
 use crate::machine::interrupt::Interrupt;
 use crate::machine::platform;
+use crate::model::budget;
 use crate::model::error::{Error, Exit};
 use crate::tracers::engines::{Tracer, tools};
 use crate::tracers::instruments::Sides;
@@ -23,8 +24,6 @@ mod xctrace;
 
 pub use xctrace::Template;
 
-/// How long a process is looked at where nothing is said.
-const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// How often the user is looked after while a tool records.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -190,7 +189,7 @@ pub fn check(pid: u32) -> Result<(), Error> {
 impl Settings {
     /// How long the calls of a process are watched.
     pub fn watched(&self) -> Duration {
-        self.duration.unwrap_or(DEFAULT_DURATION)
+        self.duration.unwrap_or_else(|| budget::WATCH.into())
     }
 
     fn output(&self, otherwise: &str) -> PathBuf {
