@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::{CaseName, Comparison, Explained, Finding, Machine, Results};
 use crate::model::error::Error;
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::Engine;
 use crate::tracers::engines::Traced;
 
 /// What the document of [`Inquiry`] is called.
@@ -182,7 +182,7 @@ pub struct SamplesDocument {
     /// The case.
     pub case: u64,
     /// By whom.
-    pub engine: SampledBy,
+    pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
     /// What limits the trust in them.

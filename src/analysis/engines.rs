@@ -80,6 +80,7 @@ pub fn add(run: &Run, comparison: &mut Comparison) -> Result<(), Error> {
         .enumerate()
         .map(|(number, traced)| View { run, traced, number: number as u64 })
         .collect();
+    comparison.warnings.extend(views.iter().flat_map(|view| view.traced.warnings.clone()));
     match (asked, views.as_slice()) {
         ([only], [view]) if only != INPROCESS => view.replace(comparison),
         (_, []) => Ok(()),

@@ -14,7 +14,7 @@ use crate::analysis::{CaseSamples, SideSamples};
 use crate::machine::files;
 use crate::model::comparison::{Case, Ci95, Comparison, Phases};
 use crate::model::error::Error;
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::Engine;
 use crate::model::units;
 
 /// The value of [`Drawn::schema`].
@@ -42,7 +42,7 @@ pub struct DrawnCase {
     /// What ran, in a line.
     pub label: String,
     /// Who sampled it.
-    pub engine: SampledBy,
+    pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub samples_outside: u64,
     /// Side A and B.
@@ -197,7 +197,7 @@ impl<'a> CasePicture<'a> {
             warnings.extend(too_few(side, wall_ns).map(|why| format!("{label}, {name}: {why}")));
         }
         // perf shows the faults themselves; only to a sampler in the process they look like the loop.
-        if samples.engine == SampledBy::Inprocess
+        if samples.engine == Engine::Inprocess
             && let Some(case) = case_of(comparison, samples)
         {
             for (tag, side) in TAGS.into_iter().zip([&case.sides.a, &case.sides.b]) {

@@ -9,7 +9,7 @@ use super::marks::Round;
 use super::{Run, stats};
 use crate::model::comparison::Ci95;
 use crate::model::error::{Error, Exit};
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::Engine;
 
 /// The samples of one case.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct CaseSamples {
     /// What ran.
     pub case: CaseSpec,
     /// Who sampled it.
-    pub engine: SampledBy,
+    pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
     /// What limits the trust in them.

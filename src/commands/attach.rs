@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::calls;
 use super::command::{self, Invocation, conflict};
 use super::output::Output;
+use super::tools;
 use crate::model::budget::Seconds;
 use crate::model::error::Error;
-use crate::tracers::attach::{self, Action, Sampler, Settings, Target, Template, Tool};
-use crate::tracers::engines::Tracer;
-use crate::tracers::live;
+use crate::model::tool::Tool;
+use crate::tracers::calls as process;
+use crate::tracers::recordings::{self, Action, Settings, Target, Template};
 use crate::views::{self, escape};
 
 /// Print the commands of bpftrace, DTrace, perf and Instruments for a running process, or run one of them
@@ -23,8 +24,8 @@ pub struct Arguments {
     #[arg(value_name = "PID")]
     pid: Option<u32>,
     /// Run this tool on the process; without it, the commands of all tools are printed
-    #[arg(long, value_name = "TOOL", value_enum)]
-    with: Option<With>,
+    #[arg(long, value_name = "TOOL", value_parser = tools::attached())]
+    with: Option<Tool>,
     /// The template that Instruments records with [default: "Time Profiler"]
     #[arg(long, value_name = "TEMPLATE", value_enum, ignore_case = true)]
     template: Option<Template>,
@@ -41,50 +42,26 @@ pub struct Arguments {
     printed: Output,
 }
 
-/// The tools, by their names on the command line.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum With {
-    /// Calls of loops and routines
-    Bpftrace,
-    /// Calls of loops and routines
-    Dtrace,
-    /// Sampled stacks, kernel frames included (Linux)
-    Perf,
-    /// Apple's Instruments (macOS)
-    Instruments,
-}
-
-impl From<With> for Tool {
-    fn from(with: With) -> Self {
-        match with {
-            With::Bpftrace => Self::Tracer(Tracer::Bpftrace),
-            With::Dtrace => Self::Tracer(Tracer::Dtrace),
-            With::Perf => Self::Sampler(Sampler::Perf),
-            With::Instruments => Self::Sampler(Sampler::Instruments),
-        }
-    }
-}
-
 impl command::Arguments for Arguments {
     type Task = Task;
 
     fn check(self, _: &Invocation) -> Result<Task, clap::Error> {
         let Self { pid, with, template, duration, output, command, printed } = self;
-        let action = action(pid, with.map(Tool::from), command)?;
+        let action = action(pid, with, command)?;
         match action {
             Action::Watch(..) if output.is_some() => {
                 conflict("--output is for perf and Instruments; bpftrace and dtrace write no recording")
             }
-            Action::Watch(..) | Action::Record(_, Sampler::Perf) if template.is_some() => {
+            Action::Watch(..) | Action::Record(_, Tool::Perf) if template.is_some() => {
                 conflict("--template is for Instruments: give --with instruments")
             }
-            Action::Record(Target::Command(_), Sampler::Perf) if duration.is_some() => {
+            Action::Record(Target::Command(_), Tool::Perf) if duration.is_some() => {
                 conflict("perf records a command to its end: leave --duration out")
             }
             _ => {
                 let settings =
                     Settings { template: template.unwrap_or_default(), duration: duration.map(Duration::from), output };
-                Ok(Task { options: attach::Options { action, settings }, output: printed })
+                Ok(Task { options: recordings::Options { action, settings }, output: printed })
             }
         }
     }
@@ -94,12 +71,12 @@ fn action(pid: Option<u32>, tool: Option<Tool>, command: Vec<OsString>) -> Resul
     match (pid, tool, !command.is_empty()) {
         (Some(_), _, true) => conflict("a PID and a command exclude each other: give one of them"),
         (Some(pid), None, false) => Ok(Action::Tell(pid)),
-        (Some(pid), Some(Tool::Tracer(tracer)), false) => Ok(Action::Watch(pid, tracer)),
-        (Some(pid), Some(Tool::Sampler(sampler)), false) => Ok(Action::Record(Target::Process(pid), sampler)),
-        (None, Some(Tool::Sampler(sampler)), true) => Ok(Action::Record(Target::Command(command), sampler)),
-        (None, Some(Tool::Tracer(_)), true) => conflict(
+        (Some(pid), Some(tool @ (Tool::Bpftrace | Tool::Dtrace)), false) => Ok(Action::Watch(pid, tool)),
+        (Some(pid), Some(tool), false) => Ok(Action::Record(Target::Process(pid), tool)),
+        (None, Some(Tool::Bpftrace | Tool::Dtrace), true) => conflict(
             "bpftrace and dtrace attach to a running process: give its PID (compare --wait stops one at its start)",
         ),
+        (None, Some(tool), true) => Ok(Action::Record(Target::Command(command), tool)),
         (None, None, true) => {
             conflict("only perf and Instruments can start a command: give --with perf or --with instruments")
         }
@@ -110,7 +87,7 @@ fn action(pid: Option<u32>, tool: Option<Tool>, command: Vec<OsString>) -> Resul
 /// A process to trace, or the commands to print.
 #[derive(Debug)]
 pub struct Task {
-    options: attach::Options,
+    options: recordings::Options,
     output: Output,
 }
 
@@ -118,23 +95,23 @@ impl command::Task for Task {
     fn run(&self) -> Result<(), Error> {
         let (settings, output) = (&self.options.settings, &self.output);
         match &self.options.action {
-            Action::Record(target, sampler) => {
-                let recorded = attach::record(target, *sampler, settings)?;
+            Action::Record(target, tool) => {
+                let recorded = recordings::record(target, *tool, settings)?;
                 output.print(&recorded, |looks| views::instruments::recorded(&recorded, looks))
             }
-            Action::Watch(pid, tracer) => {
-                let options = live::Options { pid: *pid, duration: settings.watched(), tracer: Some(*tracer) };
+            Action::Watch(pid, tool) => {
+                let options = process::Options { pid: *pid, duration: settings.watched(), tool: Some(*tool) };
                 calls::watch(&options, output)
             }
             Action::Tell(pid) => {
-                let attachment = attach::attachment(*pid, settings)?;
+                let attachment = recordings::attachment(*pid, settings)?;
                 output.print(&attachment, |_| text(&attachment))
             }
         }
     }
 }
 
-fn text(attachment: &attach::Attachment) -> String {
+fn text(attachment: &recordings::Attachment) -> String {
     let mut text = format!("process {}", attachment.pid);
     if let Some(line) = &attachment.command_line {
         text = format!("{text}: {}", escape(line));

@@ -5,9 +5,8 @@ use super::output::Output;
 use super::{compare, phases};
 use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
-use crate::run::options::EngineChoice;
-use crate::tracers::engines::Tracer;
-use crate::tracers::live;
+use crate::model::tool::{Engine, Engines, Tool};
+use crate::tracers::calls as process;
 use crate::views::{self, Part};
 
 /// Print the calls of one operation in full detail, from a new run, a saved one or a running process
@@ -31,21 +30,20 @@ impl command::Arguments for Arguments {
         let Some(pid) = self.pid else {
             return self.printed.check_part(Part::Calls, invocation).map(Task::Compared);
         };
-        let tracer = tracer(self.printed.calls.engine)?;
-        Ok(Task::Live(live::Options { pid, duration: self.duration.into(), tracer }, self.printed.output))
+        let tool = tool(self.printed.calls.engine)?;
+        Ok(Task::Live(process::Options { pid, duration: self.duration.into(), tool }, self.printed.output))
     }
 }
 
 /// The tracer for a process from outside.
-fn tracer(asked: Option<EngineChoice>) -> Result<Option<Tracer>, clap::Error> {
-    match asked {
+fn tool(asked: Option<Engines>) -> Result<Option<Tool>, clap::Error> {
+    match asked.map(|Engines(engines)| engines) {
         None => Ok(None),
-        Some(EngineChoice::Bpftrace) => Ok(Some(Tracer::Bpftrace)),
-        Some(EngineChoice::Dtrace) => Ok(Some(Tracer::Dtrace)),
-        Some(EngineChoice::Inprocess) => {
+        Some([Engine::Outside(tool)]) => Ok(Some(*tool)),
+        Some([Engine::Inprocess]) => {
             conflict("--pid needs a tracer from outside the process: give --engine bpftrace or dtrace")
         }
-        Some(EngineChoice::All) => conflict("--pid takes one tracer at a time: give --engine bpftrace or dtrace"),
+        Some(_) => conflict("--pid takes one tracer at a time: give --engine bpftrace or dtrace"),
     }
 }
 
@@ -55,7 +53,7 @@ pub enum Task {
     /// Those of both sides.
     Compared(compare::Task),
     /// Those of a running process.
-    Live(live::Options, Output),
+    Live(process::Options, Output),
 }
 
 impl command::Task for Task {
@@ -70,9 +68,9 @@ impl command::Task for Task {
 /// Watches a running process and prints its calls.
 ///
 /// # Errors
-/// Those of [`live::watch`].
-pub fn watch(options: &live::Options, output: &Output) -> Result<(), Error> {
-    let live = live::watch(options, &mut output.bar())?;
+/// Those of [`process::watch`].
+pub fn watch(options: &process::Options, output: &Output) -> Result<(), Error> {
+    let live = process::watch(options, &mut output.bar())?;
     output.print(&live, |looks| views::live::text(&live, looks))
 }
 
@@ -103,9 +101,9 @@ mod tests {
             Task::Live(options, _) => options,
             Task::Compared(other) => panic!("no process: {other:?}"),
         };
-        let expected = live::Options { pid: 7, duration: Duration::from_secs(10), tracer: None };
+        let expected = process::Options { pid: 7, duration: Duration::from_secs(10), tool: None };
         assert_eq!(watched(&[]), expected);
-        assert_eq!(watched(&["--engine", "dtrace", "--duration", "2"]).tracer, Some(Tracer::Dtrace));
+        assert_eq!(watched(&["--engine", "dtrace", "--duration", "2"]).tool, Some(Tool::Dtrace));
         let refused = |line: &[&str]| refusal::<Arguments>(&[&["--pid", "7"], line].concat());
         assert!(refused(&["--engine", "inprocess"]).contains("from outside"));
         assert!(refused(&["--engine", "all"]).contains("one tracer at a time"));

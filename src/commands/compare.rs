@@ -128,7 +128,8 @@ mod tests {
     use super::super::show;
     use super::*;
     use crate::model::subject::{Dtype, Shape};
-    use crate::run::options::{CompareOptions, EngineChoice};
+    use crate::model::tool::{Engine, Engines, Tool};
+    use crate::run::options::CompareOptions;
 
     fn run(line: &[&str]) -> CompareOptions {
         match checked::<Arguments>(line).unwrap().source {
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn its_engines_are_those_of_calls() {
         assert!(refusal(&["--engine", "perf"]).contains("bpftrace"));
-        assert_eq!(run(&["--engine", "bpftrace"]).engines, EngineChoice::Bpftrace);
+        assert_eq!(run(&["--engine", "bpftrace"]).engines, Engines::one(Engine::Outside(Tool::Bpftrace)));
     }
 
     #[test]

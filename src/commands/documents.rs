@@ -7,7 +7,7 @@ use crate::analysis::CaseSamples;
 use crate::machine::files;
 use crate::model::comparison::Comparison;
 use crate::model::error::Error;
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::Engine;
 use crate::run::options::Sampling;
 use crate::views::{html, markdown};
 
@@ -41,7 +41,7 @@ impl Documents {
     /// The sampling for the page's flamegraphs, if a page is requested.
     pub fn sampling(&self) -> Option<Sampling> {
         self.html.as_ref()?;
-        Some(Sampling { engine: SampledBy::Inprocess, frequency: FREQUENCY, alone: false })
+        Some(Sampling { engine: Engine::Inprocess, frequency: FREQUENCY, alone: false })
     }
 
     /// Checks that the files can be written.

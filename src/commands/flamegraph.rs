@@ -11,12 +11,13 @@ use super::documents::FREQUENCY;
 use super::output::{Output, first_failure};
 use super::subject::{FileArguments, SubjectArguments};
 use super::terminal;
+use super::tools;
 use crate::analysis::{self, flamegraph};
 use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::{Engine, Tool};
 use crate::run::options::{Sampling, Source};
-use crate::run::outside::{self, Engine, Subject};
+use crate::run::pictures::{self, Subject};
 use crate::run::{self, Outcome};
 use crate::views;
 
@@ -51,26 +52,13 @@ pub struct Arguments {
     subject: SubjectArguments,
     /// How stacks are sampled: in process; by perf, with the kernel's own frames (usually as root); with --pid also by
     /// DTrace (as root) or macOS's sample [default: inprocess; perf for a process or a command]
-    #[arg(long, value_name = "ENGINE", value_enum, group = "new_run")]
-    engine: Option<StackEngine>,
+    #[arg(long, value_name = "ENGINE", value_parser = tools::samplers(), group = "new_run")]
+    engine: Option<Engine>,
     #[command(flatten)]
     printed: Output,
     /// A command to sample instead of two statements, or two commands with `--` between them
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "file", "lossy", "subject"])]
     command: Vec<OsString>,
-}
-
-/// The samplers of stacks, by their names on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum StackEngine {
-    /// A sampler in the process itself.
-    Inprocess,
-    /// perf (Linux).
-    Perf,
-    /// DTrace, with --pid.
-    Dtrace,
-    /// `sample` (macOS), with --pid.
-    Sample,
 }
 
 impl command::Arguments for Arguments {
@@ -82,8 +70,8 @@ impl command::Arguments for Arguments {
             None if !self.command.is_empty() => Subject::Commands(commands(&self.command)?),
             None => return self.check_rounds(invocation).map(Task::Rounds),
         };
-        let options = outside::Options {
-            engine: engine(self.engine, self.pid.is_some())?,
+        let options = pictures::Options {
+            tool: tool(self.engine, self.pid.is_some())?,
             subject,
             frequency: self.frequency,
             directory: self.output,
@@ -127,19 +115,17 @@ fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
 ///
 /// # Errors
 /// An engine that cannot sample it.
-fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, clap::Error> {
-    match engine {
-        Some(StackEngine::Inprocess) => conflict(
+fn tool(engine: Option<Engine>, is_process: bool) -> Result<Tool, clap::Error> {
+    match engine.unwrap_or(Engine::Outside(Tool::Perf)) {
+        Engine::Inprocess => conflict(
             "a process or a command is sampled from outside, as nobody has prepared it: leave --engine out, or say \
              --engine perf",
         ),
-        Some(StackEngine::Dtrace | StackEngine::Sample) if !is_process => conflict(
+        Engine::Outside(tool) if is_process || tool == Tool::Perf => Ok(tool),
+        Engine::Outside(_) => conflict(
             "DTrace and sample see a process that runs: start the command by itself and give --pid PID, or leave \
              --engine out",
         ),
-        Some(StackEngine::Sample) => Ok(Engine::Sample),
-        Some(StackEngine::Dtrace) => Ok(Engine::Dtrace),
-        Some(StackEngine::Perf) | None => Ok(Engine::Perf),
     }
 }
 
@@ -147,14 +133,13 @@ fn engine(engine: Option<StackEngine>, is_process: bool) -> Result<Engine, clap:
 ///
 /// # Errors
 /// An engine that cannot sample them.
-fn in_rounds(engine: Option<StackEngine>) -> Result<SampledBy, clap::Error> {
-    match engine {
-        Some(StackEngine::Dtrace | StackEngine::Sample) => conflict(
+fn in_rounds(engine: Option<Engine>) -> Result<Engine, clap::Error> {
+    match engine.unwrap_or_default() {
+        engine @ (Engine::Inprocess | Engine::Outside(Tool::Perf)) => Ok(engine),
+        Engine::Outside(_) => conflict(
             "DTrace and sample attach to a running process: give --pid PID, or --engine inprocess or perf for two \
              statements",
         ),
-        Some(StackEngine::Perf) => Ok(SampledBy::Perf),
-        Some(StackEngine::Inprocess) | None => Ok(SampledBy::Inprocess),
     }
 }
 
@@ -164,7 +149,7 @@ pub enum Task {
     /// Both sides of a comparison.
     Rounds(Rounds),
     /// A process, commands, or stacks that another tool wrote.
-    Outside(outside::Options, Output),
+    Outside(pictures::Options, Output),
 }
 
 /// The flamegraphs of a comparison.
@@ -193,7 +178,7 @@ impl Rounds {
         // Check before a minute of sampling, not after it.
         flamegraph::check(&self.directory)?;
         let outcome = match &self.source {
-            Source::File { path, .. } if outside::is_text(path) => return self.draw_text(path.clone()),
+            Source::File { path, .. } if pictures::is_text(path) => return self.draw_text(path.clone()),
             Source::File { path, lossy } => {
                 let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
                 Outcome { comparison, timings: Vec::new(), samples, failure: None }
@@ -208,9 +193,9 @@ impl Rounds {
 
     /// Draws the stacks in a file of another tool.
     fn draw_text(&self, path: PathBuf) -> Result<(), Error> {
-        let options = outside::Options {
+        let options = pictures::Options {
             subject: Subject::File(path),
-            engine: Engine::default(),
+            tool: Tool::Perf,
             frequency: 0,
             directory: self.directory.clone(),
             formats: self.formats.clone(),
@@ -222,11 +207,11 @@ impl Rounds {
 }
 
 /// Samples or reads stacks, draws them, and prints a summary.
-fn draw_outside(options: &outside::Options, output: &Output) -> Result<(), Error> {
+fn draw_outside(options: &pictures::Options, output: &Output) -> Result<(), Error> {
     // A sampled command has the terminal for itself.
     let quiet = output.quiet || matches!(options.subject, Subject::Commands(_));
-    let drawn = outside::draw(options, &mut terminal::Bar::new(quiet))?;
-    output.print(&drawn, |_| outside::text(&drawn))
+    let drawn = pictures::draw(options, &mut terminal::Bar::new(quiet))?;
+    output.print(&drawn, |_| views::pictures::text(&drawn))
 }
 
 #[cfg(test)]
@@ -235,7 +220,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::run::options::EngineChoice;
+    use crate::model::tool::Engines;
 
     fn checked(line: &[&str]) -> Task {
         checked_as::<Arguments>(&[&["-o", "d"], line].concat()).unwrap()
@@ -253,9 +238,9 @@ mod tests {
             }
             other => panic!("no run: {other:?}"),
         };
-        let calls = EngineChoice::Inprocess;
-        assert_eq!(sampled_by(&[]), (SampledBy::Inprocess, calls));
-        assert_eq!(sampled_by(&["--engine", "perf"]), (SampledBy::Perf, calls));
+        let calls = Engines::default();
+        assert_eq!(sampled_by(&[]), (Engine::Inprocess, calls));
+        assert_eq!(sampled_by(&["--engine", "perf"]), (Engine::Outside(Tool::Perf), calls));
         assert!(refusal(&["--engine", "dtrace"]).contains("give --pid PID, or --engine inprocess"));
         assert!(refusal(&["x.rtrace", "--engine", "inprocess"]).contains("cannot be used with"));
     }
@@ -266,8 +251,8 @@ mod tests {
             Task::Outside(options, _) => options,
             Task::Rounds(other) => panic!("not from outside: {other:?}"),
         };
-        assert_eq!(outside(&["--pid", "7", "--engine", "dtrace"]).engine, Engine::Dtrace);
-        assert_eq!(outside(&["--pid", "7"]).engine, Engine::Perf);
+        assert_eq!(outside(&["--pid", "7", "--engine", "dtrace"]).tool, Tool::Dtrace);
+        assert_eq!(outside(&["--pid", "7"]).tool, Tool::Perf);
         assert!(refusal(&["--engine", "dtrace", "--", "true"]).contains("start the command by itself"));
         let process = Subject::Process(7, Duration::from_secs(10));
         assert_eq!(outside(&["--pid", "7", "--sample-time", "10"]).subject, process);

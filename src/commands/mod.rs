@@ -20,6 +20,7 @@ mod script;
 mod show;
 mod subject;
 mod terminal;
+mod tools;
 mod tune;
 #[cfg(test)]
 mod workflow_tests;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use raptors_kernel::MAX_THREADS;
 
 use super::command::{Invocation, conflict};
+use super::tools;
 use crate::model::budget::{Budget, Seconds};
 use crate::model::subject::{Dtype, Shape, Subject};
-use crate::run::options::{CompareOptions, EngineChoice, Source};
+use crate::model::tool::Engines;
+use crate::run::options::{CompareOptions, Source};
 
 /// The sizes of a comparison, unless the arguments give some.
 const SIZES: [&str; 3] = ["512", "1024", "2048"];
@@ -110,7 +112,7 @@ impl SubjectArguments {
             python: self.python,
             host: invocation.host.clone(),
             threads: self.threads,
-            engines: EngineChoice::default(),
+            engines: Engines::default(),
             sampling: None,
             operation_only: false,
             wait: self.wait.then_some(self.start_after.map(Duration::from)),
@@ -168,8 +170,8 @@ impl FileArguments {
 pub struct CallArguments {
     /// How calls are observed: in process, by a tracer from outside (as root), or by all of them for comparison
     /// [default: inprocess]
-    #[arg(long, value_name = "ENGINE", value_enum, group = "new_run")]
-    pub engine: Option<EngineChoice>,
+    #[arg(long, value_name = "ENGINE", value_parser = tools::engines(), group = "new_run")]
+    pub engine: Option<Engines>,
 }
 
 fn threads(text: &str) -> Result<NonZeroU32, String> {

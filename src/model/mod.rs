@@ -4,7 +4,7 @@ pub mod budget;
 pub mod comparison;
 pub mod error;
 pub mod progress;
-pub mod sampled_by;
 pub mod subject;
 pub mod text;
+pub mod tool;
 pub(crate) mod units;

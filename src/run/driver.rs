@@ -15,7 +15,7 @@ use crate::machine::interrupt::Interrupt;
 use crate::machine::platform;
 use crate::model::error::Error;
 use crate::run::options::CompareOptions;
-use crate::tracers::sampling::Sampling;
+use crate::tracers::stacks::rounds::Sampling;
 
 /// How often the process and the user are looked after, beside the driver's lines.
 const STEP: Duration = Duration::from_millis(50);

@@ -4,8 +4,8 @@ use std::process::ExitStatus;
 
 use serde::Deserialize;
 
-use super::sampling::Block;
 use crate::model::error::Error;
+use crate::tracers::stacks::rounds::Block;
 
 /// How the driver came to its end.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ mod ending;
 pub(crate) mod environment;
 mod file;
 pub mod options;
-pub mod outside;
+pub mod pictures;
 pub(crate) mod spec;
 mod tracing;
 pub mod tune;
@@ -18,10 +18,10 @@ use crate::machine::interrupt::{self, Interrupt};
 use crate::model::comparison::Comparison;
 use crate::model::error::Error;
 use crate::model::progress::Progress;
-use crate::model::sampled_by::SampledBy;
+use crate::model::tool::{Engine, Tool};
 use crate::run::options::CompareOptions;
 use crate::run::options::Sampling;
-use crate::tracers::sampling;
+use crate::tracers::stacks::perf;
 use ending::Ending;
 use file::RunFile;
 pub(crate) use file::add_document;
@@ -47,8 +47,8 @@ pub struct Outcome {
 pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let interrupt = Interrupt::watch();
     environment::check(options)?;
-    if options.sampling.is_some_and(|sampling| sampling.engine == SampledBy::Perf) {
-        sampling::check()?;
+    if options.sampling.is_some_and(|sampling| sampling.engine == Engine::Outside(Tool::Perf)) {
+        perf::check()?;
     }
     for shape in &options.shapes {
         for dtype in &options.dtypes {

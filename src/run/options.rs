@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::machine::interpreter::Host;
 use crate::model::budget::Budget;
-use crate::model::sampled_by::SampledBy;
 use crate::model::subject::{Dtype, Shape, Subject};
-use crate::tracers::engines::Tracer;
+use crate::model::tool::{Engine, Engines};
 
 /// A comparison to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +29,7 @@ pub struct CompareOptions {
     /// `RAPTORS_THREADS` for the driver; `None`: as inherited.
     pub threads: Option<NonZeroU32>,
     /// How calls are seen.
-    pub engines: EngineChoice,
+    pub engines: Engines,
     /// Sample stacks as well, for flamegraphs.
     pub sampling: Option<Sampling>,
     /// Run the operation alone, its results dropped, and none of the other cases.
@@ -51,45 +50,12 @@ pub struct CompareOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
     /// By whom.
-    pub engine: SampledBy,
+    pub engine: Engine,
     /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
     pub frequency: u32,
     /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run
     /// without samples is one all the same.
     pub alone: bool,
-}
-
-/// How calls are seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum EngineChoice {
-    /// By the observers in the process itself; no root.
-    #[default]
-    Inprocess,
-    /// By bpftrace.
-    Bpftrace,
-    /// By DTrace.
-    Dtrace,
-    /// By all of them, beside each other.
-    All,
-}
-
-impl EngineChoice {
-    /// The tracers that watch from outside, in their order.
-    pub fn tracers(self) -> &'static [Tracer] {
-        match self {
-            Self::Inprocess => &[],
-            Self::Bpftrace => &[Tracer::Bpftrace],
-            Self::Dtrace => &[Tracer::Dtrace],
-            Self::All => &[Tracer::Bpftrace, Tracer::Dtrace],
-        }
-    }
-
-    /// The engines' names, as the JSON has them.
-    pub fn names(self) -> Vec<&'static str> {
-        let inside = matches!(self, Self::Inprocess | Self::All).then_some("inprocess");
-        let outside = self.tracers().iter().map(|tracer| tracer.as_str());
-        inside.into_iter().chain(outside).collect()
-    }
 }
 
 /// What is to be shown.

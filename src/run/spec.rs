@@ -7,12 +7,11 @@ use serde::Serialize;
 use super::environment;
 use crate::model::budget::CaseShares;
 use crate::model::comparison::{self, CaseName, Machine, Results};
-use crate::model::sampled_by::SampledBy;
 use crate::model::subject::Dtype;
 use crate::model::subject::Shape;
 use crate::model::subject::Subject;
+use crate::model::tool::{Engine, Tool};
 use crate::run::options::CompareOptions;
-use crate::tracers::engines::Tracer;
 
 /// Largest run file, and how much of it is made ready ahead of use.
 const LIMIT_BYTES: u64 = 4 << 30;
@@ -79,7 +78,7 @@ pub struct Spec {
     /// Whether it stops before the first round, for a tool to be attached.
     pub wait: Option<Wait>,
     /// Tracers that get rounds of their own at the end.
-    pub tracers: Vec<Tracer>,
+    pub tracers: Vec<Tool>,
     /// Stacks are sampled, in rounds of their own.
     pub sampling: Option<Sampling>,
     /// The command line.
@@ -94,7 +93,7 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sampling {
     /// By whom.
-    pub engine: SampledBy,
+    pub engine: Engine,
     /// Samples for each second of CPU time that are asked for.
     pub frequency: u32,
     /// How long each case is sampled, both sides together.
@@ -118,7 +117,7 @@ impl Spec {
             cases: cases(options),
             engines: options.engines.names(),
             wait: options.wait.map(|most| Wait { seconds: most.map(|most| most.as_secs_f64()) }),
-            tracers: options.engines.tracers().to_vec(),
+            tracers: options.engines.tools(),
             sampling: options.sampling.map(|sampling| Sampling {
                 engine: sampling.engine,
                 frequency: sampling.frequency,
@@ -235,7 +234,7 @@ mod tests {
     use super::*;
     use crate::machine::interpreter::Host;
     use crate::model::budget::Budget;
-    use crate::run::options::EngineChoice;
+    use crate::model::tool::Engines;
     use crate::run::options::Sampling;
 
     fn cases_with(sampling: Option<Sampling>) -> Vec<(CaseName, Results, bool)> {
@@ -249,7 +248,7 @@ mod tests {
             python: None,
             host: Host::default(),
             threads: None,
-            engines: EngineChoice::default(),
+            engines: Engines::default(),
             sampling,
             operation_only: false,
             wait: None,
@@ -264,7 +263,7 @@ mod tests {
 
     #[test]
     fn sampling_is_of_the_operation_and_alone_leaves_the_others_out() {
-        let sampling = |alone| Sampling { engine: SampledBy::Inprocess, frequency: 1, alone };
+        let sampling = |alone| Sampling { engine: Engine::Inprocess, frequency: 1, alone };
         let operation = (CaseName::Operation, Results::Dropped, true);
         assert_eq!(cases_with(Some(sampling(true))), [operation]);
         let all =

@@ -8,14 +8,16 @@ use serde_json::json;
 use super::spec::Spec;
 use crate::analysis;
 use crate::model::error::Error;
-use crate::tracers::engines::{self, Session, Traced, Tracer, tools};
+use crate::model::tool::Tool;
+use crate::tracers::engines::{self, Traced, Watching};
+use crate::tracers::tool;
 
 /// The tracers of one run.
 pub struct Tracing {
-    tracers: Vec<Tracer>,
+    tracers: Vec<Tool>,
     recording: PathBuf,
     /// The one at work, or why there is none.
-    current: Option<Result<Session, Traced>>,
+    current: Option<Result<Watching, Traced>>,
 }
 
 impl Tracing {
@@ -36,16 +38,16 @@ impl Tracing {
         line(&json!({ "go": go }))
     }
 
-    fn start(&self, tracer: Tracer, pid: u32, interrupted: &dyn Fn() -> bool) -> Result<Session, Error> {
+    fn start(&self, tracer: Tool, pid: u32, interrupted: &dyn Fn() -> bool) -> Result<Watching, Error> {
         let plan = analysis::plan(&self.recording, pid)?;
-        engines::start(&tools::find(tracer)?, &plan, interrupted)
+        engines::start(&tool::find(tracer)?, &plan, interrupted)
     }
 
     /// The driver has run the rounds of the tracer of this number: ends it, and gives the line with what it saw.
     pub fn traced(&mut self, number: usize) -> String {
         let document = match self.current.take() {
-            Some(Ok(session)) => session.finish().unwrap_or_else(|error| {
-                let tracer = self.tracers.get(number).copied().unwrap_or(Tracer::Bpftrace);
+            Some(Ok(watching)) => watching.finish().unwrap_or_else(|error| {
+                let tracer = self.tracers.get(number).copied().unwrap_or(Tool::Bpftrace);
                 Traced::refused(tracer, &error)
             }),
             Some(Err(refused)) => refused,

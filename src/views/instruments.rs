@@ -3,16 +3,13 @@
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, page_width};
 use crate::model::units;
-use crate::tracers::attach::{Recorded, Sampler};
 use crate::tracers::instruments::{Case, Counted, Sides};
+use crate::tracers::recordings::Recorded;
 
 /// A recording: where it is, and what is in it.
 pub fn recorded(recorded: &Recorded, options: &TextOptions) -> String {
     let mut page = page(options);
-    let tool = match recorded.tool {
-        Sampler::Perf => "perf",
-        Sampler::Instruments => "Instruments",
-    };
+    let tool = recorded.tool.name();
     let samples = recorded.samples.map_or(String::new(), |samples| format!("{samples} samples, "));
     let head = format!("{samples}recorded by {tool}: {}", escape(&recorded.file));
     page.wrapped(&head, 2, Tone::Strong);

@@ -4,7 +4,7 @@ use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape};
 use crate::model::comparison::CallKind;
 use crate::model::units;
-use crate::tracers::live::{Live, LiveCall};
+use crate::tracers::calls::{Live, LiveCall};
 
 /// The whole answer.
 pub fn text(live: &Live, options: &TextOptions) -> String {
@@ -30,6 +30,9 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
     page.wrapped(times, 2, Tone::Faint);
     for left in &live.left_out {
         page.wrapped(&format!("not watched: {}", escape(left)), 2, Tone::Plain);
+    }
+    for warning in &live.warnings {
+        page.wrapped(&format!("warning: {}", escape(warning)), 9, Tone::Alarm);
     }
     page.into_text()
 }

@@ -16,6 +16,7 @@ pub mod instruments;
 pub(crate) mod layout;
 pub mod live;
 pub mod markdown;
+pub mod pictures;
 mod roofline;
 mod story;
 mod summary;

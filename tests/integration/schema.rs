@@ -64,7 +64,7 @@ fn the_committed_schema_of_tune_is_that_of_its_types() {
 #[test]
 fn the_committed_schema_of_live_calls_is_that_of_its_types() {
     let title = "raptors-trace calls --pid --json";
-    hold::<raptors_trace::tracers::live::Live>("calls", title, raptors_trace::tracers::live::SCHEMA);
+    hold::<raptors_trace::tracers::calls::Live>("calls", title, raptors_trace::tracers::calls::SCHEMA);
 }
 
 #[test]
@@ -174,5 +174,5 @@ fn the_committed_schema_of_flamegraphs_is_that_of_its_types() {
 #[test]
 fn the_committed_schema_of_flamegraphs_from_outside_is_that_of_its_types() {
     let title = "raptors-trace flamegraph --pid --json, and of commands and other tools' stacks";
-    hold::<raptors_trace::run::outside::Drawn>("flamegraph-outside", title, raptors_trace::run::outside::SCHEMA);
+    hold::<raptors_trace::run::pictures::Drawn>("flamegraph-outside", title, raptors_trace::run::pictures::SCHEMA);
 }

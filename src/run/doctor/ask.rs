@@ -155,7 +155,7 @@ pub fn version_in(text: &str) -> Option<String> {
 }
 
 /// The first two numbers of a version, to be compared.
-pub fn major_minor(version: &str) -> (u64, u64) {
+pub fn major_minor(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -10,9 +10,8 @@ use super::{Finding, Patient};
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::{self, System};
 use crate::tracers::leftovers;
+use crate::tracers::tool::{Tool, describe};
 
-/// Where `scripts/install-dtrace` puts it, and where systems do.
-const PLACES: [&str; 2] = ["/opt/dtrace/bin/dtrace", "/usr/sbin/dtrace"];
 /// It starts in about 5 s; 37 s were seen on a busy machine with cold caches.
 const SMOKE: Duration = Duration::from_secs(120);
 
@@ -29,7 +28,7 @@ enum Kind {
 
 /// Whether DTrace is here and runs a probe.
 pub fn check(patient: &Patient) -> Finding {
-    let places = PLACES.iter().map(PathBuf::from);
+    let places = describe(Tool::Dtrace).places.iter().map(PathBuf::from);
     let mut files: Vec<PathBuf> = Vec::new();
     for file in places.chain(patient.on_path("dtrace")) {
         // /usr/sbin is on PATH as a rule, and may be a link to /usr/bin.

@@ -8,9 +8,8 @@ use super::ask::{self, Silence, ask};
 use super::{Finding, Patient};
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::tracing;
+use crate::tracers::tool::{Tool, describe};
 
-/// Older ones lack what our scripts use.
-const OLDEST_BPFTRACE: (u64, u64) = (0, 17);
 /// It compiles and attaches one probe: a second or two, many times that on a busy machine.
 const SMOKE: Duration = Duration::from_secs(60);
 
@@ -86,10 +85,11 @@ pub fn bpftrace(patient: &Patient) -> Finding {
         return Finding::missing("not on PATH", patient.install("bpftrace")).short("is not here");
     };
     let shown = ask::quote(&path.display().to_string());
+    let oldest = describe(Tool::Bpftrace).oldest.unwrap_or_default();
     let finding = match version_of(&path, &["--version"]) {
         Err(finding) => finding,
-        Ok(version) if ask::major_minor(&version) < OLDEST_BPFTRACE => {
-            let (major, minor) = OLDEST_BPFTRACE;
+        Ok(version) if ask::major_minor(&version) < oldest => {
+            let (major, minor) = oldest;
             let sentence = format!("{version} at {shown}; {major}.{minor} or newer is needed");
             Finding::limited(sentence, patient.install("bpftrace"))
                 .short(format!("is too old ({version})"))

@@ -35,13 +35,19 @@ impl Watch {
         Ok(Self { pid, places: all })
     }
 
-    /// For each place, whether it has changed.
-    pub fn changed(&self) -> Vec<bool> {
-        let now = |&(at, before): &(u64, Option<u8>)| {
+    /// Whether all places have changed; how many have, where some have not.
+    ///
+    /// # Errors
+    /// That number, in words.
+    pub fn armed(&self) -> Result<(), String> {
+        let changed = |&&(at, before): &&(u64, Option<u8>)| {
             let byte = platform::memory_byte(self.pid, at);
             byte.is_some() && byte != before
         };
-        self.places.iter().map(now).collect()
+        match self.places.iter().filter(changed).count() {
+            armed if armed == self.places.len() => Ok(()),
+            armed => Err(format!("{armed} of {} probes are in the process", self.places.len())),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use minijinja::context;
 
-use super::session::Armed;
+use super::prepare::Armed;
 use super::{FIRST_KIND, Seen};
 use crate::model::error::Error;
 use crate::tracers::scripts::template::{Spelling, render};

@@ -7,8 +7,8 @@
 mod armed;
 mod bpftrace;
 mod dtrace;
-mod session;
-pub mod tools;
+mod prepare;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,33 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::comparison::CallKind;
 use crate::model::error::Error;
+use crate::model::tool::Tool;
 use crate::tracers::scripts::arguments;
 
-pub use session::{Session, start};
+pub use watching::{Watching, start};
 
 /// The first kind of the rounds in which an engine counts; that after it is the one on one element.
 const FIRST_KIND: u32 = RoundKind::Traced as u32;
 const _: () = assert!(RoundKind::UnitTraced as u32 == FIRST_KIND + 1);
-
-/// A way of seeing calls from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Tracer {
-    /// bpftrace 0.17 or later (Linux).
-    Bpftrace,
-    /// DTrace: macOS's, or DTrace 2 on Linux.
-    Dtrace,
-}
-
-impl Tracer {
-    /// Its name, as in the JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bpftrace => "bpftrace",
-            Self::Dtrace => "dtrace",
-        }
-    }
-}
 
 /// A place that can be probed: the entry of a loop or a routine in a file that the process has loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +170,8 @@ pub struct Traced {
     pub sites: Vec<u32>,
     /// What was not watched, and why, one sentence for each reason.
     pub left_out: Vec<String>,
+    /// What it says that it lost, one sentence for each kind.
+    pub warnings: Vec<String>,
     /// Counts.
     pub counts: Vec<Count>,
     /// Times.
@@ -197,8 +180,8 @@ pub struct Traced {
 
 impl Traced {
     /// One that could not be armed.
-    pub fn refused(tracer: Tracer, why: &Error) -> Self {
-        Self { engine: tracer.as_str().to_owned(), why_not: Some(why.in_a_line()), ..Self::default() }
+    pub fn refused(tool: Tool, why: &Error) -> Self {
+        Self { engine: tool.as_str().to_owned(), why_not: Some(why.in_a_line()), ..Self::default() }
     }
 
     /// The calls of one round, by what was called and its arguments. Outside of rounds all calls are of round 0.
@@ -267,7 +250,7 @@ mod tests {
     #[test]
     fn why_a_tracer_could_not_be_armed_is_told_with_its_cause_and_mend() {
         let error = Error::new("it ended").caused_by(Error::new("it said so"));
-        let refused = Traced::refused(Tracer::Dtrace, &error.help("ask again"));
+        let refused = Traced::refused(Tool::Dtrace, &error.help("ask again"));
         assert_eq!(refused.why_not.unwrap(), "it ended: it said so (ask again)");
         assert_eq!((refused.engine.as_str(), refused.armed), ("dtrace", false));
     }

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::analysis::{CaseSpec, SideSamples, SideSpec};
     use crate::model::comparison::{CaseName, Results};
-    use crate::model::sampled_by::SampledBy;
+    use crate::model::tool::Engine;
 
     /// A case with one wide frame and many narrow ones, and a name that is markup.
     fn samples(number: u64) -> CaseSamples {
@@ -144,7 +144,7 @@ mod tests {
                 a: side("<i>a"),
                 b: side("b"),
             },
-            engine: SampledBy::Inprocess,
+            engine: Engine::Inprocess,
             outside: 0,
             troubles: Vec::new(),
             profile,

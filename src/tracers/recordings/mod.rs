@@ -4,7 +4,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,17 +14,16 @@ use crate::machine::interpreter::quoted_unless;
 use crate::machine::interrupt::Interrupt;
 use crate::machine::platform;
 use crate::model::budget;
-use crate::model::error::{Error, Exit};
-use crate::tracers::engines::{Tracer, tools};
+use crate::model::error::Error;
+use crate::model::tool::Tool;
 use crate::tracers::instruments::Sides;
+use crate::tracers::session::Session;
+use crate::tracers::tool::{check_process, find};
 
 mod perf;
 mod xctrace;
 
 pub use xctrace::Template;
-
-/// How often the user is looked after while a tool records.
-const STEP: Duration = Duration::from_millis(50);
 
 /// What is to be done, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +40,9 @@ pub enum Action {
     /// Tell the commands for this process.
     Tell(u32),
     /// Watch the calls of this process.
-    Watch(u32, Tracer),
-    /// Record sampled stacks.
-    Record(Target, Sampler),
+    Watch(u32, Tool),
+    /// Record sampled stacks, with perf or Instruments.
+    Record(Target, Tool),
 }
 
 /// How a tool is to be run.
@@ -65,37 +63,6 @@ pub enum Target {
     Process(u32),
     /// A command to start, its name first.
     Command(Vec<OsString>),
-}
-
-/// A tool that looks into a process from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Tool {
-    /// Calls of loops and routines.
-    Tracer(Tracer),
-    /// Sampled stacks.
-    Sampler(Sampler),
-}
-
-impl Tool {
-    /// Its name on the command line and in the JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tracer(tracer) => tracer.as_str(),
-            Self::Sampler(Sampler::Perf) => "perf",
-            Self::Sampler(Sampler::Instruments) => "instruments",
-        }
-    }
-}
-
-/// A tool that samples stacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sampler {
-    /// Kernel frames included (Linux).
-    Perf,
-    /// Apple's Instruments (macOS).
-    Instruments,
 }
 
 /// One command that can be typed.
@@ -130,7 +97,7 @@ pub struct Recorded {
     /// `raptors-trace/recording/1`.
     pub schema: &'static str,
     /// The tool.
-    pub tool: Sampler,
+    pub tool: Tool,
     /// The recording.
     pub file: String,
     /// Samples in it, where they were counted.
@@ -144,7 +111,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    fn new(tool: Sampler, file: &Path) -> Self {
+    fn new(tool: Tool, file: &Path) -> Self {
         Self {
             schema: "raptors-trace/recording/1",
             tool,
@@ -162,28 +129,13 @@ impl Recorded {
 /// # Errors
 /// A process that is not there, or belongs to somebody else.
 pub fn attachment(pid: u32, settings: &Settings) -> Result<Attachment, Error> {
-    check(pid)?;
+    check_process(pid)?;
     Ok(Attachment {
         schema: "raptors-trace/attach/1",
         pid,
         command_line: platform::command_line(pid),
         hints: hints(pid, settings),
     })
-}
-
-/// Whether a process can be looked into.
-///
-/// # Errors
-/// One sentence: it is not there, or belongs to somebody else.
-pub fn check(pid: u32) -> Result<(), Error> {
-    match platform::reach(pid) {
-        platform::Reach::Ours => Ok(()),
-        platform::Reach::Gone => {
-            Err(Error::new(format!("there is no process {pid}")).help("look it up: pgrep -af python"))
-        }
-        platform::Reach::Foreign => Err(Error::new(format!("process {pid} belongs to another user"))
-            .help(format!("run this as root: {}", ourselves_as_root(&format!("attach {pid}"))))),
-    }
 }
 
 impl Settings {
@@ -204,62 +156,45 @@ fn hints(pid: u32, settings: &Settings) -> Vec<Hint> {
     let hint = |tool, shows, command: String| Hint { tool, shows, command, why_not: unusable(tool) };
     let calls = |engine: &str| ourselves_as_root(&format!("calls --pid {pid} --engine {engine} --duration {seconds}"));
     vec![
-        hint(Tool::Tracer(Tracer::Bpftrace), "calls of loops and routines, sizes, times", calls("bpftrace")),
-        hint(Tool::Tracer(Tracer::Dtrace), "the same through DTrace", calls("dtrace")),
+        hint(Tool::Bpftrace, "calls of loops and routines, sizes, times", calls("bpftrace")),
+        hint(Tool::Dtrace, "the same through DTrace", calls("dtrace")),
         hint(
-            Tool::Sampler(Sampler::Perf),
+            Tool::Perf,
             "sampled stacks with kernel frames",
             shell_line(&perf::line(&target, settings, &perf::output(settings))),
         ),
         hint(
-            Tool::Sampler(Sampler::Instruments),
+            Tool::Instruments,
             "Time Profiler; `CPU Counters` shows cache misses",
             shell_line(&xctrace::line(&target, settings)),
         ),
     ]
 }
 
+/// Why a tool cannot be used here, with the fix.
 fn unusable(tool: Tool) -> Option<String> {
-    let missing = |error: Error| match error.help_text() {
-        Some(help) => format!("{error}: {help}"),
-        None => error.to_string(),
-    };
-    match tool {
-        Tool::Tracer(tracer) => tools::find(tracer).err().map(missing),
-        Tool::Sampler(Sampler::Perf) => perf_missing(),
-        Tool::Sampler(Sampler::Instruments) => (!tools::on_path("xcrun"))
-            .then(|| "xcrun is not installed: Instruments comes with Xcode, on macOS only".to_owned()),
-    }
-}
-
-/// That perf is not here, with the fix, where it is not.
-pub fn perf_missing() -> Option<String> {
-    (!tools::on_path("perf")).then(|| "perf is not installed: apt-get install linux-perf".to_owned())
+    let error = find(tool).err()?;
+    Some(error.help_text().map_or_else(|| error.to_string(), |help| format!("{error}: {help}")))
 }
 
 /// Records with perf or Instruments, on the terminal as it is.
 ///
 /// # Errors
 /// A process that cannot be looked into, a tool that is not there, fails or saw nothing.
-pub fn record(target: &Target, sampler: Sampler, settings: &Settings) -> Result<Recorded, Error> {
+pub fn record(target: &Target, tool: Tool, settings: &Settings) -> Result<Recorded, Error> {
     if let Target::Process(pid) = target {
-        check(*pid)?;
+        check_process(*pid)?;
     }
-    if let Some(why) = unusable(Tool::Sampler(sampler)) {
-        return Err(Error::new(why).exit(Exit::NothingObserved));
-    }
-    match sampler {
-        Sampler::Perf => perf::record(target, settings),
-        Sampler::Instruments => xctrace::record(target, settings),
+    find(tool)?;
+    match tool {
+        Tool::Instruments => xctrace::record(target, settings),
+        _ => perf::record(target, settings),
     }
 }
 
-/// Runs a tool to its end and tells whether the user ended it early.
-///
-/// A tool that watches a process hears of Ctrl-C from us, once: some take a second one for a wish to lose everything.
-/// One that has started a command stays with it on the terminal, where both hear of it.
-fn run(line: &[OsString], target: &Target) -> Result<(ExitStatus, bool), Error> {
-    let name = line[0].to_string_lossy().into_owned();
+/// Runs a tool to its end and tells whether the user ended it early. One that watches a process hears of Ctrl-C from us;
+/// one that has started a command stays with it on the terminal, where both hear of it.
+fn run(tool: Tool, line: &[OsString], target: &Target) -> Result<(ExitStatus, bool), Error> {
     let mut command = Command::new(&line[0]);
     command.args(&line[1..]);
     let apart = matches!(target, Target::Process(_));
@@ -267,19 +202,8 @@ fn run(line: &[OsString], target: &Target) -> Result<(ExitStatus, bool), Error> 
         platform::in_own_group(&mut command).stdin(Stdio::null());
     }
     let interrupt = Interrupt::watch();
-    let failed = |error| Error::new(format!("{name} could not be started")).caused_by(error);
-    let mut child = command.spawn().map_err(failed)?;
-    let mut told = !apart;
-    loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            return Ok((status, interrupt.asked()));
-        }
-        if interrupt.asked() && !told {
-            platform::interrupt(&child);
-            told = true;
-        }
-        thread::sleep(STEP);
-    }
+    let ended = Session::start(tool, &mut command)?.follow(apart, &|| interrupt.asked(), &mut || ())?;
+    Ok((ended.status, interrupt.asked()))
 }
 
 fn failed(program: &str, status: ExitStatus) -> Error {
@@ -313,13 +237,6 @@ mod tests {
     fn a_shell_reads_nothing_into_a_word() {
         let words = ["perf", "-o", "a b", "$(rm x)", "it's", "`id`", ""];
         assert_eq!(shell_line(&words), r"perf -o 'a b' '$(rm x)' 'it'\''s' '`id`' ''");
-    }
-
-    #[test]
-    fn a_process_that_is_gone_is_one_sentence() {
-        let error = check(u32::MAX / 2).unwrap_err();
-        assert_eq!(error.to_string(), "there is no process 2147483647");
-        assert!(check(std::process::id()).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Drawn;
+use crate::run::pictures::Drawn;
 
 /// What is said of it on the terminal.
 pub fn text(drawn: &Drawn) -> String {

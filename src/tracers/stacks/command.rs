@@ -7,16 +7,20 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use raptors_flamegraphs::Tag;
+use raptors_flamegraphs::names::Names;
 
-use super::{Map, STEP, Taken, idle, taken};
+use super::perf::{Recording, Seen};
+use super::{Map, Taken, idle};
 use crate::machine::interrupt::{Interrupt, too_early};
 use crate::machine::platform;
 use crate::model::error::{Error, Exit};
-use crate::tracers::attach::shell_line;
-use crate::tracers::sampling::Session;
+use crate::tracers::recordings::shell_line;
+
+/// How often a command is looked after.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Runs `words` under perf. How the command ends is told and not taken over: a command that fails has been sampled all
 /// the same, and its pictures are what was asked for. `aside`: what it prints goes to standard error.
@@ -24,23 +28,23 @@ pub fn run(words: &[OsString], tag: Tag, frequency: u32, aside: bool) -> Result<
     let interrupt = Interrupt::watch();
     let name = shell_line(words);
     let mut held = Held::new(words, &name, aside)?;
-    let begun = Session::start(held.pid, frequency, &|| interrupt.asked());
-    let session = match begun {
-        Ok(session) => session,
-        Err(_) if interrupt.asked() => return Err(too_early()),
-        Err(error) => return Err(error.exit(Exit::NothingObserved)),
-    };
+    let recording = Recording::start(held.pid, frequency, &|| interrupt.asked())
+        .map_err(|error| if interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) })?;
     let begun = Instant::now();
     let mut map = Map::new(held.pid);
     let mut child = held.release(&name)?;
     let status = wait(&mut child, &mut map, &interrupt, &name)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let (script, said) = session.read(&|_| Some(tag), &map.last).map_err(|error| match error.exit_code() {
-        Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
-        _ => error,
-    })?;
-    let failed = (!status.success()).then(|| format!("`{name}` ended with {status}"));
-    let mut taken = taken(name, script, &said, tag, seconds, failed.into_iter().collect());
+    let Seen { script, warnings } =
+        recording.read(&|_| Some(tag), &map.last).map_err(|error| match error.exit_code() {
+            Exit::NothingObserved => idle(&format!("`{name}` ({status})"), seconds),
+            _ => error,
+        })?;
+    let mut taken = Taken::new(name, Names::default().name(&script.profile), tag);
+    taken.side.cpu_ns = script.periods.get(&tag).copied();
+    taken.side.seconds = Some(seconds);
+    taken.warnings.extend((!status.success()).then(|| format!("`{}` ended with {status}", taken.side.name)));
+    taken.warnings.extend(warnings);
     taken.side.status = Some(status.to_string());
     Ok(taken)
 }

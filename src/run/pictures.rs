@@ -2,41 +2,26 @@
 //! There are no rounds here and no operations: what is drawn is all that was sampled.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use raptors_flamegraphs::names::Names;
 use raptors_flamegraphs::{
-    Facts, Format, Frame, Kind, Page, PerfScript, Phase, Picture, Profile, Roles, Scale, Side, Tag, Tree, View,
-    draw_tree, export,
+    Facts, Format, Page, Phase, Picture, Roles, Scale, Side, Tag, Tree, View, draw_tree, export,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::flamegraph::{ENOUGH, Role};
 use crate::machine::files;
-use crate::machine::interrupt::{Interrupt, too_early};
-use crate::machine::platform::{self, Mapping};
 use crate::model::error::{Error, Exit};
 use crate::model::progress::Progress;
-use crate::tracers::attach;
-use crate::tracers::sampling::{self, Session};
+use crate::model::tool::Tool;
+use crate::tracers::stacks::{self, DrawnSide, Taken, perf, without_idle};
 
-mod command;
-mod dtrace;
-mod sample;
-mod stacks;
-mod text;
-
-pub use stacks::is_text;
-pub use text::text;
+pub use crate::tracers::stacks::text::is_text;
 
 /// The value of [`Drawn::schema`].
 pub const SCHEMA: &str = "raptors-trace/flamegraph-outside/1";
-/// How often a process is looked after.
-const STEP: Duration = Duration::from_millis(20);
-/// How often its map is read; what it loads after the last time keeps the names that perf gives.
-const MAP_STEP: Duration = Duration::from_millis(200);
 
 /// What is sampled or read.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,36 +34,13 @@ pub enum Subject {
     File(PathBuf),
 }
 
-/// Who samples from outside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// perf (Linux).
-    #[default]
-    Perf,
-    /// DTrace, on processes that run.
-    Dtrace,
-    /// `sample` (macOS), on processes that run.
-    Sample,
-}
-
-impl Engine {
-    /// Its name, as in the JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Perf => "perf",
-            Self::Dtrace => "dtrace",
-            Self::Sample => "sample",
-        }
-    }
-}
-
 /// What is to be drawn, and where to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Of what.
     pub subject: Subject,
-    /// Who samples it.
-    pub engine: Engine,
+    /// Who samples it: perf, or for a process DTrace or `sample`.
+    pub tool: Tool,
     /// Samples for each second of CPU time that are asked for.
     pub frequency: u32,
     /// Where the files go.
@@ -110,30 +72,6 @@ pub struct Drawn {
     pub warnings: Vec<String>,
 }
 
-/// What was sampled.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct DrawnSide {
-    /// The process, the command or the file.
-    pub name: String,
-    /// Samples that are drawn.
-    pub samples: u64,
-    /// Samples of OpenBLAS's threads that waited for work by spinning; these are not drawn.
-    pub idle_samples: u64,
-    /// CPU time that the drawn samples stand for, nanoseconds; none where that is not known.
-    pub cpu_ns: Option<u64>,
-    /// Wall time that it was watched, seconds; none of a file.
-    pub seconds: Option<f64>,
-    /// How the command ended, as the system says it; none of a process and a file.
-    pub status: Option<String>,
-}
-
-/// One subject's samples.
-struct Taken {
-    side: DrawnSide,
-    profile: Profile,
-    warnings: Vec<String>,
-}
-
 /// Samples or reads, and draws.
 ///
 /// # Errors
@@ -143,22 +81,17 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
     let frequency = options.frequency;
     let (engine, mut taken) = match &options.subject {
         Subject::Process(pid, time) => {
-            let sample = match options.engine {
-                Engine::Perf => process,
-                Engine::Dtrace => dtrace::process,
-                Engine::Sample => sample::process,
-            };
-            let taken = sample(*pid, *time, frequency, progress)?;
-            (options.engine.as_str(), vec![taken])
+            let taken = stacks::process(options.tool, *pid, *time, frequency, progress)?;
+            (options.tool.as_str(), vec![taken])
         }
         Subject::Commands(commands) => {
-            sampling::check()?;
+            perf::check()?;
             let tags = [Tag::A, Tag::B];
             let all = commands.iter().zip(tags);
-            let run = |(words, tag): (&Vec<OsString>, _)| command::run(words, tag, frequency, options.aside);
+            let run = |(words, tag): (&Vec<OsString>, _)| stacks::command(words, tag, frequency, options.aside);
             ("perf", all.map(run).collect::<Result<_, _>>()?)
         }
-        Subject::File(path) => ("file", vec![stacks::read(path)?]),
+        Subject::File(path) => ("file", vec![stacks::text::read(path)?]),
     };
     let mut warnings = Vec::new();
     for one in &mut taken {
@@ -183,16 +116,6 @@ pub fn draw(options: &Options, progress: &mut dyn Progress) -> Result<Drawn, Err
 }
 
 impl Taken {
-    /// All samples of `tag`, none of them known to be idle yet.
-    fn new(name: String, profile: Profile, tag: Tag) -> Self {
-        let samples = profile.tags().get(&tag).map_or(0, |(count, _)| *count);
-        Self {
-            side: DrawnSide { name, samples, idle_samples: 0, cpu_ns: None, seconds: None, status: None },
-            profile,
-            warnings: Vec::new(),
-        }
-    }
-
     fn tag(&self) -> Tag {
         self.profile.tags().keys().next().copied().unwrap_or(Tag::A)
     }
@@ -247,148 +170,6 @@ impl Taken {
             None => facts.to_string(),
         }
     }
-}
-
-/// Samples a process that runs.
-fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Progress) -> Result<Taken, Error> {
-    let interrupt = Interrupt::watch();
-    attach::check(pid)?;
-    sampling::check()?;
-    let name = name_of(pid);
-    progress.update(0.0, "starting perf");
-    let session =
-        Session::start(pid, frequency, &|| interrupt.asked()).map_err(|error| not_started(error, &interrupt))?;
-    let mut map = Map::new(pid);
-    let (seconds, warnings) = watch(pid, time, &interrupt, progress, &mut || {
-        map.look();
-        map.is_empty_now()
-    });
-    progress.update(1.0, "reading what perf saw");
-    let read = session.read(&|_| Some(Tag::A), &map.last);
-    let (script, words) = read.map_err(|error| match error.exit_code() {
-        Exit::NothingObserved => idle(&format!("process {pid}"), seconds).caused_by(error),
-        _ => error,
-    })?;
-    Ok(taken(name, script, &words, Tag::A, seconds, warnings))
-}
-
-/// Why a sampler does not run: the user ended it before it did, or it could not.
-fn not_started(error: Error, interrupt: &Interrupt) -> Error {
-    if interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) }
-}
-
-/// What is said of a process while it is sampled.
-fn doing(pid: u32) -> String {
-    format!("sampling process {pid}; Ctrl-C ends it early")
-}
-
-fn name_of(pid: u32) -> String {
-    let line = platform::command_line(pid).filter(|line| !line.trim().is_empty());
-    line.unwrap_or_else(|| format!("process {pid}"))
-}
-
-/// Waits while process `pid` is sampled, looking after it by `look`, which tells whether it has ended. The seconds it
-/// was sampled, and that it ended early.
-fn watch(
-    pid: u32,
-    time: Duration,
-    interrupt: &Interrupt,
-    progress: &mut dyn Progress,
-    look: &mut dyn FnMut() -> bool,
-) -> (f64, Vec<String>) {
-    let begun = Instant::now();
-    let mut warnings = Vec::new();
-    while begun.elapsed() < time && !interrupt.asked() {
-        if look() || platform::reach(pid) == platform::Reach::Gone {
-            warnings.push(format!("process {pid} ended after {:.1} s", begun.elapsed().as_secs_f64()));
-            break;
-        }
-        let share = begun.elapsed().as_secs_f64() / time.as_secs_f64();
-        progress.update(share, &doing(pid));
-        std::thread::sleep(STEP);
-    }
-    look();
-    (begun.elapsed().as_secs_f64(), warnings)
-}
-
-fn idle(who: &str, seconds: f64) -> Error {
-    Error::new(format!("{who} took no CPU time in {seconds:.1} s that could be sampled"))
-        .help(
-            "sample it while it works, or for longer with --sample-time; a server's workers have numbers of their own",
-        )
-        .exit(Exit::NothingObserved)
-}
-
-fn taken(name: String, script: PerfScript, words: &str, tag: Tag, seconds: f64, mut warnings: Vec<String>) -> Taken {
-    warnings.extend(sampling::troubles(&script, words));
-    let mut taken = Taken::new(name, Names::default().name(&script.profile), tag);
-    taken.side.cpu_ns = script.periods.get(&tag).copied();
-    taken.side.seconds = Some(seconds);
-    taken.warnings = warnings;
-    taken
-}
-
-/// What a process has mapped, as it was while it lived.
-struct Map {
-    pid: u32,
-    last: Vec<Mapping>,
-    looked: Option<Instant>,
-    empty: bool,
-}
-
-impl Map {
-    fn new(pid: u32) -> Self {
-        Self { pid, last: Vec::new(), looked: None, empty: false }
-    }
-
-    fn look(&mut self) {
-        if self.looked.is_some_and(|at| at.elapsed() < MAP_STEP) {
-            return;
-        }
-        self.looked = Some(Instant::now());
-        let now = platform::mappings(self.pid).unwrap_or_default();
-        self.empty = now.is_empty();
-        if !self.empty {
-            self.last = now;
-        }
-    }
-
-    /// A process that has ended and is not waited for yet has a number but no memory.
-    fn is_empty_now(&self) -> bool {
-        self.empty && !self.last.is_empty()
-    }
-}
-
-/// The samples without those of OpenBLAS's threads that spin until there is work, and how many these were.
-fn without_idle(profile: &Profile) -> (Profile, u64) {
-    let mut rest = Profile::default();
-    let mut idle = 0;
-    for sample in profile.samples() {
-        let frames = || profile.frames_of(sample.stack).map(|id| profile.frame(id));
-        if is_idle(frames()) {
-            idle += sample.count;
-            continue;
-        }
-        let thread = rest.thread_id(profile.thread(sample.thread));
-        let mut stack: Vec<_> = frames().map(|frame| rest.intern(frame.clone())).collect();
-        stack.reverse();
-        rest.add(stack, thread, sample.tag, sample.count);
-    }
-    (rest, idle)
-}
-
-/// Whether a stack, innermost frame first, is OpenBLAS's loop that waits for work: nothing inside of it but giving up
-/// the processor. A thread that works has the routine's code inside.
-fn is_idle<'a>(frames: impl Iterator<Item = &'a Frame>) -> bool {
-    for frame in frames {
-        if frame.name.starts_with("blas_thread_server") {
-            return true;
-        }
-        if frame.kind != Kind::Kernel && !frame.name.contains("sched_yield") {
-            return false;
-        }
-    }
-    false
 }
 
 fn not_drawn(error: raptors_flamegraphs::Error) -> Error {
@@ -485,27 +266,4 @@ fn notes(options: &Options, taken: &[Taken], drawn: &Drawn) -> Vec<String> {
     notes.push(format!("made by: {}", options.command.join(" ")));
     notes.extend(drawn.warnings.iter().cloned());
     notes
-}
-
-/// A path as a name.
-fn named(path: &Path) -> String {
-    path.display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use raptors_flamegraphs::Folded;
-
-    use super::*;
-
-    #[test]
-    fn threads_that_wait_for_work_are_left_out_and_those_that_work_are_not() {
-        let text = "clone;blas_thread_server 3\nclone;blas_thread_server;__sched_yield;do_syscall_64_[k] 4\n\
-                    clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n";
-        let profile = Profile::from(&Folded::parse(text).unwrap());
-        let (rest, idle) = without_idle(&profile);
-        assert_eq!(idle, 7);
-        let kept = rest.folded(Tag::A).unwrap().to_string();
-        assert_eq!(kept, "clone;blas_thread_server;sgemm_kernel 5\nmain;sched_yield 2\n");
-    }
 }

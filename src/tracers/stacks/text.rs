@@ -4,11 +4,11 @@ use std::path::Path;
 
 use raptors_flamegraphs::{DtraceStacks, Folded, PerfScript, Profile, Tag, is_sample, read_sample};
 
-use super::{DrawnSide, Taken, named};
+use super::{DrawnSide, Taken};
 use crate::model::error::{Error, Exit};
 
 /// What `sample` counts.
-pub(super) const WAITS: &str =
+pub const WAITS: &str =
     "sample looks at every thread, also at one that waits: widths are wall time of threads, not CPU time";
 /// What a run file begins with.
 const RUN_FILE: u8 = 0x89;
@@ -26,7 +26,7 @@ pub fn is_text(path: &Path) -> bool {
 
 /// Reads folded text, or what `perf script`, DTrace or `sample` printed.
 pub fn read(path: &Path) -> Result<Taken, Error> {
-    let name = named(path);
+    let name = path.display().to_string();
     let unreadable = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Error::new(format!("{name} holds no stacks that can be read"))
             .caused_by(cause)

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Recorded, Sampler, Settings, Target, failed, hand_over, run, words};
+use super::{Recorded, Settings, Target, failed, hand_over, run, words};
 use crate::machine::files;
 use crate::model::error::{Error, Exit};
+use crate::model::tool::Tool;
+use crate::tracers::losses;
 
 /// Where the recording comes to be.
 pub fn output(settings: &Settings) -> PathBuf {
@@ -42,16 +44,17 @@ pub fn record(target: &Target, settings: &Settings) -> Result<Recorded, Error> {
         .tempdir_in(directory)
         .map_err(|error| not_written(&output).caused_by(error))?;
     let file = place.path().join("perf.data");
-    let (status, asked) = run(&line(target, settings, &file), target)?;
-    let mut recorded = Recorded::new(Sampler::Perf, &output);
+    let (status, asked) = run(Tool::Perf, &line(target, settings, &file), target)?;
+    let mut recorded = Recorded::new(Tool::Perf, &output);
     if !file.is_file() {
         return Err(failed("perf", status));
     }
-    let samples = samples(&file)?;
+    let (samples, lost) = samples(&file)?;
     if samples == 0 {
         return Err(no_sample(target));
     }
     recorded.samples = Some(samples);
+    recorded.notes.extend(lost);
     hand_over(&file, &mut recorded.notes);
     fs::rename(&file, &output).map_err(|error| not_written(&output).caused_by(error))?;
     // perf ends as its command does, or by the signal that ended it; what it had seen by then is whole.
@@ -75,8 +78,8 @@ fn no_sample(target: &Target) -> Error {
         .exit(Exit::NothingObserved)
 }
 
-/// Counts the samples of a recording, one line each.
-fn samples(file: &Path) -> Result<u64, Error> {
+/// Counts the samples of a recording, one line each; and what perf says that it lost.
+fn samples(file: &Path) -> Result<(u64, Vec<String>), Error> {
     let unreadable = || Error::new("perf cannot read what it recorded");
     let told = Command::new("perf")
         .args(["script", "-F", "time", "-i"])
@@ -90,5 +93,5 @@ fn samples(file: &Path) -> Result<u64, Error> {
     if lines == 0 && !said.contains("no samples") && !told.status.success() {
         return Err(unreadable().detail(said.trim_end()));
     }
-    Ok(lines as u64)
+    Ok((lines as u64, losses::told(Tool::Perf, "", &said)))
 }

@@ -1,67 +1,97 @@
 //! A process that runs, sampled by DTrace with the project's own script.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use raptors_flamegraphs::names::Names;
-use raptors_flamegraphs::{DtraceStacks, Loaded, Place, Tag};
+use raptors_flamegraphs::{DtraceStacks, Loaded, Place};
+use tempfile::TempDir;
 
-use super::{Map, Taken, idle, name_of, not_started, watch};
-use crate::machine::command::ourselves_as_root;
-use crate::machine::interrupt::Interrupt;
+use super::{Job, Taken};
 use crate::machine::platform::{self, Mapping};
-use crate::model::error::{Error, Exit};
-use crate::model::progress::Progress;
-use crate::tracers::attach;
-use crate::tracers::engines::{Session, Tracer, tools};
-use crate::tracers::scripts::{self, Script, Tool};
+use crate::model::error::Error;
+use crate::model::tool::Tool;
+use crate::tracers::scripts::{self, Script};
+use crate::tracers::session::{self, Session};
+use crate::tracers::tool::{Program, check_numbers, find_for};
 
+/// What DTrace prints once the script's probes are on, which it does not say by itself. Its output is looked at twenty
+/// times a second, so that little is sampled before that is known.
+const BEGUN: &str = "begun\n";
+const TELLS: &str = "\n#pragma D option switchrate=20hz\ndtrace:::BEGIN { printf(\"begun\\n\"); }\n";
 /// The script's own rate, which the one that is asked for replaces.
 const RATE: &str = "profile-997";
 
-/// Samples process `pid`.
-pub fn process(pid: u32, time: Duration, frequency: u32, progress: &mut dyn Progress) -> Result<Taken, Error> {
-    let interrupt = Interrupt::watch();
-    attach::check(pid)?;
-    let tool = tools::find(Tracer::Dtrace).map_err(|error| error.exit(Exit::NothingObserved))?;
-    if !platform::is_root() {
-        let again = format!("flamegraph -o DIR --pid {pid} --engine dtrace");
-        let sentence = format!("dtrace needs root to sample process {pid}");
-        let error = Error::new(sentence).help(ourselves_as_root(&again));
-        return Err(error.exit(Exit::NothingObserved));
-    }
-    let name = name_of(pid);
-    progress.update(0.0, "starting DTrace");
-    let script = script(frequency)?;
-    let session =
-        Session::stacks(&tool, pid, &script, &|| interrupt.asked()).map_err(|error| not_started(error, &interrupt))?;
-    let mut map = Map::new(pid);
+/// Samples the process.
+pub fn process(job: &mut Job) -> Result<Taken, Error> {
+    let pid = job.pid;
+    let program = find_for(Tool::Dtrace, pid, &format!("flamegraph -o DIR --pid {pid} --engine dtrace"))?;
+    job.starting(Tool::Dtrace);
+    let mut at_work = AtWork::start(&program, job).map_err(|error| job.not_started(error))?;
     let mut spent = Spent::new(pid);
-    let (seconds, mut warnings) = watch(pid, time, &interrupt, progress, &mut || {
-        map.look();
-        spent.look();
-        map.is_empty_now()
-    });
-    progress.update(1.0, "reading what DTrace saw");
-    let (text, said) = session.printed()?;
-    let stacks = read(&text, &map.last).map_err(|error| match error {
-        raptors_flamegraphs::Error::NoSamples => idle(&format!("process {pid}"), seconds),
+    job.watch(&mut at_work.session, &mut || spent.look());
+    let seconds = job.begun.elapsed().as_secs_f64();
+    job.progress.update(1.0, "reading what DTrace saw");
+    let (text, losses) = at_work.end()?;
+    let stacks = read(&text, &job.map.last).map_err(|error| match error {
+        raptors_flamegraphs::Error::NoSamples => job.idle(seconds),
         error => Error::new("DTrace's stacks cannot be read").caused_by(error),
     })?;
-    let mut taken = Taken::new(name, Names::default().name(&stacks.profile), Tag::A);
-    warnings.push(cut(stacks.cut, taken.side.samples));
-    warnings.extend(lost(&said));
-    taken.side.cpu_ns = spent.nanoseconds();
-    taken.side.seconds = Some(seconds);
-    taken.warnings = warnings;
+    let mut taken = job.taken(&stacks.profile, seconds, spent.nanoseconds(), Vec::new());
+    taken.warnings.push(cut(stacks.cut, taken.side.samples));
+    taken.warnings.extend(losses);
     Ok(taken)
+}
+
+/// DTrace with a script that prints stacks at its end.
+struct AtWork {
+    session: Session,
+    /// What it prints, in a file, so that it can be looked at while DTrace runs.
+    printed: PathBuf,
+    /// Holds the script and what is printed; gone when dropped, which is after DTrace has ended.
+    _directory: TempDir,
+}
+
+impl AtWork {
+    /// Starts DTrace, and waits until the script is at work.
+    fn start(program: &Program, job: &Job) -> Result<Self, Error> {
+        check_numbers(Tool::Dtrace, job.pid)?;
+        let directory = session::directory(Tool::Dtrace)?;
+        let [file, printed] = ["program", "printed"].map(|name| directory.path().join(name));
+        let text = script(job.frequency)? + TELLS;
+        fs::write(&file, text).map_err(|error| session::no_place(Tool::Dtrace, error))?;
+        let mut command = Command::new(&program.path);
+        command.args(["-p", &job.pid.to_string(), "-s"]).arg(&file).arg("-o").arg(&printed);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut session = Session::start(Tool::Dtrace, platform::in_own_group(&mut command))?;
+        let begun = &mut || match text_in(&printed).starts_with(BEGUN) {
+            true => Ok(()),
+            false => Err("its script has not begun".to_owned()),
+        };
+        session.wait_until_armed(&|| job.interrupt.asked(), begun)?;
+        Ok(Self { session, printed, _directory: directory })
+    }
+
+    /// Ends DTrace; what the script printed, and what DTrace says that it lost.
+    fn end(self) -> Result<(String, Vec<String>), Error> {
+        let Self { session, printed, _directory } = self;
+        let ended = session.end()?;
+        let text = text_in(&printed);
+        let text = text.strip_prefix(BEGUN).unwrap_or(&text).to_owned();
+        Ok((text, ended.losses(Tool::Dtrace)))
+    }
+}
+
+fn text_in(file: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
 
 /// The text of `raptors-trace script profile_stacks.d`, at another rate.
 fn script(frequency: u32) -> Result<String, Error> {
-    let text = scripts::for_any_process(Script::ProfileStacks, Tool::Dtrace)?;
+    let text = scripts::for_any_process(Script::ProfileStacks, scripts::Tool::Dtrace)?;
     Ok(text.replace(RATE, &format!("profile-{frequency}")))
 }
 
@@ -122,14 +152,10 @@ fn cut(cut: u64, samples: u64) -> String {
     )
 }
 
-/// DTrace's own words of what it could not keep.
-fn lost(said: &str) -> Option<String> {
-    let line = said.lines().find(|line| line.contains(" drop"))?;
-    Some(format!("DTrace could not keep up: {}", line.trim()))
-}
-
 #[cfg(test)]
 mod tests {
+    use raptors_flamegraphs::Tag;
+
     use super::*;
 
     #[test]
@@ -157,12 +183,5 @@ mod tests {
         assert_eq!(folded, "f 2\nlibx.so+0x1010;liby.so+0x10 4\n");
         let mut frames = stacks.profile.frames().iter();
         assert!(frames.any(|frame| &*frame.name == "f" && &*frame.module == "/a/libx.so"));
-    }
-
-    #[test]
-    fn what_dtrace_lost_is_told() {
-        assert_eq!(lost("dtrace: pid 7 has exited\n"), None);
-        let said = lost("dtrace: 3 aggregation drops on CPU 0\n").unwrap();
-        assert!(said.ends_with("3 aggregation drops on CPU 0"));
     }
 }

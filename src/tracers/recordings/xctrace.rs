@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use raptors_signposts::VARIABLE;
 
-use super::{Recorded, Sampler, Settings, Target, failed, hand_over, run, shell_line, words};
+use super::{Recorded, Settings, Target, failed, hand_over, run, shell_line, words};
 use crate::machine::files;
 use crate::model::error::{Error, Exit};
+use crate::model::tool::Tool;
 use crate::tracers::instruments::{self, Shared};
 
 /// What Instruments records.
@@ -68,11 +69,11 @@ pub fn record(target: &Target, settings: &Settings) -> Result<Recorded, Error> {
         return Err(Error::new(sentence).help("choose another --output, or remove it"));
     }
     // Its exit code says little: it is not 0 where the time limit ended it. What counts is the recording.
-    let (status, _) = run(&line(target, settings), target)?;
+    let (status, _) = run(Tool::Instruments, &line(target, settings), target)?;
     if !output.exists() {
         return Err(failed("xctrace", status));
     }
-    let mut recorded = Recorded::new(Sampler::Instruments, &output);
+    let mut recorded = Recorded::new(Tool::Instruments, &output);
     let read = match settings.template {
         Template::TimeProfiler => sides(&output, &mut recorded),
         Template::CpuCounters => {

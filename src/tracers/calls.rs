@@ -8,15 +8,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::command::ourselves_as_root;
 use crate::machine::interrupt::{Interrupt, too_early};
 use crate::machine::platform;
 use crate::model::comparison::CallKind;
 use crate::model::error::{Error, Exit};
 use crate::model::progress::Progress;
-use crate::tracers::attach;
-use crate::tracers::engines::{self, Called, Plan, Point, RoundKey, Traced, Tracer, tools};
+use crate::model::tool::Tool;
+use crate::tracers::engines::{self, Called, Plan, Point, RoundKey, Traced};
 use crate::tracers::scripts::{self, Exported, Filled, Library, LoopPoint, Request, Target};
+use crate::tracers::tool::{check_process, find_for};
 
 /// What `raptors-trace calls --pid --json` prints is of this version.
 pub const SCHEMA: &str = "raptors-trace/calls/1";
@@ -28,8 +28,8 @@ pub struct Options {
     pub pid: u32,
     /// For how long at most.
     pub duration: Duration,
-    /// By what; `None`: by what this system has.
-    pub tracer: Option<Tracer>,
+    /// By bpftrace or DTrace; `None`: by what this system has.
+    pub tool: Option<Tool>,
 }
 
 /// What a process called while it was watched.
@@ -53,6 +53,9 @@ pub struct Live {
     pub ended: bool,
     /// What was not watched, and why.
     pub left_out: Vec<String>,
+    /// What the tracer lost, and so what limits the trust in the counts.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What it called, the longest in sum first.
     pub calls: Vec<LiveCall>,
 }
@@ -86,15 +89,10 @@ pub struct LiveCall {
 /// called nothing of what was watched.
 pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Error> {
     let interrupt = Interrupt::watch();
-    attach::check(options.pid)?;
-    let tracer = chosen(options.tracer);
-    // Before anything that takes time, and before the rights: who has no tracer needs that first.
-    let tool = tools::find(tracer).map_err(|error| error.exit(Exit::NothingObserved))?;
-    if !platform::is_root() {
-        let sentence = format!("{} needs root to watch process {}", tracer.as_str(), options.pid);
-        let help = ourselves_as_root(&format!("calls --pid {} --engine {}", options.pid, tracer.as_str()));
-        return Err(Error::new(sentence).help(help).exit(Exit::NothingObserved));
-    }
+    check_process(options.pid)?;
+    let tool = options.tool.unwrap_or(usual());
+    // Before anything that takes time.
+    let program = find_for(tool, options.pid, &format!("calls --pid {} --engine {tool}", options.pid))?;
     progress.update(0.0, "looking for routines and loops in the process");
     let routines = scripts::default_routines();
     let filled = scripts::processes(&[options.pid], &routines)?;
@@ -111,20 +109,17 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         return Err(nothing_to_watch(options.pid, &left_out));
     }
     progress.update(0.1, "starting a tracer");
-    let mut session = engines::start(&tool, &plan, &|| interrupt.asked())
+    let mut watching = engines::start(&program, &plan, &|| interrupt.asked())
         .map_err(|error| if interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) })?;
     let asked = || interrupt.asked();
-    let watching = format!("watching process {}; Ctrl-C ends it early", options.pid);
-    progress.update(0.2, &watching);
-    let (time, ended) = session.watch(options.pid, options.duration, &asked);
+    progress.update(0.2, &format!("watching process {}; Ctrl-C ends it early", options.pid));
+    let (time, ended) = watching.watch(options.pid, options.duration, &asked);
     progress.update(1.0, "reading what the tracer saw");
-    let traced = session.finish()?;
+    let traced = watching.finish()?;
     // A tracer ends with its process, and sees no second mark then.
     if traced.marks < if ended { 1 } else { 2 } {
-        let sentence = format!(
-            "{} did not see this command begin and end its watch, so that no count of its is proved",
-            tracer.as_str()
-        );
+        let sentence =
+            format!("{tool} did not see this command begin and end its watch, so that no count of its is proved");
         let help = "see whether it can trace system calls here: raptors-trace doctor";
         return Err(Error::new(sentence).help(help).exit(Exit::NothingObserved));
     }
@@ -138,6 +133,7 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
         seconds: time.as_secs_f64(),
         ended,
         left_out: left_out.into_iter().chain(traced.left_out.clone()).collect(),
+        warnings: traced.warnings.clone(),
         calls: calls(&plan.points, &traced),
     };
     if live.calls.is_empty() {
@@ -147,8 +143,8 @@ pub fn watch(options: &Options, progress: &mut dyn Progress) -> Result<Live, Err
 }
 
 /// macOS has no bpftrace; elsewhere it is the quicker one.
-fn chosen(asked: Option<Tracer>) -> Tracer {
-    asked.unwrap_or(if platform::SYSTEM == platform::System::MacOs { Tracer::Dtrace } else { Tracer::Bpftrace })
+fn usual() -> Tool {
+    if platform::SYSTEM == platform::System::MacOs { Tool::Dtrace } else { Tool::Bpftrace }
 }
 
 fn nothing_to_watch(pid: u32, left_out: &[String]) -> Error {
