@@ -107,7 +107,7 @@ def test_without_perf_one_sentence_says_how_to_get_it(tmp_path: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("perf is Linux's")
     done = flamegraph(tmp_path / "out", expected=3, PATH=str(tmp_path))
-    assert done.stderr == "error: perf is not installed: apt-get install linux-perf\n"
+    assert done.stderr == "error: perf is not installed\n  help: apt-get install linux-perf\n"
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -116,7 +116,7 @@ def test_without_perf_one_sentence_says_how_to_get_it(tmp_path: Path) -> None:
 def test_what_perf_complains_of_is_told(tmp_path: Path) -> None:
     path = stand_in(tmp_path / "bin", "echo 'the stand-in has no events' >&2; exit 5")
     done = flamegraph(tmp_path / "out", expected=3, PATH=path)
-    assert "perf record failed (exit status: 5): the stand-in has no events" in done.stderr
+    assert "perf ended before it was armed (exit status: 5): the stand-in has no events" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
 
 

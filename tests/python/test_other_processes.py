@@ -135,6 +135,24 @@ def test_sizes_that_are_passed_on_the_stack_are_shown(tmp_path: Path, engine: st
         assert (calls[name]["n"], calls[name]["strides"][0]) == ({"3": calls[name]["calls"]}, 5), shown
 
 
+def test_what_a_tracer_lost_is_a_warning_also_where_it_ended_well(tmp_path: Path) -> None:
+    tracers.bpftrace()
+    # The real bpftrace, which says first what it says where it cannot keep up.
+    stand_in = tmp_path / "bpftrace"
+    stand_in.write_text(f"#!/bin/sh\n[ $# = 1 ] || echo 'Lost 7 events'\nexec {shutil.which('bpftrace')} \"$@\"\n")
+    stand_in.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with working() as process:
+        arguments = ("calls", "--pid", str(process.pid), "--duration", "1", "--engine", "bpftrace")
+        live = json.loads(run(*arguments, "--json", env=environment).stdout)
+        text = run(*arguments, env=environment).stdout
+    jsonschema.validate(live, json.loads(SCHEMA.read_text()))
+    [warning] = live["warnings"]
+    assert warning.startswith("bpftrace lost 7 events, so that counts are too low")
+    assert "warning: bpftrace lost 7 events" in text
+    assert sums(live)["np.multiply[ff->f]"] > 0
+
+
 def test_another_process_of_the_same_files_is_not_counted() -> None:
     tracers.bpftrace()
     with working(WORK.replace("a * 2.5", "a + 2.5")) as watched, working():

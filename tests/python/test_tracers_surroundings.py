@@ -193,7 +193,7 @@ def test_nobody_else_looks_into_temporary_files(tmp_path: Path) -> None:
         preexec_fn=lambda: os.umask(0o022) and None,
     )
     seen = {re.sub(r"-\w+ ", " ", line) for line in modes.read_text().splitlines()}
-    assert seen == {"raptors-trace 700", "raptors-trace-tracer 700"}
+    assert seen == {"raptors-trace 700", "raptors-trace-bpftrace 700"}
     assert not list(temporary.iterdir())
 
 
@@ -312,7 +312,7 @@ def test_no_room_for_a_tracer_s_program_is_one_sentence(engine: str, tmp_path: P
         environment = {**os.environ, "TMPDIR": str(disk)}
         done = run("compare", *SHORT, "--engine", engine, "--save", str(save), expected=3, env=environment)
         assert list(disk.iterdir()) == [full]
-    assert f"{engine} could not be armed: there is no place for the tracer's program: No space left" in done.stderr
+    assert f"{engine} could not be armed: there is no place for the files of {engine}: No space left" in done.stderr
     assert "free some space, or set TMPDIR" in done.stderr
 
 
