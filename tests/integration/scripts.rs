@@ -2,7 +2,7 @@
 //! names that mean something to a shell, to D or to bpftrace.
 //!
 //! `cargo xtask scripts` writes `dtrace/` anew; read the difference before committing it. That the scripts run and
-//! count right is shown by `tests/python/test_scripts.py`.
+//! count right is shown by `tests/python/test_scripts_*.py`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 /*
  * Stand-ins for two libraries of Apple's Accelerate, so that the scripts that watch it run for real on Linux: the
- * file names and signatures are Apple's, the code is not. Built by test_scripts.py: -DVDSP makes libvDSP.dylib,
+ * file names and signatures are Apple's, the code is not. Built by test_scripts_dtrace.py: -DVDSP makes libvDSP.dylib,
  * -DBLAS makes libBLAS.dylib, -DCALLER the program that calls them.
  */
 #include <stddef.h>

@@ -44,11 +44,24 @@ def counts(engine: dict[str, Any], side: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def both() -> dict[str, Any]:
-    """One run with every engine there is."""
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of one run with every engine there is."""
     tracers.bpftrace()
     tracers.dtrace()
-    return compared(*MANY, "--engine", "all")
+    file = tmp_path_factory.mktemp("engines") / "run.rtrace"
+    compare(*MANY, "--engine", "all", "--save", str(file))
+    return file
+
+
+def show(file: Path, *arguments: str) -> str:
+    """What a saved run prints."""
+    return subprocess.run([COMMAND, "show", str(file), *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def both(saved: Path) -> dict[str, Any]:
+    """What the run with every engine says."""
+    return dict(json.loads(show(saved, "--json")))
 
 
 def test_ten_multiplies_and_seven_matmuls_are_ten_loops_and_seven_sgemm(both: dict[str, Any]) -> None:
@@ -98,10 +111,8 @@ def test_a_tracer_alone_fills_the_same_table() -> None:
         assert a["blas_calls_per_op"] == b["blas_calls_per_op"] == 0
 
 
-def test_engines_stand_beside_each_other_in_the_text() -> None:
-    tracers.bpftrace()
-    tracers.dtrace()
-    text = compare("--size", "64", "--engine", "all", "--no-color").stdout
+def test_engines_stand_beside_each_other_in_the_text(saved: Path) -> None:
+    text = show(saved, "--no-color")
     [head] = [line for line in text.splitlines() if line.startswith("calls per operation") and "dtrace" in line]
     assert head.split()[-3:] == ["inprocess", "bpftrace", "dtrace"]
     assert "not watched by dtrace: " in text

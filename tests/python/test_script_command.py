@@ -4,7 +4,7 @@ import re
 import sys
 
 import tracers
-from test_scripts import IDLE, printed
+from scripts import IDLE, printed
 
 
 def test_what_cannot_be_printed_says_why():

@@ -106,27 +106,6 @@ def test_what_dtrace_takes_for_another_file_is_left_out_with_the_reason(tmp_path
     assert "DTrace reads the path of libopenblas-r0.so only up to its first blank" in done.stderr
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_nobody_reads_anything_into_a_statement(engine: str, tmp_path: Path) -> None:
-    need(engine)
-    odd = f"'''{ODD} $(touch pwned)'''".replace("\\", "\\\\")
-    statement = f"a * 2.5; {odd}"
-    setup = f"a = rng.random(shape, dtype=dtype); name = {odd}"
-    shown = run(
-        *("compare", *SHORT, "--engine", engine, "--setup", setup, "--a", statement, "--b", "a * 2.5"),
-        *("--allow-different", "--json"),
-        cwd=tmp_path,
-    )
-    assert nothing_was_run(tmp_path)
-    comparison = json.loads(shown.stdout)
-    assert [control["ok"] for control in comparison["controls"]] == [True]
-    for case in comparison["cases"]:
-        assert case["sides"]["a"]["statement"] == statement
-        for side in case["sides"].values():
-            [call] = side["calls"]
-            assert (call["name"], call["calls_per_op"]) == ("np.multiply[ff->f]", 1)
-
-
 def laid(place: Path) -> dict[str, str]:
     """Lay raptors_trace into a directory; the environment that finds it there."""
     shutil.copytree(Path(raptors_trace.__file__).parent, place / "raptors_trace")
@@ -134,12 +113,24 @@ def laid(place: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_extension_may_lie_anywhere(engine: str, tmp_path: Path) -> None:
+def test_a_statement_and_the_extensions_place_may_hold_anything(engine: str, tmp_path: Path) -> None:
     need(engine)
-    odd = ODD.replace("\n", " ")
-    shown = run("compare", *SHORT, "--engine", engine, "--json", env=laid(tmp_path / odd), cwd=tmp_path).stdout
+    odd = f"'''{ODD} $(touch pwned)'''".replace("\\", "\\\\")
+    statement = f"a * 2.5; {odd}"
+    setup = f"a = rng.random(shape, dtype=dtype); r = kernel.from_numpy(a); name = {odd}"
+    shown = run(
+        *("compare", *SHORT, "--engine", engine, "--setup", setup, "--a", statement, "--b", "r.scale(2.5)"),
+        *("--allow-different", "--json"),
+        cwd=tmp_path,
+        env=laid(tmp_path / ODD.replace("\n", " ")),
+    )
     assert nothing_was_run(tmp_path)
-    for case in json.loads(shown)["cases"]:
+    comparison = json.loads(shown.stdout)
+    assert [control["ok"] for control in comparison["controls"]] == [True]
+    for case in comparison["cases"]:
+        assert case["sides"]["a"]["statement"] == statement
+        [call] = case["sides"]["a"]["calls"]
+        assert (call["name"], call["calls_per_op"]) == ("np.multiply[ff->f]", 1)
         [backend] = case["sides"]["b"]["calls"]
         assert (backend["kind"], backend["calls_per_op"]) == ("backend", 1)
 
