@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use raptors_routines::{Width, find};
 use raptors_trace::tracers::scripts::{
     Exported, Filled, Library, LoopPoint, Module, Request, Script, Target, Tool, committed, default_routines, generate,
@@ -56,6 +57,7 @@ fn every_script_is_its_own_manual() {
         for section in [" * WHAT IS ARMED", " * SAMPLE", " * HOW TO READ IT"] {
             assert!(lines.contains(&section), "{name} has no{section}");
         }
+        assert!(tool != "bpftrace" || lines.len() <= 250, "{name} is too long to be read: {} lines", lines.len());
         let long = lines.iter().find(|line| line.starts_with(" *") && line.chars().count() > 122);
         assert!(long.is_none(), "{name}: {long:?}");
         assert!(!text.contains("(sample)"), "{name} shows real output");
@@ -110,10 +112,20 @@ const NASTY: [&str; 9] = [
 ];
 
 fn nasty_request() -> Request {
+    request(&NASTY, "so`name$(x)\".so", "multiply\"; system(\"x\") */")
+}
+
+/// Files of these paths, libraries of this soname, loops of this ufunc.
+fn request(paths: &[&str], soname: &str, ufunc: &str) -> Request {
     let gemm = find("cblas_sgemm").unwrap();
-    let exported = |symbol: &str| Exported { symbol: symbol.to_owned(), routine: gemm, width: Width::Lp64 };
-    let point = |path: &str| LoopPoint {
-        ufunc: "multiply\"; system(\"x\") */".into(),
+    let library = |path: &&str| Library {
+        path: path.into(),
+        soname: Some(soname.into()),
+        routines: vec![Exported { symbol: "cblas_sgemm".into(), routine: gemm, width: Width::Lp64 }],
+        shifted: false,
+    };
+    let point = |path: &&str| LoopPoint {
+        ufunc: ufunc.into(),
         types: "ff->f\n".into(),
         shared_with: Vec::new(),
         operands: 3,
@@ -124,23 +136,16 @@ fn nasty_request() -> Request {
         symbol: Some("loop`$(x)*/".into()),
         shifted: false,
     };
+    let module = |path: &&str| Module { name: path[3..].into(), start: 0, end: 9 };
     Request {
         target: Target::Filled(Box::new(Filled {
             processes: vec![4711],
             python: Some("/p/$(touch x)'\n*/python".into()),
-            libraries: NASTY
-                .iter()
-                .map(|path| Library {
-                    path: path.into(),
-                    soname: Some("so`name$(x)\".so".into()),
-                    routines: vec![exported("cblas_sgemm")],
-                    shifted: false,
-                })
-                .collect(),
-            loops: NASTY.iter().map(|path| point(path)).collect(),
-            extensions: NASTY.iter().map(PathBuf::from).collect(),
-            libc: Some(NASTY[2].into()),
-            modules: NASTY.iter().map(|path| Module { name: path[3..].into(), start: 0, end: 9 }).collect(),
+            libraries: paths.iter().map(library).collect(),
+            loops: paths.iter().map(point).collect(),
+            extensions: paths.iter().map(PathBuf::from).collect(),
+            libc: paths.first().map(PathBuf::from),
+            modules: paths.iter().map(module).collect(),
             left_out: Vec::new(),
         })),
         routines: default_routines(),
@@ -150,9 +155,24 @@ fn nasty_request() -> Request {
 
 #[test]
 fn no_name_and_no_path_leaves_its_place() {
+    all_in_place(&nasty_request());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Letters that mean something somewhere, and any other.
+    #[test]
+    fn no_name_of_whatever_letters_leaves_its_place(odd in "([\"'`$*/{}%;:@#\\\\\n ]|[\\x01-\\x7f]|\\PC){0,12}") {
+        let path = format!("/a/{odd}system($(x)`.so");
+        all_in_place(&request(&[&path], &odd, &odd));
+    }
+}
+
+fn all_in_place(request: &Request) {
     for script in Script::ALL {
         for tool in [Tool::Dtrace, Tool::Bpftrace] {
-            let made = generate(script, tool, &nasty_request()).unwrap();
+            let made = generate(script, tool, request).unwrap();
             let (manual, code) = made.text.split_once("\n */\n").unwrap();
             assert!(!manual[4..].contains("*/"), "the manual of {} ends where it should", made.name);
             for line in manual.lines().skip(2) {
