@@ -2,6 +2,7 @@
 
 use super::command::{self, Invocation, conflict};
 use super::output::Output;
+use super::subject::NEW_RUN;
 use super::{compare, phases};
 use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
@@ -14,7 +15,7 @@ use crate::views::{self, Part};
 pub struct Arguments {
     /// Watch a running process with bpftrace or DTrace (as root)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(conflicts_with_all = ["file", "lossy", "subject"])]
+    #[arg(conflicts_with_all = NEW_RUN, conflicts_with_all = ["file", "lossy"])]
     pid: Option<u32>,
     /// With --pid: the time to watch
     #[arg(long, value_name = "SECONDS", requires = "pid", default_value_t = budget::WATCH)]

@@ -86,7 +86,7 @@ impl command::Task for Task {
         self.output.print(&comparison, |looks| views::text(&comparison, &TextOptions { part: self.part, ..*looks }))?;
         let written = self.documents.write(&comparison, &samples);
         let verdict = verdict(&comparison).and_then(|()| earlier::judge(&comparison));
-        first_failure([verdict, written, failure.map_or(Ok(()), Err)])
+        first_failure([verdict.err(), written.err(), failure])
     }
 }
 

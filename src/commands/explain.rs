@@ -61,7 +61,7 @@ impl command::Task for Task {
         let Outcome { comparison, samples, failure, .. } = explain::explain(&self.source, &mut self.output.bar())?;
         self.output.print(&comparison, |looks| views::explain::text(&comparison, looks))?;
         let written = self.documents.write(&comparison, &samples);
-        first_failure([verdict(&comparison), written, failure.map_or(Ok(()), Err)])
+        first_failure([verdict(&comparison).err(), written.err(), failure])
     }
 }
 

@@ -9,7 +9,7 @@ use super::command::{self, Invocation, conflict};
 use super::compare::verdict;
 use super::documents::FREQUENCY;
 use super::output::{Output, first_failure};
-use super::subject::{FileArguments, SubjectArguments};
+use super::subject::{FileArguments, NEW_RUN, SubjectArguments};
 use super::terminal;
 use super::tools;
 use crate::analysis::{self, flamegraph};
@@ -37,14 +37,15 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     format: Vec<Format>,
     /// Samples for each second of CPU time; the system's timer may give fewer
-    #[arg(long, value_name = "HZ", default_value_t = FREQUENCY, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "HZ", default_value_t = FREQUENCY)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     frequency: u32,
     /// The sampling time for each size, both sides together
     #[arg(long, value_name = "SECONDS", default_value_t = budget::SAMPLE)]
     sample_time: Seconds,
     /// Sample a running process with perf (usually as root) or DTrace (as root)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(conflicts_with_all = ["file", "lossy", "subject"])]
+    #[arg(conflicts_with_all = NEW_RUN, conflicts_with_all = ["file", "lossy"])]
     pid: Option<u32>,
     #[command(flatten)]
     file: FileArguments,
@@ -57,7 +58,8 @@ pub struct Arguments {
     #[command(flatten)]
     printed: Output,
     /// A command to sample instead of two statements, or two commands with `--` between them
-    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "file", "lossy", "subject"])]
+    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(conflicts_with_all = NEW_RUN, conflicts_with_all = ["pid", "file", "lossy"])]
     command: Vec<OsString>,
 }
 
@@ -188,7 +190,7 @@ impl Rounds {
         let Outcome { comparison, samples, failure, .. } = outcome;
         let drawn = flamegraph::draw(&comparison, &samples, &self.directory, &self.formats)?;
         self.printed.print(&drawn, |looks| views::flamegraph::text(&drawn, looks))?;
-        first_failure([verdict(&comparison), failure.map_or(Ok(()), Err)])
+        first_failure([verdict(&comparison).err(), failure])
     }
 
     /// Draws the stacks in a file of another tool.

@@ -69,8 +69,8 @@ pub fn tell(error: &Error) {
 }
 
 /// The first failure is that of the command; the others are printed.
-pub fn first_failure(ends: impl IntoIterator<Item = Result<(), Error>>) -> Result<(), Error> {
-    let mut failures = ends.into_iter().filter_map(Result::err);
+pub fn first_failure(failures: impl IntoIterator<Item = Option<Error>>) -> Result<(), Error> {
+    let mut failures = failures.into_iter().flatten();
     let first = failures.next();
     failures.for_each(|other| tell(&other));
     first.map_or(Ok(()), Err)

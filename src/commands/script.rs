@@ -15,7 +15,8 @@ pub struct Arguments {
     #[arg(value_name = "NAME")]
     name: Name,
     /// Fill in a running process: its loaded files and the loops of its NumPy; give it twice to compare two processes
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["python", "generic"])]
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(conflicts_with_all = ["python", "generic"])]
     pid: Vec<u32>,
     /// Fill in an interpreter [default: RAPTORS_TRACE_PYTHON, the active environment, .venv, python3]
     #[arg(long, value_name = "PATH", conflicts_with = "generic")]

@@ -18,9 +18,28 @@ const SIZES: [&str; 3] = ["512", "1024", "2048"];
 /// The default size of a flamegraph or an explanation: one is enough, the largest of the main comparison.
 const ONE_SIZE: &str = SIZES[2];
 
+/// The arguments below, none of which goes with a saved run or a running process.
+pub const NEW_RUN: [&str; 16] = [
+    "size",
+    "dtype",
+    "time",
+    "setup",
+    "a",
+    "b",
+    "name_a",
+    "name_b",
+    "in_place",
+    "allow_different",
+    "threads",
+    "save",
+    "wait",
+    "start_after",
+    "measure_limit",
+    "python",
+];
+
 /// A new run.
 #[derive(Debug, clap::Args)]
-#[group(id = "subject", multiple = true)]
 pub struct SubjectArguments {
     /// Sizes, separated by commas: n for n × n, or lengths such as 512x1024 [default: 512,1024,2048]
     #[arg(long, value_name = "SIZES", value_delimiter = ',', allow_negative_numbers = true)]
@@ -145,7 +164,7 @@ fn sizes(has_setup: bool, shapes: Vec<Shape>, dtypes: Vec<Dtype>) -> Result<(Vec
 #[derive(Debug, clap::Args)]
 pub struct FileArguments {
     /// A saved run; without it, the command makes a new one
-    #[arg(value_name = "FILE", conflicts_with_all = ["subject", "new_run"])]
+    #[arg(value_name = "FILE", conflicts_with_all = NEW_RUN, conflicts_with = "new_run")]
     file: Option<PathBuf>,
     /// Print the readable part of a damaged or truncated FILE
     #[arg(long, requires = "file")]
@@ -191,5 +210,19 @@ fn name(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is empty; give a name".to_owned()),
         name => Ok(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    #[test]
+    fn every_argument_of_a_new_run_is_listed() {
+        let command = SubjectArguments::augment_args(clap::Command::new("run"));
+        let ids: Vec<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+        assert_eq!(ids, NEW_RUN);
     }
 }

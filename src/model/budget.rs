@@ -1,4 +1,5 @@
-//! The time of a command: every default, share and factor. Nobody else has a number of its own.
+//! The time of a command: every default, share and factor. Only how the driver divides the seconds of one case (warm-up,
+//! setting up, the limit with page faults) stands with its rounds, in Python.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +16,8 @@ pub const WATCH: Seconds = Seconds(10.0);
 /// For each type, place, number of threads and size, `tune`.
 pub const TUNE: Seconds = Seconds(0.3);
 
-/// The part of `explain`'s time for the comparison. Its other rounds take about as much again; the rest is for experiments.
+/// The part of `explain`'s time for the comparison. Its other rounds take about as much again; the rest is for
+/// experiments.
 const COMPARED: f64 = 0.1;
 
 /// The times for each size.
