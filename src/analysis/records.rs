@@ -6,6 +6,7 @@ use raptors_recording::{Event, RoundKind};
 
 use super::calls::Patterns;
 use super::documents::CaseSpec;
+use super::marks::Round;
 use super::phases::Scale;
 use super::{Documents, open, read_rounds, unreadable};
 use crate::model::comparison::Call;
@@ -40,6 +41,48 @@ pub struct Seen<'a> {
     pub call: Option<Call>,
 }
 
+/// The rounds of a run, as what is seen in them refers to them.
+struct Rounds<'a> {
+    rounds: Vec<Round>,
+    cases: &'a [CaseSpec],
+    /// Ticks of the beginning of the first.
+    zero: u64,
+    ns_per_tick: f64,
+}
+
+impl<'a> Rounds<'a> {
+    /// Nanoseconds from the beginning of the first round.
+    fn since(&self, ticks: u64) -> f64 {
+        (ticks as f64 - self.zero as f64) * self.ns_per_tick
+    }
+
+    /// The observed round that was under way, by its index.
+    fn observed_at(&self, ticks: u64) -> Option<usize> {
+        let index = self.rounds.partition_point(|round| round.end < ticks);
+        self.rounds.get(index).is_some_and(|round| round.begin <= ticks && round.kind.is_observed()).then_some(index)
+    }
+
+    /// A round itself.
+    fn seen(&self, index: usize) -> Seen<'a> {
+        let round = &self.rounds[index];
+        let spec = usize::try_from(round.case).ok();
+        Seen {
+            case: (round.kind != RoundKind::Control).then_some(round.case + 1),
+            spec: spec.and_then(|case| self.cases.get(case)),
+            side: round.side,
+            round: index + 1,
+            purpose: round.kind,
+            thread: round.thread,
+            operations: round.ops,
+            event: None,
+            depth: 0,
+            start_ns: self.since(round.begin),
+            duration_ns: self.since(round.end) - self.since(round.begin),
+            call: None,
+        }
+    }
+}
+
 /// Goes over the rounds, then over every record of the observed ones, in the order of the file; holds none of them. `f`
 /// says whether it wants more.
 ///
@@ -49,41 +92,20 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
     let reader = open(path, lossy)?;
     let documents = Documents::read(&reader)?;
     let rounds = read_rounds(&reader)?;
-    let header = reader.header();
-    let unit = header.calibration;
-    let scale = Scale { ns_per_tick: unit.ns_per_tick, clock_ns: documents.clock_ns };
+    let ns_per_tick = reader.header().calibration.ns_per_tick;
+    let scale = Scale { ns_per_tick, clock_ns: documents.clock_ns };
     let zero = rounds.iter().map(|round| round.begin).min().unwrap_or(0);
-    let since = |ticks: u64| (ticks as f64 - zero as f64) * unit.ns_per_tick;
     let cases = documents.spec.as_ref().map_or(&[][..], |spec| &spec.cases);
-    let seen = |index: usize| {
-        let round = &rounds[index];
-        let spec = usize::try_from(round.case).ok();
-        Seen {
-            case: (round.kind != RoundKind::Control).then_some(round.case + 1),
-            spec: spec.and_then(|case| cases.get(case)),
-            side: round.side,
-            round: index + 1,
-            purpose: round.kind,
-            thread: round.thread,
-            operations: round.ops,
-            event: None,
-            depth: 0,
-            start_ns: since(round.begin),
-            duration_ns: since(round.end) - since(round.begin),
-            call: None,
-        }
-    };
-    let mut more = (0..rounds.len()).all(|index| f(&seen(index)));
+    let rounds = Rounds { rounds, cases, zero, ns_per_tick };
+    let mut more = (0..rounds.rounds.len()).all(|index| f(&rounds.seen(index)));
     reader
         .for_each(|thread, record| {
             if !more || matches!(record.event, Event::Mark(_)) {
                 return;
             }
-            let index = rounds.partition_point(|round| round.end < record.start);
-            let inside = rounds.get(index).is_some_and(|round| round.begin <= record.start && round.kind.is_observed());
-            if !inside {
+            let Some(index) = rounds.observed_at(record.start) else {
                 return;
-            }
+            };
             // A call is a pattern of one.
             let mut one = Patterns::default();
             one.take(thread.index, record, documents.sites.get(&record.site), scale);
@@ -91,10 +113,10 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
                 thread: thread.index,
                 event: Some(record.event),
                 depth: record.depth,
-                start_ns: since(record.start),
+                start_ns: rounds.since(record.start),
                 duration_ns: scale.ns(record.duration),
                 call: one.calls(&documents.sites, 1.0).pop(),
-                ..seen(index)
+                ..rounds.seen(index)
             });
         })
         .map_err(unreadable)?;

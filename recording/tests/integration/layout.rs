@@ -34,19 +34,11 @@ fn aliasing(inputs: &[Alias]) -> Aliasing {
     inputs.iter().enumerate().fold(Aliasing::NONE, |all, (k, alias)| all.with(k, *alias))
 }
 
-/// What the file holds: depth, site and event.
-fn held() -> [(u8, u32, Event); 16] {
-    use Alias::{Overlap, Same};
-    let bits = |value: f32| u64::from(value.to_bits());
-    let mark = |edge| Mark { case: 3, side: 1, kind: RoundKind::Timed, ops: 6, edge }.into();
-    let strided = |n, strides, alignments: &[u32], inputs: &[Alias], scalar| LoopCall {
-        n,
-        shape: LoopShape::Strides(strides),
-        alignments: aligned(alignments),
-        aliasing: aliasing(inputs),
-        scalar,
-    };
-    let core = LoopCall { shape: LoopShape::Core([5, 6, 7, 0]), ..strided(2, [0; 4], &[3, 3, 3], &[Same], None) };
+fn bits(value: f32) -> u64 {
+    value.to_bits().into()
+}
+
+fn routines() -> [RoutineCall; 2] {
     let gemm = RoutineCall {
         m: 5,
         n: 7,
@@ -60,9 +52,25 @@ fn held() -> [(u8, u32, Event); 16] {
         m: 20,
         steps: [1, -2],
         alignments: aligned(&[12, 2]),
-        aliasing: aliasing(&[Overlap]),
+        aliasing: aliasing(&[Alias::Overlap]),
         ..RoutineCall::default()
     };
+    [gemm, dot]
+}
+
+/// What the file holds: depth, site and event.
+fn held() -> [(u8, u32, Event); 16] {
+    use Alias::{Overlap, Same};
+    let mark = |edge| Mark { case: 3, side: 1, kind: RoundKind::Timed, ops: 6, edge }.into();
+    let strided = |n, strides, alignments: &[u32], inputs: &[Alias], scalar| LoopCall {
+        n,
+        shape: LoopShape::Strides(strides),
+        alignments: aligned(alignments),
+        aliasing: aliasing(inputs),
+        scalar,
+    };
+    let core = LoopCall { shape: LoopShape::Core([5, 6, 7, 0]), ..strided(2, [0; 4], &[3, 3, 3], &[Same], None) };
+    let [gemm, dot] = routines();
     let scale = Scale { n: 100, item_size: 4, factor_bits: bits(2.5), variant: 1, ok: true };
     [
         (0, 0, mark(Edge::Begin { placement: 9 })),
