@@ -1,6 +1,7 @@
 //! raptors-trace shows why one piece of numeric code is slower than another.
 //!
-//! The modules are floors, lowest last. A module imports only from the floors below it; `tests/` hold it to that.
+//! The modules are floors, the lowest last. A module imports only from the floors below it; a test in `tests/` checks
+//! that.
 pub mod analysis;
 pub mod commands;
 pub mod explain;

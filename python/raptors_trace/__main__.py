@@ -9,8 +9,8 @@ from raptors_trace import _native
 def main() -> int:
     """Run the command line of this process and return its exit code.
 
-    Python's own handler would only note an interrupt, and act on it once the command
-    has come back: with the system's default the first Ctrl-C ends the command.
+    Python's own handler would only note an interrupt, and act on it after the command
+    has returned. With the system's default handler the first Ctrl-C ends the command.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _native.main(["raptors-trace", *sys.argv[1:]])

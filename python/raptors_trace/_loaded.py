@@ -1,4 +1,4 @@
-"""What is loaded, now and later: the ufuncs of imported modules, and extensions to come."""
+"""Loaded code, now and later: the ufuncs of imported modules, and extensions that are imported later."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def ufuncs(modules: Iterable[ModuleType] | None = None) -> list[np.ufunc]:
     Parameters
     ----------
     modules : iterable of module, optional
-        Where to look. Default: every module imported so far, so that those of
-        ``numpy.linalg``, ``numpy.fft`` and ``scipy.special`` are found too. No
+        The modules to search. Default: every module imported so far, so that the ufuncs
+        of ``numpy.linalg``, ``numpy.fft`` and ``scipy.special`` are found too. No
         attribute is fetched by name: a module that loads lazily stays unloaded.
     """
     found: dict[int, np.ufunc] = {}
@@ -54,7 +54,7 @@ def watch(report: Report) -> None:
 
 
 def unwatch() -> None:
-    """Undo `watch`, except where somebody else has wrapped our function since."""
+    """Undo `watch`, unless other code has wrapped our function since."""
     for name, original in _originals.items():
         if getattr(_imp, name) is _wrappers[name]:
             setattr(_imp, name, original)

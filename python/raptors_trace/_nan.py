@@ -1,4 +1,4 @@
-"""Whose payload NumPy keeps where an element and the factor are both NaN."""
+"""The payload that NumPy keeps if an element and the factor are both NaN."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 _LONGEST = 256
-"""Elements. Every loop of NumPy has reached its widest step by then, and taken several."""
+"""Elements. At this length every loop of NumPy has taken several of its widest steps."""
 
 
 def factor_first_rule(dtype: type[np.floating]) -> tuple[int, int] | None:
     """Find the elements of ``a * s`` that keep the payload of ``s``, in the kernel's terms.
 
-    Which operand comes first in a loop is up to the compiler that built NumPy, and a
-    processor keeps the payload of the first: it is asked of the NumPy at hand.
+    A processor keeps the payload of the first operand, and the compiler that built NumPy
+    decides which one comes first. The installed NumPy is therefore asked.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def keeps_factor(dtype: type[np.floating], n: int) -> list[bool]:
 
 
 def fit(observed: Sequence[Sequence[bool]]) -> tuple[int, int] | None:
-    """Fit a rule to what was seen: ``observed[n - 1]`` is `keeps_factor` of n elements.
+    """Fit a rule to observations: ``observed[n - 1]`` is `keeps_factor` of n elements.
 
     Returns
     -------
@@ -57,6 +57,6 @@ def fit(observed: Sequence[Sequence[bool]]) -> tuple[int, int] | None:
 
 
 def predicted(n: int, above: int, block: int) -> list[bool]:
-    """What `keeps_factor` of n elements is by a rule of `fit`."""
+    """Predict `keeps_factor` of n elements from a rule of `fit`."""
     elements_first = n if n <= above else n - n % block if block else 0
     return [i >= elements_first for i in range(n)]

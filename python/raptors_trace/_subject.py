@@ -1,8 +1,8 @@
-"""What one side runs: a statement with its setup, compiled into the loops that the driver times.
+"""The subject of one side: a statement with its setup, compiled into the loops that the driver times.
 
 A statement is compiled once and run inside one function, so that a round of n operations is two clock reads
-around a plain ``for`` loop. Names of the setup are globals of that function. A statement whose last part is an
-expression has a value, like the last line of a notebook cell; its value can be dropped at once or kept.
+around a plain ``for`` loop. Names of the setup are globals of that function. A statement that ends in an
+expression has a value, like the last line of a notebook cell; the value can be dropped at once or kept.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from types import CodeType
 from typing import Any
 
 FACTORS = (2.0, 0.5)
-"""What the name ``s`` alternates between, so that an operation in place neither overflows nor underflows."""
+"""The two values of the name ``s``, in turn, so that an operation in place neither overflows nor underflows."""
 
 MESSAGE_LENGTH = 300
-"""Characters of an exception's message that a sentence shows at most."""
+"""The largest part of an exception's message, in characters, that a sentence shows."""
 
 SIDES = {"a": 0, "b": 1}
-"""What a run file has for a side."""
+"""The number of each side in a run file."""
 
 SEED = 20_2405
-"""Of every side's random numbers, so that both have the same, and of what differs from placement to placement."""
+"""The seed of every side's random numbers, so that both have the same, and of the placements."""
 
 Timed = Callable[[int], tuple[int, list[Any]]]
 
 
 class SubjectError(Exception):
-    """A side cannot be run. ``kind`` is a stable word; ``text`` is what the person reads."""
+    """A side cannot be run. ``kind`` is a stable word; ``text`` is the message for the user."""
 
     def __init__(self, kind: str, side: str, text: str, detail: str = "") -> None:
         super().__init__(text)
@@ -48,7 +48,7 @@ class SubjectError(Exception):
 
 @contextlib.contextmanager
 def _reporting(side: str, what: str) -> Iterator[None]:
-    """Turns whatever the user's code raises into a SubjectError that carries its traceback."""
+    """Turns any exception of the user's code into a SubjectError with its traceback."""
     try:
         yield
     except SubjectError:
@@ -73,7 +73,7 @@ def _message(error: BaseException) -> str:
 
 
 def _users_traceback(error: BaseException) -> str:
-    """The traceback from the user's own code on; the driver's frames say nothing to anybody."""
+    """The traceback from the user's own code on, without the driver's frames."""
     tb = error.__traceback__
     while tb is not None and not tb.tb_frame.f_code.co_filename.startswith("<side "):
         tb = tb.tb_next
@@ -83,7 +83,7 @@ def _users_traceback(error: BaseException) -> str:
 
 
 def _remember_source(filename: str, source: str) -> None:
-    """Lets a traceback show the line of a statement that lives in no file."""
+    """Lets a traceback show the line of a statement that is in no file."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
@@ -141,7 +141,7 @@ class Subject:
         self.namespace.clear()
 
     def once(self) -> Any:
-        """Runs one operation and returns its value, or the first array it works on where it has none."""
+        """Runs one operation and returns its value, or the first array that it works on if it has no value."""
         operation = self._function(keep=True)
         with _reporting(self.side, f"the statement of side {self.side.upper()}"):
             kept: list[Any] = [None] * (2 if self.alternates else 1)
@@ -215,7 +215,7 @@ class Subject:
 
 
 def names_of_a_setup(shape: tuple[int, ...], dtype: str, padding: int) -> dict[str, Any]:
-    """What a side's setup knows by name, in a namespace of its own."""
+    """The names that a side's setup may use, in its own namespace."""
     import numpy as np
 
     from raptors_trace import kernel
@@ -242,7 +242,7 @@ def padding(placement: int, side: str) -> int:
 
 
 def first_difference(a: Any, b: Any) -> str | None:
-    """Says where two values first differ, or nothing where they are equal (NaN equals NaN)."""
+    """Describes the first difference of two values; None if they are equal (NaN equals NaN)."""
     np = sys.modules["numpy"]
     try:
         x, y = np.asarray(a), np.asarray(b)

@@ -39,13 +39,12 @@ pub enum Memory {
     Own(Owned),
 }
 
-/// A float32 or float64 array of any shape that the kernel works on; made by `from_numpy` and by
-/// operations.
+/// A float32 or float64 array of any shape for the kernel; made by `from_numpy` and by operations.
 ///
-/// Its elements lie without a gap in C or Fortran order. It is a view of a NumPy array's memory, a
-/// copy of it, or memory of its own: see `copied` and `reason`. `np.asarray(array)` gives an
-/// ndarray on the same memory.
-// Without a garbage collector's traversal, as ndarray is: a view refers to one ndarray of numbers.
+/// Its elements are contiguous in C or Fortran order. It is a view of a NumPy array's memory, a copy of
+/// it, or its own memory: see `copied` and `reason`. `np.asarray(array)` gives an ndarray on the same
+/// memory.
+// No garbage collector's traversal, like ndarray: a view refers to one ndarray of numbers.
 #[pyclass(frozen, generic, module = "raptors_trace.kernel")]
 pub struct Array {
     run: Run,
@@ -188,15 +187,15 @@ impl Array {
     /// factor : float or int, of Python or NumPy
     ///     Rounded to the type of the array, as `a.dtype.type(factor)` does.
     /// out : Array or ndarray, optional
-    ///     Where the result goes: of the same shape, type and order, writeable, and either the
-    ///     array's own memory (then it works in place) or apart from it.
+    ///     The destination of the result: of the same shape, type and order, writeable, and either
+    ///     the array's own memory (then it works in place) or separate from it.
     /// backend : str, optional
-    ///     One of `backends()`; else RAPTORS_BACKEND decides, else the automatic choice.
+    ///     One of `backends()`. Default: RAPTORS_BACKEND, else the automatic choice.
     /// threads : int, optional
-    ///     At most so many, the caller included; else RAPTORS_THREADS decides.
+    ///     The largest number of threads, the caller included. Default: RAPTORS_THREADS.
     /// stores : {'plain', 'stream'}, optional
-    ///     'stream' writes the result past the caches: faster where it does not fit there, slower for
-    ///     whoever reads it next where it would; else RAPTORS_STORES decides, else the automatic choice.
+    ///     'stream' writes the result past the caches. This is faster if the result does not fit there;
+    ///     otherwise it slows the next reader down. Default: RAPTORS_STORES, else the automatic choice.
     ///
     /// Returns
     /// -------
@@ -206,7 +205,7 @@ impl Array {
     /// Raises
     /// ------
     /// TypeError
-    ///     If `factor` is no real number, or `out` no array of the same type.
+    ///     If `factor` is not a real number, or `out` is not an array of the same type.
     /// ValueError
     ///     If `out` is read-only, of another shape or order, or overlaps in part; if the backend
     ///     cannot run here, or not in this place, or has no streaming stores.
@@ -225,7 +224,7 @@ impl Array {
         scale::scale_array(slf, factor, out, &request)
     }
 
-    /// Multiply by a number where the elements lie; of a view, the NumPy array changes.
+    /// Multiply by a number in place; a view changes its NumPy array.
     ///
     /// Parameters
     /// ----------
@@ -235,7 +234,7 @@ impl Array {
     /// Raises
     /// ------
     /// TypeError
-    ///     If `factor` is no real number.
+    ///     If `factor` is not a real number.
     /// ValueError
     ///     If this is a view of a read-only array, or the backend cannot run here or in place.
     #[pyo3(signature = (factor, *, backend=None, threads=None, stores=None))]
@@ -250,7 +249,7 @@ impl Array {
         scale::scale_inplace(slf, factor, &request)
     }
 
-    /// Give an ndarray on the same memory: no copy.
+    /// Return an ndarray on the same memory, without a copy.
     ///
     /// Returns
     /// -------
@@ -261,7 +260,7 @@ impl Array {
         convert::to_numpy(slf)
     }
 
-    /// NumPy's protocol: what `np.asarray(array)` and `np.array(array)` call.
+    /// NumPy's protocol: `np.asarray(array)` and `np.array(array)` call this.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,
@@ -280,7 +279,7 @@ impl Run {
     }
 }
 
-/// The shape as Python writes it: `(3,)`.
+/// The shape in Python's notation: `(3,)`.
 pub fn show(shape: &[npy_intp]) -> String {
     match shape {
         [only] => format!("({only},)"),

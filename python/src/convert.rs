@@ -16,18 +16,18 @@ use crate::scale::refused;
 const FROM_NUMPY: &CStr = c"from_numpy";
 const TO_NUMPY: &CStr = c"to_numpy";
 
-/// Take a NumPy array: its own memory where the kernel can work on it, else a copy in C order.
+/// Convert a NumPy array: a view of its memory if the kernel can work on it, else a copy in C order.
 ///
 /// Parameters
 /// ----------
 /// a : ndarray of float32 or float64
 ///     Of any shape. Viewed if it is contiguous in C or Fortran order, aligned and in native byte
-///     order; whoever changes it meanwhile changes the view.
+///     order; a later change of `a` changes the view.
 ///
 /// Returns
 /// -------
 /// Array
-///     Of the same shape and type; `copied` and `reason` say what was done.
+///     Of the same shape and type; `copied` and `reason` tell whether it is a view or a copy, and why.
 ///
 /// Raises
 /// ------

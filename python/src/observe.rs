@@ -50,7 +50,7 @@ fn help_of(error: &recording::Error) -> Option<&'static str> {
     };
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY")
+            Some("free disk space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY")
         }
         ErrorKind::OutOfMemory => Some("allow more memory (ulimit -v), or free some"),
         _ => error.help(),

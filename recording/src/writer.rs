@@ -408,7 +408,7 @@ fn create_file(path: &Path, replace: bool) -> Result<File, Error> {
 /// An error of growing the file, with the help for a full disk.
 pub(crate) fn growth_error(path: &Path, source: io::Error) -> Error {
     let help = match source.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => "free some space, or record to another file system",
+        Some(libc::ENOSPC | libc::EDQUOT) => "free disk space, or record to another file system",
         _ => "record to another file system",
     };
     io_error("make room in", path, help, source)

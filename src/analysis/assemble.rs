@@ -12,16 +12,16 @@ use super::troubles::Troubles;
 use crate::model::comparison::*;
 use crate::model::error::{Error, Exit};
 
-/// A drift below this is not worth a word.
+/// A drift below this is not reported.
 const DRIFT: f64 = 0.03;
 
-/// Boils a run down; beside the comparison, the rounds behind each of its cases.
+/// Reduces a run to its comparison and the rounds behind each of its cases.
 pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
     let spec = run
         .documents
         .spec
         .as_ref()
-        .ok_or_else(|| nothing("the run file holds no comparison: it was cut off before the first round"))?;
+        .ok_or_else(|| nothing("the run file has no comparison: it was cut off before the first round"))?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,7 +41,7 @@ pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
     if run.lost > 0 {
         comparison.complete = false;
         comparison.warnings.push(format!(
-            "{} records found no room in the run file: calls per operation and phases are too low",
+            "{} records did not fit into the run file, so calls per operation and phases are too low",
             run.lost
         ));
     } else if !comparison.complete {
@@ -74,7 +74,7 @@ fn add_cases(run: &Run, spec: &Spec, comparison: &mut Comparison) -> Result<Vec<
         }
     }
     if comparison.cases.is_empty() {
-        return Err(nothing("the run file holds no whole round of either side"));
+        return Err(nothing("the run file has no complete round of either side"));
     }
     comparison.warnings.extend(troubles.into_sentences());
     Ok(timings)
@@ -85,7 +85,7 @@ type Row = (f64, Ci95);
 
 /// The wall time that no phase has.
 fn unattributed(wall: &Wall, phases: impl Iterator<Item = Row>) -> Row {
-    // Half-widths add up in the worst case; this is the honest outer bound for a difference of medians.
+    // In the worst case half-widths add up; this is the conservative outer bound for a difference of medians.
     let width = |[low, high]: Ci95| (high - low) / 2.0;
     let (sum, half) = phases.fold((0.0, width(wall.ci95)), |(sum, half), (ns, ci95)| (sum + ns, half + width(ci95)));
     let residual = wall.median - sum;
@@ -127,7 +127,7 @@ fn software(run: &Run) -> Software {
     }
 }
 
-/// The positive control: `a @ a` must have been seen as calls of a gemm.
+/// The positive control: the observers must have seen `a @ a` as calls of a gemm.
 fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
     let index = spec.cases.len() as u64;
     let expected: u64 = run.of(index, 0, RoundKind::Control).iter().map(|&i| run.rounds[i].ops).sum();
@@ -146,15 +146,16 @@ fn control(run: &Run, spec: &Spec) -> Result<Control, Error> {
         return Ok(control);
     }
     Err(nothing(&format!(
-        "the control was not seen: {expected} operations `a @ a` gave {seen} BLAS calls, so a zero would prove nothing"
+        "the control was not seen: {expected} operations `a @ a` gave {seen} BLAS calls, so a count of zero would \
+         prove nothing"
     ))
     .help(
-        "use a NumPy whose BLAS is a shared library (`python -m pip install numpy`); one that is linked statically or \
-         left out cannot be observed in process",
+        "use a NumPy whose BLAS is a shared library (`python -m pip install numpy`); a BLAS that is linked statically \
+         or missing cannot be observed in process",
     ))
 }
 
-/// What a recorded call costs, from the size where it weighs most: one element, observed and not.
+/// The cost of a recorded call, from the size where it weighs most: one element, observed and not.
 fn observer_cost(run: &Run, comparison: &Comparison) -> ObserverCost {
     let mut costs = Vec::new();
     for case in 0..run.documents.spec.as_ref().map_or(0, |s| s.cases.len()) as u64 {
@@ -209,7 +210,7 @@ impl<'a> CaseBuilder<'a> {
         self.run.of(self.index, side, kind)
     }
 
-    /// `None` where a side has no timed round.
+    /// `None` if a side has no timed round.
     fn build(&self, troubles: &mut Troubles) -> Option<(Case, Timing)> {
         let timed = [self.rounds(0, RoundKind::Timed), self.rounds(1, RoundKind::Timed)];
         let [a, b] = [walls(self.run, &timed[0]), walls(self.run, &timed[1])];
@@ -316,7 +317,7 @@ impl<'a> CaseBuilder<'a> {
         (threads > 0).then_some(threads)
     }
 
-    /// The smallest cache that holds the memory that one operation touches.
+    /// The smallest cache that holds the memory of one operation.
     fn level(&self, bytes: f64) -> Option<MemoryLevel> {
         let machine = &self.spec.machine;
         let fits = |size: Option<u64>| size.is_some_and(|size| bytes <= size as f64);
@@ -372,7 +373,7 @@ impl<'a> CaseBuilder<'a> {
         let [sync, free] = [part(|p| p.sync), part(|p| p.free)];
         let all = [conversion, allocation, page_fault, kernel, sync, free];
         let residual = unattributed(wall, all.into_iter().chain(dispatch));
-        // No time of its own where all calls ran elsewhere: not measured, which is not the same as none.
+        // Without a time of its own if all calls ran elsewhere: not measured, which differs from zero.
         let kernel = (kernel.0 > 0.0 || elsewhere == 0.0).then_some(kernel);
         let [conversion, allocation, page_fault] = [conversion, allocation, page_fault].map(Some);
         named([dispatch, conversion, allocation, page_fault, kernel, Some(sync), Some(free), Some(residual)])
@@ -380,16 +381,16 @@ impl<'a> CaseBuilder<'a> {
 
     fn calls_elsewhere(&self, side: usize, calls: f64) -> String {
         format!(
-            "{}, side {}: {calls:.2} calls per operation ran on other threads; their time is in no phase, so the \
+            "{}, side {}: {calls:.2} calls per operation ran on other threads; no phase has their time, so the \
              residual \
-             holds the time in which the operation waited for them",
+             includes the time in which the operation waited for them",
             self.case.label(),
             ["A", "B"][side]
         )
     }
 
-    /// What first touch costs: the time inside calls when they meet fresh pages, less the same when the pages were
-    /// touched ahead. The touching itself is not the measure: page by page and with nothing between, it is dearer.
+    /// The cost of first touch: the time inside calls that meet fresh pages, minus the same with pages that were
+    /// touched before. The touching itself is not the measure, because touching page by page costs more.
     fn first_touch(&self, side: usize, touched: &[usize]) -> (f64, Ci95) {
         let inside = |rounds: &[usize]| {
             let values = self.each(rounds, |i| self.run.parts[i].inside());
@@ -401,7 +402,7 @@ impl<'a> CaseBuilder<'a> {
         (clamp(cold - warm), [clamp(cold_low - warm_high), clamp(cold_high - warm_low)])
     }
 
-    /// Wall time of the same statement on one element, less what its own calls took there.
+    /// Wall time of the same statement on one element, minus the time of its own calls there.
     fn dispatch(&self, side: usize) -> Option<(f64, Ci95)> {
         let rounds = self.rounds(side, RoundKind::UnitTimed);
         let timed = walls(self.run, &rounds);
@@ -415,13 +416,13 @@ impl<'a> CaseBuilder<'a> {
         Some((net(median(&timed)), [net(low), net(high)]))
     }
 
-    /// Says where page faults fell into memory that could not be touched ahead: their time is in other phases then.
+    /// Warns of page faults in memory that could not be touched before: their time is then in other phases.
     fn warn_untouched(&self, side: usize, rounds: &[usize], faults: f64, warnings: &mut Vec<String>) {
         let touched = median(&self.each(rounds, |i| self.run.parts[i].faults_touched));
         if touched < 0.9 * faults - 2.0 {
             warnings.push(format!(
-                "{}, side {}: {touched:.0} of {faults:.0} page faults per operation were timed on their own; the \
-                 others are in the phase that met them",
+                "{}, side {}: {touched:.0} of {faults:.0} page faults per operation were timed separately; the \
+                 others are part of the phases in which they occurred",
                 self.case.label(),
                 ["A", "B"][side]
             ));
@@ -436,7 +437,8 @@ impl<'a> CaseBuilder<'a> {
         for (number, side) in [&case.sides.a, &case.sides.b].into_iter().enumerate() {
             let observed = !self.rounds(number, RoundKind::Observed).is_empty();
             if observed && side.calls.is_empty() {
-                let seen = format!("{}: no call was seen in {}", case.label(), side.name);
+                let seen =
+                    format!("{}: {} called no NumPy loop, math routine or kernel backend", case.label(), side.name);
                 troubles.others.push(seen + &self.run.documents.blind_spots());
             }
         }

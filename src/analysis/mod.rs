@@ -34,7 +34,7 @@ pub use records::{Seen, each};
 pub use samples::{CaseSamples, SideSamples};
 pub use timing::Timing;
 
-/// Everything a run file holds, before statistics.
+/// The content of a run file, before statistics.
 struct Run {
     documents: Documents,
     rounds: Vec<Round>,
@@ -44,18 +44,18 @@ struct Run {
     patterns: HashMap<(u64, usize), Patterns>,
     /// Patterns of the control.
     control: Patterns,
-    /// What the kernel's dispatch said, by case and side: site and count.
+    /// The kernel's dispatch reasons, by case and side: site and count.
     dispatches: HashMap<(u64, usize), HashMap<u32, u64>>,
     lost: u64,
     complete: bool,
     started_unix_s: f64,
 }
 
-/// Reads a run file and boils it down. With `lossy`, what is damaged or missing is stepped over and told in the
-/// warnings.
+/// Reads a run file and reduces it to a comparison. With `lossy`, damaged or missing parts are skipped and listed in
+/// the warnings.
 ///
 /// # Errors
-/// A file that cannot be read or is damaged (the sentence names the offset), one that holds no comparison, and one
+/// A file that cannot be read or is damaged (the sentence names the offset), a file without a comparison, and a file
 /// whose positive control saw nothing.
 pub fn read(path: &Path, lossy: bool) -> Result<Comparison, Error> {
     Ok(read_timed(path, lossy)?.0)
@@ -70,17 +70,17 @@ pub fn read_timed(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>),
     Ok((comparison, timings))
 }
 
-/// [`read`], and the stacks that were sampled in the run.
+/// [`read`], and the sampled stacks of the run.
 ///
 /// # Errors
-/// As [`read`]; and a run without any sample, with the reason where it knows one.
+/// As [`read`]; and a run without any sample, with the reason if it is known.
 pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSamples>), Error> {
     let (run, comparison, _) = read_run(path, lossy)?;
     Ok((comparison, samples::samples(&run)?))
 }
 
-/// [`read_timed`], and the stacks that were sampled in the run, which may be none; why there are none though they were
-/// asked for is among the warnings.
+/// [`read_timed`], and the sampled stacks of the run, possibly none; if they were requested, the reason is among the
+/// warnings.
 ///
 /// # Errors
 /// As [`read`].
@@ -112,24 +112,24 @@ fn open(path: &Path, lossy: bool) -> Result<Reader, Error> {
     opened.map_err(unreadable)
 }
 
-/// What a tracer has to watch so as to see the calls of a run: the loops that the observers in process saw, and every
-/// routine that an extension could call. The recording may still be going on.
+/// The probes that a tracer needs to see the calls of a run: the loops that the in-process observers saw, and every
+/// routine that an extension could call. The recording may still be in progress.
 ///
 /// # Errors
-/// As [`read`]; and a run that has not come to its rounds yet.
+/// As [`read`]; and a run that has not reached its rounds yet.
 pub fn plan(path: &Path, pid: u32) -> Result<Plan, Error> {
     let reader = Reader::open(path).map_err(unreadable)?;
     engines::plan(&Run::read(&reader)?, pid)
 }
 
-/// The reader's errors are sentences that name the file, the offset and the fix; that a part of the file can still be
-/// shown is the command's to say.
+/// The reader's errors are sentences with the file, the offset and the fix; the command adds that a part of the file
+/// can still be shown.
 fn unreadable(error: raptors_recording::Error) -> Error {
     use raptors_recording::Error::{Damaged, Truncated};
     let partly = matches!(error, Truncated { .. } | Damaged { .. });
     let error = Error::new(error.to_string());
     if partly {
-        return error.help("see what it still holds: raptors-trace show --lossy FILE");
+        return error.help("print the readable part: raptors-trace show --lossy FILE");
     }
     error
 }
@@ -184,12 +184,12 @@ fn read_rounds(reader: &Reader) -> Result<Vec<Round>, Error> {
         })
         .map_err(unreadable)?;
     match problem {
-        Some(error) => Err(Error::new(format!("its rounds make no sense: {error}"))),
+        Some(error) => Err(Error::new(format!("its rounds are inconsistent: {error}"))),
         None => Ok(pairing.rounds()),
     }
 }
 
-/// Sorts records into the rounds they fall in.
+/// Assigns records to their rounds.
 struct Sorter<'a> {
     documents: &'a Documents,
     rounds: &'a [Round],
@@ -198,7 +198,7 @@ struct Sorter<'a> {
     patterns: HashMap<(u64, usize), Patterns>,
     control: Patterns,
     dispatches: HashMap<(u64, usize), HashMap<u32, u64>>,
-    /// The round of the last record: most follow each other.
+    /// The round of the last record: most records are in the same round as their predecessor.
     last: usize,
 }
 

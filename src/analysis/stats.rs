@@ -7,7 +7,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF, StudentsT};
 
 use crate::model::comparison::Ci95;
 
-/// Resamples behind every interval.
+/// The number of resamples for every interval.
 const RESAMPLES: usize = 1000;
 /// A fixed seed: the same run file gives the same table each time it is shown.
 pub const SEED: u64 = 0x5eed;
@@ -31,8 +31,8 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
     low + (high - low) * position.fract()
 }
 
-/// The 95 % percentile-bootstrap interval of the median of `values`, which stand in the order of the rounds;
-/// `placements` says for each in which placement of the arrays it was measured. See [`bootstrap`].
+/// The 95 % percentile-bootstrap interval of the median of `values`, in the order of the rounds; `placements` gives the
+/// placement of the arrays for each. See [`bootstrap`].
 pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
     bootstrap(placements, |rows| {
         let drawn: Vec<f64> = rows.iter().map(|&row| values[row]).collect();
@@ -43,17 +43,16 @@ pub fn median_ci(values: &[f64], placements: &[u64]) -> Ci95 {
 /// The 95 % interval of `statistic` over the rows of `placements`. A single row gives an interval without width; none
 /// gives NaN.
 ///
-/// Rounds of one placement share what its addresses do to them, so whole placements are drawn first (two-stage cluster
-/// bootstrap, Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8). Inside one,
-/// neighbouring rounds resemble each other, so blocks of rounds are drawn instead of single ones (circular block
-/// bootstrap, Politis and Romano 1992, with blocks of n^(1/3)).
+/// Rounds of one placement share the effect of its addresses, so whole placements are drawn first (two-stage cluster
+/// bootstrap, Davison and Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8). Inside a placement,
+/// neighbouring rounds are correlated, so blocks of rounds are drawn instead of single ones (circular block bootstrap,
+/// Politis and Romano 1992, with blocks of n^(1/3)).
 pub fn bootstrap(placements: &[u64], statistic: impl Fn(&[usize]) -> f64) -> Ci95 {
     let [interval] = bootstrap_at([0.95], placements, statistic);
     interval
 }
 
-/// [`bootstrap`] with intervals of other confidences, 0 to 1: the more there is in the widest one's tails, the more is
-/// drawn.
+/// [`bootstrap`] with intervals of other confidences, 0 to 1: the wider the widest one, the more resamples.
 pub fn bootstrap_at<const N: usize>(
     confidences: [f64; N],
     placements: &[u64],
@@ -62,18 +61,18 @@ pub fn bootstrap_at<const N: usize>(
     intervals(confidences, placements, |drawn| statistic(&drawn.rows))
 }
 
-/// The median over placements of what `of` says of the rows of each.
+/// The median over placements of `of` applied to the rows of each.
 pub fn over_placements(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> f64 {
     median(&by_placement(placements, of))
 }
 
-/// So many placements are enough to draw from. Three that differ by chance alone are on one side of 0 in one run of
-/// four, and nothing that is drawn from them is on the other.
+/// The number of placements that is enough for a bootstrap. Three placements that differ by chance alone are all on one
+/// side of 0 in one run of four, and then no resample is on the other side.
 const ENOUGH: usize = 8;
 
-/// The intervals of [`over_placements`], drawn as for [`bootstrap_at`]; where there are few placements, as wide as
-/// Student's interval of what is said of each (*The probable error of a mean*, Biometrika 6, 1908) at least. `spread`
-/// is that of experiments like this one.
+/// The intervals of [`over_placements`], drawn as in [`bootstrap_at`]. With few placements, they are at least as wide
+/// as Student's interval of the placements' values (*The probable error of a mean*, Biometrika 6, 1908). `spread` is
+/// that of experiments like this one.
 pub fn bootstrap_over_placements<const N: usize>(
     confidences: [f64; N],
     placements: &[u64],
@@ -92,8 +91,8 @@ pub fn bootstrap_over_placements<const N: usize>(
     drawn
 }
 
-/// Student's interval of the mean of two values or more. Where they vary no more than in `spread`, as far as so few can
-/// tell, its degrees of freedom count too.
+/// Student's interval of the mean of two values or more. If they vary no more than `spread`, as far as so few can show,
+/// its degrees of freedom count too.
 fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
     let count = values.len() as f64;
     let (mean, own) = mean_and_variance(values);
@@ -106,34 +105,34 @@ fn students(values: &[f64], spread: Option<Spread>, confidence: f64) -> Ci95 {
     [mean - half, mean + half]
 }
 
-/// How many times larger than that of experiments like it a variance may be for nothing to be wrong: the 95 % point of
-/// F for 2 and 10 degrees of freedom.
+/// The largest ratio of a variance to that of similar experiments that is not suspicious: the 95 % point of F for 2 and
+/// 10 degrees of freedom.
 const ALIKE: f64 = 4.1;
 
-/// What values vary by from placement to placement in experiments that are alike.
+/// The variation from placement to placement in similar experiments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// The variance.
     variance: f64,
-    /// How many degrees of freedom it stands on.
+    /// Its degrees of freedom.
     freedom: f64,
 }
 
 impl Spread {
-    /// From the values by placement of each experiment: the middle one of their variances, so that a machine that was
-    /// disturbed during some does not count. None where there are fewer than three experiments of two placements or
-    /// more.
+    /// From the values by placement of each experiment: the median of their variances, so that a disturbance during
+    /// some of them does not count. None with fewer than three experiments of two placements or more.
     pub fn of(experiments: &[Vec<f64>]) -> Option<Self> {
         let several = experiments.iter().filter(|values| values.len() > 1);
         let (variances, freedoms): (Vec<f64>, Vec<f64>) = several
             .map(|values| {
                 let freedom = values.len() as f64 - 1.0;
                 let middle = ChiSquared::new(freedom).expect("at least one").inverse_cdf(0.5);
-                // The middle one of variances of few values is smaller than their mean.
+                // The median of variances of few values is smaller than their mean.
                 (mean_and_variance(values).1 * freedom / middle, freedom)
             })
             .unzip();
-        // A median stands on about as much as a mean of two thirds of the values, and variances of few scatter more.
+        // A median has about the precision of a mean of two thirds of the values, and variances of few values scatter
+        // more.
         (variances.len() >= 3)
             .then(|| Self { variance: median(&variances), freedom: freedoms.iter().sum::<f64>() / 2.0 })
     }
@@ -146,7 +145,7 @@ fn mean_and_variance(values: &[f64]) -> (f64, f64) {
     (mean, squares.sum::<f64>() / (count - 1.0))
 }
 
-/// What `of` says of the rows of each placement.
+/// `of` applied to the rows of each placement.
 pub fn by_placement(placements: &[u64], of: impl Fn(&[usize]) -> f64) -> Vec<f64> {
     clusters(placements).iter().map(|rows| of(rows)).collect()
 }
@@ -158,7 +157,7 @@ fn intervals<const N: usize>(
 ) -> [Ci95; N] {
     let tails = confidences.map(|confidence| (1.0 - confidence) / 2.0);
     let thinnest = tails.iter().copied().fold(0.025, f64::min);
-    // As many in a tail as those of the usual interval have, which is what its ends stand on.
+    // As many in a tail as the usual interval has, because they determine its ends.
     let resamples = (RESAMPLES as f64 * 0.025 / thinnest.max(1e-4)).ceil() as usize;
     let drawn = draw(resamples, placements, SEED, statistic);
     tails.map(|tail| [quantile(&drawn, tail), quantile(&drawn, 1.0 - tail)])
@@ -169,8 +168,8 @@ pub fn interval(drawn: &[f64]) -> Ci95 {
     [quantile(drawn, 0.025), quantile(drawn, 0.975)]
 }
 
-/// The values of `statistic` that [`bootstrap`] draws, none where there is no row. Draws with different seeds know
-/// nothing of each other, as those of two runs must not.
+/// The values of `statistic` that [`bootstrap`] draws, none without a row. Draws with different seeds are independent,
+/// as those of two runs must be.
 pub fn draws(placements: &[u64], seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
     draw(RESAMPLES, placements, seed, |drawn| statistic(&drawn.rows))
 }
@@ -179,7 +178,7 @@ pub fn draws(placements: &[u64], seed: u64, statistic: impl Fn(&[usize]) -> f64)
 #[derive(Default)]
 struct Drawn {
     rows: Vec<usize>,
-    /// Where the rows of each placement end.
+    /// The end of the rows of each placement.
     ends: Vec<usize>,
 }
 
@@ -314,7 +313,7 @@ mod tests {
         let like = vec![vec![9.0, 10.0, 11.0]; 6];
         let spread = Spread::of(&like);
         assert!(Spread::of(&like[..2]).is_none());
-        // The middle of variances with two degrees of freedom is ln 2 of their mean.
+        // The median of variances with two degrees of freedom is ln 2 of their mean.
         assert!((spread.unwrap().variance - 1.0 / f64::ln(2.0)).abs() < 1e-9);
         let width = |values: &[f64], spread| {
             let placements: Vec<u64> = (0..values.len() as u64).collect();
@@ -325,7 +324,7 @@ mod tests {
         let alone = width(&[4.0, 5.0, 6.0], None);
         let together = width(&[4.0, 5.0, 6.0], spread);
         assert!(together < alone / 3.0, "{together} {alone}");
-        // What three values agree on by chance is no surer than what others have.
+        // Three values that agree by chance are no more certain than others.
         let lucky = width(&[5.0, 5.0, 5.0], spread);
         assert!((lucky - together).abs() < 1e-9, "{lucky} {together}");
         let wild = [1.0, 5.0, 9.0];

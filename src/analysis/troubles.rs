@@ -1,9 +1,10 @@
-//! What limits the trust in the times, gathered over all cases: a run of nine cases on a busy machine has one thing to
-//! say, not thirty.
+//! Warnings that limit the trust in the times, gathered over all cases: a run of nine cases on a busy machine gives one
+//! warning, not thirty.
 
 use crate::model::comparison::{Case, DriftVerdict, Machine, MemoryLevel, Side};
+use crate::model::units;
 
-/// A residual beyond this share of the time and this many nanoseconds is said, never hidden.
+/// A residual beyond this share of the time and this many nanoseconds is reported.
 const RESIDUAL: (f64, f64) = (0.03, 300.0);
 /// A side whose CPU time is less than this share of its wall time was kept waiting.
 const BUSY: f64 = 0.9;
@@ -16,13 +17,13 @@ pub struct Troubles {
     unsettled: Vec<String>,
     /// Label, and the larger share of its time that a side was off the processor.
     waiting: Vec<(String, f64)>,
-    /// Label, the sides that moved, and by how much the ratio did.
+    /// Label, the sides that drifted, and the drift of the ratio.
     moved: Vec<(String, DriftVerdict, f64)>,
-    /// Cases whose phases do not explain the time: how much is missing of it, in words and as a share.
+    /// Cases whose phases do not explain the time: the missing part, in words and as a share.
     unexplained: Vec<(String, f64)>,
     /// The highest bandwidth that a side drew from memory beyond the machine's limit, and that limit.
     beyond: Option<(String, f64, f64)>,
-    /// What concerns one case alone, in words.
+    /// Warnings about a single case, in words.
     pub others: Vec<String>,
 }
 
@@ -50,7 +51,7 @@ impl Troubles {
         }
     }
 
-    /// Looks whether a side drew more from memory than the machine's measured limit.
+    /// Checks whether a side drew more from memory than the machine's measured limit.
     pub fn limit(&mut self, case: &Case, machine: &Machine) {
         for side in [&case.sides.a, &case.sides.b] {
             let from_memory = side.memory_level == Some(MemoryLevel::Memory);
@@ -68,15 +69,18 @@ impl Troubles {
     pub fn into_sentences(self) -> Vec<String> {
         let mut sentences = Vec::new();
         if let Some((what, _)) = worst(&self.unexplained, |(_, share)| *share) {
-            sentences.push(format!(
-                "{}the phases miss the time by more than 3 %, most in {what}",
-                self.among(self.unexplained.len())
-            ));
+            sentences.push(match self.cases {
+                1 => what.clone(),
+                cases => format!(
+                    "in {} of {cases} cases the phases differ from the time by more than 3 %, most in {what}",
+                    self.unexplained.len()
+                ),
+            });
         }
         if let Some((label, share)) = worst(&self.waiting, |(_, share)| *share) {
             sentences.push(format!(
-                "{}the sides were kept off the processor, for up to {:.0} % of their time ({label}): close other \
-                 programs, or mind what the statements wait for",
+                "{}the sides were kept off the processor for up to {:.0} % of their time ({label}): close other \
+                 programs, or check what the statements wait for",
                 self.among(self.waiting.len()),
                 100.0 * share
             ));
@@ -90,7 +94,7 @@ impl Troubles {
         }
         if let Some((label, verdict, by)) = worst(&self.moved, |(_, _, by)| by.abs()) {
             sentences.push(format!(
-                "{}times moved during the run, most in {label} ({}; the ratio by {}): close other programs, or \
+                "{}times drifted during the run, most in {label} ({}; the ratio by {}): close other programs, or \
                  give more --time",
                 self.among(self.moved.len()),
                 words(*verdict),
@@ -107,7 +111,7 @@ impl Troubles {
         sentences
     }
 
-    /// How many cases the sentence is about, where there are several.
+    /// The number of cases in the sentence, if there are several.
     fn among(&self, count: usize) -> String {
         match self.cases {
             1 => String::new(),
@@ -116,19 +120,20 @@ impl Troubles {
     }
 }
 
-/// What the phases of a side leave unexplained, where that is too much: in words, and its share of the time.
+/// The part of a side that the phases leave unexplained, if it is too large: in words, and its share of the time.
 fn unexplained(label: &str, side: &Side) -> Option<(String, f64)> {
     let residual = side.phases_ns.residual?;
     let share = residual.abs() / side.wall_ns.median;
     if share <= RESIDUAL.0 || residual.abs() <= RESIDUAL.1 {
         return None;
     }
-    let what = if residual > 0.0 { "is in no phase" } else { "is counted in phases beyond the wall time" };
-    let name = &side.name;
-    Some((
-        format!("{label}: {:.1} µs of {name}, {:.1} % of its time, {what}", residual.abs() / 1e3, 100.0 * share),
-        share,
-    ))
+    let (time, percent, name) = (units::time(residual.abs()), units::digits(100.0 * share), &side.name);
+    let what = if residual > 0.0 {
+        format!("{label}: {time} of {name} ({percent} %) could not be attributed to a phase")
+    } else {
+        format!("{label}: the phases of {name} exceed its time by {time} ({percent} %)")
+    };
+    Some((what, share))
 }
 
 /// The label of the first, and how many there are beside it.

@@ -1,4 +1,4 @@
-//! The example of a workflow, and the commands of its page: what they hold can be run.
+//! The example workflow and the commands of its page: all of them must be valid.
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ fn parsed(words: &[String]) -> Result<(), clap::Error> {
     parse(&words, Host::default()).map(drop)
 }
 
-/// The commands of ours in a script, as words, without what they are piped to.
+/// The raptors-trace commands in a script, as words, without their pipes.
 fn commands(script: &str) -> Vec<Vec<String>> {
     let script = script.replace("\\\n", " ");
     let ours = script.lines().filter(|line| line.trim_start().starts_with("raptors-trace "));
@@ -26,7 +26,7 @@ fn commands(script: &str) -> Vec<Vec<String>> {
     .collect()
 }
 
-/// A command line that has to be accepted.
+/// A command line that must be accepted.
 #[track_caller]
 fn accepted(words: &[String]) {
     if let Err(error) = parsed(words) {

@@ -1,9 +1,9 @@
-//! What the findings say of the three hypotheses that the project began with.
+//! The results for the three hypotheses that the project began with.
 
 use super::causes::{ALL, Hypothesis};
 use crate::model::comparison::{Finding, FindingVerdict, HypothesisFound, NotTried};
 
-/// Each hypothesis with the verdict of its causes: supported where one is, refuted where all that apply are.
+/// Each hypothesis with the verdict of its causes: supported if one is, refuted if all that apply are.
 pub fn found(findings: &[Finding], not_tried: &[NotTried]) -> Vec<HypothesisFound> {
     Hypothesis::ALL
         .into_iter()

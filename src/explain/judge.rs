@@ -1,14 +1,13 @@
-//! What an experiment's effect allows to say of a cause.
+//! The verdict of an experiment's effect on a cause.
 
 use super::experiment::{Effect, Terms};
 use crate::model::comparison::{Ci95, FindingVerdict};
 
-/// The share of the slower side's time that an effect must have to count.
+/// The smallest effect that counts, as a share of the slower side's time.
 pub const LEAST_SHARE: f64 = 0.02;
 
-/// The verdict of an effect on a gap, where the slower side takes `wall` ns and two processes that do the same differ
-/// by
-/// `noise` ns. A cause works in the direction of the gap: one that, switched, would widen it is none.
+/// The verdict of an effect on a gap. The slower side takes `wall` ns, and two processes that do the same differ by
+/// `noise` ns. A cause must work in the direction of the gap: a switch that widens the gap refutes its cause.
 pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdict {
     let least = LEAST_SHARE * wall;
     let [low, high] = effect.interval;
@@ -31,12 +30,12 @@ pub fn verdict(effect: &Effect, gap: f64, wall: f64, noise: f64) -> FindingVerdi
     FindingVerdict::Undecided
 }
 
-/// Rounds whose own gap is so many times smaller than the whole one are no measure of it.
+/// If the gap of an experiment's own rounds is this many times smaller than the whole gap, they are no measure of it.
 const SMALLEST_PART: f64 = 8.0;
 
-/// An effect as a part of the whole gap: where an experiment's own rounds had another one, as memory that is new in one
-/// process may be old in the next, it is the same share of the whole gap as it was of theirs. That alone makes no
-/// effect larger than the gap.
+/// An effect as a part of the whole gap. An experiment's own rounds may have another gap, because memory that is new in
+/// one process may be old in the next; the effect is then the same share of the whole gap. This alone makes no effect
+/// larger than the gap.
 pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
     match effect.own_gap {
         Some(own)
@@ -51,43 +50,43 @@ pub fn part(effect: &Effect, gap: f64, wall: f64) -> Effect {
     }
 }
 
-/// What two processes that do the same differ by, from the experiment in which nothing was switched, ns.
+/// The difference between two processes that do the same, from the experiment without a switch, ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Noise {
-    /// At least, as far as that is sure: 0 where none was shown.
+    /// The least that is certain: 0 if none was shown.
     pub least: f64,
-    /// At most: no smaller effect between processes can be told from it.
+    /// The largest possible value: smaller effects between processes cannot be distinguished from it.
     pub most: f64,
 }
 
 impl Noise {
-    /// Of the experiment in which nothing was switched.
+    /// From the experiment without a switch.
     pub fn of(nothing_switched: &Effect) -> Self {
         let [low, high] = nothing_switched.ci95;
         let least = if low > 0.0 || high < 0.0 { low.abs().min(high.abs()) } else { 0.0 };
         Self { least, most: low.abs().max(high.abs()) }
     }
 
-    /// What an effect of these terms has to exceed: only what is in different processes can differ by what processes
-    /// do.
+    /// The value that an effect of these terms has to exceed: only terms in different processes can differ by what
+    /// processes differ by.
     pub fn between(self, terms: &Terms) -> f64 {
         if terms.span_processes() { self.most } else { 0.0 }
     }
 }
 
-/// Whether a gap that a comparison shows is there in the experiments' own rounds, too.
+/// Whether the experiments' own rounds reproduce the gap of a comparison.
 pub fn confirms(compared: f64, (gap, [low, high]): (f64, Ci95), wall: f64, noise: f64) -> bool {
     let clear = low > 0.0 || high < 0.0;
     clear && gap.signum() == compared.signum() && gap.abs() >= LEAST_SHARE * wall && gap.abs() > noise
 }
 
-/// Whether a cause would, switched, widen the gap.
+/// Whether switching a cause off would widen the gap.
 pub fn works_against(effect: &Effect, gap: f64, wall: f64) -> bool {
     let clear = effect.interval[0] > 0.0 || effect.interval[1] < 0.0;
     clear && effect.ns.abs() >= LEAST_SHARE * wall && effect.ns.signum() != gap.signum()
 }
 
-/// The interval of a value less others that were measured apart from it, from their intervals.
+/// The interval of a value minus others that were measured separately, from their intervals.
 pub fn less(value: f64, interval: Ci95, others: &[(f64, Ci95)]) -> (f64, Ci95) {
     let rest = value - others.iter().map(|(ns, _)| ns).sum::<f64>();
     let square = |distance: f64| distance * distance;
@@ -140,10 +139,10 @@ mod tests {
         };
         let part = of(Some(200.0));
         assert_eq!((part.ns, part.interval), (200.0, [160.0, 240.0]));
-        // An effect that is larger than the gap of its rounds is not made so many times larger than the whole one.
+        // An effect that is larger than the gap of its rounds is not scaled up to the whole gap.
         let part = of(Some(80.0));
         assert_eq!((part.ns, part.interval), (400.0, [320.0, 480.0]));
-        // Its own rounds had none that is a measure.
+        // Its own rounds had no gap that is a measure.
         for own in [None, Some(-200.0), Some(10.0), Some(45.0)] {
             assert_eq!(of(own).ns, 100.0, "{own:?}");
         }

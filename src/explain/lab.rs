@@ -1,5 +1,5 @@
-//! A laboratory: a Python process in which rounds of both sides are run with switches thrown.
-//! `python/raptors_trace/_lab.py` is the other end.
+//! A laboratory: a Python process that runs rounds of both sides with switches on. `python/raptors_trace/_lab.py` is
+//! the other end.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -20,12 +20,11 @@ use crate::model::error::Error;
 use crate::run::options::CompareOptions;
 use crate::run::{driver, spec};
 
-/// How often the user is looked after while an answer is waited for.
+/// The interval at which an interrupt is checked while waiting for an answer.
 const STEP: Duration = Duration::from_millis(50);
-/// How long a round is meant to last: long enough for its start not to matter, short enough for some to be left alone
-/// by others.
+/// The intended duration of a round: long enough for its start not to matter, short enough for some to be undisturbed.
 pub const ROUND: Duration = Duration::from_millis(4);
-/// How long a process may take to end by itself.
+/// The time that a process gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One of the two sides.
@@ -33,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Side {
     /// The reference.
     A,
-    /// What is compared with it.
+    /// The side that is compared with it.
     B,
 }
 
@@ -49,15 +48,15 @@ impl Side {
     }
 }
 
-/// What every laboratory of one case is started with.
+/// The settings of every laboratory of one case.
 pub struct Setting<'a> {
     /// The Python.
     pub interpreter: &'a Interpreter,
-    /// What was asked for.
+    /// The options.
     pub options: &'a CompareOptions,
-    /// What both sides run.
+    /// The subject of both sides.
     pub case: &'a spec::Case,
-    /// The user's wish to end.
+    /// The user's interrupt.
     pub interrupt: &'a Interrupt,
 }
 
@@ -65,14 +64,14 @@ pub struct Setting<'a> {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Armed {
-    /// What each of its code and data switches has changed, in words.
+    /// The changes of each of its code and data switches, in words.
     pub changed: BTreeMap<String, Vec<String>>,
-    /// Whether the setup makes its arrays by `shape` or `size`.
+    /// Whether the setup makes its arrays from `shape` or `size`.
     pub sized: bool,
 }
 
 impl Armed {
-    /// Whether any of its switches has changed anything.
+    /// Whether any of its switches changed anything.
     pub fn changed_anything(&self) -> bool {
         self.changed.values().any(|changed| !changed.is_empty())
     }
@@ -81,7 +80,7 @@ impl Armed {
 /// One round, per operation.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Round {
-    /// Wall time; less what others had the processor for, where the thread never waited.
+    /// Wall time; minus the time that other programs had the processor, if the thread never waited.
     pub ns: f64,
     /// CPU time of all threads.
     pub cpu_ns: f64,
@@ -89,21 +88,21 @@ pub struct Round {
     pub faults: f64,
 }
 
-/// What can be seen of a side.
+/// Facts about a side.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Seen {
     /// Arrays with denormal numbers, in words.
     pub denormals: Vec<String>,
     /// Threads that Python code started in one operation.
     pub threads_started: u64,
-    /// Threads that run Python code beside the one that computes.
+    /// Threads that run Python code beside the computing one.
     pub python_threads: u64,
-    /// The processor's frequency right after a round, GHz; none where that cannot be measured.
+    /// The processor's frequency right after a round, GHz; none if it cannot be measured.
     pub ghz: Option<f64>,
 }
 
-/// The process. Between two questions it stands still where the system can make it, so that threads which a side or a
-/// library has left running take nothing from another process's rounds. It is ended when this is dropped.
+/// The process. Between two requests it is stopped if the system can do that, so that threads that a side or a library
+/// has left running do not disturb another process's rounds. Dropping this ends it.
 pub struct Lab<'a> {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -113,10 +112,10 @@ pub struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    /// Starts one whose process-wide switches are those of `switch`.
+    /// Starts a laboratory with the process-wide switches of `switch`.
     ///
     /// # Errors
-    /// When it cannot be started, a switch cannot be thrown, or the user asked to end.
+    /// It cannot be started, a switch cannot be applied, or the user interrupted.
     pub fn start(setting: &'a Setting<'a>, switch: &Switch) -> Result<Self, Error> {
         let (interpreter, options) = (setting.interpreter, setting.options);
         let mut command = driver::command(interpreter, options, "raptors_trace._lab");
@@ -147,10 +146,10 @@ impl<'a> Lab<'a> {
         Ok(lab)
     }
 
-    /// Sets an arm up, its arrays placed as `placement` says.
+    /// Sets an arm up, its arrays placed according to `placement`.
     ///
     /// # Errors
-    /// When the side cannot be run so.
+    /// The side cannot run this way.
     pub fn set_up(
         &mut self,
         arm: usize,
@@ -174,7 +173,7 @@ impl<'a> Lab<'a> {
     /// One round of each of these arms, in this order.
     ///
     /// # Errors
-    /// When a statement raises, or the process ends.
+    /// A statement raises an exception, or the process ends.
     pub fn rounds(&mut self, arms: &[usize]) -> Result<Vec<Round>, Error> {
         #[derive(Deserialize)]
         struct Answer {
@@ -184,7 +183,7 @@ impl<'a> Lab<'a> {
         Ok(answer.rounds)
     }
 
-    /// What can be seen of an arm's side.
+    /// Examines an arm's side.
     ///
     /// # Errors
     /// As for [`Lab::rounds`].
@@ -192,7 +191,7 @@ impl<'a> Lab<'a> {
         self.ask(&json!({ "do": "survey", "arm": arm }))
     }
 
-    /// How the values of two arms differ; nothing where they are the same, roundings aside.
+    /// The difference between the values of two arms; nothing if they are equal except for rounding.
     ///
     /// # Errors
     /// As for [`Lab::rounds`].
@@ -205,7 +204,7 @@ impl<'a> Lab<'a> {
         Ok(answer.difference)
     }
 
-    /// Gives up arms.
+    /// Drops arms.
     ///
     /// # Errors
     /// As for [`Lab::rounds`].
@@ -213,7 +212,7 @@ impl<'a> Lab<'a> {
         self.ask::<Value>(&json!({ "do": "drop", "arms": arms })).map(drop)
     }
 
-    /// Whether the process is there still, and nobody has asked to end.
+    /// Whether the process still runs, and the user has not interrupted.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None)) && !self.setting.interrupt.asked()
     }
@@ -237,7 +236,7 @@ impl<'a> Lab<'a> {
         };
         self.stands_still = platform::stand_still(&self.child);
         self.setting.interrupt.check()?;
-        let internal = |error| Error::new("the laboratory gave an answer that is not understood").caused_by(error);
+        let internal = |error| Error::new("the laboratory process gave an invalid answer").caused_by(error);
         let answer: Value = serde_json::from_str(&line).map_err(internal)?;
         if let Some(sentence) = answer.get("error").and_then(Value::as_str) {
             return Err(Error::new(sentence));
@@ -253,10 +252,10 @@ impl<'a> Lab<'a> {
 
     fn died(&mut self) -> Error {
         let how = self.end().map_or_else(String::new, |status| format!(": {status}"));
-        Error::new(format!("the laboratory's process ended early{how}"))
+        Error::new(format!("the laboratory process ended early{how}"))
     }
 
-    /// Closes its input, waits for it, and kills it where that takes too long.
+    /// Closes its input, waits for it, and kills it if that takes too long.
     fn end(&mut self) -> Option<std::process::ExitStatus> {
         self.go_on();
         self.stdin = None;

@@ -1,4 +1,4 @@
-//! Both sides at smaller sizes: where the time per element has its knees, and what an operation costs before its first
+//! Both sides at smaller sizes: the knees of the time per element, and the cost of an operation before its first
 //! element.
 
 use std::time::{Duration, Instant};
@@ -10,22 +10,22 @@ use crate::model::error::Error;
 
 pub use crate::model::comparison::SizePoint as Point;
 
-/// A round here: what is looked for is a quarter or more.
+/// The duration of a round here: the sweep looks for changes of a quarter or more.
 const ROUND: Duration = Duration::from_millis(4);
 const BLOCKS: usize = 5;
-/// From one size to the next one the elements become so many times fewer.
+/// The ratio of elements from one size to the next smaller one.
 const STEP: u64 = 4;
-/// Below that, an operation is mostly dispatch.
+/// Below that, dispatch dominates an operation.
 const LEAST: u64 = 256;
-/// Arms that nobody else uses.
+/// Numbers of arms that no other code uses.
 const ARMS: [usize; 2] = [4, 5];
-/// How many times longer an element has to take than before for that to be a knee.
+/// The rise of an element's time that counts as a knee.
 const KNEE: f64 = 1.25;
 
-/// Times of both sides from small sizes up to `shape`, as far as `time` goes, the smallest size first.
+/// Times of both sides from small sizes up to `shape`, within `time`, the smallest size first.
 ///
 /// # Errors
-/// When the process ends or the user asks to end; a size at which a statement cannot be run ends the sweep.
+/// The process ends or the user interrupts; a size at which a statement cannot run ends the sweep.
 pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>, Error> {
     let until = Instant::now() + time;
     let mut points: Vec<Point> = Vec::new();
@@ -57,7 +57,7 @@ fn at(lab: &mut Lab<'_>, shape: &[u64]) -> Result<[f64; 2], Error> {
     Ok([median(&times[0]), median(&times[1])])
 }
 
-/// Shapes with ever fewer elements, the least first: the longest length is divided each time.
+/// Shapes with ever fewer elements, the smallest first: the longest length is divided each time.
 fn shapes(shape: &[u64]) -> Vec<Vec<u64>> {
     let mut shapes = vec![shape.to_vec()];
     loop {
@@ -79,7 +79,7 @@ fn shapes(shape: &[u64]) -> Vec<Vec<u64>> {
     shapes
 }
 
-/// Between two sizes, what an element more takes: what is fixed is in neither.
+/// The time of a further element between two sizes: it excludes fixed cost.
 fn per_element(pair: &[Point], side: usize) -> f64 {
     let more = pair[1].elements as f64 - pair[0].elements as f64;
     (time(&pair[1], side) - time(&pair[0], side)) / more
@@ -89,8 +89,8 @@ fn time(point: &Point, side: usize) -> f64 {
     [point.a_ns, point.b_ns][side]
 }
 
-/// Where an element more takes a quarter longer than it took before: the sizes before and after, ns per element before
-/// and after.
+/// The places where a further element takes a quarter longer than before: the sizes before and after, ns per element
+/// before and after.
 pub fn knees(points: &[Point], side: usize) -> Vec<Knee<'_>> {
     let mut knees = Vec::new();
     let mut least = f64::INFINITY;
@@ -109,9 +109,9 @@ pub fn knees(points: &[Point], side: usize) -> Vec<Knee<'_>> {
 /// A size beyond which an element takes longer.
 #[derive(Debug, PartialEq)]
 pub struct Knee<'a> {
-    /// The last size before it.
+    /// The last size before the knee.
     pub from: &'a Point,
-    /// The first one after it.
+    /// The first size after it.
     pub to: &'a Point,
     /// ns per element before.
     pub before: f64,
@@ -119,7 +119,7 @@ pub struct Knee<'a> {
     pub after: f64,
 }
 
-/// What an operation takes before its first element, ns, by a straight line through the two smallest sizes; none where
+/// The cost of an operation before its first element, ns, by a straight line through the two smallest sizes; none if
 /// there are fewer.
 pub fn fixed(points: &[Point], side: usize) -> Option<f64> {
     let pair = points.get(..2)?;

@@ -1,12 +1,11 @@
-//! What is thrown to take one possible cause out of a side.
+//! The switches that take one possible cause out of a side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A set of switches, all thrown together. `python/raptors_trace/_rewriting.py` and `_switches.py` know what the names
-/// do.
+/// A set of switches, all on together. `python/raptors_trace/_rewriting.py` and `_switches.py` implement the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switch {
-    /// Environment variables of the process: set, or taken away.
+    /// Environment variables of the process: set, or removed.
     pub environment: BTreeMap<&'static str, Option<String>>,
     /// Switches of the process.
     pub process: BTreeSet<&'static str>,
@@ -33,7 +32,7 @@ impl Switch {
         Self { process: BTreeSet::from([name]), ..Self::default() }
     }
 
-    /// An environment variable set, or taken away.
+    /// An environment variable set, or removed.
     pub fn environment(name: &'static str, value: Option<&str>) -> Self {
         Self { environment: BTreeMap::from([(name, value.map(str::to_owned))]), ..Self::default() }
     }
@@ -58,13 +57,12 @@ impl Switch {
         both
     }
 
-    /// Whether both can be thrown for arms of one process.
+    /// Whether arms of one process can have both.
     pub fn shares_process_with(&self, other: &Self) -> bool {
         self.environment == other.environment && self.process == other.process
     }
 
-    /// Whether it is thrown by rewriting code or replacing data alone, so that a side in which nothing was changed runs
-    /// as it did before.
+    /// Whether it only rewrites code or replaces data, so that a side in which nothing was changed runs as before.
     pub fn changes_only_what_it_tells(&self) -> bool {
         const ROUNDS: [&str; 6] =
             ["one_thread", "quick_handover", "inline_threads", "flushed_denormals", "collector", "observed"];

@@ -101,7 +101,7 @@ pub fn create_directory(directory: &Path) -> Result<(), Error> {
 fn unwritten(path: &Path, error: std::io::Error) -> Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let error = Error::new(format!("`{}` cannot be written", path.display())).caused_by(error);
-    if full { error.help("free some space, or write to another file system") } else { error }
+    if full { error.help("free disk space, or write to another file system") } else { error }
 }
 
 /// Who has root run this command, by sudo; `None` where nobody has.

@@ -1,9 +1,9 @@
-//! Errors as the user reads them: one sentence, what caused it, what fixes it, and the exit code that goes with it.
+//! Errors for the user: one sentence, its causes, the fix, and the exit code.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
-/// A failure: a sentence for the user, its causes, and where there is one the fix.
+/// A failure: a sentence for the user, its causes, and the fix if there is one.
 #[derive(Debug, thiserror::Error)]
 #[error("{sentence}")]
 pub struct Error {
@@ -23,7 +23,7 @@ pub enum Exit {
     Done = 0,
     /// It failed; the cause chain and the fix were printed.
     Failed = 1,
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage = 2,
     /// Nothing could be observed.
     NothingObserved = 3,
@@ -37,7 +37,7 @@ impl Error {
         Self { sentence: sentence.into(), detail: None, help: None, exit: Exit::Failed, source: None }
     }
 
-    /// The same failure with the command or change that fixes it.
+    /// Adds the command or change that fixes it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -50,38 +50,38 @@ impl Error {
         if self.help.is_some() { self } else { self.help(help) }
     }
 
-    /// The same failure with what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same failure with text of several lines that is shown as it is, such as a Python traceback.
+    /// Adds text of several lines that is shown unchanged, such as a Python traceback.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// The same failure with another exit code.
+    /// Sets another exit code.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// The exit code that goes with it.
+    /// The exit code.
     pub fn exit_code(&self) -> Exit {
         self.exit
     }
 
-    /// What fixes it, where that is known.
+    /// The fix, if known.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
-    /// The text of several lines that belongs to it.
+    /// The text of several lines.
     pub fn detail_text(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -100,8 +100,8 @@ impl Error {
         sentence
     }
 
-    /// The whole failure as the command prints it: sentence, detail, causes, fix; every line ends in a newline.
-    /// Control characters are shown escaped, since a path or a traceback may hold any.
+    /// The whole failure in the form that the command prints: sentence, detail, causes, fix; every line ends in a
+    /// newline. Control characters are escaped, because a path or a traceback may contain any.
     pub fn report(&self) -> String {
         let mut text = String::new();
         let mut line = |prefix: &str, body: &dyn fmt::Display| {

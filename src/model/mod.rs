@@ -1,4 +1,4 @@
-//! Plain values: what a comparison is about, what it found, and how numbers and errors read. No input or output.
+//! Plain values: the subject and the result of a comparison, numbers in text, and errors. No input or output.
 
 pub mod budget;
 pub mod comparison;

@@ -1,13 +1,13 @@
 //! Progress of a run, as the code that runs it reports it.
 
-/// Where a run is told to be; the command draws it on a terminal.
+/// The receiver of a run's progress; the command draws it on a terminal.
 pub trait Progress {
-    /// `fraction` of the whole run is done (0 to 1); `text` says what is being done, in a few words.
+    /// `fraction` of the whole run is done (0 to 1); `text` describes the present step in a few words.
     fn update(&mut self, fraction: f64, text: &str);
 
-    /// Something that the user has to act on, also where they want no notes.
+    /// A message that the user has to act on, shown even without notes.
     fn announce(&mut self, text: &str);
 
-    /// Something the user should know while it lasts, in a sentence.
+    /// A message for the user during the run, in a sentence.
     fn note(&mut self, text: &str);
 }

@@ -1,32 +1,32 @@
-//! What a comparison is about: the statements of both sides, and the arrays they run on.
+//! The subject of a comparison: the statements of both sides, and their arrays.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What both sides run.
+/// The statements of both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Python that is run once per side before its statement; `None`: the main job's own (arrays `a` and `r`).
+    /// Python that runs once per side before its statement; `None`: the main job's own (arrays `a` and `r`).
     pub setup: Option<String>,
     /// Side A; `None`: the main job's `a * 2.5`.
     pub a: Option<String>,
     /// Side B; `None`: the main job's `r.scale(2.5)`.
     pub b: Option<String>,
-    /// What A is called; `None`: `numpy` in the main job, `A` otherwise.
+    /// The name of A; `None`: `numpy` in the main job, `A` otherwise.
     pub name_a: Option<String>,
-    /// What B is called; `None`: `raptors` in the main job, `B` otherwise.
+    /// The name of B; `None`: `raptors` in the main job, `B` otherwise.
     pub name_b: Option<String>,
     /// The statements write into their operand.
     pub in_place: bool,
 }
 
 impl Subject {
-    /// Whether this is the main job: NumPy's multiply against Raptors' scale, both as they come.
+    /// Whether this is the main job: NumPy's multiply against Raptors' scale, both unchanged.
     pub fn is_main_job(&self) -> bool {
         self.setup.is_none() && self.a.is_none() && self.b.is_none()
     }
 
-    /// What the tables call A and B.
+    /// The names of A and B in tables.
     pub fn names(&self) -> [&str; 2] {
         let [a, b] = if self.is_main_job() { ["numpy", "raptors"] } else { ["A", "B"] };
         [self.name_a.as_deref().unwrap_or(a), self.name_b.as_deref().unwrap_or(b)]
@@ -48,7 +48,7 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// Bytes of an array of this shape, `None` where they do not fit `u64`.
+    /// Bytes of an array of this shape, `None` if they exceed `u64`.
     pub fn bytes(&self, dtype: Dtype) -> Option<u64> {
         self.elements().checked_mul(dtype.item_size())
     }
@@ -57,7 +57,7 @@ impl Shape {
 impl FromStr for Shape {
     type Err = String;
 
-    /// `n` means n × n; `AxB…` is taken as it is (`4096x` is one dimension of 4096).
+    /// `n` means n × n; `AxB…` gives the lengths (`4096x` is one dimension of 4096).
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a size; give n for n × n, or lengths as in 512x1024");
         let text = text.trim();
@@ -90,7 +90,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// The element types the main job knows.
+/// The element types of the main job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Dtype {
     /// 4 bytes.

@@ -1,4 +1,4 @@
-//! Text that others wrote, shown so that it cannot harm a terminal.
+//! Foreign text, shown so that it cannot harm a terminal.
 
 /// `text` with control characters and invisible formatting characters as escapes, so that a statement or a name can
 /// neither move the cursor nor hide itself.

@@ -1,9 +1,9 @@
-//! Numbers as people read them: times, sizes, counts and ratios in few digits.
+//! Numbers in readable form: times, sizes, counts and ratios in few digits.
 
-/// A 95 % confidence interval, `[low, high]`, in the unit of the value it stands beside.
+/// A 95 % confidence interval, `[low, high]`, in the unit of its value.
 pub type Ci95 = [f64; 2];
 
-/// One unit and one number of decimals for all times of a block, so that they can be compared by eye.
+/// One unit and one number of decimals for all times of a block, so that they compare at a glance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TimeUnit {
     ns: f64,
@@ -29,8 +29,7 @@ impl TimeUnit {
         Self { ns: size, name, decimals }
     }
 
-    /// The number alone; whole zeroes are `0`, and decimal points of one block stand below each other when the texts
-    /// are right-aligned.
+    /// The number alone. Whole zeroes are `0`. The decimal points of a block align when the texts are right-aligned.
     pub fn number(&self, ns: f64) -> String {
         if ns == 0.0 && self.decimals > 0 {
             return format!("0{}", " ".repeat(self.decimals + 1));
@@ -38,7 +37,7 @@ impl TimeUnit {
         decimal(ns / self.ns, self.decimals)
     }
 
-    /// A difference: the number with its sign, also where that is a plus.
+    /// A difference: the number with its sign, plus or minus.
     pub fn difference(&self, ns: f64) -> String {
         let number = self.number(ns);
         let more = ns > 0.0 && number.chars().any(|c| ('1'..='9').contains(&c));
@@ -63,7 +62,7 @@ pub fn decimal(value: f64, decimals: usize) -> String {
     if value < 0.0 && !zero { format!("−{text}") } else { text }
 }
 
-/// A time on its own, in three digits.
+/// A single time, in three digits.
 pub fn time(ns: f64) -> String {
     let (size, name) = match ns.abs() {
         ns if ns >= 999.5e6 => (1e9, "s"),
@@ -74,7 +73,7 @@ pub fn time(ns: f64) -> String {
     format!("{} {name}", digits(ns / size))
 }
 
-/// A time on its own with its sign, where it is not 0.
+/// A single time with its sign, unless it is 0.
 pub fn signed_time(ns: f64) -> String {
     let text = time(ns.abs());
     match ns {
@@ -94,7 +93,7 @@ pub fn digits(value: f64) -> String {
     }
 }
 
-/// How often per operation: whole numbers as such.
+/// A count per operation: whole numbers without decimals.
 pub fn count(value: f64) -> String {
     if (value - value.round()).abs() < 0.005 {
         let none = value != 0.0 && value.round() == 0.0;
@@ -140,31 +139,31 @@ pub fn change(value: f64) -> String {
     format!("{sign}{text} %")
 }
 
-/// A ratio of times as the change it means, with its interval: `+0.4 % [−0.1 %, +0.9 %]`.
+/// A ratio of times as a change, with its interval: `+0.4 % [−0.1 %, +0.9 %]`.
 pub fn cost(ratio: f64, [low, high]: Ci95) -> String {
     let [ratio, low, high] = [ratio, low, high].map(|value| change(value - 1.0));
     format!("{ratio} [{low}, {high}]")
 }
 
-/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets as many more decimals, up to six, as
-/// it takes to show that it is not 1, so that what is printed never says more or less than the verdict.
+/// A ratio and its interval: `1.29×` and `[1.27, 1.31]`. A bound close to 1 gets more decimals, up to six, until it
+/// differs from 1, so that the text never says more or less than the verdict.
 pub fn factor(median: f64, ci95: Ci95) -> (String, String) {
     with_decimals(median, ci95, apart(&ci95, 1.0, least(ci95)))
 }
 
-/// [`factor`], in as many decimals as it takes to show on which side of `limit` each of the three figures lies.
+/// [`factor`], with as many decimals as it takes to show on which side of `limit` each of the three figures is.
 pub fn factor_beside(median: f64, ci95: Ci95, limit: f64) -> (String, String) {
     let figures = [median, ci95[0], ci95[1]];
     let decimals = apart(&figures, limit, apart(&ci95, 1.0, least(ci95)));
     with_decimals(median, ci95, decimals)
 }
 
-/// Decimals that a bound needs: small ones more.
+/// The decimals of a bound: small ones need more.
 fn least(ci95: Ci95) -> usize {
     if ci95.iter().any(|bound| bound.abs() < 0.1) { 3 } else { 2 }
 }
 
-/// From `least` to six decimals, as many as it takes for no figure to look like `mark`.
+/// From `least` to six decimals, as many as it takes until no figure looks like `mark`.
 fn apart(figures: &[f64], mark: f64, least: usize) -> usize {
     let alike = |value: f64, decimals: i32| (value - mark).abs() < 0.5 * 10_f64.powi(-decimals);
     (least..6).find(|&decimals| !figures.iter().any(|&value| alike(value, decimals as i32))).unwrap_or(6)
@@ -175,7 +174,7 @@ fn with_decimals(median: f64, ci95: Ci95, decimals: usize) -> (String, String) {
     (format!("{}×", decimal(median, decimals)), format!("[{low}, {high}]"))
 }
 
-/// How long something lasted, in one unit: `40 s`, `3.2 hours`, `12 days`.
+/// A duration in one unit: `40 s`, `3.2 hours`, `12 days`.
 pub fn span(seconds: f64) -> String {
     let (size, name) = match seconds.abs() {
         s if s >= 172_800.0 => (86_400.0, "days"),

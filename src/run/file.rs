@@ -115,7 +115,7 @@ pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
         let name = name.display();
         Error::new(format!("nothing could be added to the run `{name}`, which is kept as it was"))
             .caused_by(error)
-            .help("free some space where it is")
+            .help("free disk space where it is")
     };
     let file = fs::canonicalize(name).map_err(|error| failed(error.into()))?;
     let copy = tempfile::Builder::new()

@@ -56,7 +56,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the case is called where one line has to name it.
+    /// The name of the case in one line.
     pub fn label(&self) -> String {
         comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
     }

@@ -1,4 +1,4 @@
-//! What changed since an earlier run, and what the gate says.
+//! The change since an earlier run, and the verdict of the gate.
 
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{escape, header, summary};
@@ -7,7 +7,7 @@ use crate::model::comparison::{
 };
 use crate::model::units;
 
-/// Writes both; nothing where nobody asked.
+/// Writes both; nothing if neither was requested.
 pub fn write(page: &mut Page, comparison: &Comparison) {
     if let Some(against) = &comparison.against {
         page.gap();
@@ -55,7 +55,7 @@ fn changes<'a>(comparison: &'a Comparison, against: &'a Against, name: CaseName)
     changes.filter(|(case, _)| case.name == name).collect()
 }
 
-/// `limit` is that of a gate: beside it, a figure must not look like the limit itself.
+/// `limit` is that of a gate: a figure must not look like the limit itself.
 fn table(page: &mut Page, changes: &[(&Case, &Change)], limit: Option<f64>) {
     let Some((first, _)) = changes.first() else {
         return;
@@ -92,7 +92,7 @@ fn figures(change: &Change, limit: Option<f64>) -> (String, String) {
     }
 }
 
-/// A case below each other, where the page has no room for columns.
+/// A case in lines below each other, if the page has no room for columns.
 fn stacked(page: &mut Page, case: &Case, change: &Change, limit: Option<f64>) {
     let (factor, interval) = figures(change, limit);
     let (verdict, tone) = of(change, &case.sides.b.name);
@@ -118,13 +118,14 @@ fn times(of: &ThenAndNow) -> String {
     format!("{then} → {now}")
 }
 
-/// How the changes are to be read, and the cases that there are none of.
+/// How to read the changes, and the cases without a change.
 fn foot(page: &mut Page, comparison: &Comparison, against: &Against) {
     if let Some(first) = comparison.cases.first().filter(|_| !against.cases.is_empty()) {
         let [a, b] = [&first.sides.a, &first.sides.b].map(|side| escape(&side.name));
         let sentence = format!(
-            "change: {a} ÷ {b} now over then; {a} is in both runs, so what made the machine faster or slower for both \
-             sides cancels"
+            "change: {a} ÷ {b} now, divided by the same then; {a} is in both runs, so a machine that is faster or \
+             slower \
+             for both sides cancels"
         );
         page.wrapped(&sentence, 2, Tone::Faint);
     }
@@ -152,7 +153,7 @@ fn verdict(gate: &Gate) -> String {
     let all = gate.cases.len();
     let (missed, undecided) = (count(GateOutcome::Missed), count(GateOutcome::Undecided));
     match (all, missed, undecided) {
-        (0, ..) => format!("{start}: there is no case to hold against it"),
+        (0, ..) => format!("{start}: no case to compare"),
         (_, 0, 0) => format!("{start}: passed in {all} of {all} cases"),
         (_, 0, _) => format!("{start}: undecided in {undecided} of {all} cases, missed in none"),
         (_, _, 0) => format!("{start}: missed in {missed} of {all} cases"),

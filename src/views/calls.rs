@@ -1,4 +1,4 @@
-//! Which calls an operation makes, on either side, with the control that a zero leans on.
+//! The calls of an operation, on either side, with the control that proves a zero.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::{Part, escape, header::short_file};
 use crate::model::comparison::{Call, CallKind, Case, Comparison, Control, Scalar, Side};
 use crate::model::units;
 
-/// More patterns than this are for `calls` and `--json`.
+/// Further patterns are shown by `calls` and `--json` only.
 const MOST: usize = 12;
 
-/// The call patterns of a case, A's and B's of one name side by side.
+/// The call patterns of a case, A's and B's of the same name side by side.
 pub struct Table {
     names: [String; 2],
     pairs: Vec<Pair>,
@@ -79,12 +79,12 @@ fn pair(case: &Case, a: Option<&Call>, b: Option<&Call>) -> Pair {
     }
 }
 
-/// `1 × n=4194304 (4,0,4)`: how often, how long, which strides.
+/// `1 × n=4194304 (4,0,4)`: count, length, strides.
 fn pattern(call: &Call) -> String {
     format!("{}{}", units::count(call.calls_per_op), arguments(call))
 }
 
-/// ` × n=4194304 (4,0,4)`: how long, which strides; empty where neither is known.
+/// ` × n=4194304 (4,0,4)`: length, strides; empty if neither is known.
 pub fn arguments(call: &Call) -> String {
     let lengths: Vec<u64> = call.n.keys().copied().collect();
     let n = match lengths.as_slice() {
@@ -106,7 +106,7 @@ pub fn arguments(call: &Call) -> String {
     format!("{n}{}", strides.unwrap_or_default())
 }
 
-/// `m=64 n=64 k=64`: the usual three in their usual order, others as they come.
+/// `m=64 n=64 k=64`: the usual three in their usual order, others in any order.
 fn dimensions(sizes: &BTreeMap<String, u64>) -> String {
     let usual = ["m", "n", "k"];
     let others = sizes.keys().map(String::as_str);
@@ -116,7 +116,7 @@ fn dimensions(sizes: &BTreeMap<String, u64>) -> String {
     each.collect::<Vec<_>>().join(" ")
 }
 
-/// The code that ran; for the kernel's own backends the branch and its reason.
+/// The code that ran; for the kernel's own backends the branch with its reason.
 pub fn note(call: &Call, side: &Side) -> String {
     let symbol = call.symbol.as_deref().map(escape).unwrap_or_default();
     if call.kind != CallKind::Backend {
@@ -130,7 +130,7 @@ pub fn note(call: &Call, side: &Side) -> String {
     }
 }
 
-/// Everything else that is known of a pattern.
+/// The remaining facts about a pattern.
 fn detail(call: &Call) -> String {
     let time = call
         .time_ns
@@ -140,7 +140,7 @@ fn detail(call: &Call) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// What is known of a pattern besides how often, on what and how long.
+/// The facts about a pattern in addition to count, sizes and time.
 pub fn rest(call: &Call) -> String {
     let list = |values: &[u64]| values.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let scalar = call.scalar.as_ref().map(|scalar| match scalar {
@@ -163,7 +163,7 @@ pub fn rest(call: &Call) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// What the positive controls say. Without one, a zero is not proved, and that is said too.
+/// The result of the positive controls. Without one, a zero is not proved, and the text says so.
 pub fn control(controls: &[Control]) -> (String, Tone) {
     if controls.is_empty() {
         return ("no control was run".to_owned(), Tone::Alarm);
@@ -178,7 +178,7 @@ pub fn control(controls: &[Control]) -> (String, Tone) {
     (controls.iter().map(seen).collect::<Vec<_>>().join("; "), Tone::Faint)
 }
 
-/// `sgemm` of `scipy_cblas_sgemm64_` and its like.
+/// `sgemm` for `scipy_cblas_sgemm64_` and similar names.
 fn short_routine(symbol: &str) -> String {
     let name = symbol.split_once("cblas_").map_or(symbol, |(_, name)| name);
     let name = name.split('$').next().unwrap_or(name);
@@ -206,7 +206,7 @@ impl Table {
         format!("  and {} more", self.left_out)
     }
 
-    /// The table below each other, for narrow pages and for all details.
+    /// The table in lines below each other, for narrow pages and for full detail.
     pub fn stacked(&self) -> Vec<(String, Tone)> {
         let mut lines = vec![("calls per operation".to_owned(), Tone::Plain)];
         for pair in &self.pairs {

@@ -1,4 +1,4 @@
-//! One case: who wins, by how much, in which phase, through which calls.
+//! One case: which side is faster, by how much, in which phase, through which calls.
 
 use super::layout::{Cell, Page, Row, Tone, bar, lines_of, span, squeeze, widths_of};
 use super::{Part, calls, escape};
@@ -9,9 +9,9 @@ use crate::model::units::{self, TimeUnit};
 
 /// Columns of the bar beside a difference.
 const BAR: usize = 8;
-/// Below this width there is no room for bars and calls stand below each other.
+/// Below this width there is no room for bars, and calls are in lines below each other.
 pub const WIDE: usize = 84;
-/// A longer statement gets a line of its own.
+/// A longer statement gets its own line.
 const LONG_STATEMENT: usize = 28;
 pub const NOT_MEASURED: &str = "–";
 
@@ -45,7 +45,7 @@ fn wide(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     table(page, &rows, &widths);
 }
 
-/// Who wins on lines of its own, times in columns, the rest below each other.
+/// The verdict on its own lines, times in columns, the rest below each other.
 fn narrow(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     let [what, verdict] = heading(case);
     page.wrapped(&what.text, 2, what.tone);
@@ -82,7 +82,7 @@ fn stacked(page: &mut Page, case: &Case, [label, a, b, _]: &Row) {
     }
 }
 
-/// Writes rows. A note that is wider than the last column goes on below itself.
+/// Writes rows. A note that is wider than the last column continues below itself.
 fn table(page: &mut Page, rows: &[Row], widths: &[usize]) {
     for [label, a, b, note] in rows {
         let mut lines = if note.width() <= widths[3] {
@@ -99,14 +99,14 @@ fn table(page: &mut Page, rows: &[Row], widths: &[usize]) {
     }
 }
 
-/// Widths of the four columns: as wide as their cells, cut back from the right where the page is too narrow.
+/// Widths of the four columns: as wide as their cells, reduced from the right if the page is too narrow.
 fn widths(rows: &[&Row], page: usize) -> Vec<usize> {
     let mut widths = widths_of(rows);
     squeeze(&mut widths, page, &[(3, 18), (0, 24), (2, 14), (1, 14), (0, 14), (3, 8), (2, 8), (1, 8)]);
     widths
 }
 
-/// What was compared, and who won.
+/// The subject of the comparison, and the verdict.
 fn heading(case: &Case) -> [Cell; 2] {
     let size = size(case);
     let what = if size.is_empty() { kind(case) } else { format!("{size}, {}", kind(case)) };
@@ -115,7 +115,7 @@ fn heading(case: &Case) -> [Cell; 2] {
     [Cell::new(what, Tone::Strong), Cell::new(format!("{verdict}: {ratio} {interval}"), tone)]
 }
 
-/// `float32 2048 × 2048 (16 MiB)`; empty where the statements choose their own arrays.
+/// `float32 2048 × 2048 (16 MiB)`; empty if the statements choose their own arrays.
 pub fn size(case: &Case) -> String {
     if case.shape.is_empty() {
         return String::new();
@@ -125,14 +125,14 @@ pub fn size(case: &Case) -> String {
     format!("{}{}{}", dtype.unwrap_or_default(), case.shape_text(" × "), bytes.unwrap_or_default())
 }
 
-/// The pair of statements, and what happens to the results where they are kept.
+/// The pair of statements, with a note if the results are kept.
 pub fn kind(case: &Case) -> String {
     let kept = if case.results == Results::Kept { ", results kept" } else { "" };
     let name = if case.name == CaseName::Custom { "two statements" } else { case.name.as_str() };
     format!("{name}{kept}")
 }
 
-/// Who is faster, if that may be said.
+/// The faster side, if there is a verdict.
 pub fn verdict(case: &Case) -> (String, Tone) {
     match case.ratio.verdict {
         Verdict::BFaster => (format!("{} is faster", escape(&case.sides.b.name)), Tone::Good),
@@ -176,25 +176,25 @@ fn statements(page: &mut Page, case: &Case) {
 
 /// One line of the time table before it is aligned.
 pub struct TimeRow {
-    /// Indented where it is a part of the whole.
+    /// Indented for a part of the whole.
     pub label: &'static str,
-    /// Nanoseconds of side A; none where they were not measured.
+    /// Nanoseconds of side A; none if not measured.
     pub a: Option<f64>,
     /// Of side B.
     pub b: Option<f64>,
     extra: [String; 2],
-    /// Whether it is the time of an operation, not a part of it.
+    /// Whether it is the time of a whole operation.
     pub whole: bool,
 }
 
 impl TimeRow {
-    /// What B takes more than A.
+    /// B's time minus A's.
     pub fn difference(&self) -> Option<f64> {
         Some(self.b? - self.a?)
     }
 }
 
-/// The time of an operation and its phases, without those that neither side has.
+/// The time of an operation and its phases, without phases that neither side has.
 pub fn time_rows(case: &Case, unit: &TimeUnit) -> Vec<TimeRow> {
     let (a, b) = (&case.sides.a, &case.sides.b);
     let whole = TimeRow {
@@ -271,7 +271,7 @@ fn times(case: &Case, blocks: bool, bars: bool) -> Vec<Row> {
     rows.iter().zip(&differences).map(one).collect()
 }
 
-/// A difference has a colour where it may be said to be one: the whole by its verdict, a phase from 1 % of the time on.
+/// A difference has a colour if it is significant: the whole by its verdict, a phase from 1 % of the time on.
 fn tone(case: &Case, row: &TimeRow, shorter: f64) -> Tone {
     let difference = row.difference().unwrap_or(0.0);
     let said =
@@ -320,7 +320,7 @@ fn memory(machine: &Machine, case: &Case) -> Row {
     [Cell::plain(label), cell(sides[0], limits[0]), cell(sides[1], limits[1]), Cell::default()]
 }
 
-/// What else is known of both sides: threads, memory traffic, hardware counters.
+/// Further facts about both sides: threads, memory traffic, hardware counters.
 pub fn facts(machine: &Machine, case: &Case) -> Vec<Row> {
     let mut rows = vec![threads(case), memory(machine, case)];
     rows.extend(counters(case));
@@ -342,7 +342,7 @@ fn counters(case: &Case) -> Vec<Row> {
         .collect()
 }
 
-/// What the rounds were like, and what a dash means where one was printed.
+/// Facts about the rounds, and the meaning of a dash if one was printed.
 fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     let missing = |side: &Side| side.phases_ns.named().iter().any(|(_, ns)| ns.is_none());
     if part != Part::Calls && (missing(&case.sides.a) || missing(&case.sides.b)) {
@@ -372,7 +372,7 @@ fn foot(page: &mut Page, comparison: &Comparison, case: &Case, part: Part) {
     page.parts(&parts, 2, Tone::Faint);
 }
 
-/// What observing cost: the observed rounds of the case, and one recorded call of the run.
+/// The cost of observing: of the case's observed rounds, and of one recorded call of the run.
 fn observing(ratio: Option<f64>, cost: Option<&ObserverCost>) -> String {
     let a_call = cost.and_then(|cost| cost.ns_per_call);
     let a_call = a_call.map(|ns| format!(", {} a recorded call", units::time(ns.max(0.0))));

@@ -1,16 +1,16 @@
-//! The report as a person reads it: a mark, the fact, the fix below it.
+//! The report for a person: a mark, the fact, the fix below it.
 
 use crate::run::doctor::{Check, Group, Outcome, Report};
 use crate::tracers::leftovers::Cleaned;
 use crate::views::layout::{Cell, GAP, Page, Tone, lines_of};
 use crate::views::{TextOptions, escape};
 
-/// Narrower than this, the fact stands below the name.
+/// On a narrower page, the fact is below the name.
 const NARROW: usize = 64;
 /// Columns of the mark with the blanks before it.
 const MARK: usize = 3;
 
-/// The report as text; no line is wider than the terminal, but for one narrower than 40 columns.
+/// The report as text; no line is wider than the terminal, unless that is narrower than 40 columns.
 pub fn text(report: &Report, options: &TextOptions) -> String {
     let width = crate::views::page_width(options.width);
     let mut page = Page::new(width, options.color, options.unicode);
@@ -77,7 +77,7 @@ fn write(page: &mut Page, check: &Check, names: usize) {
     }
 }
 
-/// The fix in lines of at most `room` columns, further lines below the first word of it.
+/// The fix in lines of at most `room` columns, further lines below its first word.
 fn help_lines(help: &str, room: usize) -> impl Iterator<Item = (String, Tone)> {
     const WORD: &str = "help: ";
     let lines = lines_of(&escape(help), room.saturating_sub(WORD.len()));
@@ -87,7 +87,7 @@ fn help_lines(help: &str, room: usize) -> impl Iterator<Item = (String, Tone)> {
     })
 }
 
-/// The mark of an outcome; the summary below the checks explains those that are there.
+/// The mark of an outcome; the summary below the checks explains the marks that occur.
 fn mark(outcome: Outcome, unicode: bool) -> (&'static str, Tone) {
     let (mark, ascii, tone) = match outcome {
         Outcome::Ok => ("✓", "+", Tone::Good),

@@ -1,11 +1,11 @@
-//! Several engines beside each other: what each of them counted, what it could not watch, and what it costs.
+//! Several engines side by side: their counts, the functions that they could not watch, and their cost.
 
 use super::escape;
 use super::layout::{Cell, Page, Tone, squeeze, widths_of};
 use crate::model::comparison::{Comparison, Control, Engine, EngineCount};
 use crate::model::units;
 
-/// Writes the section; nothing where only the observers in process were on.
+/// Writes the section; nothing if only the in-process observers were on.
 pub fn write(page: &mut Page, comparison: &Comparison) {
     if comparison.engines.is_empty() {
         return;
@@ -74,7 +74,7 @@ fn row(comparison: &Comparison, count: &EngineCount) -> Vec<Cell> {
     cells
 }
 
-/// What has to be said of an engine beside its counts.
+/// The facts about an engine in addition to its counts.
 fn lines(engine: &Engine, control: Option<&Control>) -> Vec<(String, Tone)> {
     let name = escape(engine.version.as_deref().unwrap_or(&engine.cost.engine));
     if !engine.armed {

@@ -1,11 +1,11 @@
-//! What `explain` found, as text: the gap as a sum of causes, then each cause with its evidence.
+//! The result of `explain` as text: the gap as a sum of causes, then each cause with its evidence.
 
 use super::layout::{Cell, Page, Tone, widths_of};
 use super::{TextOptions, escape, header, page_width, warnings};
 use crate::model::comparison::{Case, Comparison, Explained, Finding, FindingVerdict, HypothesisFound, joined};
 use crate::model::units;
 
-/// The whole answer.
+/// The whole text.
 pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     let mut page = Page::new(page_width(options.width), options.color, options.unicode);
     header::write(&mut page, comparison);
@@ -14,7 +14,7 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     page.into_text()
 }
 
-/// Every case that was explained; nothing where nobody asked.
+/// Every explained case; nothing without `explain`.
 pub fn write(page: &mut Page, comparison: &Comparison) {
     for explained in &comparison.explained {
         if let Some(case) = case_of(comparison, explained) {
@@ -86,9 +86,8 @@ pub fn headline(case: &Case, explained: &Explained) -> String {
     if !explained.confirmed {
         let [low, high] = explained.gap_ns_ci95;
         return format!(
-            "{label}: the comparison shows a gap that the experiments' rounds do not confirm: {b} − {a} is {} [{}, \
-             {}] in \
-             them, so nobody is accused; give more --time",
+            "{label}: the experiments' rounds do not confirm the comparison's gap: {b} − {a} is {} [{}, {}] in \
+             them, so no cause is supported; give more --time",
             units::signed_time(explained.gap_ns),
             units::signed_time(low),
             units::signed_time(high)
@@ -134,7 +133,7 @@ pub fn rows(explained: &Explained, findings: &[&Finding]) -> Vec<[String; 4]> {
     rows
 }
 
-/// The sizes that were looked at, the smallest first: the shape, ns per element of A and of B, and A ÷ B.
+/// The measured sizes, the smallest first: the shape, ns per element of A and of B, and A ÷ B.
 pub fn size_rows(explained: &Explained) -> Vec<[String; 4]> {
     let points = explained.sizes.iter().filter(|point| point.elements > 0);
     points
@@ -150,13 +149,13 @@ pub fn size_rows(explained: &Explained) -> Vec<[String; 4]> {
         .collect()
 }
 
-/// What the columns of [`size_rows`] are.
+/// The heads of the columns of [`size_rows`].
 pub fn size_heads(case: &Case) -> [String; 4] {
     let (a, b) = (escape(&case.sides.a.name), escape(&case.sides.b.name));
     ["ns per element, by size".to_owned(), a.clone(), b.clone(), format!("{a} ÷ {b}")]
 }
 
-/// What the columns of [`rows`] are.
+/// The heads of the columns of [`rows`].
 pub const HEADS: [&str; 4] = ["the gap as a sum", "effect", "95 % interval", "share"];
 
 /// The findings of a case.
@@ -165,18 +164,17 @@ pub fn of_case<'a>(comparison: &'a Comparison, explained: &Explained) -> Vec<&'a
     findings.filter(|finding| finding.case == explained.case).collect()
 }
 
-/// The case that was explained, where it is there.
+/// The explained case, if the comparison has it.
 pub fn case_of<'a>(comparison: &'a Comparison, explained: &Explained) -> Option<&'a Case> {
     let mut cases = comparison.cases.iter();
     cases.find(|case| case.label() == explained.case)
 }
 
-/// What the verdicts stand on, in a sentence.
+/// The basis of the verdicts, in a sentence.
 pub fn how(explained: &Explained) -> String {
     format!(
-        "{} experiments; a verdict stands on an interval of {} %, because that many causes are tried, some of them \
-         twice, \
-         and on an effect of 2 % of the slower side's time{}",
+        "{} experiments; a verdict needs an interval of {} %, because many causes are tried, some of them twice, \
+         and an effect of 2 % of the slower side's time{}",
         explained.experiments,
         units::decimal(100.0 * explained.confidence, 2),
         if explained.complete { "" } else { "; the run ended early" }

@@ -1,4 +1,4 @@
-//! A saved run for other tools: its calls as rows, its samples, or rounds and calls on a time line.
+//! A saved run for other tools: its calls as rows, its samples, or rounds and calls on a timeline.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
@@ -12,10 +12,10 @@ use crate::analysis::flamegraph;
 use crate::analysis::{self, CaseSamples, Seen};
 use crate::model::error::{Error, Exit};
 
-/// A time line holds so many events at most: viewers hold all of them in memory.
+/// The largest number of events of a timeline: viewers hold all of them in memory.
 pub const EVENTS: u64 = 1_000_000;
 
-/// What is written.
+/// The format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Calls, an array of objects.
@@ -30,29 +30,29 @@ pub enum Format {
     Speedscope,
     /// Samples, for the Firefox Profiler.
     Firefox,
-    /// Rounds, calls and the kernel's phases on a time line, for Perfetto and chrome://tracing.
+    /// Rounds, calls and the kernel's phases on a timeline, for Perfetto and chrome://tracing.
     Chrome,
 }
 
-/// What is to be written, and where to.
+/// The options of an export.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The run file.
     pub file: PathBuf,
-    /// As what.
+    /// The format.
     pub format: Format,
-    /// `None` is standard output.
+    /// The output file; `None` is standard output.
     pub output: Option<PathBuf>,
     /// Only this case, by its number in the run, counted from 1.
     pub case: Option<u64>,
-    /// Whether damage is stepped over.
+    /// Whether damaged parts are skipped.
     pub lossy: bool,
 }
 
-/// Writes a run, and gives what limits the trust in it. Calls go through as they are read.
+/// Writes a run, and returns the warnings about it. Calls are written as they are read.
 ///
 /// # Errors
-/// An unreadable run, one without what is asked for, and what cannot be written.
+/// An unreadable run, a run without the requested data, and an output that cannot be written.
 pub fn write(options: &Options, out: &mut dyn Write) -> Result<Vec<String>, Error> {
     let stacks = match options.format {
         Format::Json => return records(options, &mut Json { out, any: false }),
@@ -71,7 +71,7 @@ pub fn write(options: &Options, out: &mut dyn Write) -> Result<Vec<String>, Erro
     Ok(warnings)
 }
 
-/// The samples of the case that is asked for, by its number in the run.
+/// The samples of the requested case, by its number in the run.
 fn chosen(samples: &[CaseSamples], asked: Option<u64>) -> Result<&CaseSamples, Error> {
     let choices = || {
         let numbers: Vec<String> = samples.iter().map(|one| one.number.to_string()).collect();
@@ -85,16 +85,16 @@ fn chosen(samples: &[CaseSamples], asked: Option<u64>) -> Result<&CaseSamples, E
             [one] => Ok(one),
             several => {
                 let count = several.len();
-                let sentence = format!("this run has samples of {count} cases, and a file holds one");
+                let sentence = format!("this run has samples of {count} cases, but a file holds one");
                 Err(Error::new(sentence).help(choices()).exit(Exit::Usage))
             }
         },
     }
 }
 
-/// Takes what is seen, one after the other.
+/// A receiver of records, one after the other.
 trait Sink {
-    /// Whether this is for it.
+    /// Whether it takes this record.
     fn wants(&self, seen: &Seen<'_>) -> bool;
     fn take(&mut self, seen: &Seen<'_>) -> std::io::Result<()>;
     fn end(&mut self) -> std::io::Result<Option<String>>;
@@ -128,10 +128,10 @@ fn records(options: &Options, sink: &mut dyn Sink) -> Result<Vec<String>, Error>
     Ok(warnings)
 }
 
-/// What became of the writing. A reader that went away has seen enough.
+/// The result of writing. A reader that closed the pipe has seen enough.
 ///
 /// # Errors
-/// A sentence, for anything else that went wrong.
+/// A sentence, for any other error.
 pub fn finished(written: std::io::Result<()>) -> Result<(), Error> {
     let Err(error) = written else { return Ok(()) };
     let kind = error.kind();
@@ -139,7 +139,7 @@ pub fn finished(written: std::io::Result<()>) -> Result<(), Error> {
     match kind {
         ErrorKind::BrokenPipe => Ok(()),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Err(sentence.help("free some space, or write to another file system with -o"))
+            Err(sentence.help("free disk space, or write to another file system with -o"))
         }
         _ => Err(sentence),
     }
@@ -151,7 +151,7 @@ fn side<'a>(seen: &Seen<'a>) -> Option<&'a String> {
     Some([&spec.a.name, &spec.b.name][seen.side.min(1)])
 }
 
-/// What is known of a call, by the names of the columns.
+/// The facts about a call, by the names of the columns.
 fn row(seen: &Seen<'_>) -> Value {
     let call = seen.call.as_ref();
     let letter = ["a", "b"][seen.side.min(1)];
@@ -255,7 +255,7 @@ impl Sink for Csv<'_> {
     }
 }
 
-/// The system's error inside of csv's, whose own conversion hides which it was.
+/// The system's error inside csv's error, whose own conversion hides it.
 fn system(error: csv::Error) -> std::io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -263,7 +263,7 @@ fn system(error: csv::Error) -> std::io::Error {
     }
 }
 
-/// Numbers of a list stand with spaces between them.
+/// The numbers of a list are separated by spaces.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -330,7 +330,7 @@ impl Sink for Chrome<'_> {
         let data = json!({"events_left_out": self.left_out});
         write!(self.out, "\n],\"otherData\":{data}}}\n")?;
         Ok((self.left_out > 0).then(|| {
-            format!("{} events are left out: a time line holds {EVENTS}; choose a case with --case", self.left_out)
+            format!("{} events are left out: a timeline holds {EVENTS}; choose a case with --case", self.left_out)
         }))
     }
 }
@@ -351,7 +351,7 @@ fn title(seen: &Seen<'_>) -> String {
     }
 }
 
-/// Columns that a time line has other places for.
+/// The columns for which a timeline has no other place.
 const IN_THE_EVENT: [&str; 5] = ["start_ns", "duration_ns", "thread", "side", "side_name"];
 
 fn arguments(seen: &Seen<'_>) -> Value {
@@ -365,7 +365,7 @@ fn arguments(seen: &Seen<'_>) -> Value {
         _ if seen.call.is_some() => {
             let mut row = row(seen);
             if let Some(row) = row.as_object_mut() {
-                // What the event says itself, and what is not known, would double the file.
+                // Facts that the event already has, and unknown ones, would double the file.
                 row.retain(|key, value| !IN_THE_EVENT.contains(&&**key) && !value.is_null());
             }
             row

@@ -1,11 +1,11 @@
-//! What flamegraphs show, as text: both sides by role, and where the pictures are.
+//! A summary of flamegraphs as text: both sides by role, and the paths of the pictures.
 
 use super::layout::{Cell, Page, Tone, squeeze, widths_of};
 use super::{TextOptions, escape, page_width};
 use crate::analysis::flamegraph::{Drawn, DrawnCase, DrawnSide};
 use crate::model::units;
 
-/// The whole answer.
+/// The whole text.
 pub fn text(drawn: &Drawn, options: &TextOptions) -> String {
     let mut page = Page::new(page_width(options.width), options.color, options.unicode);
     for case in &drawn.cases {
@@ -67,7 +67,7 @@ fn rows(case: &DrawnCase) -> Vec<Vec<Cell>> {
 fn notes(page: &mut Page, case: &DrawnCase) {
     if let Some(unnamed) = case.frames_named.get("offset") {
         let known: usize = case.frames_named.values().sum();
-        let note = format!("{unnamed} of {known} frames have no name in any file; they are shown as file+offset");
+        let note = format!("{unnamed} of {known} frames have no name in any file and are shown as file+offset");
         page.wrapped(&note, 2, Tone::Faint);
     }
     if case.samples_outside > 0 {

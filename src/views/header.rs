@@ -1,4 +1,4 @@
-//! The machine and the software in a few lines: without them no figure below means anything.
+//! The machine and the software in a few lines: the figures depend on them.
 
 use std::path::Path;
 
@@ -72,7 +72,7 @@ fn software(software: &Software) -> Vec<String> {
     ]
 }
 
-/// One line per library file, with all the extensions that lead to it.
+/// One line per library file, with all the extensions that link it.
 fn blas(software: &Software) -> Vec<Vec<String>> {
     if software.blas.is_empty() {
         return vec![vec!["BLAS: none is loaded".to_owned()]];
@@ -101,12 +101,12 @@ fn blas(software: &Software) -> Vec<Vec<String>> {
     libraries
 }
 
-/// A file without its directories.
+/// A file's name without its directories.
 pub fn short_file(path: &str) -> String {
     escape(&Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy()))
 }
 
-/// An extension's file without directories and without the tag of the interpreter it is for.
+/// An extension's file name without directories and without the interpreter's tag.
 fn short_module(path: &str) -> String {
     let file = short_file(path);
     for tag in [".cpython-", ".abi3."] {

@@ -1,4 +1,4 @@
-//! What perf and Instruments have recorded, as text.
+//! The recordings of perf and Instruments, as text.
 
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape, page_width};
@@ -6,7 +6,7 @@ use crate::model::units;
 use crate::tracers::instruments::{Case, Counted, Sides};
 use crate::tracers::recordings::Recorded;
 
-/// A recording: where it is, and what is in it.
+/// A recording: its path, and its content.
 pub fn recorded(recorded: &Recorded, options: &TextOptions) -> String {
     let mut page = page(options);
     let tool = recorded.tool.name();
@@ -43,8 +43,8 @@ fn write(page: &mut Page, sides: &Sides) {
     }
     page.gap();
     let left = format!(
-        "{} of {} samples are outside of any round, {} in rounds that are not timed ones. A time is that of the \
-         samples, all threads together, and as exact as they are many",
+        "{} of {} samples are outside any round, {} in rounds that are not timed. A time is the samples' CPU time, all \
+         threads together; more samples make it more precise",
         sides.outside, sides.samples, sides.in_other_rounds
     );
     page.wrapped(&left, 2, Tone::Faint);
@@ -54,13 +54,13 @@ fn write(page: &mut Page, sides: &Sides) {
 }
 
 fn write_case(page: &mut Page, case: &Case) {
-    let name = if case.name.is_empty() { "rounds that do not say of which case they are" } else { &case.name };
+    let name = if case.name.is_empty() { "rounds without the name of their case" } else { &case.name };
     page.wrapped(&escape(name), 2, Tone::Strong);
     let heads = ["", "per operation", "samples", "sampled", "operations", "rounds"];
     let rows = [heads.map(|head| Cell::new(head, Tone::Faint)), row("a", &case.a), row("b", &case.b)];
     let mut widths = widths_of(&rows);
     widths[0] = widths[0].min(24);
-    // A number is shown whole or not at all.
+    // A number is shown completely or not at all.
     let fits = |&kept: &usize| span(&widths[..kept]) <= page.width;
     let kept = (1..=widths.len()).take_while(fits).count();
     for row in &rows {

@@ -1,32 +1,32 @@
-//! Lines, columns and colour. Widths are those a terminal uses, so wide characters line up too.
+//! Lines, columns and colour. Widths are those of a terminal, so wide characters align too.
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// What a piece of text means; colour only ever repeats what the words say.
+/// The meaning of a piece of text; colour only repeats the words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing special.
     #[default]
     Plain,
-    /// A heading or what matters most.
+    /// A heading or the most important text.
     Strong,
-    /// Beside the point.
+    /// Secondary text.
     Faint,
     /// B is faster.
     Good,
     /// B is slower.
     Bad,
-    /// Something is not as it should be.
+    /// A problem.
     Alarm,
 }
 
 /// A piece of text in a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// Free of control characters.
+    /// Without control characters.
     pub text: String,
-    /// What it means.
+    /// Its meaning.
     pub tone: Tone,
 }
 
@@ -81,8 +81,8 @@ impl Page {
         self.row(&[Cell::new("─".repeat(columns.min(self.width)), Tone::Faint)], &[]);
     }
 
-    /// One line of cells, each but the last padded to its width; two columns between them. What is too wide for its
-    /// column is cut and shows that it was.
+    /// One line of cells, each but the last padded to its width; two columns between them. A cell that is too wide for
+    /// its column is cut and shows that.
     pub fn row(&mut self, cells: &[Cell], widths: &[usize]) {
         let last = cells.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or(0);
         let mut left = self.width;
@@ -111,14 +111,14 @@ impl Page {
         }
     }
 
-    /// A line that is neither broken nor cut, however narrow the page: a path or a command, to be copied.
+    /// A line that is never broken or cut: a path or a command, to be copied.
     pub fn whole(&mut self, line: &str) {
         let line = self.shown(line);
         self.text.push_str(&line);
         self.text.push('\n');
     }
 
-    /// Parts joined by ` · `, broken between parts where a line is full; further lines are indented.
+    /// Parts joined by ` · `, broken between parts if a line is full; further lines are indented.
     pub fn parts(&mut self, parts: &[String], indent: usize, tone: Tone) {
         let mut line = String::new();
         for part in parts.iter().filter(|part| !part.is_empty()) {
@@ -173,7 +173,7 @@ impl Page {
         }
     }
 
-    /// The text, in ASCII where nothing else can be shown; every character keeps its width.
+    /// The text, in ASCII if the terminal shows nothing else; every character keeps its width.
     fn shown(&self, text: &str) -> String {
         if self.unicode {
             return text.to_owned();
@@ -198,7 +198,7 @@ impl Page {
 /// Columns between two cells.
 pub const GAP: usize = 2;
 
-/// One line of four cells: what, side A, side B, difference or note.
+/// One line of four cells: label, side A, side B, difference or note.
 pub type Row = [Cell; 4];
 
 /// The width of each column of a table: that of its widest cell. Rows may lack their last cells.
@@ -222,7 +222,7 @@ pub fn squeeze(widths: &mut [usize], room: usize, columns: &[(usize, usize)]) {
     }
 }
 
-/// Columns of the terminal that a table with these columns takes.
+/// The terminal columns of a table with these columns.
 pub fn span(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
@@ -236,7 +236,7 @@ pub fn lines_of(text: &str, room: usize) -> Vec<String> {
 fn broken(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    // A column too narrow for any character still has to come to an end.
+    // A column that is too narrow for any character must not cause an endless loop.
     let room = |lines: &[String]| if lines.is_empty() { first } else { rest }.max(2);
     for word in text.split_inclusive(' ') {
         if !line.is_empty() && line.width() + word.trim_end().width() > room(&lines) {
@@ -255,7 +255,7 @@ fn broken(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-/// `text` in at most `room` columns; where something had to go, `sign` is its last.
+/// `text` in at most `room` columns; if it was cut, `sign` is its last character.
 pub fn cut(text: &str, room: usize, sign: char) -> String {
     if text.width() <= room {
         return text.to_owned();
@@ -273,7 +273,7 @@ pub fn cut(text: &str, room: usize, sign: char) -> String {
     kept
 }
 
-/// A bar of up to `columns` columns for `share` of the largest (0 to 1), in eighths where blocks can be shown.
+/// A bar of up to `columns` columns for `share` of the largest (0 to 1), in eighths if blocks can be shown.
 pub fn bar(share: f64, columns: usize, unicode: bool) -> String {
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
     if !unicode {

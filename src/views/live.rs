@@ -1,4 +1,4 @@
-//! The calls of a process that runs, as text.
+//! The calls of a running process, as text.
 
 use super::layout::{Cell, Page, Tone, span, widths_of};
 use super::{TextOptions, escape};
@@ -6,7 +6,7 @@ use crate::model::comparison::CallKind;
 use crate::model::units;
 use crate::tracers::calls::{Live, LiveCall};
 
-/// The whole answer.
+/// The whole text.
 pub fn text(live: &Live, options: &TextOptions) -> String {
     let mut page = Page::new(options.width, options.color, options.unicode);
     let command = live.command_line.as_deref().map_or(String::new(), |line| format!(": {}", escape(line)));
@@ -24,9 +24,8 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
     let (rows, widths) = fit(rows, page.width);
     page.table(&rows, &widths, &[0]);
     page.gap();
-    let times = "times are from entry to return with the tracer's own cost in them; a time is of all calls of its \
-                 code, \
-                 whatever their sizes";
+    let times = "times are from entry to return and include the tracer's cost; a time covers all calls of its code, \
+        of all sizes";
     page.wrapped(times, 2, Tone::Faint);
     for left in &live.left_out {
         page.wrapped(&format!("not watched: {}", escape(left)), 2, Tone::Plain);
@@ -40,7 +39,7 @@ pub fn text(live: &Live, options: &TextOptions) -> String {
 /// The rows without the columns that have no room, and the widths of those that have.
 fn fit(rows: Vec<Vec<Cell>>, room: usize) -> (Vec<Vec<Cell>>, Vec<usize>) {
     let mut widths = widths_of(&rows);
-    // Name and code can be cut, to so many columns; a number is shown whole or not at all. The code goes first.
+    // Name and code can be cut to this width; a number is shown completely or not at all. The code goes first.
     for (column, least) in [(6, Some(8)), (2, None), (0, Some(16)), (5, None)] {
         let over = span(&widths).saturating_sub(room);
         if over == 0 {

@@ -1,5 +1,5 @@
-//! A [`Comparison`] as Markdown for a pull request: who wins, the ratios, where the time goes in the worst case,
-//! causes, and how to repeat it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
+//! A [`Comparison`] as Markdown for a pull request: the verdict, the ratios, the phases of the worst case, causes, and
+//! the command that repeats it. Made for GitHub's Markdown; names and statements are code or escaped text, never HTML.
 
 use super::case::{self, NOT_MEASURED};
 use super::{escape, explain, header, story, warning_sentences};
@@ -29,7 +29,7 @@ pub fn text(comparison: &Comparison) -> String {
     block(findings(comparison));
     let warnings = warning_sentences(comparison);
     if !warnings.is_empty() {
-        block(vec!["#### What limits the trust in it".to_owned()]);
+        block(vec!["#### Warnings".to_owned()]);
         block(list(warnings.iter().map(|warning| plain(warning))));
     }
     block(vec!["#### Machine, and how to repeat it".to_owned()]);
@@ -78,7 +78,7 @@ fn phases_title(comparison: &Comparison, case: &Case) -> String {
         1 => format!("#### Where the time goes: {label}"),
         _ => {
             let (_, b) = story::names(case);
-            format!("#### Where the time goes in the case that {} comes off worst in: {label}", plain(&b))
+            format!("#### Where the time goes in {}'s worst case: {label}", plain(&b))
         }
     }
 }
@@ -101,7 +101,7 @@ fn phases(case: &Case) -> Vec<String> {
 
 fn findings(comparison: &Comparison) -> Vec<String> {
     if comparison.findings.is_empty() {
-        let sentence = "None was looked for: `raptors-trace explain` switches causes off and on, one by one.";
+        let sentence = "This run was made by `compare`; `raptors-trace explain` finds causes.";
         return vec![sentence.to_owned()];
     }
     let mut lines = Vec::new();
@@ -117,7 +117,7 @@ fn findings(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
-/// The gap of a case as a sum of its causes, and what was not tried.
+/// The gap of a case as a sum of its causes, and the causes that were not tried.
 fn summed(comparison: &Comparison, explained: &Explained) -> Vec<String> {
     let Some(case) = explain::case_of(comparison, explained) else {
         return Vec::new();
@@ -151,7 +151,7 @@ fn head_of(comparison: &Comparison, finding: &Finding) -> String {
 
 fn command(comparison: &Comparison) -> Vec<String> {
     if comparison.command.is_empty() {
-        return vec!["This run does not tell the command that made it.".to_owned()];
+        return vec!["The run file does not contain the command.".to_owned()];
     }
     let command = story::command(&comparison.command);
     let fence = "`".repeat(longest_run(&command).max(2) + 1);
@@ -167,8 +167,8 @@ fn list(lines: impl Iterator<Item = String>) -> Vec<String> {
     lines.map(|line| format!("- {line}")).collect()
 }
 
-/// Text that means nothing but itself: whatever Markdown could take for something has a backslash before it. `text` has
-/// no control characters.
+/// Text without a special meaning: characters that are special in Markdown get a backslash. `text` has no control
+/// characters.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
@@ -176,7 +176,7 @@ fn plain(text: &str) -> String {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '&' | '~' | '#' | '!' | '$' => {
                 plain.extend(['\\', c]);
             }
-            // A mention would tell somebody of it, and an address would become a link.
+            // A mention would notify that user, and an address would become a link.
             '@' => plain.push_str("@\u{2060}"),
             c => plain.push(c),
         }
@@ -184,14 +184,14 @@ fn plain(text: &str) -> String {
     plain.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
 }
 
-/// A statement as code; where it has a `|`, which would end a cell of a table also in code, as text.
+/// A statement as code; as text if it has a `|`, which would end a cell of a table even in code.
 fn code(text: &str) -> String {
     let text = escape(text);
     if text.contains('|') || text.trim().is_empty() {
         return plain(&text);
     }
     let fence = "`".repeat(longest_run(&text) + 1);
-    // Spaces inside are taken off again, and keep a backtick at an end from the fence.
+    // Markdown removes these spaces again; they separate a backtick at an end from the fence.
     if fence.len() > 1 || text.starts_with(' ') || text.ends_with(' ') {
         format!("{fence} {text} {fence}")
     } else {

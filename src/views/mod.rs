@@ -1,5 +1,5 @@
-//! A [`Comparison`] as text that a person reads in ten seconds: who wins, by how much, in which phase, through which
-//! calls.
+//! A [`Comparison`] as text that a person reads in ten seconds: which side is faster, by how much, in which phase,
+//! through which calls.
 
 mod against;
 mod calls;
@@ -26,7 +26,7 @@ use crate::model::comparison::Comparison;
 pub use crate::model::text::{escape, escape_lines};
 use layout::{Page, Tone};
 
-/// Which part of a comparison is shown.
+/// The shown part of a comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// Everything.
@@ -34,11 +34,11 @@ pub enum Part {
     All,
     /// Times and phases.
     Phases,
-    /// Calls, with all that is known of each pattern.
+    /// Calls, with all details of each pattern.
     Calls,
 }
 
-/// How the text is to look.
+/// The appearance of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextOptions {
     /// Columns of the terminal; fewer than 40 are taken as 40.
@@ -47,11 +47,11 @@ pub struct TextOptions {
     pub color: bool,
     /// With more than ASCII.
     pub unicode: bool,
-    /// Which part.
+    /// The part.
     pub part: Part,
 }
 
-/// Wider than this, lines are hard to follow with the eye.
+/// Wider lines are hard to read.
 const WIDEST: usize = 116;
 const NARROWEST: usize = 40;
 
@@ -82,7 +82,7 @@ pub(crate) fn page_width(columns: usize) -> usize {
     columns.clamp(NARROWEST, WIDEST)
 }
 
-/// What limits the trust in the figures, last, so that it is on the screen when the command has ended.
+/// Warnings that limit the trust in the figures, last, so that they are on the screen when the command has ended.
 fn warnings(page: &mut Page, comparison: &Comparison) {
     let sentences = warning_sentences(comparison);
     if !sentences.is_empty() {

@@ -1,4 +1,4 @@
-//! Where both sides stand below what this machine can do: floating-point operations for each byte, and in a second.
+//! Both sides compared with the machine's limits: floating-point operations per byte, and per second.
 
 use super::{escape, story};
 use crate::model::comparison::{Call, CallKind, Case, Comparison, MemoryLevel, Side};
@@ -19,37 +19,37 @@ pub struct Roof {
 pub struct Point {
     /// The case's number in the comparison, counted from 1.
     pub number: usize,
-    /// What the case is called.
+    /// The name of the case.
     pub case: String,
     /// 0 is side A, 1 side B.
     pub side: usize,
-    /// What the side is called.
+    /// The name of the side.
     pub name: String,
     /// Floating-point operations for each byte read or written.
     pub intensity: f64,
-    /// Floating-point operations in a second of the kernel's time.
+    /// Floating-point operations per second of the kernel's time.
     pub gflop_s: f64,
-    /// Where its operands fit.
+    /// The cache level that holds its operands.
     pub level: Option<MemoryLevel>,
 }
 
-/// The roofs, the points, and why there are not more.
+/// The roofs, the points, and the reasons for missing ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roofline {
     /// Memory limits.
     pub memory: Vec<Roof>,
     /// Compute peaks of the element types that were compared.
     pub compute: Vec<Roof>,
-    /// Both sides of each case, as far as they are known.
+    /// Both sides of each case, if known.
     pub points: Vec<Point>,
-    /// What is missing and why, in sentences.
+    /// The missing parts with their reasons, in sentences.
     pub notes: Vec<String>,
 }
 
 const THREADS: [(&str, &str); 2] = [("1", "one thread"), ("all", "all threads")];
 
 impl Roofline {
-    /// That of a comparison.
+    /// The roofline of a comparison.
     pub fn of(comparison: &Comparison) -> Self {
         let mut roofline = Self::default();
         roofline.roofs(comparison);
@@ -102,7 +102,7 @@ impl Roofline {
             let why = "The machine's compute peak was not measured in this run, so only the memory roofs are drawn.";
             self.notes.push(why.to_owned());
         } else if self.compute.is_empty() {
-            let why = "No element type is known of what was compared, so no compute peak is drawn.";
+            let why = "The element type of the arrays is unknown, so no compute peak is drawn.";
             self.notes.push(why.to_owned());
         }
     }
@@ -112,7 +112,7 @@ fn point(number: usize, case: &Case, side: usize, of: &Side) -> Result<Point, St
     let operations = operations(of)?;
     let positive = |value: &f64| value.is_finite() && *value > 0.0;
     let bytes = of.bytes_per_op.filter(positive);
-    let bytes = bytes.ok_or("the bytes that its calls read and write are not known")?;
+    let bytes = bytes.ok_or("the bytes of its calls are unknown")?;
     let kernel = of.phases_ns.kernel.filter(positive);
     let kernel = kernel.ok_or("the time of its kernel was not measured")?;
     let (a, b) = story::names(case);
@@ -127,20 +127,20 @@ fn point(number: usize, case: &Case, side: usize, of: &Side) -> Result<Point, St
     })
 }
 
-/// Floating-point operations of one operation, from its outermost calls; else a call of which they are not known.
+/// Floating-point operations of one operation, from its outermost calls; the error names a call with an unknown number.
 fn operations(side: &Side) -> Result<f64, String> {
     let outermost = side.calls.iter().filter(|call| call.depth == 0);
     let mut all = 0.0;
     for call in outermost {
         all += of_call(call).ok_or_else(|| {
             let name = escape(&call.name);
-            format!("how many floating-point operations a call of {name} makes is not known")
+            format!("the number of floating-point operations of a call of {name} is unknown")
         })?;
     }
-    if all > 0.0 { Ok(all) } else { Err("no call that computes was seen".to_owned()) }
+    if all > 0.0 { Ok(all) } else { Err("no computing call was seen".to_owned()) }
 }
 
-/// Ufuncs that make one floating-point operation of each element.
+/// Ufuncs with one floating-point operation per element.
 const ONE_EACH: [&str; 7] = ["add", "subtract", "multiply", "divide", "square", "reciprocal", "true_divide"];
 
 /// Floating-point operations of a pattern's calls in one operation.
@@ -177,7 +177,7 @@ fn of_call(call: &Call) -> Option<f64> {
     }
 }
 
-/// The product of a call's sizes; a vector has no size in the dimension that it lacks.
+/// The product of a call's sizes; a vector lacks one dimension.
 fn product(call: &Call, names: &[&str]) -> Option<f64> {
     let sizes = call.sizes.as_ref()?;
     sizes.get("k")?;

@@ -1,4 +1,4 @@
-//! What every document says of a comparison in words.
+//! Sentences about a comparison for all documents.
 
 use super::summary;
 use super::{case, escape};
@@ -6,10 +6,10 @@ use crate::machine::interpreter::quoted_unless;
 use crate::model::comparison::{Case, Comparison, Finding};
 use crate::model::units;
 
-/// Who wins, by how much, in a sentence or two.
+/// The verdict, in a sentence or two.
 pub fn verdict(comparison: &Comparison) -> String {
     match comparison.cases.as_slice() {
-        [] => "No case was measured to its end, so nothing can be said.".to_owned(),
+        [] => "No case was measured to its end, so there is no verdict.".to_owned(),
         [one] => {
             let (ratio, interval) = one.ratio.figures();
             let (a, b) = names(one);
@@ -37,7 +37,7 @@ pub fn names(case: &Case) -> (String, String) {
     (escape(&case.sides.a.name), escape(&case.sides.b.name))
 }
 
-/// The case that B comes off worst in.
+/// B's worst case.
 pub fn worst(comparison: &Comparison) -> Option<&Case> {
     least(comparison).or(comparison.cases.first())
 }
@@ -55,13 +55,13 @@ fn known(comparison: &Comparison) -> impl Iterator<Item = &Case> {
     cases.filter(|case| case.ratio.median.is_finite())
 }
 
-/// The command that was given, as a shell takes it again.
+/// The command line, quoted for a shell.
 pub fn command(words: &[String]) -> String {
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     words.join(" ")
 }
 
-/// A word in quotes where it needs them. What a reader would not see is written as bash and zsh have it.
+/// A word in quotes if it needs them. Invisible characters are written in the syntax of bash and zsh.
 fn quoted(word: &str) -> String {
     if escape(word) == word {
         return quoted_unless(word, "/._-+=,:@%");
@@ -74,7 +74,7 @@ fn quoted(word: &str) -> String {
             c => {
                 let mut bytes = [0; 4];
                 for byte in c.encode_utf8(&mut bytes).bytes() {
-                    // Three digits always: a digit that follows is not taken for one of its own.
+                    // Always three digits: a digit that follows is not part of the code.
                     text.push_str(&format!("\\{byte:03o}"));
                 }
             }
@@ -83,13 +83,13 @@ fn quoted(word: &str) -> String {
     text + "'"
 }
 
-/// What a cause costs: `raptors is slower by 12.3 µs [11.0 µs, 13.5 µs]`.
+/// The cost of a cause: `raptors is slower by 12.3 µs [11.0 µs, 13.5 µs]`.
 pub fn effect(comparison: &Comparison, finding: &Finding) -> Option<String> {
     let ns = finding.effect_ns?;
     let case = comparison.cases.iter().find(|case| case.label() == finding.case);
     let b = case.map_or("B".to_owned(), |case| names(case).1);
     let interval = finding.effect_ns_ci95.map(|[low, high]| {
-        // Of a gain, from the small end.
+        // For a gain, from the small end.
         let [low, high] = if ns < 0.0 { [-high, -low] } else { [low, high] };
         format!(" [{}, {}]", units::time(low), units::time(high))
     });
@@ -104,7 +104,7 @@ pub fn share(finding: &Finding) -> Option<String> {
     Some(format!("{} % of the gap", units::decimal(share * 100.0, 0)))
 }
 
-/// When the run began, UTC: `2026-11-28 16:42`.
+/// The time the run began, UTC: `2026-11-28 16:42`.
 pub fn began(comparison: &Comparison) -> Option<String> {
     let seconds = comparison.started_unix_s.filter(|seconds| *seconds > 0.0)?;
     let minutes = (seconds / 60.0) as i64;

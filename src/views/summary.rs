@@ -7,7 +7,7 @@ use crate::model::units;
 
 const COLUMNS: usize = 6;
 
-/// Writes one table per kind of case; nothing where there is a single case, whose block has said it all.
+/// Writes one table per kind of case; nothing for a single case, whose block already has all figures.
 pub fn write(page: &mut Page, comparison: &Comparison) {
     if comparison.cases.len() < 2 {
         return;
@@ -40,7 +40,7 @@ fn table(page: &mut Page, first: &Case, cases: &[&Case]) {
     }
 }
 
-/// Makes room: the verdict is a sign behind the ratio, names are cut.
+/// Makes room: the verdict becomes a sign after the ratio, names are cut.
 fn make_room(rows: &mut [[Cell; COLUMNS]], room: usize) -> Vec<usize> {
     for (i, row) in rows.iter_mut().enumerate() {
         let verdict = std::mem::take(&mut row[5].text);
@@ -56,7 +56,7 @@ fn make_room(rows: &mut [[Cell; COLUMNS]], room: usize) -> Vec<usize> {
     widths
 }
 
-/// What the cases of a table have in common.
+/// The common part of a table's cases.
 pub fn title(first: &Case) -> &'static str {
     match first.name {
         CaseName::Operation => "the operation alone",
@@ -66,7 +66,7 @@ pub fn title(first: &Case) -> &'static str {
     }
 }
 
-/// What tells a case from the others of its table.
+/// The distinguishing part of a case in its table.
 pub fn size(case: &Case) -> String {
     let dtype = case.dtype.as_deref().map(escape).unwrap_or_default();
     let kept = if case.results == Results::Kept { ", kept" } else { "" };

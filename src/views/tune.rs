@@ -1,11 +1,11 @@
-//! What `tune` measured, as text: the evidence of each case, then the table.
+//! The measurements of `tune` as text: the evidence of each case, then the table.
 
 use super::layout::{Cell, Page, Tone, widths_of};
 use super::{TextOptions, escape, page_width};
 use crate::model::units;
 use crate::run::tune::{Candidate, Case, Tuned};
 
-/// The whole answer.
+/// The whole text.
 pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
     let mut page = Page::new(page_width(options.width), options.color, options.unicode);
     let groups = tuned.cases.chunk_by(|a, b| (a.dtype, a.place, a.threads) == (b.dtype, b.place, b.threads));
@@ -27,9 +27,9 @@ pub fn text(tuned: &Tuned, options: &TextOptions) -> String {
 fn where_it_is(tuned: &Tuned) -> String {
     match (&tuned.file, &tuned.shipped_because) {
         (Some(_), _) if tuned.cases.is_empty() => "this table is in use, from".into(),
-        (Some(_), _) => "kept, and used by every process that starts from now on, in".into(),
+        (Some(_), _) => "kept for every process that starts from now on, in".into(),
         (None, Some(why)) => escape(&format!("the shipped table is in use: {why}")),
-        (None, None) => "not kept, as --dry-run was given".into(),
+        (None, None) => "not kept, because of --dry-run".into(),
     }
 }
 
@@ -68,7 +68,7 @@ fn refused(page: &mut Page, group: &[Case]) {
         let Some(why) = &candidate.refused else {
             continue;
         };
-        let sentence = format!("{} was not taken at some sizes: {why}", name(candidate));
+        let sentence = format!("{} was not used at some sizes: {why}", name(candidate));
         if !refused.contains(&sentence) {
             refused.push(sentence);
         }

@@ -147,7 +147,7 @@ fn what_is_not_the_same_is_said() {
         panic!("{:?}", comparison.warnings);
     };
     assert!(surroundings.contains("NumPy was 2.4.6 and is 2.5.0; Raptors was none and is 0.2.0"));
-    assert!(setup.contains("setup of A was none and is `a = 1`; A is what both runs"));
+    assert!(setup.contains("setup of A was none and is `a = 1`; the change is measured against A"));
     assert!(statement.ends_with("the statement of B was `r.scale(2.5)` and is `r.scale(3)`"));
 }
 
@@ -304,7 +304,7 @@ fn an_earlier_run_that_cannot_be_read_is_told_before_anything_is_measured() {
             assert_eq!(output.status.code(), Some(1));
             let [shown, errors] = texts(&output);
             assert_eq!(shown, "");
-            for text in ["error: no run can be held against", old, why, help] {
+            for text in ["error: cannot compare with", old, why, help] {
                 assert!(errors.contains(text), "no {text:?} in:\n{errors}");
             }
         }

@@ -319,7 +319,7 @@ fn an_export_to_a_full_disk_fails_with_the_mend() {
         let (_place, mut command) = command(&["export", path, "--format", format]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
         let output = command.stdout(full.unwrap()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
-        refuses(&output, 1, &["error: the export cannot be written", "help: free some space"]);
+        refuses(&output, 1, &["error: the export cannot be written", "help: free disk space"]);
     }
 }
 

@@ -56,11 +56,11 @@ pub fn troubled() -> Comparison {
         controls: vec![control(false)],
         warnings: vec![
             "page faults of raptors were not measured: this kernel counts none per thread".into(),
-            "the phases miss the time by more than 3 %, most in operation float32 2048 × 2048: 48.7 µs \
-             of raptors, 8.9 % of its time, is in no phase"
+            "in 2 of 4 cases the phases differ from the time by more than 3 %, most in operation float32 2048 × 2048: \
+             48.7 µs of raptors (8.9 %) could not be attributed to a phase"
                 .into(),
-            "12345 records found no room in the run file: calls per operation and phases are too low".into(),
-            "the run was cut short: what is shown is what it had measured until then".into(),
+            "12345 records did not fit into the run file, so calls per operation and phases are too low".into(),
+            "the run was cut short: the output shows the measurements up to that point".into(),
         ],
         lost_records: 12_345,
         complete: false,

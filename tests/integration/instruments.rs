@@ -99,7 +99,7 @@ fn each_side_has_its_folded_stacks() {
         "a: numpy    500 µs",
         "5 (1 of other threads)",
         "raptors is faster, 2.50×",
-        "3 of 16 samples are outside of any round, 1 in rounds that are not timed ones",
+        "3 of 16 samples are outside any round, 1 in rounds that are not timed",
         "folded: x.a.folded",
     ] {
         assert!(shown.contains(text), "no {text:?} in:\n{shown}");

@@ -105,9 +105,9 @@ fn without_a_peak_only_the_memory_is_drawn_and_that_is_said() {
     comparison.cases[0].sides.a.calls[0].name = "np.exp[f->f]".into();
     comparison.cases[0].sides.b.calls.clear();
     let html = self::html(&comparison);
-    assert!(html.contains("There is nothing to draw"));
-    assert!(html.contains("floating-point operations a call of np.exp[f-&gt;f] makes is not known"));
-    assert!(html.contains("raptors is not drawn: no call that computes was seen"));
+    assert!(html.contains("so there is no chart"));
+    assert!(html.contains("floating-point operations of a call of np.exp[f-&gt;f] is unknown"));
+    assert!(html.contains("raptors is not drawn: no computing call was seen"));
 }
 
 #[test]

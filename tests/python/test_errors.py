@@ -104,6 +104,6 @@ def test_a_full_disk_is_told_with_one_mend(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GUARD_SECONDS)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "No space left on device" in done.stderr
-    expected = "help: free some space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY"
+    expected = "help: free disk space, or record to another file system: --save FILE, or TMPDIR=DIRECTORY"
     assert fixes(done.stderr) == [expected]
-    assert done.stderr.count("free some space") == 1
+    assert done.stderr.count("free disk space") == 1

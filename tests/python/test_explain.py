@@ -103,7 +103,7 @@ def test_denormals_are_named_where_the_processor_is_slow_with_them() -> None:
     first = document["findings"][0]
     assert (first["cause"], first["verdict"]) == ("denormals", "supported")
     assert "65536 denormal" in first["evidence"][0]
-    assert first["help"].startswith("replacing numbers below the smallest normal one by zero in the data of B saves ")
+    assert first["help"].startswith("replacing denormal numbers by zero in the data of B saves ")
 
 
 def test_effects_and_residual_sum_to_the_gap(planted: tuple[dict[str, Any], Path]) -> None:
@@ -186,7 +186,7 @@ def test_a_switch_that_would_change_the_result_is_not_thrown() -> None:
     copies = found(document, COPIES)
     assert copies["verdict"] == "undecided"
     assert "passes over the data per operation: A 1, B 31" in copies["evidence"][0]
-    assert "it would change what the statement gives" in copies["evidence"][1]
+    assert "it would change the statement's result" in copies["evidence"][1]
 
 
 def test_a_side_that_cannot_be_run_switched_is_told_of() -> None:
@@ -225,7 +225,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
         # A busy machine may not have begun with the experiments.
         if "before anything was measured" not in shown:
             break
-    assert "the run was ended before it" in shown
+    assert "the run ended before it" in shown
 
 
 def test_a_run_that_nobody_inquired_into_says_so(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_run_that_nobody_inquired_into_says_so(tmp_path: Path) -> None:
     subprocess.run(command, capture_output=True, check=True)
     done = explain(str(file))
     assert done.returncode == 3
-    assert "nobody has inquired into the run" in done.stderr
+    assert "only `explain` finds causes" in done.stderr
     assert "raptors-trace explain --save FILE" in done.stderr
 
 

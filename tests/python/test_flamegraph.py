@@ -167,7 +167,7 @@ def test_a_run_without_samples_says_how_to_get_some(tmp_path: Path) -> None:
     subprocess.run([COMMAND, "compare", *arguments], check=True, capture_output=True)
     done = flamegraph("-o", str(tmp_path / "out"), str(run), expected=3)
     assert "there are no samples in this run" in done.stderr
-    assert "help: make a new one with raptors-trace flamegraph" in done.stderr
+    assert "help: make a new run with raptors-trace flamegraph" in done.stderr
     assert not list((tmp_path / "out").glob("*"))
 
 

@@ -154,7 +154,7 @@ fn a_full_disk_loses_records_and_kills_nobody() {
     assert!(lost.disk_full > 0, "{lost:?}");
     let refused = (0..1000).find_map(|_| writer.document("facts", &"x".repeat(60_000)).err());
     let message = refused.expect("documents have no room either").to_string();
-    assert!(message.contains("free some space"), "{message}");
+    assert!(message.contains("free disk space"), "{message}");
     writer.finish().unwrap();
     let reader = Reader::open(&path).unwrap();
     assert_eq!(records(&reader).len() as u64 + reader.header().lost.total(), 3_000_000);
@@ -169,6 +169,6 @@ fn a_disk_too_full_to_begin_is_an_error_that_leaves_nothing() {
     let _turn = one_at_a_time();
     let path = disk.0.path().join("run.rtrace");
     let message = Writer::create(&path, Options::default()).unwrap_err().to_string();
-    assert!(message.contains("free some space"), "{message}");
+    assert!(message.contains("free disk space"), "{message}");
     assert!(!path.exists());
 }

@@ -1,12 +1,12 @@
-//! What is not the same in two runs: the machine, the software, the statements.
+//! The differences between two runs: the machine, the software, the statements.
 
 use std::collections::BTreeSet;
 
 use crate::analysis::Timing;
 use crate::model::comparison::{Case, Comparison, Difference};
 
-/// Of machine and software. Figures that are measured anew in each run, such as the memory limit, and paths, which say
-/// nothing of what is behind them, are left out.
+/// The differences of machine and software. Figures that every run measures anew, such as the memory limit, are left
+/// out, and so are paths, which do not identify their contents.
 pub fn surroundings(then: &Comparison, now: &Comparison) -> Vec<Difference> {
     let [then, now] = [then, now].map(facts);
     let pairs = then.into_iter().zip(now);
@@ -43,7 +43,7 @@ fn facts(comparison: &Comparison) -> [(&'static str, Option<String>); 15] {
     ]
 }
 
-/// Of what the sides of a case ran.
+/// The differences between what the sides of a case ran.
 pub fn subjects(then: (&Case, &Timing), now: (&Case, &Timing)) -> Vec<Difference> {
     let [before, after] = [then, now].map(|(case, timing)| {
         let [a, b] = &timing.setups;

@@ -1,10 +1,10 @@
-//! `--fail-below`: whether a figure is below a limit, and whether that is sure.
+//! `--fail-below`: whether a figure is surely below a limit.
 
 use crate::model::comparison::{Ci95, Comparison, Gate, GateCase, GateOn, GateOutcome};
 use crate::model::error::{Error, Exit};
 
-/// Holds every case against `limit`: its change where there is an earlier run, else its ratio. What is undecided
-/// becomes a warning.
+/// Compares every case with `limit`: its change if there is an earlier run, else its ratio. An undecided case becomes a
+/// warning.
 pub fn add(comparison: &mut Comparison, limit: f64) {
     let case = |case: String, median: f64, ci95: Ci95| GateCase {
         case,
@@ -28,7 +28,7 @@ pub fn add(comparison: &mut Comparison, limit: f64) {
     let gate = Gate {
         fail_below: limit,
         on,
-        // Nothing that was held against it has passed it.
+        // Without a compared case, the gate is not passed.
         outcome: worst.unwrap_or(GateOutcome::Undecided),
         cases,
     };
@@ -36,20 +36,20 @@ pub fn add(comparison: &mut Comparison, limit: f64) {
     let undecided = told(&gate, GateOutcome::Undecided, &sides);
     if !undecided.is_empty() {
         comparison.warnings.push(format!(
-            "the gate of {limit} is undecided, as the interval reaches up to it: {}; give more --time",
+            "the gate of {limit} is undecided, because the interval reaches it: {}; give more --time",
             undecided.join("; ")
         ));
     }
     comparison.gate = Some(gate);
 }
 
-/// What A and B are called.
+/// The names of A and B.
 pub fn sides(comparison: &Comparison) -> [String; 2] {
     let first = comparison.cases.first();
     first.map_or(["A".into(), "B".into()], |case| [&case.sides.a, &case.sides.b].map(|side| side.name.clone()))
 }
 
-/// The failure of a gate that was missed.
+/// The failure of a missed gate.
 ///
 /// # Errors
 /// That failure.
@@ -69,9 +69,10 @@ pub fn judge(gate: &Gate, sides: &[String; 2]) -> Result<(), Error> {
     };
     Err(error.help(match gate.on {
         GateOn::Change => {
-            "see above which phase takes longer; where that is meant, hold later runs against this one (--save FILE)"
+            "the tables above show which phase takes longer; if that is intended, compare later runs with this one \
+             (--save FILE)"
         }
-        GateOn::Ratio => "see above which phase takes longer; or give another --fail-below",
+        GateOn::Ratio => "the tables above show which phase takes longer; or give another --fail-below",
     }))
 }
 

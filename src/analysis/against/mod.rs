@@ -1,4 +1,4 @@
-//! Two runs held against each other: what changed in the cases that both have.
+//! Compares two runs: the change in the cases that both have.
 
 mod differences;
 mod gate;
@@ -18,13 +18,13 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Reads it, whole.
+    /// Reads the whole run.
     ///
     /// # Errors
     /// Those of [`analysis::read`], with its fix and exit code.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let (comparison, timings) = analysis::read_timed(file, false).map_err(|error| {
-            let sentence = format!("no run can be held against {}", file.display());
+            let sentence = format!("cannot compare with {}", file.display());
             let exit = error.exit_code();
             let help = error.help_text().map(str::to_owned);
             let told = Error::new(sentence).caused_by(error).exit(exit);
@@ -37,8 +37,8 @@ impl Baseline {
     }
 }
 
-/// Adds to a comparison what changed since the earlier run, and what the gate says. `timings` are the rounds behind its
-/// cases, in their order.
+/// Adds the change since the earlier run, and the verdict of the gate. `timings` are the rounds behind the cases, in
+/// their order.
 pub fn add(comparison: &mut Comparison, timings: &[Timing], baseline: Option<&Baseline>, fail_below: Option<f64>) {
     if let Some(then) = baseline {
         let against = against(comparison, timings, then);
@@ -50,10 +50,10 @@ pub fn add(comparison: &mut Comparison, timings: &[Timing], baseline: Option<&Ba
     }
 }
 
-/// What the exit code has to say of it.
+/// The verdict for the exit code.
 ///
 /// # Errors
-/// Runs without a common case; a gate that was missed.
+/// Runs without a common case; a missed gate.
 pub fn judge(comparison: &Comparison) -> Result<(), Error> {
     if let Some(against) = &comparison.against
         && against.cases.is_empty()
@@ -111,16 +111,16 @@ fn change(now: (&Case, &Timing), then: (&Case, &Timing)) -> Change {
     }
 }
 
-/// What limits the trust in the changes.
+/// Warnings that limit the trust in the changes.
 fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
     let file = &against.file;
     let mut warnings = Vec::new();
     if !against.differences.is_empty() {
         let differences: Vec<String> = against.differences.iter().map(said).collect();
         warnings.push(format!(
-            "the surroundings are not those of {file}: {}; what that does to both sides alike cancels in the change, \
-             what \
-             it does to one of them does not",
+            "machine or software differ from {file}: {}; an effect on both sides alike cancels in the change, an \
+             effect \
+             on one side does not",
             differences.join("; ")
         ));
     }
@@ -132,7 +132,7 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
         if !told.contains(&difference) {
             told.push(difference);
             let of_a = if difference.what.ends_with('A') {
-                "; A is what both runs are measured by, so the change is not of B alone"
+                "; the change is measured against A, so it is not a change of B alone"
             } else {
                 ""
             };
@@ -140,7 +140,7 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
         }
     }
     if !baseline.comparison.complete {
-        warnings.push(format!("{file} was cut short: it holds fewer rounds or cases than it should"));
+        warnings.push(format!("{file} was cut short: it has fewer rounds or cases than it should"));
     }
     warnings
 }

@@ -1,10 +1,10 @@
-//! From a symbol to the routine behind it, with or without the help of the catalogue.
+//! Maps a symbol to its routine, with or without the catalogue.
 
 use raptors_routines::{Convention, Mangling, Width, library_width, parse_symbol};
 
 use super::model::Family;
 
-/// What a symbol stands for.
+/// The routine behind a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routine {
     /// Its own name, without the mangling.
@@ -13,22 +13,22 @@ pub struct Routine {
     pub family: Family,
     /// Whether the catalogue knows it.
     pub in_catalogue: bool,
-    /// Width of the interface's integers, where the spelling says it.
+    /// Width of the interface's integers, if the spelling shows it.
     pub width: Option<Width>,
 }
 
-/// What is known of the library that a symbol comes from.
+/// The knowledge about the library of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// It is a math library.
     Math,
-    /// It may be one: one of the needed libraries is.
+    /// It may be one: one of the needed libraries is a math library.
     MayBeMath,
-    /// Nothing says so.
+    /// Unknown.
     Unknown,
 }
 
-/// The routine of a symbol by the catalogue alone.
+/// The routine of a symbol, from the catalogue alone.
 pub fn catalogued(symbol: &str) -> Option<Routine> {
     let (routine, width, mangling) = parse_symbol(symbol)?;
     let told = matches!(mangling, Mangling::Suffix64 | Mangling::Scipy | Mangling::NewLapack);
@@ -43,7 +43,8 @@ pub fn catalogued(symbol: &str) -> Option<Routine> {
 }
 
 /// The routine of an imported symbol. The catalogue leaves out whole parts of the libraries (vDSP's Fourier transforms,
-/// most of LAPACK), and a count of 0 must not come from that: names and origin decide where it does not know.
+/// most of LAPACK), and a count of 0 must not come from that: for symbols that it does not have, name and origin
+/// decide.
 pub fn imported(symbol: &str, origin: Origin) -> Option<Routine> {
     if let Some(routine) = catalogued(symbol) {
         return Some(routine);
@@ -56,7 +57,7 @@ pub fn imported(symbol: &str, origin: Origin) -> Option<Routine> {
     Some(Routine { name: base.to_owned(), family, in_catalogue: false, width: mangling.width.filter(|_| integers) })
 }
 
-/// Families whose names begin alike.
+/// Families with common name prefixes.
 fn by_prefix(base: &str, origin: Origin) -> Option<Family> {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| base.starts_with(prefix));
     if begins(&["cblas_"]) {
@@ -75,7 +76,7 @@ fn by_prefix(base: &str, origin: Origin) -> Option<Family> {
     (vforce && origin == Origin::Math).then_some(Family::Vforce)
 }
 
-/// LAPACK has some 1,900 names of one form: a letter for the type, then few more, all lower case.
+/// LAPACK has some 1,900 names of one form: a letter for the type, then a few more, all lower case.
 fn by_form(symbol: &str, base: &str, mangling: Spelling, origin: Origin) -> Option<Family> {
     let form = (4..=12).contains(&base.len())
         && base.starts_with(['s', 'd', 'c', 'z', 'i'])
@@ -85,16 +86,16 @@ fn by_form(symbol: &str, base: &str, mangling: Spelling, origin: Origin) -> Opti
     (form && fortran && from_library).then_some(Family::Lapack)
 }
 
-/// What was taken off a symbol.
+/// The mangling that was removed from a symbol.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spelling {
-    /// Only a math library spells so.
+    /// Only a math library uses this spelling.
     telling: bool,
     new_lapack: bool,
     width: Option<Width>,
 }
 
-/// The symbol without the manglings that [`parse_symbol`] knows.
+/// The symbol without the manglings of [`parse_symbol`].
 fn unmangled(symbol: &str) -> (&str, Spelling) {
     let symbol = symbol.split('@').next().unwrap_or(symbol);
     if let Some((base, rest)) = symbol.split_once("$NEWLAPACK") {
@@ -102,7 +103,8 @@ fn unmangled(symbol: &str) -> (&str, Spelling) {
         let spelling = Spelling { telling: true, new_lapack: true, width: Some(width) };
         return (base.trim_end_matches('_'), spelling);
     }
-    // SciPy's own C functions may begin so too; its OpenBLAS also ends so, or with Fortran's underscore.
+    // SciPy's own C functions may begin like this too; the symbols of its OpenBLAS also end like this, or with
+    // Fortran's underscore.
     let inner = symbol.strip_prefix("scipy_");
     let rest = inner.unwrap_or(symbol);
     if let Some(base) = rest.strip_suffix("_64_").or_else(|| rest.strip_suffix("64_")) {
@@ -114,8 +116,8 @@ fn unmangled(symbol: &str) -> (&str, Spelling) {
     (rest.trim_end_matches('_'), spelling)
 }
 
-/// The width of the interface's integers: by the symbol, else by the library's name where the family has integers of
-/// a width that differs.
+/// The width of the interface's integers: from the symbol, else from the library's name if the family's integers can
+/// have either width.
 pub fn integer_bits(routine: &Routine, libraries: &[String]) -> Option<u32> {
     if matches!(routine.family, Family::Vdsp | Family::Vforce | Family::Other) {
         return None;
@@ -134,7 +136,7 @@ pub fn is_doubtful(symbol: &str) -> bool {
         .is_some_and(|(routine, _, mangling)| routine.convention == Convention::Fortran && mangling == Mangling::Plain)
 }
 
-/// Whether a library's name says that it holds BLAS, LAPACK, vDSP or vForce.
+/// Whether a library's name shows that it contains BLAS, LAPACK, vDSP or vForce.
 pub fn is_math_library(name: &str) -> bool {
     const STEMS: [&str; 18] = [
         "libblas",
@@ -163,7 +165,7 @@ pub fn is_math_library(name: &str) -> bool {
     STEMS.iter().any(|stem| file.contains(stem))
 }
 
-/// Whether a library is one of the system's that provide no such routine.
+/// Whether a library is a system library without such routines.
 pub fn is_base_library(name: &str) -> bool {
     const STEMS: [&str; 14] = [
         "libc.",

@@ -1,4 +1,4 @@
-//! The tables of an ELF file: dynamic symbols, needed libraries, and the symbols that stripping would have removed.
+//! The tables of an ELF file: dynamic symbols, needed libraries, and the symbols that stripping would remove.
 
 use object::elf::{self, FileType, Machine, SectionType};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
@@ -7,7 +7,7 @@ use object::{Endianness, ReadRef, StringTable};
 use super::model::{FileKind, Format};
 use super::native::{Image, Source, Unreadable, is_mangled};
 
-/// Reads it.
+/// Reads them.
 pub fn read<'data, E, R>(data: R) -> Result<Image, Unreadable>
 where
     E: FileHeader<Endian = Endianness>,
@@ -38,9 +38,7 @@ fn kind(of: FileType) -> Result<FileKind, Unreadable> {
     match of {
         elf::ET_DYN => Ok(FileKind::Library),
         elf::ET_EXEC => Ok(FileKind::Program),
-        elf::ET_REL => {
-            Err(Unreadable("it is an object file: what it calls is decided where it is linked into something".into()))
-        }
+        elf::ET_REL => Err(Unreadable("it is an object file: the final link decides what it calls".into())),
         elf::ET_CORE => Err(Unreadable("it is a core dump".into())),
         _ => Err(Unreadable("it is an ELF file of an unknown kind".into())),
     }
@@ -81,7 +79,7 @@ where
             _ => {}
         }
     }
-    // A position-independent program is of the same type as a library, but asks for an interpreter.
+    // A position-independent program has the same type as a library, but requests an interpreter.
     let interpreted = sections.iter().any(|section| sections.section_name(endian, section) == Ok(b".interp"));
     if interpreted && image.identity.is_none() {
         image.kind = FileKind::Program;
@@ -106,7 +104,7 @@ where
         .collect();
 }
 
-/// The symbols of a table with their names. The string table is read whole: name by name would be a system call each.
+/// The symbols of a table with their names. Reads the string table whole: name by name would be a system call each.
 fn named<'data, E, R>(
     sections: &SectionTable<'data, E, R>,
     endian: Endianness,

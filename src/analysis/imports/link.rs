@@ -1,4 +1,4 @@
-//! Which library provides what a file imports: decided among the files that were read together.
+//! Finds the library that provides each import, among the files that were read together.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -8,13 +8,13 @@ use super::native::{Image, Source};
 
 /// The functions that find others by name.
 const LOOK_UPS: [&str; 5] = ["dlopen", "dlsym", "dlvsym", "dlmopen", "NSLookupSymbolInImage"];
-/// A library that exports so many routines is a math library, whatever it is called.
+/// A library that exports this many routines is a math library, whatever its name.
 const ROUTINES_OF_A_LIBRARY: u64 = 8;
 
-/// Where files are found by the names that others need them by.
+/// The index of files by the names under which others need them.
 type Index<'a> = HashMap<(Format, &'a str, &'a str), usize>;
 
-/// An image with what the others ask of it.
+/// An image with the data that the others need.
 struct Node<'a> {
     path: &'a str,
     image: &'a Image,
@@ -22,7 +22,7 @@ struct Node<'a> {
     defines: Counts,
 }
 
-/// Binds imports to libraries and counts. Files come back in the order of their paths.
+/// Binds imports to libraries and counts. Files are returned in the order of their paths.
 pub fn files(images: Vec<(String, Image)>) -> Vec<File> {
     let nodes: Vec<Node> = images
         .iter()
@@ -56,8 +56,8 @@ fn catalogued(symbols: &[String]) -> Counts {
     known.map(|routine| routine.family).collect()
 }
 
-/// What a file may have from a static library. SciPy's modules hold `dgemm_` for each `scipy_dgemm_` or
-/// `dgemm$NEWLAPACK` that they import, and all it does is to call that one.
+/// The routines that a file may have from a static library. SciPy's modules contain a `dgemm_` for each `scipy_dgemm_`
+/// or `dgemm$NEWLAPACK` that they import; it only calls that one.
 fn held(locals: &[String], imports: &[Import]) -> Counts {
     let imported: HashSet<&str> = imports.iter().map(|import| import.routine.as_str()).collect();
     let known = locals.iter().filter_map(|symbol| classify::catalogued(symbol));
@@ -99,17 +99,17 @@ fn file(node: &Node, nodes: &[Node], index: &Index) -> File {
     }
 }
 
-/// The file that goes by a needed library's name, for the same system and processor.
+/// The file that has a needed library's name, for the same system and processor.
 fn lookup(node: &Node, name: &str, index: &Index) -> Option<usize> {
     let key = (node.image.format, node.image.architecture.as_str(), base(name));
     index.get(&key).copied()
 }
 
-/// What a file needs, directly and by what it needs, as the dynamic linker goes through it.
+/// The libraries that a file needs, directly and indirectly, in the dynamic linker's order.
 struct Scope<'a> {
-    /// Those that were read, nearest first.
+    /// The libraries that were read, nearest first.
     read: Vec<usize>,
-    /// Those that were not and may provide routines.
+    /// The libraries that were not read and may provide routines.
     unread: Vec<&'a str>,
 }
 
@@ -149,7 +149,7 @@ fn is_math(node: &Node) -> bool {
     node.defines.total() >= ROUTINES_OF_A_LIBRARY || classify::is_math_library(name)
 }
 
-/// A provider: what is to be shown of it, and what it says of the symbol.
+/// A provider: its shown name, and the certainty.
 struct Provider {
     libraries: Vec<String>,
     file: Option<String>,
@@ -177,7 +177,7 @@ fn import(symbol: &str, from: Source, node: &Node, nodes: &[Node], index: &Index
     })
 }
 
-/// The file names the library. An ordinal beyond its libraries is damage; then nothing is claimed.
+/// The file names the library. An ordinal beyond its libraries is damage; then no library is given.
 fn exact(at: usize, node: &Node, nodes: &[Node], index: &Index) -> Provider {
     let Some(name) = node.image.needed.get(at) else {
         return process();
@@ -196,7 +196,7 @@ fn process() -> Provider {
     Provider { libraries: Vec::new(), file: None, binding: Binding::Process, origin: Origin::Unknown }
 }
 
-/// The first needed library that defines it, else those that may.
+/// The first needed library that defines it, else the candidates.
 fn needed(symbol: &str, nodes: &[Node], scope: &Scope) -> Provider {
     let mut read = scope.read.iter().map(|at| &nodes[*at]);
     let Some(library) = read.find(|node| node.exports.contains(symbol)) else {
@@ -212,7 +212,7 @@ fn needed(symbol: &str, nodes: &[Node], scope: &Scope) -> Provider {
     }
 }
 
-/// The needed libraries that were not read: those named like math libraries, else any.
+/// The needed libraries that were not read: those named like math libraries, else all.
 fn guessed(scope: &Scope) -> Provider {
     let unread = scope.unread.iter().copied();
     let named: Vec<&str> = unread.filter(|name| classify::is_math_library(name)).collect();
@@ -224,7 +224,7 @@ fn guessed(scope: &Scope) -> Provider {
     Provider { libraries: libraries.into_iter().map(str::to_owned).collect(), file: None, binding, origin }
 }
 
-/// How many different routines of each family the files import.
+/// The number of different routines of each family that the files import.
 pub fn totals(files: &[File]) -> Counts {
     let imports = files.iter().flat_map(|file| &file.imports);
     let different: BTreeSet<(Family, &str)> = imports.map(|import| (import.family, import.routine.as_str())).collect();

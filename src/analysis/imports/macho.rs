@@ -1,4 +1,4 @@
-//! The tables of a Mach-O image: its symbols, and the libraries from which each is imported.
+//! The tables of a Mach-O image: its symbols, and the library of each import.
 
 use object::macho::{self, CpuType, FileType};
 use object::read::macho::{LoadCommandData, MachHeader, Nlist};
@@ -7,7 +7,7 @@ use object::{Endianness, ReadRef, StringTable};
 use super::model::{FileKind, Format};
 use super::native::{Image, Source, Unreadable, is_mangled};
 
-/// Reads it.
+/// Reads them.
 pub fn read<'data, M, R>(data: R) -> Result<Image, Unreadable>
 where
     M: MachHeader<Endian = Endianness>,
@@ -34,7 +34,7 @@ where
 /// A symbol and its name.
 type Named<'data, M> = (&'data <M as MachHeader>::Nlist, &'data [u8]);
 
-/// The symbols with their names. The string table is read whole: name by name would be a system call each.
+/// The symbols with their names. Reads the string table whole: name by name would be a system call each.
 fn named<'data, M, R>(
     table: &macho::SymtabCommand<Endianness>,
     endian: Endianness,
@@ -58,11 +58,9 @@ fn kind(of: FileType) -> Result<FileKind, Unreadable> {
         macho::MH_DYLIB => Ok(FileKind::Library),
         macho::MH_BUNDLE => Ok(FileKind::Bundle),
         macho::MH_EXECUTE => Ok(FileKind::Program),
-        macho::MH_OBJECT => {
-            Err(Unreadable("it is an object file: what it calls is decided where it is linked into something".into()))
-        }
-        macho::MH_DSYM => Err(Unreadable("it holds debug information only".into())),
-        _ => Err(Unreadable("it is a Mach-O file of another kind than library, bundle or program".into())),
+        macho::MH_OBJECT => Err(Unreadable("it is an object file: the final link decides what it calls".into())),
+        macho::MH_DSYM => Err(Unreadable("it contains debug information only".into())),
+        _ => Err(Unreadable("it is a Mach-O file, but not a library, a bundle or a program".into())),
     }
 }
 
@@ -79,7 +77,7 @@ fn architecture(cpu: CpuType) -> String {
     name.to_owned()
 }
 
-/// A load command that names a library, if it is one. Ordinals count these in order.
+/// The library in a load command, if it names one. Ordinals count these in order.
 fn read_library(
     image: &mut Image,
     command: LoadCommandData<'_, Endianness>,
@@ -104,7 +102,7 @@ fn read_symbol<N: Nlist<Endian = Endianness>>(
     endian: Endianness,
     two_level: bool,
 ) {
-    // C++'s `_Z` stands behind Mach-O's underscore.
+    // C++'s `_Z` follows Mach-O's underscore.
     let name = name.strip_prefix(b"_").unwrap_or(name);
     if symbol.is_stab() || is_mangled(name) {
         return;

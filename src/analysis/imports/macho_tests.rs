@@ -1,4 +1,5 @@
-//! Mach-O images made by hand, for what no real file at hand has. Real ones are read in `tests/integration/imports`.
+//! Mach-O images made by hand, for cases that no available real file has. Real ones are read in
+//! `tests/integration/imports`.
 
 use proptest::prelude::*;
 
@@ -45,7 +46,7 @@ fn words(bytes: &mut Vec<u8>, words: &[u32]) {
     bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
 }
 
-/// The ordinal of a library, as a symbol's description has it.
+/// The ordinal of a library in a symbol's description.
 fn ordinal(n: u16) -> u16 {
     n << 8
 }
@@ -164,7 +165,7 @@ proptest! {
             bytes.truncate(length);
             let _ = read_bytes("x.so", &bytes);
         }
-        // Nothing that was cut off may be taken for "imports none".
+        // A truncated file must never look like "imports none".
         prop_assume!(length < usual().len());
         prop_assert!(read_bytes("x.so", &usual()[..length]).is_err());
     }

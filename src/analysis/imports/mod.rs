@@ -1,9 +1,9 @@
-//! Which routines of math libraries a file can call, read from its imports without running it.
+//! The routines of math libraries that a file can call, read from its imports without running it.
 //!
-//! ELF and Mach-O files of any architecture are read on any system, alone, in a directory, in a wheel (nothing is
-//! extracted) or as an installed package. What a file imports is the most that it can call *by import*: a library
-//! that was linked statically, found with `dlsym` or handed over as a pointer is not among the imports, so everything
-//! that hints at such is told beside a zero.
+//! ELF and Mach-O files of any architecture are read on any system: alone, in a directory, in a wheel (nothing is
+//! extracted) or as an installed package. Imports show the calls that are possible *by import*: a library that was
+//! linked statically, found with `dlsym` or passed as a pointer is not among the imports. Hints at such libraries are
+//! therefore shown beside a zero.
 
 mod classify;
 mod elf;
@@ -25,32 +25,32 @@ pub use native::Unreadable;
 use crate::machine::interpreter::Host;
 use crate::model::error::Error;
 
-/// What is to be read.
+/// The subjects and options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// Files, directories, wheels and package names.
     pub subjects: Vec<PathBuf>,
     /// List every symbol instead of shortened names.
     pub all: bool,
-    /// The interpreter asked for with `--python`; it only tells where an installed package is.
+    /// The interpreter from `--python`; it only shows the path of an installed package.
     pub python: Option<PathBuf>,
-    /// What started the command.
+    /// The program that started the command.
     pub host: Host,
 }
 
 /// Reads every subject.
 ///
 /// # Errors
-/// When a subject is not there, cannot be read, or holds no ELF and no Mach-O file.
+/// A subject does not exist, cannot be read, or contains no ELF and no Mach-O file.
 pub fn read(options: &Options) -> Result<Imports, Error> {
     let subjects = options.subjects.iter().map(|name| subject::read(name, options)).collect::<Result<_, _>>()?;
     Ok(Imports { schema: SCHEMA.to_owned(), subjects })
 }
 
-/// Reads the bytes of one file as if it lay at `path`: a file for each architecture in it.
+/// Reads the bytes of one file as if it were at `path`: a file for each architecture in it.
 ///
 /// # Errors
-/// When it is neither ELF nor Mach-O, or damaged.
+/// It is neither ELF nor Mach-O, or damaged.
 pub fn read_bytes(path: &str, bytes: &[u8]) -> Result<Vec<File>, Unreadable> {
     let images = native::read(bytes)?;
     Ok(link::files(images.into_iter().map(|image| (path.to_owned(), image)).collect()))

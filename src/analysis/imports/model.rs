@@ -1,4 +1,4 @@
-//! What was read, in the form that `--json` prints. Fields are added, never renamed.
+//! The result in the form that `--json` prints. Fields are added, never renamed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The name of the form.
 pub const SCHEMA: &str = "raptors-trace/imports/1";
 
-/// What all subjects can call.
+/// The routines that all subjects can call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Imports {
     /// Always [`SCHEMA`].
@@ -18,25 +18,25 @@ pub struct Imports {
 /// A file, a directory, a wheel or an installed package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
-    /// What it is called: a file name or the name of a package.
+    /// Its name: a file name or the name of a package.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: SubjectKind,
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// The version of a wheel or an installed package, where it is known.
+    /// The version of a wheel or an installed package, if it is known.
     pub version: Option<String>,
-    /// The interpreter that was asked where the package is.
+    /// The interpreter that gave the path of the package.
     pub interpreter: Option<String>,
-    /// How many different routines all files together import.
+    /// The number of different routines that all files together import.
     pub imports: Counts,
     /// The ELF and Mach-O files that were read, in the order of their paths.
     pub files: Vec<File>,
-    /// What looked like such a file and could not be read.
+    /// The files that looked like ELF or Mach-O and could not be read.
     pub unread: Vec<Unread>,
 }
 
-/// What a subject is.
+/// The kind of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
@@ -53,7 +53,7 @@ pub enum SubjectKind {
 /// An ELF file, a Mach-O file, or one architecture of a fat Mach-O file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct File {
-    /// Where it is inside its subject.
+    /// Its path inside its subject.
     pub path: String,
     /// ELF or Mach-O.
     pub format: Format,
@@ -61,22 +61,22 @@ pub struct File {
     pub architecture: String,
     /// Width of its addresses.
     pub bits: u32,
-    /// What kind of file.
+    /// The kind of file.
     pub kind: FileKind,
-    /// The name by which others need it: ELF's SONAME, Mach-O's install name.
+    /// The name under which others need it: ELF's SONAME, Mach-O's install name.
     pub identity: Option<String>,
     /// The libraries that it needs, in its order.
     pub libraries: Vec<Library>,
-    /// The routines that it imports and whatever else it is known to import from a math library, by name.
+    /// The imported routines, and other known imports from a math library, by name.
     pub imports: Vec<Import>,
-    /// How many of `imports` are of which family.
+    /// The number of `imports` of each family.
     pub counts: Counts,
-    /// How many symbols that it exports are named like routines of the catalogue.
+    /// The number of exported symbols that have the names of routines of the catalogue.
     pub defines: Counts,
-    /// How many symbols that it keeps to itself are named like routines of the catalogue which it does not import: a
-    /// wrapper that hands a call on is named like the routine, too.
+    /// The number of local symbols that have the names of routines of the catalogue which the file does not import: a
+    /// wrapper that passes a call on has the routine's name, too.
     pub holds: Counts,
-    /// Whether symbols that it keeps to itself could be seen; a stripped file has none, and `holds` says nothing then.
+    /// Whether local symbols could be seen; a stripped file has none, and `holds` is then meaningless.
     pub local_symbols: bool,
     /// The imported functions that find others by name: `dlsym`, `dlopen`, …
     pub looks_up: Vec<String>,
@@ -86,19 +86,19 @@ pub struct File {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// Of Linux and others.
+    /// Linux and other systems.
     Elf,
-    /// Of macOS.
+    /// macOS.
     MachO,
 }
 
-/// What kind of file.
+/// The kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
-    /// A shared library or a loadable module (ELF does not tell one from the other).
+    /// A shared library or a loadable module (ELF does not distinguish them).
     Library,
-    /// A loadable module of Mach-O, which nobody can link against.
+    /// A loadable module of Mach-O, which cannot be linked against.
     Bundle,
     /// A program.
     Program,
@@ -107,46 +107,47 @@ pub enum FileKind {
 /// A library that a file needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Library {
-    /// As the file names it.
+    /// Its name in the file.
     pub name: String,
-    /// The file of the same subject that goes by this name.
+    /// The file of the same subject with this name.
     pub file: Option<String>,
 }
 
 /// A symbol that a file imports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Import {
-    /// As the file spells it, without Mach-O's leading underscore: `cblas_sgemm$NEWLAPACK$ILP64`.
+    /// The file's spelling, without Mach-O's leading underscore: `cblas_sgemm$NEWLAPACK$ILP64`.
     pub symbol: String,
-    /// The routine's own name: `cblas_sgemm`. For what the catalogue does not know, the symbol without its mangling.
+    /// The routine's own name: `cblas_sgemm`. For a symbol that is not in the catalogue, the symbol without its
+    /// mangling.
     pub routine: String,
-    /// Where it belongs.
+    /// Its family.
     pub family: Family,
-    /// Whether the catalogue knows it; otherwise the family was told from its name and its library.
+    /// Whether the catalogue has it; otherwise the family comes from its name and its library.
     pub in_catalogue: bool,
-    /// Width of the interface's integers, where the symbol or the library's name says it.
+    /// Width of the interface's integers, if the symbol or the library's name shows it.
     pub integer_bits: Option<u32>,
-    /// The libraries that may provide it; one where that is known.
+    /// The libraries that may provide it; one if it is known.
     pub libraries: Vec<String>,
     /// The file of the same subject that provides it.
     pub file: Option<String>,
-    /// How far `libraries` can be trusted.
+    /// The certainty of `libraries`.
     pub binding: Binding,
 }
 
-/// How it is known which library provides a symbol.
+/// The source of the knowledge about a symbol's library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
-    /// The file says so (Mach-O's two-level namespace).
+    /// The file names it (Mach-O's two-level namespace).
     Exact,
     /// A needed library was read and defines it.
     Defined,
-    /// A needed library is named like one that provides such symbols.
+    /// A needed library has the name of one that provides such symbols.
     ByName,
     /// One of the needed libraries.
     OneOf,
-    /// Nothing that the file needs; whatever the process has loaded by then.
+    /// No needed library; any library that the process has loaded by then.
     Process,
 }
 
@@ -158,7 +159,7 @@ pub enum Family {
     Cblas,
     /// The BLAS under its Fortran names.
     Blas,
-    /// What OpenBLAS and Accelerate add to the BLAS, in either convention.
+    /// The extensions of the BLAS in OpenBLAS and Accelerate, in either convention.
     BlasExtension,
     /// LAPACK, under its Fortran names or LAPACKE's.
     Lapack,
@@ -166,12 +167,12 @@ pub enum Family {
     Vdsp,
     /// Apple's vForce.
     Vforce,
-    /// Anything else of a math library: its number of threads, BNNS, vImage.
+    /// Anything else from a math library: its number of threads, BNNS, vImage.
     Other,
 }
 
 impl Family {
-    /// All of them, in the order of the tables.
+    /// All families, in the order of the tables.
     pub const ALL: [Self; 7] =
         [Self::Cblas, Self::Blas, Self::BlasExtension, Self::Lapack, Self::Vdsp, Self::Vforce, Self::Other];
 
@@ -203,7 +204,7 @@ impl From<raptors_routines::Family> for Family {
     }
 }
 
-/// A number for each family; a zero is said as well.
+/// A number for each family; zeros are included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Of [`Family::Cblas`].
@@ -236,7 +237,7 @@ impl Counts {
         }
     }
 
-    /// One more of a family.
+    /// Adds one to a family.
     pub fn add(&mut self, family: Family) {
         let count = match family {
             Family::Cblas => &mut self.cblas,
@@ -264,11 +265,11 @@ impl FromIterator<Family> for Counts {
     }
 }
 
-/// What could not be read.
+/// A file that could not be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unread {
-    /// Where it is inside its subject.
+    /// Its path inside its subject.
     pub path: String,
-    /// Why not.
+    /// The reason.
     pub why: String,
 }

@@ -1,4 +1,4 @@
-//! What an ELF or Mach-O file says about itself, before anything is made of it. Pure: it reads bytes.
+//! The contents of an ELF or Mach-O file. Pure: it reads bytes.
 
 use object::macho::{FatArch32, FatArch64, MachHeader32, MachHeader64};
 use object::read::macho::{FatArch, MachOFatFile};
@@ -7,10 +7,10 @@ use object::{Endianness, ReadRef};
 use super::model::{FileKind, Format};
 use super::{elf, macho};
 
-/// More slices than any fat file has; the number that tells a Java class, which begins with the same four bytes, is 45.
+/// More slices than any fat file has; a Java class, which begins with the same four bytes, has 45 here.
 const MOST_SLICES: usize = 16;
 
-/// Why a file cannot be read.
+/// The reason that a file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub(super) String);
@@ -30,24 +30,24 @@ pub struct Image {
     pub architecture: String,
     /// Width of its addresses.
     pub bits: u32,
-    /// What kind of file.
+    /// The kind of file.
     pub kind: FileKind,
     /// SONAME or install name.
     pub identity: Option<String>,
-    /// The libraries it needs, as it names them.
+    /// The needed libraries, by their names in the file.
     pub needed: Vec<String>,
-    /// The symbols it imports, without Mach-O's underscore; C++'s are left out.
+    /// The imported symbols, without Mach-O's underscore; C++'s are left out.
     pub imports: Vec<(String, Source)>,
-    /// The symbols it exports; C++'s are left out.
+    /// The exported symbols; C++'s are left out.
     pub exports: Vec<String>,
-    /// The symbols it keeps to itself that could be seen; C++'s are left out.
+    /// The visible local symbols; C++'s are left out.
     pub locals: Vec<String>,
-    /// Whether there is a table in which symbols it keeps to itself would be.
+    /// Whether there is a table for local symbols.
     pub local_symbols: bool,
 }
 
 impl Image {
-    /// One whose tables have yet to be read.
+    /// An image without its tables.
     pub fn empty(format: Format, architecture: String, bits: u32, kind: FileKind) -> Self {
         Self {
             format,
@@ -64,18 +64,18 @@ impl Image {
     }
 }
 
-/// Where a symbol is imported from, as far as the file says.
+/// The source of an imported symbol, as far as the file shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The library at this place in `needed`.
     Needed(usize),
     /// The first needed library that has it.
     AnyNeeded,
-    /// Whatever the process has loaded.
+    /// Any library that the process has loaded.
     Process,
 }
 
-/// What the first bytes of a file say it is.
+/// The format of a file by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Magic {
     /// ELF or Mach-O, to be read.
@@ -91,10 +91,10 @@ pub enum Magic {
 }
 
 impl Magic {
-    /// So many bytes are looked at.
+    /// The number of bytes that are read.
     pub const BYTES: usize = 8;
 
-    /// Judges the first bytes of a file.
+    /// Classifies the first bytes of a file.
     pub fn of(bytes: &[u8]) -> Self {
         let slices = |bytes: &[u8]| {
             let count = bytes.get(4..8).and_then(|n| n.try_into().ok());
@@ -155,18 +155,19 @@ fn fat<'data, Arch: FatArch, R: ReadRef<'data>>(data: R) -> Result<Vec<Image>, U
     file.arches().iter().map(slice).collect()
 }
 
-/// What a file is instead.
+/// A description of a file in another format.
 pub fn not_native(magic: &[u8]) -> &'static str {
     match Magic::of(magic) {
-        Magic::StaticLibrary => "it is a static library: what it calls is decided where it is linked into something",
-        Magic::Windows => "it is a file of Windows; only ELF and Mach-O are read",
+        Magic::StaticLibrary => "it is a static library: the final link decides what it calls",
+        Magic::Windows => "it is a Windows file; only ELF and Mach-O are read",
         Magic::Zip => "it is a zip archive inside an archive",
         _ if magic.is_empty() => "it is empty",
         _ => "it is neither ELF nor Mach-O",
     }
 }
 
-/// Whether C++ or Rust spelled this name: no routine is called so, and a large library has a million of them.
+/// Whether this is a mangled name of C++ or Rust: no routine has such a name, and a large library has a million of
+/// them.
 pub fn is_mangled(name: &[u8]) -> bool {
     name.is_empty() || name.starts_with(b"_Z") || name.starts_with(b"_R")
 }

@@ -1,4 +1,4 @@
-//! Where an installed package lies, asked of its interpreter without importing it.
+//! Finds an installed package, by asking its interpreter without importing it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,8 @@ use super::Options;
 use crate::machine::interpreter::{self, Surroundings};
 use crate::model::error::Error;
 
-/// Finds a module, or a distribution, by its name. `find_spec` of a top-level name runs nothing of it. The current
+/// Finds a module, or a distribution, by its name. `find_spec` of a top-level name runs none of its code. The current
+/// directory is not searched: this program does not run files that happen to be there.
 /// directory is no place for modules here: this program does not run what happens to lie there.
 const QUESTION: &str = r#"
 import sys
@@ -70,18 +71,18 @@ struct Answer {
 /// Asks the chosen interpreter.
 ///
 /// # Errors
-/// When there is no interpreter, it does not answer, or it knows no such package.
+/// There is no interpreter, it does not answer, or it has no such package.
 pub fn find(name: &str, options: &Options) -> Result<Package, Error> {
     let surroundings = Surroundings::collect(options.python.clone(), options.host.python.clone());
     let (python, origin) = interpreter::choose(&surroundings, Path::is_file).map_err(|error| {
         let help = error.help();
-        Error::new(format!("there is no file `{name}`, and no Python to ask for a package of that name"))
+        Error::new(format!("there is no file `{name}`, and no Python to look for a package of that name"))
             .caused_by(error)
             .help(help)
     })?;
     let shown = format!("{} (from {origin})", python.display());
     let answer = ask(&python, name).map_err(|why| {
-        Error::new(format!("{shown} could not be asked where `{name}` is: {why}"))
+        Error::new(format!("{shown} could not look for `{name}`: {why}"))
             .help("choose another interpreter with --python PATH, or give the package's directory")
     })?;
     if !answer.known {
@@ -107,5 +108,5 @@ fn ask(python: &Path, name: &str) -> Result<Answer, String> {
     let Some(answer) = answer else {
         return Err(format!("{}; {}", output.status, said().unwrap_or("it said nothing")));
     };
-    serde_json::from_str(answer).map_err(|error| format!("its answer was odd: {error}"))
+    serde_json::from_str(answer).map_err(|error| format!("its answer was invalid: {error}"))
 }

@@ -13,12 +13,12 @@ use super::native::{self, Image, Magic};
 use super::{Options, package};
 use crate::model::error::{Error, Exit};
 
-/// A file larger than this is not read: no library is, and a sparse file could claim any amount of memory.
+/// A larger file is not read: no library is that large, and a sparse file could claim any amount of memory.
 const LARGEST_FILE: u64 = 4 << 30;
-/// A member of an archive larger than this is not read: it is unpacked into memory.
+/// A larger member of an archive is not read, because it is unpacked into memory.
 const LARGEST_MEMBER: u64 = 1 << 30;
 
-/// What was found so far.
+/// The results so far.
 #[derive(Debug, Default)]
 struct Found {
     images: Vec<(String, Image)>,
@@ -43,7 +43,7 @@ impl Found {
     }
 }
 
-/// Reads a subject: a path where there is one, else a package.
+/// Reads a subject: a path if it exists, else a package.
 pub fn read(given: &Path, options: &Options) -> Result<Subject, Error> {
     let shown = given.display().to_string();
     let (found, mut subject) = match fs::metadata(given) {
@@ -66,7 +66,7 @@ pub fn read(given: &Path, options: &Options) -> Result<Subject, Error> {
     Ok(subject)
 }
 
-/// Whether a text can be the name of a package: nothing that a path or an option needs.
+/// Whether a text can be the name of a package: it has no character that only paths or options use.
 fn is_name(text: &str) -> bool {
     let inner = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     !text.is_empty() && !text.starts_with('-') && text.chars().all(inner)
@@ -92,20 +92,20 @@ fn wheel_version(name: &str) -> Option<String> {
     (parts.len() >= 5).then(|| parts[1].to_owned())
 }
 
-/// Why a subject has nothing to read: damaged files are a failure, none at all is another answer.
+/// The reason that a subject has nothing to read: damaged files are a failure, the absence of any is another answer.
 fn nothing(shown: &str, found: &Found) -> Error {
     if let Some(first) = found.unread.first() {
         let count = found.unread.len();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
         let sentence = format!("nothing in `{shown}` could be read: {}: {}{more}", first.path, first.why);
-        return Error::new(sentence).help("give it whole and unpacked, or download it again");
+        return Error::new(sentence).help("give the complete, unpacked file, or download it again");
     }
     let windows = match found.windows {
         0 => String::new(),
         n => format!(" ({n} of Windows, which are not read)"),
     };
-    Error::new(format!("there is no ELF and no Mach-O file in `{shown}`{windows}"))
-        .help("give a wheel or a package that has extension modules, for Linux or macOS")
+    Error::new(format!("`{shown}` contains no ELF and no Mach-O file{windows}"))
+        .help("give a wheel or a package with extension modules, for Linux or macOS")
         .exit(Exit::NothingObserved)
 }
 
@@ -113,7 +113,7 @@ fn nothing(shown: &str, found: &Found) -> Error {
 fn file(path: &Path) -> Result<(Found, Subject), Error> {
     let shown = path.display().to_string();
     let failed = |error: io::Error| {
-        Error::new(format!("`{shown}` cannot be read")).caused_by(error).help("give a file that can be read")
+        Error::new(format!("`{shown}` cannot be read")).caused_by(error).help("give a readable file")
     };
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(Error::new(format!("`{shown}` is neither a file nor a directory"))
@@ -134,7 +134,7 @@ fn file(path: &Path) -> Result<(Found, Subject), Error> {
     Ok((found, subject))
 }
 
-/// The first bytes; fewer where there are no more. Afterwards the file is at its beginning again.
+/// The first bytes; fewer if the file is shorter. Afterwards the file is at its beginning again.
 fn first_bytes(file: &mut fs::File) -> io::Result<Vec<u8>> {
     let mut magic = Vec::new();
     file.take(Magic::BYTES as u64).read_to_end(&mut magic)?;
@@ -142,7 +142,7 @@ fn first_bytes(file: &mut fs::File) -> io::Result<Vec<u8>> {
     Ok(magic)
 }
 
-/// Reads a file's tables, and of the rest nothing.
+/// Reads a file's tables only.
 fn read_opened(file: fs::File) -> Result<Vec<Image>, native::Unreadable> {
     let size = file.metadata().map_or(0, |about| about.len());
     if size > LARGEST_FILE {
@@ -158,7 +158,7 @@ fn directory(path: &Path) -> Found {
     found
 }
 
-/// Reads what lies under a root; paths begin with the root's own name. Links to directories are not followed.
+/// Reads the files under a root; paths begin with the root's own name. Links to directories are not followed.
 fn walk(root: &Path, found: &mut Found) {
     let above = root.file_name().and_then(|_| root.parent()).unwrap_or(root);
     let mut waiting = vec![root.to_owned()];
@@ -168,7 +168,7 @@ fn walk(root: &Path, found: &mut Found) {
         match fs::metadata(&path) {
             Ok(about) if about.is_dir() && !linked => match fs::read_dir(&path) {
                 Ok(entries) => {
-                    // In one order everywhere, for of several links to a file the first one counts.
+                    // In one order everywhere, because the first of several links to a file counts.
                     let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
                     entries.sort_by(|a, b| b.cmp(a));
                     waiting.extend(entries);
@@ -176,13 +176,13 @@ fn walk(root: &Path, found: &mut Found) {
                 Err(error) => found.unread(&name, error),
             },
             Ok(about) if about.is_file() => listed(&path, &name, found),
-            // Sockets, devices, links to nowhere: none of them is a library.
+            // Sockets, devices, broken links: none of them is a library.
             _ => {}
         }
     }
 }
 
-/// A file of a directory: read if it is native, and only once whatever links lead to it.
+/// A file of a directory: read if it is native, and only once even if several links lead to it.
 fn listed(path: &Path, name: &str, found: &mut Found) {
     let opened = fs::File::open(path).and_then(|mut file| {
         let magic = first_bytes(&mut file)?;
@@ -201,10 +201,10 @@ fn listed(path: &Path, name: &str, found: &mut Found) {
     }
 }
 
-/// The members of a wheel. They are unpacked into memory one after the other, and only those that are native.
+/// The members of a wheel. They are unpacked into memory one after the other, and only the native ones.
 fn archive(shown: &str, file: fs::File) -> Result<Found, Error> {
     let failed = |error: zip::result::ZipError| {
-        Error::new(format!("`{shown}` is not a sound wheel or zip archive")).caused_by(error).help("download it again")
+        Error::new(format!("`{shown}` is not a valid wheel or zip archive")).caused_by(error).help("download it again")
     };
     let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(failed)?;
     let mut found = Found::default();

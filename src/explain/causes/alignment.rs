@@ -1,4 +1,4 @@
-//! Where arrays begin: cache lines, elements, and each other within 4 KiB.
+//! The start addresses of arrays: cache lines, elements, and distances within 4 KiB.
 
 use super::{Cause, Plan, Rank, any_of, by_switch};
 use crate::explain::survey::Survey;

@@ -1,4 +1,4 @@
-//! The level of the caches that the data fit.
+//! The cache level that holds the data.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::experiment::{Effect, Terms};
@@ -8,12 +8,12 @@ use crate::explain::switch::Switch;
 use crate::model::comparison::joined;
 use crate::model::units;
 
-/// Time that an element takes only where the data do not fit the second-level cache.
+/// The time of an element that it takes only if the data do not fit the second-level cache.
 pub struct CacheLevel;
 
-/// Operands and result together, of the share of the cache that is theirs.
+/// Operands and result together, of their share of the cache.
 const FITS: f64 = 0.25;
-/// Fewer elements would be mostly dispatch.
+/// With fewer elements, dispatch would dominate.
 const LEAST: u64 = 4096;
 
 impl Cause for CacheLevel {
@@ -31,7 +31,7 @@ impl Cause for CacheLevel {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.sized {
-            return Plan::Not("the setup does not make its arrays by `shape` or `size`, so they have one size".into());
+            return Plan::Not("the setup does not use `shape` or `size`, so its arrays have one size".into());
         }
         let Some(cache) = survey.machine.l2 else {
             return Plan::Not("the size of this machine's caches is not known".into());
@@ -46,7 +46,7 @@ impl Cause for CacheLevel {
         let small = fitting(shape, most);
         let part = elements as f64 / small.iter().product::<u64>() as f64;
         let unit = Switch::shape(vec![1; shape.len()]);
-        // The gap, less that of as many elements in the cache: what is fixed counts once, not once for each part.
+        // The gap, minus the gap of as many elements in the cache: fixed cost counts once, not once for each part.
         let what = format!("the same elements in parts of {}, which fit the second-level cache", joined(&small, " × "));
         let terms = Terms(vec![(1.0, Switch::default()), (-part, Switch::shape(small)), (part - 1.0, unit)]);
         Plan::Try(vec![Trial::measuring(what, terms)])
@@ -76,7 +76,7 @@ impl Cause for CacheLevel {
     }
 }
 
-/// Where a side's time per element rises, in a sentence.
+/// The rise of a side's time per element, in a sentence.
 fn knees(survey: &Survey<'_>, side: usize) -> String {
     let name = survey.names()[side];
     let bytes =
@@ -94,7 +94,7 @@ fn knees(survey: &Survey<'_>, side: usize) -> String {
         })
         .collect();
     match (survey.sweep.first(), knees.is_empty()) {
-        (None, _) => format!("{name}: there was no time to look at smaller sizes"),
+        (None, _) => format!("{name}: there was no time for smaller sizes"),
         (Some(first), true) => {
             format!("{name}: time per further element has no knee from {} on (operand and result)", bytes(first))
         }

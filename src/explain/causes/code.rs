@@ -1,11 +1,11 @@
-//! Which loop runs: the code path, and how wide its vectors are.
+//! The loop that runs: its code path and vector width.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 use crate::model::comparison::CallKind;
 
-/// Loops that are written for other processors than this one.
+/// Loops compiled for other processors than this one.
 pub struct CodePath;
 
 const BACKEND: &str = "RAPTORS_BACKEND";
@@ -33,10 +33,10 @@ impl Cause for CodePath {
         }
         if survey.uses_kernel() {
             if let Ok(forced) = std::env::var(BACKEND) {
-                trials.push(Trial::of(format!("{BACKEND}={forced} taken away"), Switch::environment(BACKEND, None)));
+                trials.push(Trial::of(format!("{BACKEND}={forced} removed"), Switch::environment(BACKEND, None)));
             } else if trials.is_empty() && cfg!(target_arch = "x86_64") {
                 trials.push(Trial::of(
-                    "Raptors held to vectors as wide as NumPy's (RAPTORS_BACKEND=simd:avx2)",
+                    "Raptors restricted to vectors as wide as NumPy's (RAPTORS_BACKEND=simd:avx2)",
                     Switch::environment(BACKEND, Some("simd:avx2")),
                 ));
             }
@@ -45,12 +45,12 @@ impl Cause for CodePath {
         let targets = &survey.software.numpy_cpu_targets;
         if loops && !targets.is_empty() {
             trials.push(Trial::of(
-                format!("NumPy held to its baseline (without {})", targets.join(", ")),
+                format!("NumPy restricted to its baseline (without {})", targets.join(", ")),
                 Switch::environment("NPY_DISABLE_CPU_FEATURES", Some(&targets.join(" "))),
             ));
         }
         if trials.is_empty() {
-            return Plan::Not("no loop of NumPy's and no backend of the kernel was seen".into());
+            return Plan::Not("no NumPy loop and no backend of the kernel was observed".into());
         }
         Plan::Try(trials)
     }

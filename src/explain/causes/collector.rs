@@ -5,7 +5,7 @@ use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
-/// Collections that objects of an operation bring about. It is off in all other rounds.
+/// Garbage collections caused by objects of an operation. The collector is off in all other rounds.
 pub struct Collector;
 
 impl Cause for Collector {
@@ -31,6 +31,6 @@ impl Cause for Collector {
     }
 
     fn fix(&self, _: &Survey<'_>) -> String {
-        "making fewer objects that refer to others in an operation".into()
+        "creating fewer objects that refer to other objects in each operation".into()
     }
 }

@@ -1,4 +1,4 @@
-//! Operands that have to be converted, gathered or cast before they can be computed with.
+//! Operands that have to be converted, gathered or cast before the computation.
 
 use super::{Cause, Hypothesis, Plan, Rank, any_of, by_switch};
 use crate::explain::experiment::Effect;
@@ -12,7 +12,7 @@ const WAYS: [(&str, &str); 5] = [
     ("row_order", "every array row by row"),
     ("native_order", "bytes in this machine's order"),
     ("same_type", "every array of the largest one's type"),
-    ("plain_scalars", "plain numbers instead of NumPy's, which force their type on the arrays"),
+    ("plain_scalars", "plain numbers instead of NumPy scalars, which force their type on the arrays"),
 ];
 
 impl Cause for Conversion {
@@ -45,6 +45,6 @@ impl Cause for Conversion {
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!("converting the operands of {} once, ahead of the operation", survey.slower())
+        format!("converting the operands of {} once, before the operation", survey.slower())
     }
 }

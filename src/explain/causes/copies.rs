@@ -33,19 +33,19 @@ impl Cause for Copies {
 
     fn fix(&self, survey: &Survey<'_>) -> String {
         if survey.changed("no_copies").is_ok() {
-            return format!("leaving the copy of {} out", survey.slower());
+            return format!("leaving out the copy in {}", survey.slower());
         }
-        format!("computing in fewer passes over the data what {} computes in several", survey.slower())
+        format!("computing the result of {} in fewer passes over the data", survey.slower())
     }
 }
 
-/// Loops whose time is that of their passes over memory, as far as they are in it at all.
+/// Loops whose time is that of their passes over memory, to the extent that memory dominates.
 const ARITHMETIC: [&str; 4] = ["np.add[", "np.subtract[", "np.multiply[", "np.positive["];
-/// More are not made, so that a few wrong nanoseconds of each do not become many.
+/// The largest number of added passes, so that small errors of each do not add up.
 const MOST_PASSES: f64 = 4.0;
 
-/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing where they compute more than a
-/// pass over memory takes.
+/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing if they compute more than a pass
+/// over memory.
 fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
     let mut calls = survey.sides()[side].calls.iter();
     let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));
@@ -56,7 +56,7 @@ fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
     })
 }
 
-/// Bytes that both sides move, where that is known.
+/// Bytes that both sides move, if known.
 fn moved(survey: &Survey<'_>) -> String {
     let [Some(a), Some(b)] = survey.sides().map(|side| side.bytes_per_op) else {
         return String::new();
@@ -64,8 +64,8 @@ fn moved(survey: &Survey<'_>) -> String {
     format!("; bytes moved by loops and routines without: {}", both(survey, [a, b].map(units::bytes)))
 }
 
-/// A pass more of a loop cannot be taken from the side that makes it. It is made by the other side as well, where it is
-/// one that is mostly a pass over memory.
+/// No switch can take a pass from the side that makes it. The other side makes as many passes instead, if they are
+/// mostly passes over memory.
 fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
     let passes = [0, 1].map(|side| survey.passes(side));
     let [Some(a), Some(b)] = survey.sides().map(|side| side.bytes_per_op) else {

@@ -1,4 +1,4 @@
-//! Denormal numbers, which many processors compute with in microcode.
+//! Denormal numbers, which many processors compute in microcode.
 
 use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
@@ -23,12 +23,12 @@ impl Cause for Denormals {
         }
         let found = found.map(|found| if found.is_empty() { "none".to_owned() } else { found });
         Plan::Try(vec![Trial::of(
-            format!("denormals counted as zero by the thread that computes ({})", both(survey, found)),
+            format!("denormals treated as zero by the computing thread ({})", both(survey, found)),
             Switch::arm(&["flushed_denormals"]),
         )])
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!("replacing numbers below the smallest normal one by zero in the data of {}", survey.slower())
+        format!("replacing denormal numbers by zero in the data of {}", survey.slower())
     }
 }

@@ -7,7 +7,7 @@ use crate::explain::sweep;
 use crate::explain::switch::Switch;
 use crate::model::units;
 
-/// What an operation costs on one element.
+/// The time of an operation on one element.
 pub struct Dispatch;
 
 impl Cause for Dispatch {
@@ -25,12 +25,10 @@ impl Cause for Dispatch {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.sized {
-            return Plan::Not(
-                "the setup does not make its arrays by `shape` or `size`, so there is no run on one element".into(),
-            );
+            return Plan::Not("the setup does not use `shape` or `size`, so it cannot run on one element".into());
         }
         let unit = Switch::shape(vec![1; survey.case.shape.len()]);
-        Plan::Try(vec![Trial::measuring("one element, where all that is left is fixed cost", Terms(vec![(1.0, unit)]))])
+        Plan::Try(vec![Trial::measuring("one element, so that only fixed cost remains", Terms(vec![(1.0, unit)]))])
     }
 
     fn evidence(&self, survey: &Survey<'_>, effect: &Effect) -> Vec<String> {
@@ -46,6 +44,6 @@ impl Cause for Dispatch {
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!("doing more in one call of {}: larger arrays, or less Python around it", survey.slower())
+        format!("doing more in each call of {}: larger arrays, or less Python around it", survey.slower())
     }
 }

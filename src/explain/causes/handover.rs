@@ -1,4 +1,4 @@
-//! The interpreter's lock (GIL), let go by an operation and wanted back while another thread computes in Python.
+//! The interpreter's lock (GIL): an operation releases it and needs it back while another thread computes in Python.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
@@ -24,13 +24,13 @@ impl Cause for HandOver {
         let others = [0, 1].map(|side| survey.seen[side].python_threads);
         if others == [0, 0] {
             return Plan::Not(
-                "no other thread runs Python code, so the lock (GIL) is free when an operation wants it back".into(),
+                "no other thread runs Python code, so the lock (GIL) is free when an operation needs it back".into(),
             );
         }
         let others = both(survey, others.map(|count| count.to_string()));
         Plan::Try(vec![Trial::of(
             format!(
-                "the interpreter's lock (GIL) asked for after 20 µs instead of 5 ms (sys.setswitchinterval; threads \
+                "the interpreter's lock (GIL) requested after 20 µs instead of 5 ms (sys.setswitchinterval; threads \
                  beside the \
                  one that computes: {others})"
             ),
@@ -40,7 +40,7 @@ impl Cause for HandOver {
 
     fn fix(&self, survey: &Survey<'_>) -> String {
         format!(
-            "having {} keep the interpreter's lock in operations this short, or do more in each, or lower \
+            "keeping the interpreter's lock in the short operations of {}, or doing more in each, or lowering \
              sys.setswitchinterval",
             survey.slower()
         )

@@ -4,7 +4,7 @@ use super::{Cause, Plan, Rank, Trial, any_of, by_switch};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
-/// Bytes from which on NumPy asks for huge pages.
+/// The size in bytes from which NumPy requests huge pages.
 const LARGE: f64 = 4_194_304.0;
 
 /// Memory in pages of 2 MiB instead of 4 KiB.
@@ -41,28 +41,28 @@ impl Cause for HugePages {
     }
 }
 
-/// Huge pages taken from both sides, where an operation moves enough for NumPy to ask for some.
+/// Huge pages disabled for both sides, if an operation moves enough memory for NumPy to request them.
 fn none(survey: &Survey<'_>) -> Result<Trial, String> {
     let bytes = survey.sides().map(|side| side.bytes_per_op.unwrap_or(0.0));
     if bytes[0].max(bytes[1]) < LARGE {
         return Err("no operation moves 4 MiB or more".into());
     }
     Ok(Trial::of(
-        "huge pages taken from the whole process (prctl, PR_SET_THP_DISABLE)",
+        "huge pages disabled for the whole process (prctl, PR_SET_THP_DISABLE)",
         Switch::process("no_huge_pages"),
     ))
 }
 
-/// glibc advises huge pages for what it allocates, from 2.35 on, where a tunable asks for it.
+/// glibc 2.35 and newer advises huge pages for its allocations if a tunable requests it.
 fn results(survey: &Survey<'_>) -> Result<Trial, String> {
     if survey.faults.iter().all(|faults| *faults < 1.0) {
-        return Err("no operation faults a page in".into());
+        return Err("no operation has page faults".into());
     }
     let allocator = survey.software.allocator.as_deref().unwrap_or_default();
     let version =
         allocator.strip_prefix("glibc 2.").and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
     if version.is_none_or(|minor| minor < 35) {
-        return Err("this C library cannot be told to take huge pages".into());
+        return Err("this C library has no setting for huge pages".into());
     }
     Ok(Trial::of(
         "the C library's own memory in huge pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1)",

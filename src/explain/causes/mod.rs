@@ -1,5 +1,5 @@
-//! The causes that are tried, one module each, all with the same interface: does it apply, what is switched, what does
-//! that show, what fixes it.
+//! The causes, one module each, all with the same interface: whether the cause applies, its switch, the evidence, the
+//! fix.
 
 mod alignment;
 mod cache;
@@ -28,10 +28,10 @@ use crate::model::units;
 
 /// One possible cause of a gap.
 pub trait Cause: Sync {
-    /// What it is called.
+    /// Its name.
     fn name(&self) -> &'static str;
 
-    /// How close to the code it is: of two causes that account for the same time, the more specific one is named.
+    /// How close to the code it is: if two causes explain the same time, the more specific one is named.
     fn rank(&self) -> Rank;
 
     /// The hypothesis of the project's beginning that it belongs to.
@@ -39,18 +39,18 @@ pub trait Cause: Sync {
         None
     }
 
-    /// Whether it applies, and how it is switched.
+    /// Whether it applies, and its switches.
     fn plan(&self, survey: &Survey<'_>) -> Plan;
 
-    /// What the experiment shows, beside its effect.
+    /// The evidence of the experiment, in addition to its effect.
     fn evidence(&self, _survey: &Survey<'_>, _effect: &Effect) -> Vec<String> {
         Vec::new()
     }
 
-    /// What to do about it, a phrase that goes on with "saves …".
+    /// The fix, a phrase that continues with "saves …".
     fn fix(&self, survey: &Survey<'_>) -> String;
 
-    /// Whether its effect is no part of the gap but of the trust in it.
+    /// Whether its effect concerns the trust in the measurement instead of the gap.
     fn is_about_the_measurement(&self) -> bool {
         false
     }
@@ -59,11 +59,11 @@ pub trait Cause: Sync {
 /// How close to the code a cause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// One thing that the code does.
+    /// A single property of the code.
     Specific,
-    /// How memory or processor are used.
+    /// The use of memory or processor.
     Mechanism,
-    /// Where the time goes, whatever the reason.
+    /// The place where the time goes, whatever the reason.
     Symptom,
 }
 
@@ -79,7 +79,7 @@ pub enum Hypothesis {
 }
 
 impl Hypothesis {
-    /// All of them.
+    /// All hypotheses.
     pub const ALL: [Self; 3] = [Self::H1, Self::H2, Self::H3];
 
     /// Its name.
@@ -91,57 +91,57 @@ impl Hypothesis {
         }
     }
 
-    /// What it says.
+    /// Its text.
     pub fn says(self) -> &'static str {
         match self {
-            Self::H1 => "the vendor library's inner workings: its threads, its use of the caches, its prefetching",
-            Self::H2 => "NumPy's ufuncs: buffers used again, specialised paths, the compiler",
+            Self::H1 => "the vendor library: its threads, its use of the caches, its prefetching",
+            Self::H2 => "NumPy's ufuncs: reused buffers, specialised paths, the compiler",
             Self::H3 => "the cost of the Rust/Python binding: the call, type checks, memory management",
         }
     }
 }
 
-/// How a cause is tried.
+/// The plan for a cause.
 #[derive(Debug)]
 pub enum Plan {
-    /// By these experiments, each a way to switch it.
+    /// Try it by these experiments, each with another switch.
     Try(Vec<Trial>),
-    /// Not by an experiment, as what is known already decides; the evidence.
+    /// No experiment is needed, because known facts decide; with the evidence.
     Known(FindingVerdict, Vec<String>),
-    /// Not at all, and why.
+    /// Do not try it, with the reason.
     Not(String),
 }
 
-/// One way to switch a cause.
+/// One switch for a cause.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// What is done, as the end of the sentence "with …".
+    /// The action, as the end of the sentence "with …".
     pub what: String,
-    /// What is measured.
+    /// The measured terms.
     pub terms: Terms,
-    /// What stays thrown while the causes after it are tried.
+    /// The switch that stays on while later causes are tried.
     pub stays: Switch,
 }
 
 impl Trial {
-    /// The usual one: the gap without the switch less the gap with it.
+    /// The usual trial: the gap without the switch minus the gap with it.
     pub fn of(what: impl Into<String>, switch: Switch) -> Self {
         Self { what: what.into(), terms: Terms::difference(&Switch::default(), &switch), stays: switch }
     }
 
-    /// One after which nothing stays thrown.
+    /// A trial after which no switch stays on.
     pub fn measuring(what: impl Into<String>, terms: Terms) -> Self {
         Self { what: what.into(), terms, stays: Switch::default() }
     }
 
-    /// One of something that is added to all rounds: the gap with it less the gap without.
+    /// A trial that adds something to all rounds: the gap with it minus the gap without.
     pub fn adding(what: impl Into<String>, switch: Switch) -> Self {
         let terms = Terms(vec![(1.0, switch), (-1.0, Switch::default())]);
         Self::measuring(what, terms)
     }
 }
 
-/// The one that is no cause: what everything else is measured by.
+/// The cause that only measures noise, by which all others are judged.
 pub const NOISE: &dyn Cause = &noise::Noise;
 
 /// All causes, in the order in which they are tried.
@@ -166,7 +166,7 @@ pub const ALL: [&dyn Cause; 18] = [
     &dispatch::Dispatch,
 ];
 
-/// The trials of one code or data switch; the reason where it does not apply: `nothing` where it changes nothing.
+/// The trial of one code or data switch, or the reason that it does not apply: `nothing` if it changes nothing.
 fn by_switch(survey: &Survey<'_>, switch: &'static str, what: &str, nothing: &str) -> Result<Trial, String> {
     match survey.changed(switch) {
         Ok(changed) => Ok(Trial::of(format!("{what} ({changed})"), Switch::arm(&[switch]))),
@@ -175,7 +175,7 @@ fn by_switch(survey: &Survey<'_>, switch: &'static str, what: &str, nothing: &st
     }
 }
 
-/// A plan of those trials that apply; where none does, of the reasons.
+/// A plan of the trials that apply, else of the reasons.
 fn any_of(trials: impl IntoIterator<Item = Result<Trial, String>>) -> Plan {
     let (trials, reasons): (Vec<_>, Vec<_>) = trials.into_iter().partition(Result::is_ok);
     let trials: Vec<Trial> = trials.into_iter().flatten().collect();
@@ -187,7 +187,7 @@ fn any_of(trials: impl IntoIterator<Item = Result<Trial, String>>) -> Plan {
     Plan::Not(reasons.join("; "))
 }
 
-/// Both sides' values of something, as `numpy 3, raptors 4`.
+/// The values of both sides, as `numpy 3, raptors 4`.
 fn both(survey: &Survey<'_>, values: [String; 2]) -> String {
     beside(survey.names(), values)
 }
@@ -196,7 +196,7 @@ fn beside([a, b]: [&str; 2], values: [String; 2]) -> String {
     format!("{a} {}, {b} {}", values[0], values[1])
 }
 
-/// Both sides' times of a term, by their names, as `numpy 3 µs, raptors 4 µs`.
+/// The times of both sides for a term, as `numpy 3 µs, raptors 4 µs`.
 pub fn both_times(names: [&str; 2], effect: &Effect, term: usize) -> String {
     beside(names, effect.times_of(term).map(units::time))
 }

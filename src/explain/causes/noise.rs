@@ -1,4 +1,4 @@
-//! Frequency, noise and drift: the same experiment with nothing switched.
+//! Frequency, noise and drift: the same experiment without a switch.
 
 use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::experiment::{Effect, Terms};
@@ -6,10 +6,10 @@ use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 use crate::model::units;
 
-/// What two processes that do the same differ by.
+/// The difference between two processes that do the same.
 pub struct Noise;
 
-/// No name that anybody reads: it only makes a process of its own.
+/// An internal name: it only forces a separate process.
 const AGAIN: &str = "RAPTORS_TRACE_AGAIN";
 
 impl Cause for Noise {
@@ -37,7 +37,7 @@ impl Cause for Noise {
             drift.ratio.map(|ratio| format!("over the comparison's rounds the ratio moved by {:+.1} %", 100.0 * ratio));
         let frequency = match [0, 1].map(|side| survey.seen[side].ghz) {
             [Some(a), Some(b)] => format!(
-                "frequency of the processor right after rounds of {}, timed by additions that wait for each other",
+                "processor frequency right after rounds of {}, timed by dependent additions",
                 both(survey, [a, b].map(|ghz| format!("{} GHz", units::decimal(ghz, 2))))
             ),
             _ => "the processor's frequency cannot be measured here".to_owned(),
@@ -46,6 +46,6 @@ impl Cause for Noise {
     }
 
     fn fix(&self, _: &Survey<'_>) -> String {
-        "close what else runs on this machine and give more --time: what moves here is not the sides".into()
+        "close other programs on this machine and give more --time: this variation does not come from the sides".into()
     }
 }

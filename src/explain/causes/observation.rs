@@ -5,7 +5,7 @@ use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
-/// What the observers of calls and memory add; no time here is of observed rounds.
+/// The cost of the observers of calls and memory; all times come from unobserved rounds.
 pub struct Observation;
 
 impl Cause for Observation {
@@ -22,16 +22,16 @@ impl Cause for Observation {
     }
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
-        // The gap under observation less the one without: what observing adds.
+        // The gap under observation minus the gap without: the cost of observing.
         let observed = Switch::arm(&["observed"]);
         Plan::Try(vec![Trial::adding("the observers of calls and memory armed", observed)])
     }
 
     fn evidence(&self, _: &Survey<'_>, _: &Effect) -> Vec<String> {
-        vec!["the times here are of rounds that nobody observes".into()]
+        vec!["all times come from unobserved rounds".into()]
     }
 
     fn fix(&self, _: &Survey<'_>) -> String {
-        "read phases and calls of this case with care; the times are of rounds that nobody observes".into()
+        "do not rely on phases and calls of this case; its times come from unobserved rounds".into()
     }
 }

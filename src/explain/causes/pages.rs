@@ -7,10 +7,10 @@ use crate::explain::switch::Switch;
 use crate::model::comparison::FindingVerdict;
 use crate::model::units;
 
-/// Faults, and the allocations they come from.
+/// Page faults, and the allocations that cause them.
 pub struct Pages;
 
-/// Settings of the kernel's that a user may have made, and that bring the faults of plain memory back.
+/// Settings of the kernel that a user may have made, and that bring the faults of plain memory back.
 const OWN: [&str; 2] = ["RAPTORS_ALLOC", "RAPTORS_BUFFER_CACHE"];
 
 impl Cause for Pages {
@@ -32,12 +32,12 @@ impl Cause for Pages {
             return Plan::Known(FindingVerdict::Refuted, vec![format!("page faults per operation, settled: {faults}")]);
         }
         let mut trials = vec![Trial::of(
-            "freed memory kept by the C library (mallopt: nothing mapped, nothing given back)",
+            "freed memory kept by the C library (mallopt: nothing mapped, nothing returned)",
             Switch::process("keep_memory"),
         )];
         if let Ok(changed) = survey.changed("into_memory_that_is_there") {
             trials.push(Trial::of(
-                format!("results written into memory that is there (`out=`; {changed})"),
+                format!("results written into existing memory (`out=`; {changed})"),
                 Switch::arm(&["into_memory_that_is_there"]),
             ));
         }
@@ -45,7 +45,7 @@ impl Cause for Pages {
             if let Ok(value) = std::env::var(name)
                 && survey.uses_kernel()
             {
-                trials.push(Trial::of(format!("{name}={value} taken away"), Switch::environment(name, None)));
+                trials.push(Trial::of(format!("{name}={value} removed"), Switch::environment(name, None)));
             }
         }
         Plan::Try(trials)
@@ -57,9 +57,6 @@ impl Cause for Pages {
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "having {} write into memory that is there already (`out=`, a buffer that is used again)",
-            survey.slower()
-        )
+        format!("letting {} write into existing memory (`out=`, a reused buffer)", survey.slower())
     }
 }

@@ -1,4 +1,4 @@
-//! Ordinary stores, or streaming ones that go past the caches.
+//! Ordinary stores, or streaming ones that bypass the caches.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::survey::Survey;
@@ -23,7 +23,7 @@ impl Cause for Stores {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         if !survey.uses_kernel() {
-            return Plan::Not("NumPy's loops store in the ordinary way and cannot be switched".into());
+            return Plan::Not("NumPy's loops use ordinary stores and have no switch".into());
         }
         let reasons = survey.sides().map(|side| side.dispatch_reason.clone().unwrap_or_default());
         if let Ok(changed) = survey.changed("automatic_stores") {
@@ -33,7 +33,7 @@ impl Cause for Stores {
             )]);
         }
         if !reasons.iter().any(|reason| reason.contains("stream")) {
-            return Plan::Known(FindingVerdict::Refuted, vec!["both sides store in the ordinary way".into()]);
+            return Plan::Known(FindingVerdict::Refuted, vec!["both sides use ordinary stores".into()]);
         }
         Plan::Try(vec![Trial::of(
             "ordinary stores (RAPTORS_STORES=plain)",
@@ -42,9 +42,6 @@ impl Cause for Stores {
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!(
-            "storing the result of {} past the caches, where it fills them and is not read at once",
-            survey.slower()
-        )
+        format!("storing the result of {} past the caches, if it fills them and is not read at once", survey.slower())
     }
 }

@@ -1,4 +1,4 @@
-//! Threads that compute, the library's or the side's own.
+//! Computing threads, of a library or of the side itself.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
@@ -6,10 +6,10 @@ use crate::explain::switch::Switch;
 use crate::model::comparison::FindingVerdict;
 use crate::model::units;
 
-/// How many CPUs a side keeps busy.
+/// The number of CPUs that a side keeps busy.
 pub struct Threads;
 
-/// What libraries, and the kernel, take their number of threads from.
+/// The variables that set the number of threads of libraries and of the kernel.
 const LIMITS: [&str; 6] = [
     "OPENBLAS_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -18,7 +18,7 @@ const LIMITS: [&str; 6] = [
     "VECLIB_MAXIMUM_THREADS",
     "RAPTORS_THREADS",
 ];
-/// CPU time ÷ wall time above which a second CPU works, and not just the clocks disagree.
+/// CPU time ÷ wall time above which a second CPU works, and not only the clocks differ.
 const BUSY: f64 = 1.1;
 
 impl Cause for Threads {
@@ -37,15 +37,14 @@ impl Cause for Threads {
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         let busy = both(survey, survey.busy.map(|share| format!("{}×", units::decimal(share, 2))));
         let started = survey.seen.iter().any(|seen| seen.threads_started > 0);
-        // Where the machine's CPUs are wanted by others, two busy threads get no more time than one.
+        // If other programs use the machine's CPUs, two busy threads get no more time than one.
         let several = survey.sides().iter().any(|side| side.threads.is_some_and(|threads| threads > 1));
         if survey.busy.iter().all(|share| *share < BUSY) && !started && !several {
-            let evidence =
-                format!("one thread works for each side, and keeps one CPU busy: CPU time ÷ wall time is {busy}");
+            let evidence = format!("each side uses one thread and one CPU: CPU time ÷ wall time is {busy}");
             return Plan::Known(FindingVerdict::Refuted, vec![evidence]);
         }
         if survey.machine.cores < 2 {
-            return Plan::Not("this process may run on one CPU only".into());
+            return Plan::Not("this process may use only one CPU".into());
         }
         let mut limits = Switch::environments(&LIMITS, "1");
         let mut taken_away = String::new();
@@ -65,14 +64,14 @@ impl Cause for Threads {
             ),
             Trial::of(
                 format!(
-                    "every library and the kernel held to one thread from the start ({}=1{taken_away}; CPU time ÷ \
-                     wall time without: {busy})",
+                    "every library and the kernel restricted to one thread from the start ({}=1{taken_away}; CPU time \
+                     ÷ wall time without: {busy})",
                     LIMITS.join("=1, ")
                 ),
                 limits,
             ),
             Trial::of(
-                format!("the whole process held on one CPU (CPU time ÷ wall time without: {busy})"),
+                format!("the whole process restricted to one CPU (CPU time ÷ wall time without: {busy})"),
                 Switch::process("one_cpu"),
             ),
         ];

@@ -1,4 +1,4 @@
-//! Whether a vendor's routine is used, and what it does.
+//! Whether a vendor's routine is used, and its effect.
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
@@ -39,7 +39,9 @@ impl Cause for Vendor {
         };
         if a == 0.0 && b == 0.0 && !backend(0) && !backend(1) {
             let Some(control) = survey.control.filter(|control| control.ok) else {
-                return Plan::Not("no call was seen, and the control that would prove it was not seen either".into());
+                return Plan::Not(
+                    "no call was seen, and the control was not seen either, so this proves nothing".into(),
+                );
             };
             let evidence = format!(
                 "neither side calls BLAS, LAPACK or Accelerate, so there is nothing to switch; the same observers saw \
@@ -61,12 +63,12 @@ impl Cause for Vendor {
             return Plan::Not(format!("calls per operation: {calls}; this library has no switch for its code paths"));
         }
         Plan::Try(vec![Trial::of(
-            format!("OpenBLAS held to code for a CPU of 2004 (calls per operation: {calls})"),
+            format!("OpenBLAS restricted to code for a CPU of 2004 (calls per operation: {calls})"),
             Switch::environment("OPENBLAS_CORETYPE", Some("Prescott")),
         )])
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        format!("computing {} by the routine that {} calls", survey.slower(), survey.faster())
+        format!("computing {} with the routine that {} calls", survey.slower(), survey.faster())
     }
 }

@@ -4,7 +4,7 @@ use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
 use crate::explain::switch::Switch;
 
-/// Threads that a statement starts each time.
+/// Threads that a statement starts in every operation.
 pub struct WakeUp;
 
 impl Cause for WakeUp {
@@ -22,15 +22,14 @@ impl Cause for WakeUp {
             let counts = both(survey, started.map(|count| count.to_string()));
             return Plan::Try(vec![Trial::of(
                 format!(
-                    "the work of started threads done by the thread that starts them (threads started per operation: \
-                     {counts})"
+                    "the work of started threads done by the starting thread (threads started per operation: {counts})"
                 ),
                 Switch::arm(&["inline_threads"]),
             )]);
         }
         if survey.uses_kernel() && survey.sides().iter().any(|side| side.threads.is_some_and(|n| n > 1)) {
             return Plan::Try(vec![Trial::of(
-                "the kernel held to one thread (RAPTORS_THREADS=1)",
+                "the kernel restricted to one thread (RAPTORS_THREADS=1)",
                 Switch::environment("RAPTORS_THREADS", Some("1")),
             )]);
         }

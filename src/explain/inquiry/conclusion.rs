@@ -17,7 +17,7 @@ struct Judged {
 }
 
 impl Inquiry<'_> {
-    /// What came of it, also where it ended early.
+    /// The conclusion, also if the inquiry ended early.
     pub fn conclude(self, main_job: bool) -> (Explained, Vec<Finding>) {
         let (label, there_is) = (self.case.label(), self.is_there_a_gap());
         let scale = self.scale();
@@ -89,7 +89,7 @@ impl Inquiry<'_> {
         if link.verdict == FindingVerdict::Supported {
             judged.effect = effect;
         } else {
-            // Its time is that of a cause which is closer to the code.
+            // Its time belongs to a cause that is closer to the code.
             judged.verdict = FindingVerdict::Refuted;
             judged.evidence.push(format!("{sentence}: it has no part of its own"));
         }
@@ -123,8 +123,7 @@ fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(a).total_cmp(&size(b))));
 }
 
-/// Where an experiment's own rounds had another gap by a quarter or more, what its effect is as a part of the whole
-/// one.
+/// The effect as a part of the whole gap, if an experiment's own rounds had a gap that differs by a quarter or more.
 fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
     let own = tried.effect.own_gap?;
     let factor = part.ns / tried.effect.ns;
@@ -139,7 +138,7 @@ fn other_gap(tried: &Tried, part: &Effect, gap: f64) -> Option<String> {
     })
 }
 
-/// What was switched, and what that did to the times.
+/// The switch, and its effect on the times.
 fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
     let effect = &tried.effect;
     let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
@@ -151,12 +150,12 @@ fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
         sentence += &format!(": {}; without: {}", times(with), times(without));
     }
     if !tried.cause.is_about_the_measurement() && judge::works_against(effect, scale.gap, scale.wall) {
-        sentence += "; it works against the gap, which is wider with it switched";
+        sentence += "; it works against the gap: without it, the gap is wider";
     }
     sentence
 }
 
-/// What to do, and what that saves, of what.
+/// The fix, and the time that it saves.
 fn fix(tried: &Tried, effect: &Effect, wall: f64) -> String {
     if tried.cause.is_about_the_measurement() {
         return tried.fix.clone();

@@ -347,7 +347,7 @@ fn ask(path: &Path, origin: Origin, waiting: Waiting<'_>) -> Result<Answer, Inte
     let output = output.join().unwrap_or_default();
     let answer = output.lines().find_map(|line| line.strip_prefix("raptors-trace-probe "));
     if let Some(answer) = answer {
-        return serde_json::from_str(answer).map_err(|error| not_running(format!("its answer was odd: {error}")));
+        return serde_json::from_str(answer).map_err(|error| not_running(format!("its answer was invalid: {error}")));
     }
     let errors = errors.join().unwrap_or_default();
     let said = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");

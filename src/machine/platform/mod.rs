@@ -71,7 +71,7 @@ pub fn cpu_name() -> String {
     system::cpu_name().unwrap_or_else(|| format!("unknown {} processor", std::env::consts::ARCH))
 }
 
-/// Logical cores this process may run on.
+/// Logical cores that this process may use.
 pub fn cores_usable() -> u32 {
     system::cores_usable().unwrap_or_else(cores_online)
 }

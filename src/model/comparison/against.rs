@@ -1,20 +1,20 @@
-//! What changed between an earlier run and this one, and whether that is too much.
+//! The change between an earlier run and this one, and whether it is too large.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Ci95;
 
-/// An earlier run that this one is held against.
+/// The earlier run that this one is compared with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Against {
-    /// Its run file, as it was given.
+    /// Its run file, as given.
     pub file: String,
     /// Version of raptors-trace that measured it.
     pub tool_version: String,
-    /// When it began, in seconds since 1970-01-01 UTC.
+    /// The time it began, in seconds since 1970-01-01 UTC.
     pub started_unix_s: Option<f64>,
-    /// What is not the same of the two machines and their software.
+    /// The differences between the two machines and their software.
     pub differences: Vec<Difference>,
     /// One entry per case that both runs hold, in the order of this one.
     pub cases: Vec<Change>,
@@ -24,18 +24,18 @@ pub struct Against {
     pub only_then: Vec<String>,
 }
 
-/// Something that is not the same in both runs.
+/// A property that differs between the runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
-    /// What, e.g. `NumPy` or `statement of A`.
+    /// The property, e.g. `NumPy` or `statement of A`.
     pub what: String,
-    /// In the earlier run; `None` where it had none.
+    /// Its value in the earlier run; `None` if there was none.
     pub then: Option<String>,
-    /// In this one.
+    /// Its value in this run.
     pub now: Option<String>,
 }
 
-/// What changed in one case.
+/// The change in one case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Label of the case, as [`Case::label`](super::Case::label) gives it.
@@ -44,7 +44,7 @@ pub struct Change {
     pub change: f64,
     /// Its bootstrap interval, over placements and rounds of both runs.
     pub ci95: Ci95,
-    /// What may be said.
+    /// The verdict.
     pub verdict: ChangeVerdict,
     /// A's time ÷ B's.
     pub ratio: ThenAndNow,
@@ -52,11 +52,11 @@ pub struct Change {
     pub a_ns: ThenAndNow,
     /// B's.
     pub b_ns: ThenAndNow,
-    /// What is not the same of what the sides ran.
+    /// The differences between what the sides ran.
     pub differences: Vec<Difference>,
 }
 
-/// A figure of both runs.
+/// A figure in both runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ThenAndNow {
     /// In the earlier run.
@@ -68,13 +68,13 @@ pub struct ThenAndNow {
 /// A figure with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
-    /// Of the rounds.
+    /// The figure, from the rounds.
     pub median: f64,
     /// Of the median.
     pub ci95: Ci95,
 }
 
-/// What the interval of a change allows to say.
+/// The verdict of a change's interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ChangeVerdict {
     /// It lies below 1.
@@ -83,25 +83,25 @@ pub enum ChangeVerdict {
     /// It lies above 1.
     #[serde(rename = "b gained")]
     BGained,
-    /// It holds 1.
+    /// The interval contains 1.
     #[serde(rename = "no change shown")]
     NoChangeShown,
 }
 
-/// What `--fail-below` says.
+/// The verdict of `--fail-below`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
-    /// The limit that was given.
+    /// The given limit.
     pub fail_below: f64,
-    /// Which figure is held against it.
+    /// The figure that is compared with the limit.
     pub on: GateOn,
     /// The worst outcome of a case.
     pub outcome: GateOutcome,
-    /// One entry per case that was held against the limit.
+    /// One entry per case that was compared with the limit.
     pub cases: Vec<GateCase>,
 }
 
-/// Which figure a gate is on.
+/// The figure of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GateOn {
@@ -120,17 +120,17 @@ pub struct GateCase {
     pub median: f64,
     /// Its interval.
     pub ci95: Ci95,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: GateOutcome,
 }
 
-/// What comes of a gate; the later the worse.
+/// The outcomes of a gate, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GateOutcome {
     /// The figure is not below the limit.
     Passed,
-    /// The figure is below it, but its interval reaches up to it or beyond.
+    /// The figure is below the limit, but its interval reaches the limit or goes beyond.
     Undecided,
     /// The whole interval is below it.
     Missed,

@@ -30,15 +30,16 @@ pub struct Machine {
     pub kernel: String,
     /// Size of a page, bytes.
     pub page_size: Option<u64>,
-    /// Physical memory (or the control group's limit where that is less), bytes.
+    /// Physical memory (or the control group's limit if that is less), bytes.
     pub memory: Option<u64>,
-    /// Most memory traffic measured here, GB/s (1e9 bytes read or written): key `"1"` for one thread, `"all"` for all.
+    /// The highest memory traffic measured here, GB/s (1e9 bytes read or written): key `"1"` for one thread, `"all"`
+    /// for all.
     pub limit_gb_s: BTreeMap<String, f64>,
     /// The single measurements behind `limit_gb_s`.
     pub limit_details: Vec<LimitDetail>,
-    /// Most floating-point operations measured here, in GFLOP/s (1e9 a second; a fused multiply-add is two), by element
-    /// type (`float32`, `float64`), then by threads as `limit_gb_s`. Empty where it was not measured, as in older run
-    /// files.
+    /// The highest rate of floating-point operations measured here, in GFLOP/s (1e9 a second; a fused multiply-add is
+    /// two), by element type (`float32`, `float64`), then by threads as in `limit_gb_s`. Empty if it was not measured,
+    /// as in older run files.
     #[serde(default)]
     pub peak_gflop_s: BTreeMap<String, BTreeMap<String, f64>>,
     /// The single measurements behind `peak_gflop_s`.
@@ -64,7 +65,7 @@ pub struct LimitDetail {
 pub struct PeakDetail {
     /// `float32` or `float64`.
     pub dtype: String,
-    /// The vectors that were used, e.g. `AVX-512 FMA`.
+    /// The vectors used, e.g. `AVX-512 FMA`.
     pub vectors: String,
     /// Threads that ran it.
     pub threads: u32,
@@ -83,7 +84,7 @@ pub struct Software {
     pub numpy: String,
     /// CPU targets above its baseline that NumPy's dispatcher found on this machine.
     pub numpy_cpu_targets: Vec<String>,
-    /// Each BLAS (or Accelerate) library that is loaded, once per extension that links it.
+    /// Each loaded BLAS (or Accelerate) library, once per extension that links it.
     pub blas: Vec<Blas>,
     /// Version of the Raptors kernel.
     pub raptors: Option<String>,
@@ -98,8 +99,8 @@ pub struct Blas {
     pub library: String,
     /// The loaded file.
     pub file: String,
-    /// The extension whose imports lead there.
+    /// The extension that imports it.
     pub linked_by: String,
-    /// Threads it says it will use.
+    /// The number of threads that it reports.
     pub threads: Option<u32>,
 }

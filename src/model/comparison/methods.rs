@@ -1,4 +1,4 @@
-//! What can be said of a comparison from its own figures.
+//! Verdicts and labels of a comparison, derived from its own figures.
 
 use super::{
     Case, CaseName, ChangeVerdict, Ci95, Comparison, Estimate, FindingVerdict, GateOutcome, Machine, Phases, Results,
@@ -19,7 +19,8 @@ impl From<f64> for Scalar {
 }
 
 impl Verdict {
-    /// The verdict of an interval of A's time ÷ B's. An interval that touches 1, or is not a number, shows nothing.
+    /// The verdict of an interval of A's time ÷ B's. An interval that contains 1, or is not a number, shows no
+    /// difference.
     pub fn of(ci95: Ci95) -> Self {
         if ci95[0] > 1.0 && ci95[1] > 1.0 {
             Self::BFaster
@@ -32,7 +33,7 @@ impl Verdict {
 }
 
 impl FindingVerdict {
-    /// As the JSON has it.
+    /// As in the JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Supported => "supported",
@@ -54,7 +55,7 @@ impl ChangeVerdict {
 }
 
 impl GateOutcome {
-    /// What comes of a figure and its interval at a gate. What is not a number has not passed.
+    /// The outcome of a figure and its interval at a gate. A figure that is not a number does not pass.
     pub fn of(median: f64, ci95: Ci95, limit: f64) -> Self {
         if ci95[1] < limit {
             Self::Missed
@@ -73,9 +74,9 @@ impl From<&Wall> for Estimate {
 }
 
 impl Comparison {
-    /// Says that the run did not come to its end, once.
+    /// Notes once that the run did not end normally.
     pub fn cut_short(&mut self) {
-        let warning = "the run was cut short: what is shown is what it had measured until then";
+        let warning = "the run was cut short: the output shows the measurements up to that point";
         self.complete = false;
         if !self.warnings.iter().any(|said| said == warning) {
             self.warnings.push(warning.to_owned());
@@ -89,20 +90,19 @@ impl Machine {
         self.caches().into_iter().map(|(name, size)| format!("{name} {}", units::bytes(size as f64))).collect()
     }
 
-    /// The memory limit that holds for a side, GB/s: that of one thread, or of all; none where its threads are not
-    /// known.
+    /// The memory limit for a side, GB/s: that of one thread, or of all; none if the number of its threads is unknown.
     pub fn limit_for(&self, side: &Side) -> Option<f64> {
         self.limit_gb_s.get(key_for(side)?).copied()
     }
 
-    /// The compute peak that holds for a side on elements of this type, GFLOP/s; none where it was not measured or the
-    /// side's threads are not known.
+    /// The compute peak for a side on elements of this type, GFLOP/s; none if it was not measured or the number of the
+    /// side's threads is unknown.
     pub fn peak_for(&self, side: &Side, dtype: &str) -> Option<f64> {
         self.peak_gflop_s.get(dtype)?.get(key_for(side)?).copied()
     }
 }
 
-/// The key of the limits that hold for a side.
+/// The key of the limits for a side.
 fn key_for(side: &Side) -> Option<&'static str> {
     Some(if side.threads? == 1 { "1" } else { "all" })
 }
@@ -118,13 +118,12 @@ impl Case {
         self.sides.a.wall_ns.median.max(self.sides.b.wall_ns.median)
     }
 
-    /// What the case is called where one line has to name it: `operation float32 2048 × 2048`, `custom`, …; results
-    /// that are kept are said.
+    /// The name of the case in one line: `operation float32 2048 × 2048`, `custom`, …, with a note if results are kept.
     pub fn label(&self) -> String {
         label(self.name, self.dtype.as_deref(), &self.shape, self.results)
     }
 
-    /// The shape, its lengths joined by `cross`; empty where the case has none.
+    /// The shape, its lengths joined by `cross`; empty if the case has none.
     pub fn shape_text(&self, cross: &str) -> String {
         joined(&self.shape, cross)
     }
@@ -148,7 +147,7 @@ impl Case {
     }
 }
 
-/// What a case is called where one line has to name it; see [`Case::label`].
+/// The name of a case in one line; see [`Case::label`].
 pub fn label(name: CaseName, dtype: Option<&str>, shape: &[u64], results: Results) -> String {
     let mut label = name.as_str().to_owned();
     if let Some(dtype) = dtype.filter(|_| !shape.is_empty()) {
@@ -166,7 +165,7 @@ pub fn joined(shape: &[u64], cross: &str) -> String {
 }
 
 impl CaseName {
-    /// The name as `--json` has it.
+    /// The name, as in `--json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Operation => "operation",
@@ -177,7 +176,7 @@ impl CaseName {
 }
 
 impl Phases {
-    /// Every phase with its name as `--json` has it, in the order an operation goes through them; residual last.
+    /// Every phase with its name in `--json`, in the order of an operation; residual last.
     pub fn named(&self) -> [(&'static str, Option<f64>); 8] {
         [
             ("dispatch", self.dispatch),
@@ -203,7 +202,7 @@ impl Phases {
 }
 
 impl Machine {
-    /// The data caches whose size is known, the first level first: name and bytes.
+    /// The data caches of known size, the first level first: name and bytes.
     pub fn caches(&self) -> Vec<(&'static str, u64)> {
         let levels = [("L1d", self.l1d), ("L2", self.l2), ("L3", self.l3)];
         let known = levels.into_iter();
@@ -219,7 +218,7 @@ impl super::Ratio {
 }
 
 impl super::GateCase {
-    /// Its ratio and interval, in as many decimals as it takes to tell them from the limit.
+    /// Its ratio and interval, with as many decimals as it takes to distinguish them from the limit.
     pub fn figures(&self, limit: f64) -> String {
         let (median, interval) = units::factor_beside(self.median, self.ci95, limit);
         format!("{median} {interval}")

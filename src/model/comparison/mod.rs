@@ -1,9 +1,9 @@
-//! What one `compare` found, whole: what `--json` prints, what a run file is boiled down to and what the tables are
-//! drawn from.
+//! The complete result of one `compare`: `--json` prints it, a run file is reduced to it, and the tables are drawn from
+//! it.
 //!
-//! Scripts and dashboards read it, so it is stable: a field is added, never renamed. Times are in nanoseconds, sizes
-//! in bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is
-//! `None` (`null`), never 0. The committed schema is `docs/compare.schema.json`.
+//! Scripts and dashboards read it, so it is stable: a field is added, never renamed. Times are in nanoseconds, sizes in
+//! bytes, `…_per_op` is per operation (one execution of a side's statement). A value that was not measured is `None`
+//! (`null`), never 0. The committed schema is `docs/compare.schema.json`.
 
 mod against;
 mod environment;
@@ -31,11 +31,11 @@ pub use crate::model::units::Ci95;
 pub struct Comparison {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// Version of raptors-trace that measured.
+    /// The version of raptors-trace that measured.
     pub tool_version: String,
-    /// The command line that was given, program name first.
+    /// The command line, program name first.
     pub command: Vec<String>,
-    /// When the run began, in seconds since 1970-01-01 UTC.
+    /// The time the run began, in seconds since 1970-01-01 UTC.
     pub started_unix_s: Option<f64>,
     /// The machine it ran on.
     pub machine: Machine,
@@ -43,41 +43,41 @@ pub struct Comparison {
     pub software: Software,
     /// One entry per case, results mode, dtype and shape, in the order they ran.
     pub cases: Vec<Case>,
-    /// The positive controls; a zero count is only worth something beside a control that was seen.
+    /// The positive controls; a count of zero proves something only beside a control that was seen.
     pub controls: Vec<Control>,
-    /// What observing costs, for the engine whose records the cases show.
+    /// The cost of observing, for the engine whose records the cases show.
     pub observer_cost: Option<ObserverCost>,
-    /// One entry per engine, where several were asked for.
+    /// One entry per engine, if several were requested.
     pub engines: Vec<Engine>,
-    /// Causes with their evidence (`explain`); empty where nobody asked.
+    /// Causes with their evidence (`explain`); empty without `explain`.
     pub findings: Vec<Finding>,
-    /// How the gap of each case was taken apart (`explain`); empty where nobody asked.
+    /// The parts of each case's gap (`explain`); empty without `explain`.
     #[serde(default)]
     pub explained: Vec<Explained>,
-    /// What changed since an earlier run (`--against`); `None` where nobody asked.
+    /// The change since an earlier run (`--against`); `None` without `--against`.
     #[serde(default)]
     pub against: Option<Against>,
-    /// What `--fail-below` says; `None` where nobody asked.
+    /// The verdict of `--fail-below`; `None` without it.
     #[serde(default)]
     pub gate: Option<Gate>,
-    /// Sentences about what limits the trust in these figures.
+    /// Warnings that limit the trust in these figures, one sentence each.
     pub warnings: Vec<String>,
-    /// Records that found no room in the run file and are missing from the counts.
+    /// Records without room in the run file, which are missing from the counts.
     pub lost_records: u64,
-    /// Whether the run was finished; false for what a killed run left behind.
+    /// Whether the run was finished; false for the rest of a killed run.
     pub complete: bool,
 }
 
 /// One pair of statements at one size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {
-    /// Which pair.
+    /// The pair of statements.
     pub name: CaseName,
     /// What happens to each operation's result.
     pub results: Results,
-    /// Element type of the arrays, `None` where the statements choose their own.
+    /// Element type of the arrays, `None` if the statements choose their own.
     pub dtype: Option<String>,
-    /// Shape of the arrays, empty where the statements choose their own.
+    /// Shape of the arrays, empty if the statements choose their own.
     pub shape: Vec<u64>,
     /// Whether the statements write into their operand.
     pub in_place: bool,
@@ -89,7 +89,7 @@ pub struct Case {
     pub rounds: Rounds,
 }
 
-/// Which pair of statements a case compares.
+/// The pair of statements that a case compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CaseName {
     /// The operation alone, arrays converted before.
@@ -107,9 +107,9 @@ pub enum CaseName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Results {
-    /// Dropped at once, so that the allocator can hand the same memory out again.
+    /// Dropped at once, so the allocator can reuse the memory.
     Dropped,
-    /// Kept, so that every result needs memory of its own.
+    /// Kept, so every result needs its own memory.
     Kept,
 }
 
@@ -118,26 +118,26 @@ pub enum Results {
 pub struct Sides {
     /// The reference.
     pub a: Side,
-    /// What is compared with it.
+    /// The side that is compared with it.
     pub b: Side,
 }
 
 /// One side of a case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
-    /// What the side is called in tables.
+    /// The name of the side in tables.
     pub name: String,
-    /// What it runs.
+    /// Its statement or function.
     pub statement: String,
     /// Unobserved wall time of one operation.
     pub wall_ns: Wall,
-    /// Where that time goes; the parts sum to `wall_ns.median`, residual included.
+    /// The parts of that time; they sum to `wall_ns.median`, residual included.
     pub phases_ns: Phases,
     /// The intervals of `phases_ns`.
     pub phases_ns_ci95: PhaseIntervals,
     /// Page faults per operation.
     pub faults_per_op: Option<f64>,
-    /// Threads that did work for the operation.
+    /// Threads that worked for the operation.
     pub threads: Option<u32>,
     /// CPU time of all threads per operation.
     pub cpu_ns_per_op: Option<f64>,
@@ -145,17 +145,17 @@ pub struct Side {
     pub bytes_per_op: Option<f64>,
     /// `bytes_per_op` ÷ kernel time.
     pub gb_s: Option<f64>,
-    /// Where the operands fit, so what `gb_s` is the bandwidth of.
+    /// The smallest memory level that holds the operands, whose bandwidth `gb_s` is.
     pub memory_level: Option<MemoryLevel>,
     /// Call patterns, those with most time first.
     pub calls: Vec<Call>,
     /// BLAS, LAPACK and Accelerate calls per operation.
     pub blas_calls_per_op: Option<f64>,
-    /// The dispatch branch the Raptors kernel took, and why.
+    /// The dispatch branch that the Raptors kernel took, with the reason.
     pub dispatch_reason: Option<String>,
     /// Hardware counters per operation.
     pub counters: Option<Counters>,
-    /// Why `counters` is `None`.
+    /// The reason that `counters` is `None`.
     pub counters_why_not: Option<String>,
     /// Wall time of observed rounds ÷ unobserved ones.
     pub wall_ratio_observed_to_unobserved: Option<f64>,
@@ -168,7 +168,7 @@ pub struct Wall {
     pub median: f64,
     /// Interval of the median.
     pub ci95: Ci95,
-    /// How many rounds it stands on.
+    /// The number of rounds.
     pub samples: u64,
     /// The distribution over rounds.
     pub quantiles: Option<Quantiles>,
@@ -192,7 +192,7 @@ pub struct Quantiles {
 pub struct Phases {
     /// Fixed cost of the call: interpreter, argument checks, choice of the loop.
     pub dispatch: Option<f64>,
-    /// Taking NumPy arrays in and giving them out.
+    /// Converting NumPy arrays in and out.
     pub conversion: Option<f64>,
     /// Getting the result's memory.
     pub allocation: Option<f64>,
@@ -243,20 +243,20 @@ pub enum MemoryLevel {
     Memory,
 }
 
-/// A call pattern: calls of one side grouped by routine and argument shape.
+/// A call pattern: calls of one side, grouped by routine and argument shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
-    /// What was called.
+    /// The kind of the called code.
     pub kind: CallKind,
     /// `np.multiply[ff->f]`, `cblas_sgemm`, `raptors scale`, …
     pub name: String,
     /// The code that ran, e.g. `FLOAT_multiply_X86_V3`; a backend's name for a backend.
     pub symbol: Option<String>,
-    /// The file that code is in.
+    /// The file of that code.
     pub module: Option<String>,
-    /// How often per operation.
+    /// The number of calls per operation.
     pub calls_per_op: f64,
-    /// Calls per operation by length n; of a routine on matrices, by its first size.
+    /// Calls per operation by length n; for a routine on matrices, by its first size.
     pub n: BTreeMap<u64, f64>,
     /// Sizes of a call on matrices by the names of its routine's arguments (`m`, `n`, `k`), or of the core dimensions
     /// of a generalised ufunc.
@@ -266,19 +266,19 @@ pub struct Call {
     pub strides: Option<Vec<i64>>,
     /// Alignment of each operand's pointer, bytes.
     pub alignment: Option<Vec<u64>>,
-    /// How the output lies to the inputs, e.g. `none`, `in place`, `overlaps`.
+    /// The position of the output relative to the inputs, e.g. `none`, `in place`, `overlaps`.
     pub aliasing: Option<String>,
     /// The scalar operand.
     pub scalar: Option<Scalar>,
     /// Threads that made such calls.
     pub threads: Option<u32>,
-    /// How deep inside other recorded calls; 0 is outermost. Only outermost time is added up.
+    /// The nesting depth inside other recorded calls; 0 is outermost. Only outermost time is added up.
     pub depth: u32,
     /// Time inside the call.
     pub time_ns: Option<CallTime>,
 }
 
-/// What kind of code a call pattern is of.
+/// The kind of code of a call pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CallKind {
@@ -290,20 +290,20 @@ pub enum CallKind {
     Backend,
 }
 
-/// A scalar operand: a number, the text `nan`, `inf` or `-inf`, which JSON has no number for, or the text `varies`.
+/// A scalar operand: a number, the text `nan`, `inf` or `-inf`, for which JSON has no number, or the text `varies`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Scalar {
     /// A finite number.
     Number(f64),
-    /// `nan`, `inf`, `-inf`; `varies` where the calls of a pattern had different ones.
+    /// `nan`, `inf`, `-inf`; `varies` if the calls of a pattern had different ones.
     Text(String),
 }
 
 /// Time inside the calls of a pattern, observed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallTime {
-    /// Of one call; the mean where a tracer outside has summed the calls up.
+    /// Of one call; the mean if a tracer from outside has summed the calls.
     pub median: f64,
     /// Of all its calls in one operation.
     pub total_per_op: f64,
@@ -329,11 +329,11 @@ pub struct Ratio {
     pub median: f64,
     /// Its bootstrap interval, over placements of the arrays and rounds.
     pub ci95: Ci95,
-    /// What may be said.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What the ratio's interval allows to say.
+/// The verdict of the ratio's interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     /// The interval lies below 1.
@@ -342,7 +342,7 @@ pub enum Verdict {
     /// The interval lies above 1.
     #[serde(rename = "b faster")]
     BFaster,
-    /// The interval holds 1.
+    /// The interval contains 1.
     #[serde(rename = "no difference shown")]
     NoDifferenceShown,
 }
@@ -350,21 +350,21 @@ pub enum Verdict {
 /// The rounds of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rounds {
-    /// Unobserved, interleaved rounds that the times stand on.
+    /// Unobserved, interleaved rounds, which give the times.
     pub count: u64,
-    /// Observed rounds that phases, calls and faults stand on.
+    /// Observed rounds, which give phases, calls and faults.
     pub observed: u64,
     /// Rounds of the warm-up, until page faults and times had settled or its time was over.
     pub warmup: u64,
     /// Whether they had settled.
     #[serde(default)]
     pub settled: Option<bool>,
-    /// Times that both sides were set up, each time at other addresses.
+    /// The number of times that both sides were set up, each time at other addresses.
     #[serde(default)]
     pub placements: Option<u64>,
     /// Operations in one round, per side.
     pub ops_per_round: OpsPerRound,
-    /// Whether times moved over the run.
+    /// Whether times drifted during the run.
     pub drift: Drift,
 }
 
@@ -377,7 +377,7 @@ pub struct OpsPerRound {
     pub b: u64,
 }
 
-/// Whether times moved over the run.
+/// Whether times drifted during the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// Side A's late rounds ÷ its early ones, minus 1.
@@ -386,11 +386,11 @@ pub struct Drift {
     pub b: Option<f64>,
     /// The same of the ratio.
     pub ratio: Option<f64>,
-    /// What may be said.
+    /// The verdict.
     pub verdict: DriftVerdict,
 }
 
-/// Which side's times moved over the run.
+/// The side whose times drifted during the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftVerdict {
     /// Neither.
@@ -410,29 +410,29 @@ pub enum DriftVerdict {
     TooFewRounds,
 }
 
-/// A positive control: work that must be seen, observed the same way as the subject.
+/// A positive control: work that the observers must see, observed in the same way as the subject.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Control {
-    /// Which engine it is the control of.
+    /// The engine.
     pub engine: String,
-    /// What was run, e.g. `a @ a`.
+    /// The statement, e.g. `a @ a`.
     pub name: String,
     /// The routine that must be seen, e.g. `cblas_sgemm`.
     pub routine: Option<String>,
-    /// Calls there must be.
+    /// The required number of calls.
     pub expected: u64,
-    /// Calls that were seen.
+    /// The number of calls seen.
     pub seen: u64,
     /// Whether the control passed.
     pub ok: bool,
 }
 
-/// What observing costs.
+/// The cost of observing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObserverCost {
     /// `inprocess`, `bpftrace` or `dtrace`.
     pub engine: String,
-    /// What one recorded call costs.
+    /// The cost of one recorded call.
     pub ns_per_call: Option<f64>,
     /// The interval of `ns_per_call`.
     pub ns_per_call_ci95: Option<Ci95>,
@@ -440,7 +440,7 @@ pub struct ObserverCost {
     pub wall_ratio_observed_to_unobserved: Option<f64>,
 }
 
-/// What observing with one engine costs, where several were asked for.
+/// The cost of observing with one engine, if several were requested.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Engine {
     /// The cost.
@@ -448,18 +448,18 @@ pub struct Engine {
     pub cost: ObserverCost,
     /// Whether it could be armed.
     pub armed: bool,
-    /// Why it could not.
+    /// The reason that it could not.
     pub why_not: Option<String>,
-    /// What the tool says of itself; `None` for the observers in process.
+    /// The tool's own version text; `None` for the in-process observers.
     #[serde(default)]
     pub version: Option<String>,
-    /// What was not watched, one sentence for each reason.
+    /// The functions that were not watched, one sentence for each reason.
     #[serde(default)]
     pub left_out: Vec<String>,
-    /// Where its counts and those of the observers in process differ, one sentence each.
+    /// The differences between its counts and those of the in-process observers, one sentence each.
     #[serde(default)]
     pub differences: Vec<String>,
-    /// What it counted.
+    /// Its counts.
     #[serde(default)]
     pub counts: Vec<EngineCount>,
 }
@@ -471,11 +471,11 @@ pub struct EngineCount {
     pub case: String,
     /// `a` or `b`.
     pub side: String,
-    /// What was called.
+    /// The kind of the called code.
     pub kind: CallKind,
     /// Its name, as in [`Call::name`].
     pub name: String,
-    /// How often per operation.
+    /// The number of calls per operation.
     pub calls_per_op: f64,
 }
 
@@ -486,36 +486,36 @@ pub struct Finding {
     pub cause: String,
     /// Label of the case it is about, as [`Case::label`] gives it.
     pub case: String,
-    /// What was measured to say so, one sentence each.
+    /// The measurements behind it, one sentence each.
     pub evidence: Vec<String>,
-    /// Time it costs B; above 0, B is slower by it. Of a supported cause: what switching it off takes from the gap that
-    /// the supported causes before it have left, so that effects and residual sum to the gap; of the others: what it
-    /// takes from the whole gap, alone.
+    /// The time that it costs B; above 0, B is slower by it. For a supported cause, the part that switching it off
+    /// takes from the gap that remains after the supported causes before it, so that effects and residual sum to the
+    /// gap. For other causes, the part that it takes from the whole gap, alone.
     pub effect_ns: Option<f64>,
     /// The interval of `effect_ns`.
     pub effect_ns_ci95: Option<Ci95>,
     /// `effect_ns` ÷ the difference of the wall times.
     pub share_of_gap: Option<f64>,
-    /// What switching it off takes from the whole gap, alone.
+    /// The part that switching it off takes from the whole gap, alone.
     #[serde(default)]
     pub alone_ns: Option<f64>,
-    /// The interval of `alone_ns` that the verdict stands on, wider than 95 % because several causes were tried.
+    /// The interval of `alone_ns` for the verdict, wider than 95 % because several causes were tried.
     #[serde(default)]
     pub alone_ns_interval: Option<Ci95>,
-    /// What the experiment says of it.
+    /// The verdict of the experiment.
     pub verdict: FindingVerdict,
-    /// What to do about it.
+    /// What fixes it.
     pub fix: Option<String>,
 }
 
-/// What the experiment says of a cause.
+/// The verdict of an experiment about a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FindingVerdict {
-    /// Switching the cause changed the time.
+    /// Switching the cause off changed the time.
     Supported,
     /// It did not.
     Refuted,
-    /// It could not be told.
+    /// The experiment could not decide.
     Undecided,
 }

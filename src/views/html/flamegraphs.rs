@@ -1,5 +1,5 @@
-//! The flamegraphs of a run on the page: each in a frame of its own, so that scripts and names do not meet, and all of
-//! them within what room there is.
+//! The flamegraphs of a run on the page: each in its own frame, so that scripts and names stay separate, and all of
+//! them within the available space.
 
 use maud::{Markup, PreEscaped, html};
 use raptors_flamegraphs::{NARROWEST, frame};
@@ -10,10 +10,10 @@ use crate::model::comparison::Comparison;
 use crate::model::error::Error;
 use crate::model::text::escape;
 
-/// Frames of a picture that are narrower than these parts of it are left out, the first that makes all fit.
+/// Frames narrower than one of these parts of a picture are left out: the first part with which all pictures fit.
 const WIDTHS: [f64; 6] = [NARROWEST, 0.001, 0.002, 0.005, 0.01, 0.02];
 
-/// The section's body, in no more than `room` bytes or a little over that for its sentences.
+/// The section's body, in at most `room` bytes plus its sentences.
 pub fn section(comparison: &Comparison, samples: &[CaseSamples], room: usize) -> Markup {
     if samples.is_empty() {
         return html! {
@@ -37,7 +37,7 @@ pub fn section(comparison: &Comparison, samples: &[CaseSamples], room: usize) ->
                 return body(&cases, narrowest, samples.len() - shown.len());
             }
         }
-        // The last are the largest sizes' or other types'; the first are looked at first.
+        // The last pictures are of the largest sizes or other types; readers look at the first ones first.
         shown = &shown[..shown.len() - 1];
     }
 }
@@ -65,7 +65,7 @@ fn body(cases: &[Markup], narrowest: f64, left_out: usize) -> Markup {
     }
 }
 
-/// One case; what cannot be drawn is said in its place.
+/// One case; if it cannot be drawn, the reason is in its place.
 fn case(comparison: &Comparison, samples: &CaseSamples, narrowest: f64, open: bool) -> Markup {
     let drawn = flamegraph::pictures(comparison, samples, narrowest);
     let body = drawn.and_then(|pictures| frames(&pictures));

@@ -1,5 +1,5 @@
-//! A [`Comparison`] as one page that people pass around: charts, tables, flamegraphs, causes, and the command that
-//! repeats it. The file needs no other, and asks no network.
+//! A [`Comparison`] as one HTML page: charts, tables, flamegraphs, causes, and the command that repeats it. The file
+//! needs no other file and no network.
 
 mod charts;
 mod flamegraphs;
@@ -13,10 +13,10 @@ use crate::analysis::CaseSamples;
 use crate::model::comparison::{Comparison, Explained, Finding};
 use crate::model::error::Error;
 
-/// A page has so many bytes at most, so that mail and trackers take it.
+/// The largest size of a page in bytes, so that mail and issue trackers accept it.
 pub const MOST_BYTES: usize = 3_000_000;
 
-/// The page may run what is in it, and can load nothing.
+/// The page may run its own scripts, and can load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The page, with flamegraphs of `samples`.
@@ -31,7 +31,7 @@ pub fn page(comparison: &Comparison, samples: &[CaseSamples]) -> Result<String, 
     Ok(document(comparison, &parts, &pictures).into_string())
 }
 
-/// What can fail to be drawn, before the page around it is made.
+/// The parts whose drawing can fail, made before the page around them.
 struct Parts {
     ratios: Markup,
     phases: Markup,
@@ -117,7 +117,7 @@ fn title(comparison: &Comparison) -> String {
     }
 }
 
-/// What each side runs, in the first case and where it is something else in others.
+/// The statement of each side, in the first case and in cases with another one.
 fn sides(comparison: &Comparison) -> Markup {
     let mut said: Vec<[String; 4]> = Vec::new();
     for case in &comparison.cases {
@@ -139,7 +139,7 @@ fn sides(comparison: &Comparison) -> Markup {
     }
 }
 
-/// What the marks of charts mean.
+/// The meaning of the charts' marks.
 fn legend(comparison: &Comparison) -> Markup {
     let (a, b) = comparison.cases.first().map(story::names).unwrap_or_default();
     html! { p.legend { span.swatch.a {} "A: " (a) " " span.swatch.b {} "B: " (b) } }
@@ -156,7 +156,7 @@ fn ratios(comparison: &Comparison) -> Result<Markup, Error> {
             faster." }
         @match chart {
             Some(chart) => (chart),
-            None => p.note { "No ratio is a number above 0, so there is nothing to draw." },
+            None => p.note { "No ratio is a number above 0, so there is no chart." },
         }
         (tables::ratios(comparison))
     })
@@ -191,16 +191,16 @@ fn roofline(roofline: &Roofline) -> Result<Markup, Error> {
     Ok(html! {
         @if let Some(chart) = chart {
             p {
-                "What one byte of traffic is computed on, and how fast. The slopes are the memory limits that were \
+                "Floating-point operations per byte and per second. The slopes are the memory limits that were \
                  measured here, "
-                "the levels the compute peaks: whole lines are one thread’s, dashed ones all threads’. Circles are A, \
-                 triangles B; "
+                "the levels are the compute peaks: solid lines for one thread, dashed lines for all threads. Circles \
+                 are A, triangles B; "
                 "the numbers are those of the cases in the table. Arrays that fit in a cache can be above the \
                  memory’s slope."
             }
             (chart)
         } @else {
-            p.note { "There is nothing to draw: neither roofs nor sides are known." }
+            p.note { "Neither roofs nor sides are known, so there is no chart." }
         }
         @for note in &roofline.notes { p.note { (note) } }
         (tables::roofline(roofline))
@@ -210,7 +210,7 @@ fn roofline(roofline: &Roofline) -> Result<Markup, Error> {
 fn findings(comparison: &Comparison) -> Result<Markup, Error> {
     if comparison.findings.is_empty() {
         return Ok(html! {
-            p { "None was looked for: " code { "raptors-trace explain" } " switches causes off and on, one by one." }
+            p { "This run was made by `compare`; " code { "raptors-trace explain" } " finds causes." }
         });
     }
     let mut swept = Vec::new();
@@ -237,9 +237,10 @@ fn sizes(comparison: &Comparison, explained: &Explained) -> Result<Markup, Error
     Ok(html! {
         h3 { "Time per element by size" }
         p {
-            "Where a line rises, an element takes longer: often where the data leave a cache. Where it falls from the \
-             left, what an "
-            "operation costs once is spread over more elements. A few short rounds a size, so a look and no proof."
+            "A line rises where an element takes longer, often because the data leave a cache. It falls from the left \
+             because the "
+            "fixed cost of an operation is spread over more elements. A few short rounds per size: an indication, not \
+             a proof."
         }
         p.faint { (escape(&case.label())) }
         (legend(comparison))
@@ -273,7 +274,7 @@ fn summed(comparison: &Comparison, explained: &Explained) -> Markup {
     }
 }
 
-/// What is to be said beside the causes: how they depend on each other, what was not tried, and the hypotheses.
+/// Facts in addition to the causes: dependent effects, causes that were not tried, and the hypotheses.
 fn besides(explained: &Explained) -> Markup {
     html! {
         @if !explained.interactions.is_empty() {
@@ -334,7 +335,7 @@ fn warnings(comparison: &Comparison) -> Markup {
 
 fn repeat(comparison: &Comparison) -> Markup {
     html! {
-        @if comparison.command.is_empty() { p { "This run does not tell the command that made it." } }
+        @if comparison.command.is_empty() { p { "The run file does not contain the command." } }
         @else {
             pre tabindex="0" aria-label="The command" { code { (story::command(&comparison.command)) } }
         }

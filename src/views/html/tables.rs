@@ -1,4 +1,4 @@
-//! The page's tables: what the charts draw as figures, and the calls.
+//! The page's tables: the figures of the charts, and the calls.
 
 use maud::{Markup, html};
 
@@ -8,10 +8,10 @@ use crate::views::case::{self, NOT_MEASURED};
 use crate::views::roofline::{Point, Roofline};
 use crate::views::{calls, escape, story};
 
-/// A page with more rows than these is read by nobody, and grows too large to be passed around.
+/// The largest number of rows: more would make the page too large.
 const MOST_CALLS: usize = 1_000;
 
-/// A table in a box of its own that scrolls where the page is narrow; `label` says what is in it.
+/// A table in a box that scrolls on a narrow page; `label` describes it for screen readers.
 pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
@@ -63,7 +63,7 @@ pub fn ratios(comparison: &Comparison) -> Markup {
     scrolling("Ratios of all cases", &table)
 }
 
-/// Times, phases and what else is known of both sides of a case.
+/// Times, phases and further facts about both sides of a case.
 pub fn phases(comparison: &Comparison, case: &Case) -> Markup {
     let unit = case::unit(case);
     let (a, b) = story::names(case);
@@ -98,7 +98,7 @@ pub fn phases(comparison: &Comparison, case: &Case) -> Markup {
     scrolling(&format!("Phases of {}", escape(&case.label())), &table)
 }
 
-/// One pattern, with where it is from.
+/// One pattern, with its case and side.
 struct Row<'a> {
     number: usize,
     label: String,
@@ -185,7 +185,7 @@ fn pattern(row: &Row<'_>) -> Markup {
     }
 }
 
-/// How often each side calls a BLAS, beside the control that a zero leans on.
+/// The BLAS calls of each side, beside the control that proves a zero.
 fn blas(comparison: &Comparison) -> Markup {
     let (control, _) = calls::control(&comparison.controls);
     let count = |side: &Side| {
@@ -233,7 +233,7 @@ fn point_row(point: &Point) -> Markup {
     }
 }
 
-/// What the roofline draws.
+/// The data of the roofline.
 pub fn roofline(roofline: &Roofline) -> Markup {
     let roof = |what: &str, threads: &str, value: f64, unit: &str| {
         html! { tr { th scope="row" { (what) } td { (threads) } td.number { (units::digits(value)) " " (unit) } } }

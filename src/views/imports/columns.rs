@@ -7,23 +7,23 @@ use crate::analysis::imports::{Family, Import, Subject, SubjectKind};
 use crate::model::text::escape;
 use crate::views::layout::{Cell, GAP, Page, Tone, lines_of};
 
-/// A narrower column holds no name of a library; then subjects stand one below the other.
+/// A narrower column has no room for the name of a library; then subjects are shown one below the other.
 const NARROWEST_COLUMN: usize = 18;
 
-/// How wide the columns of subjects side by side are.
+/// The widths of the columns of subjects side by side.
 pub struct Columns {
     widths: Vec<usize>,
 }
 
 impl Columns {
-    /// `None` for one subject, and where there is no room.
+    /// `None` for one subject, or without enough room.
     pub fn of(subjects: &[Subject], width: usize) -> Option<Self> {
         if subjects.len() < 2 {
             return None;
         }
         let labels = subjects.iter().flat_map(|subject| &subject.files);
         let labels = labels.filter(|file| !file.imports.is_empty()).map(|file| stem(&file.path).len() + 2);
-        // `only here, LAPACK`, where there is room.
+        // `only here, LAPACK`, if there is room.
         let least = if width < 80 { 13 } else { 17 };
         let label = labels.max().unwrap_or(0).clamp(least, (width / 3).max(least));
         let column = (width - label) / subjects.len();
@@ -95,7 +95,7 @@ fn stem(path: &str) -> &str {
     &path[..dir + ends.min().unwrap_or(file.len())]
 }
 
-/// Which file of each subject imports how many.
+/// The number of imports of each file of each subject.
 fn by_file(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     let mut stems: BTreeSet<&str> = BTreeSet::new();
     for subject in subjects.iter().filter(|subject| subject.kind != SubjectKind::File) {
@@ -121,7 +121,7 @@ fn by_file(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     }
 }
 
-/// The end of a path in so many columns: what tells files apart.
+/// The end of a path in that many columns: it distinguishes files.
 fn tail(path: &str, room: usize, unicode: bool) -> String {
     let mut shown = path.to_owned();
     while Cell::plain(&shown).width() > room {
@@ -137,7 +137,7 @@ fn routines(subject: &Subject) -> BTreeMap<(Family, &str), &Import> {
     imports.map(|import| ((import.family, import.routine.as_str()), import)).collect()
 }
 
-/// How many routines all subjects import, and those that not all do.
+/// The number of routines that all subjects import, and the routines that not all import.
 fn differences(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     let each: Vec<_> = subjects.iter().map(routines).collect();
     let mut union: BTreeMap<(Family, &str), &Import> = BTreeMap::new();
@@ -152,7 +152,7 @@ fn differences(page: &mut Page, subjects: &[Subject], columns: &Columns) {
         }
         (n, _) => columns.labelled(page, "in all", std::iter::once(n.to_string())),
     }
-    // Of two, what the other lacks is the shorter way to say it.
+    // With two subjects, the list of what the other lacks is shorter.
     let two = subjects.len() == 2;
     for family in Family::ALL {
         let lists: Vec<Vec<String>> = each
@@ -178,7 +178,7 @@ fn lone_names(names: &[String], room: usize) -> String {
     }
 }
 
-/// Every routine in a line of its own, spelled as each subject spells it.
+/// Every routine on its own line, in each subject's spelling.
 fn every_routine(page: &mut Page, subjects: &[Subject], columns: &Columns) {
     let each: Vec<_> = subjects.iter().map(routines).collect();
     let mut all: BTreeSet<(Family, &str)> = BTreeSet::new();

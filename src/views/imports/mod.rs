@@ -1,4 +1,4 @@
-//! What files can call, as text: one subject file by file, several side by side.
+//! The imports of files as text: one subject file by file, several side by side.
 
 mod columns;
 mod remarks;
@@ -11,13 +11,12 @@ use super::layout::{Cell, GAP, Page, Tone, lines_of};
 use super::{NARROWEST, TextOptions, WIDEST, escape};
 use crate::analysis::imports::{Binding, Counts, Family, File, Format, Import, Imports, Subject, SubjectKind};
 
-/// Names of routines take at most so many lines where not all are asked for.
+/// The largest number of lines for names of routines, without --all.
 const LINES_OF_NAMES: usize = 4;
 /// Families whose absence is an answer.
 const ALWAYS: [Family; 5] = [Family::Cblas, Family::Blas, Family::Lapack, Family::Vdsp, Family::Vforce];
 
-/// What was read as text; every line ends in a newline, and no line is wider than the terminal. `all` lists every
-/// symbol.
+/// The result as text; every line ends in a newline, and no line is wider than the terminal. `all` lists every symbol.
 pub fn text(imports: &Imports, options: &TextOptions, all: bool) -> String {
     let width = options.width.clamp(NARROWEST, WIDEST);
     let mut page = Page::new(width, options.color, options.unicode);
@@ -48,9 +47,9 @@ pub fn text(imports: &Imports, options: &TextOptions, all: bool) -> String {
     page.into_text()
 }
 
-/// What a zero does not say.
-const CAVEAT: &str = "These are imports, the most that a file can call by name. A library that was linked in \
-    statically, found with dlsym or handed over as a pointer (as scipy.linalg.cython_blas does) is not among them.";
+/// The meaning of a zero.
+const CAVEAT: &str = "Imports show the calls that are possible by name. They do not show a library that was linked \
+    statically, found with dlsym or passed as a pointer (as scipy.linalg.cython_blas does).";
 
 /// One subject: its families, then its files.
 fn section(page: &mut Page, subject: &Subject, all: bool) {
@@ -76,7 +75,7 @@ fn section(page: &mut Page, subject: &Subject, all: bool) {
     silent_files(page, &silent, subject.files.len(), all);
 }
 
-/// The files that import nothing of the kind.
+/// The files without such imports.
 fn silent_files(page: &mut Page, silent: &[String], of: usize, all: bool) {
     let sentence = match (silent.len(), of) {
         (0, _) => return,
@@ -93,7 +92,7 @@ fn silent_files(page: &mut Page, silent: &[String], of: usize, all: bool) {
     }
 }
 
-/// What a subject is called: of a wheel the parts of its name that tell wheels apart.
+/// The name of a subject; for a wheel, the parts of its name that distinguish wheels.
 fn heading(subject: &Subject) -> String {
     let name = escape(&subject.name);
     let version = subject.version.as_deref().map(escape).unwrap_or_default();
@@ -113,7 +112,7 @@ fn heading(subject: &Subject) -> String {
     }
 }
 
-/// `wheel`, `21 files`, `Mach-O arm64`, and where it is.
+/// `wheel`, `21 files`, `Mach-O arm64`, and the path.
 fn about(subject: &Subject) -> Vec<String> {
     let kind = match subject.kind {
         SubjectKind::File => "file",
@@ -142,7 +141,7 @@ fn formats(subject: &Subject) -> String {
     all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// `Mach-O arm64`: the architecture as the system of that format calls it.
+/// `Mach-O arm64`: the architecture under its name on that system.
 fn format(file: &File) -> String {
     match (file.format, file.architecture.as_str()) {
         (Format::MachO, "aarch64") => "Mach-O arm64".to_owned(),
@@ -175,7 +174,7 @@ fn lines_or_empty(text: &str, room: usize) -> Vec<String> {
     if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
-/// Where the imports of a family come from: `Accelerate with 64-bit integers`.
+/// The library of a family's imports: `Accelerate with 64-bit integers`.
 fn providers<'a>(imports: impl Iterator<Item = &'a Import>, family: Family) -> String {
     let mut seen: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
     for import in imports.filter(|import| import.family == family) {
@@ -194,7 +193,7 @@ fn providers<'a>(imports: impl Iterator<Item = &'a Import>, family: Family) -> S
     each.join(" · ")
 }
 
-/// The library of one import, and how sure that is.
+/// The library of one import, with its certainty.
 fn provider(import: &Import) -> String {
     let names: Vec<String> = import.libraries.iter().map(|name| short(name)).collect();
     match import.binding {
@@ -210,7 +209,7 @@ fn short(name: &str) -> String {
     escape(name.rsplit('/').next().unwrap_or(name))
 }
 
-/// A file with what it imports.
+/// A file with its imports.
 fn one_file(page: &mut Page, file: &File, all: bool) {
     let title = format!("{}  ({})", escape(&file.path), format(file));
     page.wrapped(&title, 2, Tone::Strong);
@@ -233,7 +232,7 @@ fn list<'a>(page: &mut Page, imports: impl Iterator<Item = &'a Import>, all: boo
     }
 }
 
-/// One symbol as the file spells it, with the whole name of its library.
+/// One symbol in the file's spelling, with the whole name of its library.
 fn symbol(page: &mut Page, import: &Import) {
     let libraries: Vec<String> = import.libraries.iter().map(|name| escape(name)).collect();
     let width = (page.width / 2).min(40);
@@ -252,7 +251,7 @@ fn names<'a>(page: &mut Page, imports: impl Iterator<Item = &'a Import>) {
     }
 }
 
-/// `sgemm` of `cblas_sgemm`: the family is said already.
+/// `sgemm` for `cblas_sgemm`: the family is in the heading.
 fn short_routine(import: &Import) -> String {
     let name = &import.routine;
     let prefix = match import.family {
@@ -263,7 +262,7 @@ fn short_routine(import: &Import) -> String {
     escape(name.strip_prefix(prefix).unwrap_or(name))
 }
 
-/// Names one after the other; what has no room in [`LINES_OF_NAMES`] is counted.
+/// Names one after the other; names beyond [`LINES_OF_NAMES`] are counted.
 fn few_lines(names: &[String], room: usize) -> Vec<String> {
     let all = lines_of(&names.join(" "), room);
     if all.len() <= LINES_OF_NAMES {

@@ -1,4 +1,4 @@
-//! What imports do not say: what hints at other calls, and what could not be read.
+//! Facts that imports do not show: hints at other calls, and files that could not be read.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::analysis::imports::{File, Subject, is_doubtful};
 use crate::model::text::escape;
 use crate::views::layout::Tone;
 
-/// What hints at calls that are no imports, and what could not be read.
+/// Hints at calls that are not imports, and files that could not be read.
 pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
     let mut remarks = Vec::new();
     for file in subject.files.iter().filter(|file| file.defines.total() > 0) {
@@ -22,7 +22,7 @@ pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
         .collect();
     if !holding.is_empty() {
         let sentence = format!(
-            "Linked in statically, or only named alike, are routines that are not exported: {}.",
+            "Routines that are not exported, from a static library or with the same names: {}.",
             first_of(&holding)
         );
         remarks.push((sentence, Tone::Alarm));
@@ -38,31 +38,31 @@ pub fn remarks(subject: &Subject) -> Vec<(String, Tone)> {
     remarks
 }
 
-/// Files in which a static library would not be seen.
+/// Files in which a static library would be invisible.
 fn stripped(subject: &Subject) -> Option<String> {
     let count = subject.files.iter().filter(|file| !file.local_symbols).count();
     match (count, subject.files.len()) {
         (0, _) => None,
-        (_, 1) => Some("It is stripped: a library linked in statically would not show.".to_owned()),
+        (_, 1) => Some("It is stripped, so a statically linked library would not show.".to_owned()),
         (n, all) => {
             let are = if n == 1 { "is" } else { "are" };
-            Some(format!("{n} of {all} files {are} stripped: a library linked in statically would not show there."))
+            Some(format!("{n} of {all} files {are} stripped, so a statically linked library would not show there."))
         }
     }
 }
 
-/// Fortran names that need not be what they look like.
+/// Fortran names that may mean something else.
 fn doubtful(subject: &Subject) -> Option<String> {
     let symbols = subject.files.iter().flat_map(|file| &file.imports);
     let names: BTreeSet<String> =
         symbols.filter(|import| is_doubtful(&import.symbol)).map(|import| escape(&import.symbol)).collect();
     let names: Vec<String> = names.into_iter().collect();
     (!names.is_empty()).then(|| {
-        format!("Fortran names without an underscore may be functions of somebody's own: {}.", first_of(&names))
+        format!("Fortran names without an underscore may be functions of the program itself: {}.", first_of(&names))
     })
 }
 
-/// A few names, and how many more there are.
+/// A few names, and the number of further ones.
 fn first_of(names: &[String]) -> String {
     const FEW: usize = 4;
     let shown = names[..names.len().min(FEW)].join(", ");

@@ -154,12 +154,12 @@ fn without_a_whole_round_of_both_sides_nothing_was_observed() {
         assert_eq!(error.exit_code(), Exit::NothingObserved);
         assert!(error.to_string().contains(sentence), "{error}");
     };
-    nothing(Recording::empty(8), "holds no comparison");
-    nothing(Recording::plain(64), "no whole round of either side");
+    nothing(Recording::empty(8), "has no comparison");
+    nothing(Recording::plain(64), "no complete round of either side");
     let mut one_side = Recording::plain(64);
     one_side.round(round(0, A, TIMED), &[]);
     one_side.round(round(0, A, OBSERVED), &[multiply(4096, 100)]);
-    nothing(one_side, "no whole round of either side");
+    nothing(one_side, "no complete round of either side");
 }
 
 #[test]

@@ -54,9 +54,9 @@ fn what_cannot_be_read_is_1_and_says_why() {
         ("empty.so", &["it is empty"]),
         ("cut.so", &["damaged or cut off"]),
         ("static.a", &["static library"]),
-        ("windows.pyd", &["a file of Windows"]),
-        ("cut.whl", &["not a sound wheel"]),
-        ("no.whl", &["not a sound wheel"]),
+        ("windows.pyd", &["a Windows file"]),
+        ("cut.whl", &["not a valid wheel"]),
+        ("no.whl", &["not a valid wheel"]),
         ("cut_inside.whl", &["nothing in `cut_inside.whl` could be read", "a.so", "cut off"]),
         ("./missing.so", &["cannot be opened", "No such file"]),
         ("/dev/null", &["neither a file nor a directory"]),
@@ -75,7 +75,7 @@ fn nothing_to_read_is_3() {
     archive(&dir.join("pure-1-py3-none-any.whl"), &[("pure/code.py", b"x = 1")]);
     archive(&dir.join("win-1-py3-none-win_amd64.whl"), &[("a.pyd", b"MZ\x90\0"), ("b.dll", b"MZ\x90\0")]);
     archive(&dir.join("none.zip"), &[]);
-    let none = "there is no ELF and no Mach-O file in";
+    let none = "contains no ELF and no Mach-O file";
     for name in ["pure", "pure-1-py3-none-any.whl", "none.zip"] {
         refuses(&run(dir, &[name]), 3, &[none]);
     }
@@ -142,7 +142,7 @@ fn a_package_is_found_and_not_imported() {
     assert!(!dir.join("imported").exists(), "the package or a module of the directory was run");
 
     refuses(&ask(&["no_such_package"]), 1, &["no file `no_such_package`", "has no package of that name", "--python"]);
-    refuses(&ask(&["json"]), 3, &["there is no ELF"]);
+    refuses(&ask(&["json"]), 3, &["contains no ELF"]);
 }
 
 #[test]

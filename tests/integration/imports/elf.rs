@@ -32,13 +32,13 @@ fn a_zero_says_what_it_does_not_see() {
     let file = only(&subject);
     assert_eq!((file.counts.total(), file.defines.total(), file.holds.cblas), (0, 0, 1));
     let table = shown(&held);
-    assert!(table.contains("Linked in statically, or only named alike"), "{table}");
+    assert!(table.contains("from a static library or with the same names"), "{table}");
 
     let stripped = gcc(dir.path(), "stripped.so", STATIC, &["-s"]).expect("gcc was there");
     let subject = read_one(&stripped);
     assert_eq!((only(&subject).holds.total(), only(&subject).local_symbols), (0, false));
     let table = shown(&stripped);
-    assert!(table.contains("It is stripped: a library linked in statically would not show."), "{table}");
+    assert!(table.contains("It is stripped, so a statically linked library would not show."), "{table}");
 
     let source = "void *dlsym(void *, const char *); void *work(void) { return dlsym(0, \"cblas_sgemm\"); }";
     let asking = gcc(dir.path(), "asking.so", source, &[]).expect("gcc was there");

@@ -1,4 +1,4 @@
-//! Where the lines of a grid are, and what is written at them.
+//! The positions and labels of a grid's lines.
 
 /// Round numbers from `low` to `high`, at most `most` (at least 2), in equal steps.
 pub fn linear(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
@@ -22,7 +22,7 @@ pub fn linear(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     numbers.map(tick).collect()
 }
 
-/// Round numbers from `low` (above 0) to `high` for an axis by the logarithm, at most `most` (at least 2).
+/// Round numbers from `low` (above 0) to `high` for a logarithmic axis, at most `most` (at least 2).
 pub fn logarithmic(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     if !(low > 0.0 && high > low && high.is_finite()) {
         return Vec::new();
@@ -32,7 +32,7 @@ pub fn logarithmic(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     let all = sets.map(|(factors, every)| of_decades(low, high, factors, every));
     let fits = |ticks: &&Vec<(f64, String)>| ticks.len() <= most;
     match all.iter().find(fits) {
-        // A part of a decade has few round numbers of these.
+        // A part of a decade has few round numbers.
         Some(ticks) if ticks.len() >= 3 => ticks.clone(),
         _ => linear(low, high, most),
     }

@@ -1,5 +1,5 @@
-//! The page's charts, drawn by plotters. Each is drawn twice, for a wide page and for a narrow one, so that its text is
-//! as large as the page's on both. The colours stand for what style.css makes of them.
+//! The page's charts, drawn by plotters. Each is drawn twice, for a wide and for a narrow page, so that its text has
+//! the page's size on both. style.css replaces the colours.
 
 mod axis;
 mod phases;
@@ -18,17 +18,17 @@ pub use ratios::ratios;
 pub use roofline::roofline;
 pub use sizes::sizes;
 
-/// Width of a narrow chart, pixels: of a telephone's page without its margins.
+/// Width of a narrow chart in pixels: a telephone's page without its margins.
 const NARROW: u32 = 336;
 
-/// A chart whose `label` tells those who do not see it what it is; `draw` draws it at a width in pixels.
+/// A chart; `label` describes it for screen readers, `draw` draws it at a width in pixels.
 fn chart(label: &str, wide: u32, height: u32, draw: impl Fn(&Area<'_>, u32) -> Drawn) -> Result<Markup, Error> {
     let wide_svg = svg(label, "wide", (wide, height), &draw)?;
     let narrow_svg = svg(label, "narrow", (NARROW, height), &draw)?;
     Ok(html! { figure.chart { (wide_svg) (narrow_svg) } })
 }
 
-/// The least and the greatest of some numbers, with so many times as much room around them.
+/// The least and the greatest of some numbers, with this share of extra room around them.
 fn around(numbers: impl Iterator<Item = f64>, room: f64) -> Option<[f64; 2]> {
     let ends = numbers.fold(None, |ends: Option<[f64; 2]>, number| {
         let [low, high] = ends.unwrap_or([number; 2]);
@@ -49,7 +49,7 @@ fn svg(
         .and_then(|()| area.present())
         .map_err(|error| Error::new("a chart cannot be drawn").caused_by(error.to_string()))?;
     drop(area);
-    // The element around it is ours: inside of a page it needs no name space, and it has no size of its own.
+    // The surrounding element is this page's own: it needs no name space, and it has no size of its own.
     let inner =
         document.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(inner, _)| inner);
     let view = format!("0 0 {width} {height}");

@@ -16,7 +16,7 @@ const ROW: u32 = 60;
 const BAR: f64 = 15.0;
 const FOOT: u32 = 30;
 
-/// The chart; none where no phase was measured.
+/// The chart; none if no phase was measured.
 ///
 /// # Errors
 /// One of drawing.
@@ -41,7 +41,7 @@ fn draw(area: &Area<'_>, width: u32, height: u32, rows: &[TimeRow], unit: &TimeU
     let finite = values.filter(|ns| ns.is_finite());
     let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(low, high), ns| (low.min(ns), high.max(ns)));
     let number = |ns: f64| format!("{} {}", unit.number(ns).trim_end(), unit.name());
-    // Beside the longest bar there is its figure.
+    // The longest bar has its figure beside it.
     let figure = width_of(&number(high)).max(width_of(&number(low))) + 10.0;
     let plane = f64::from(width) - f64::from(MARGIN) * 2.0;
     let span = (high - low).max(f64::MIN_POSITIVE) / (1.0 - figure / plane);
@@ -54,7 +54,7 @@ fn draw(area: &Area<'_>, width: u32, height: u32, rows: &[TimeRow], unit: &TimeU
         let at = value * one;
         plot.line(&[(at, bottom), (at, 0.0)], LINE, 1)?;
         let text = format!("{text} {}", unit.name());
-        // The first and the last have half a word of room only.
+        // The first and the last label have room for half a word only.
         let inside = width_of(&text) / 2.0 / plane * (x[1] - x[0]);
         if at - inside >= x[0] && at + inside <= x[1] {
             plot.text((at, bottom), (0, 14), &text, Text::CENTRE)?;

@@ -1,4 +1,4 @@
-//! Lines, marks and text in a plane, in the few looks that the charts have.
+//! Lines, marks and text in a plane, in the few styles of the charts.
 
 use std::io;
 
@@ -7,31 +7,31 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// What is drawn on.
+/// The drawing area.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// Whether it could be.
+/// The result of drawing.
 pub type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
-/// Height of text, pixels.
+/// Height of text in pixels.
 pub const FONT: u32 = 14;
-/// plotters' measure of a font is that much larger than its height.
+/// The ratio of plotters' font size to the height.
 const PLOTTERS_FONT: f64 = 1.24;
-/// Part of the height that a letter is wide, on the safe side.
+/// The width of a letter as a share of the height, rounded up.
 const LETTER: f64 = 0.58;
 
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x1c, 0x1e, 0x22);
-/// What is less important.
+/// Less important text and lines.
 pub const FAINT: RGBColor = RGBColor(0x5a, 0x60, 0x6b);
 /// Lines of a grid.
 pub const LINE: RGBColor = RGBColor(0xd5, 0xd7, 0xdc);
-/// Sides A and B: told apart also by who does not see red and green, and by the mark.
+/// Sides A and B: colours that colour-blind readers can distinguish, and different marks.
 pub const SIDES: [RGBColor; 2] = [RGBColor(0x00, 0x72, 0xb2), RGBColor(0xc0, 0x4f, 0x00)];
 
-/// Space around the plane, pixels.
+/// The margin around the plane, in pixels.
 pub const MARGIN: i32 = 10;
 
-/// How a text lies to its place, and its colour.
+/// The alignment of a text at its position, and its colour.
 #[derive(Clone, Copy)]
 pub struct Text {
     horizontal: HPos,
@@ -39,11 +39,11 @@ pub struct Text {
 }
 
 impl Text {
-    /// Begins there.
+    /// Begins at the position.
     pub const LEFT: Self = Self::of(HPos::Left, INK);
-    /// Ends there.
+    /// Ends at the position.
     pub const RIGHT: Self = Self::of(HPos::Right, INK);
-    /// Is there.
+    /// Is centred at the position.
     pub const CENTRE: Self = Self::of(HPos::Center, INK);
 
     const fn of(horizontal: HPos, color: RGBColor) -> Self {
@@ -56,7 +56,7 @@ impl Text {
     }
 }
 
-/// A plane with points in the units of what is drawn; y goes upwards.
+/// A plane with points in the units of the data; y increases upwards.
 pub struct Plot<'a, 'b> {
     context: ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedF64, RangedF64>>,
 }
@@ -113,7 +113,7 @@ impl<'a, 'b> Plot<'a, 'b> {
         self.context.draw_series([mark]).map(drop)
     }
 
-    /// Text at a point, and so many pixels to the right of it and below it; its middle is at that height.
+    /// Text at a point, offset by pixels to the right and down; its middle is at that height.
     pub fn text(&mut self, at: Point, offset: (i32, i32), text: &str, look: Text) -> Drawn {
         let size = f64::from(FONT) * PLOTTERS_FONT;
         let style = ("sans-serif", size).into_font().color(&look.color).pos(Pos::new(look.horizontal, VPos::Center));
@@ -122,7 +122,7 @@ impl<'a, 'b> Plot<'a, 'b> {
     }
 }
 
-/// As much of the beginning of a text as there is room for, in pixels.
+/// The beginning of a text that fits into the room, in pixels.
 pub fn fitting(text: &str, room: u32) -> String {
     let letters = (f64::from(room) / (f64::from(FONT) * LETTER)) as usize;
     if text.chars().count() <= letters {
@@ -132,7 +132,7 @@ pub fn fitting(text: &str, room: u32) -> String {
     kept.chain(['…']).collect()
 }
 
-/// About how wide a text is drawn, pixels.
+/// The approximate width of a text in pixels.
 pub fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * f64::from(FONT) * LETTER
 }

@@ -1,4 +1,4 @@
-//! A's time divided by B's, one case below the other, each with its interval, on a logarithmic axis.
+//! A's time divided by B's, one case per row, each with its interval, on a logarithmic axis.
 
 use maud::Markup;
 
@@ -9,12 +9,12 @@ use crate::model::error::Error;
 use crate::views::{escape, story};
 
 const WIDE: u32 = 880;
-/// Heights in pixels: of a case, of what is above them, and of the axis below.
+/// Heights in pixels: of a case, of the part above the cases, and of the axis below.
 const ROW: u32 = 46;
 const HEAD: u32 = 30;
 const FOOT: u32 = 30;
 
-/// The chart; none where no ratio is a number above 0.
+/// The chart; none if no ratio is a number above 0.
 ///
 /// # Errors
 /// One of drawing.
@@ -35,7 +35,7 @@ fn positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-/// The interval, where both ends can be drawn.
+/// The interval, if both ends can be drawn.
 fn interval(ratio: &Ratio) -> Option<[f64; 2]> {
     ratio.ci95.iter().all(|end| positive(*end)).then_some(ratio.ci95)
 }
@@ -46,7 +46,7 @@ fn draw(area: &Area<'_>, width: u32, height: u32, cases: &[&Case], (a, b): &(Str
         [ends[0], ends[1], case.ratio.median]
     });
     let (low, high) = ends.fold((1.0_f64, 1.0_f64), |(low, high), end| (low.min(end), high.max(end)));
-    // Room for the marks at both ends, and something to see where all is 1.
+    // Room for the marks at both ends, and a minimum range if all ratios are 1.
     let room = 0.06 * (high / low).ln() + 0.01;
     let x = [low.ln() - room, high.ln() + room];
     let px = f64::from(height);

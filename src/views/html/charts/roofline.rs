@@ -15,7 +15,7 @@ const FOOT: f64 = 44.0;
 /// Marks closer to each other than this, in pixels, share their numbers.
 const CLOSE: f64 = 15.0;
 
-/// The chart; none where there is neither a roof nor a side.
+/// The chart; none if there is neither a roof nor a side.
 ///
 /// # Errors
 /// One of drawing.
@@ -29,7 +29,7 @@ pub fn roofline(roofline: &Roofline) -> Result<Option<Markup>, Error> {
     chart(label, WIDE, HEIGHT, draw).map(Some)
 }
 
-/// What part of the plane is shown: FLOP/byte and GFLOP/s.
+/// The shown part of the plane: FLOP/byte and GFLOP/s.
 struct Frame {
     x: [f64; 2],
     y: [f64; 2],
@@ -57,7 +57,7 @@ impl Frame {
 
     fn draw(&self, area: &Area<'_>, width: u32, roofline: &Roofline) -> Drawn {
         let [x, y] = [self.x, self.y].map(|ends| ends.map(f64::ln));
-        // One unit of the plane's height is a pixel, below and above of what is shown too.
+        // One unit of the plane's height is a pixel, including the parts below and above.
         let pixels = f64::from(HEIGHT) - HEAD - FOOT;
         let up = |value: f64| FOOT + (value.ln() - y[0]) / (y[1] - y[0]) * pixels;
         let plot = &mut Plot::new(area, x, [0.0, f64::from(HEIGHT)])?;
@@ -95,7 +95,7 @@ impl Frame {
         self.numbers(plot, &roofline.points, &up)
     }
 
-    /// From where to where a memory roof is drawn: up to the highest level, or to where the plane ends.
+    /// The range of a memory roof: up to the highest level, or to the end of the plane.
     fn slope(&self, roof: &Roof, highest: f64) -> [f64; 2] {
         let level = if highest > 0.0 { highest } else { self.y[1] };
         let end = (level / roof.value).clamp(self.x[0], self.x[1]);
@@ -103,8 +103,8 @@ impl Frame {
         [begin, end]
     }
 
-    /// A level's name above its right end; one type's further to the left than the other's, as one on all threads is
-    /// often as high as the other on one.
+    /// A level's name above its right end. One type's name is further to the left than the other's, because one on all
+    /// threads is often as high as the other on one thread.
     fn name(&self, plot: &mut Plot<'_, '_>, width: u32, index: usize, roof: &Roof, at: (f64, f64)) -> Drawn {
         let name = roof.dtype.as_deref().unwrap_or_default();
         let name = fitting(name, width / 4);

@@ -15,8 +15,8 @@ const HEIGHT: u32 = 320;
 const HEAD: f64 = 44.0;
 const FOOT: f64 = 44.0;
 
-/// The chart, with a line where operand and result fill each of `caches` (name and bytes); none where fewer than two
-/// sizes were looked at.
+/// The chart, with a line where operand and result fill each of `caches` (name and bytes); none with fewer than two
+/// measured sizes.
 ///
 /// # Errors
 /// One of drawing.
@@ -51,7 +51,7 @@ pub fn sizes(case: &Case, explained: &Explained, caches: Vec<(&'static str, u64)
     chart(&label, WIDE, HEIGHT, draw).map(Some)
 }
 
-/// What part of the plane is shown: elements and ns.
+/// The shown part of the plane: elements and ns.
 struct Frame {
     x: [f64; 2],
     y: [f64; 2],
@@ -68,7 +68,7 @@ impl Frame {
             plot.line(&[(x[0], up(value)), (x[1], up(value))], LINE, 1)?;
             plot.text((x[0], up(value)), (4, -8), &text, Text::LEFT.colored(FAINT))?;
         }
-        // The sizes themselves are the ticks; where there are too many, every other one.
+        // The sizes themselves are the ticks; if there are too many, every other one.
         let most = (width as usize / 90).max(2);
         let every = points.len().div_ceil(most);
         for (elements, _) in points.iter().rev().step_by(every) {
