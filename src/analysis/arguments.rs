@@ -1,4 +1,4 @@
-//! What a record says of a call's arguments: sizes, strides, aliasing, and the bytes that follow from them.
+//! The meaning of a record's arguments: sizes, strides, aliasing, and the number of bytes.
 
 use std::collections::BTreeMap;
 
@@ -59,12 +59,12 @@ pub fn bytes_of(event: &Event, site: Option<&Site>) -> Option<f64> {
 /// Bytes of one turn of a loop. A record tells the strides of four operands; one beyond is taken to move.
 fn bytes_per_turn(strides: &[i32; 4], site: &Site) -> u64 {
     let moves = |operand: usize| strides.get(operand).is_none_or(|stride| *stride != 0);
-    // An operand that stands still is read once and stays in a register.
+    // An operand with stride 0 is read once and stays in a register.
     site.item_sizes.iter().enumerate().filter(|(operand, _)| moves(*operand)).map(|(_, size)| *size).sum()
 }
 
-/// Bytes of a generalised ufunc's call: every element of every operand's core once, for each turn of its loop.
-/// `None` where the signature has more dimensions than a record holds.
+/// Bytes of a generalised ufunc's call: every element of every operand's core once, for each turn of its loop. `None`
+/// if the signature has more dimensions than a record holds.
 ///
 /// Core dimensions are numbered in the order in which their names first stand in the signature (NumPy's
 /// "Generalized universal function API").
@@ -157,7 +157,7 @@ impl Shape {
         (!strides.is_empty()).then_some(strides)
     }
 
-    /// The sizes of a call on matrices by the names that its routine or its ufunc's signature gives them.
+    /// The sizes of a call on matrices by their names in its routine or its ufunc's signature.
     pub fn sizes(&self, site: &Site) -> Option<BTreeMap<String, u64>> {
         let sizes: BTreeMap<String, u64> = match self.sizes {
             Sizes::Routine { m, n, k, .. } => {
@@ -203,7 +203,7 @@ impl Shape {
         self.aliasing.of(0) == Alias::Same
     }
 
-    /// How the first output lies to the inputs, in words.
+    /// The aliasing of the first output with the inputs, in words.
     pub fn aliasing(&self, site: &Site) -> String {
         let inputs = match self.kind() {
             CallKind::Backend => 1,
@@ -231,7 +231,7 @@ fn inputs(routine: &Routine) -> usize {
     routine.arrays().filter(|i| routine.args[usize::from(*i)].role == Role::Input).count()
 }
 
-/// Operands of a call whose alignment a record tells.
+/// The number of operands of a call whose alignment a record holds.
 pub fn operands(kind: CallKind, site: &Site) -> usize {
     match kind {
         CallKind::Loop => (site.nin + site.nout).min(8),

@@ -10,7 +10,8 @@ use super::phases::Scale;
 use super::stats;
 use crate::model::comparison::{Call, CallKind, CallTime, Scalar};
 
-/// Times kept per pattern for its median, and lengths kept per pattern: bounds on memory, not on counts.
+/// The number of times kept per pattern for its median, and of lengths kept per pattern: limits of memory, not of
+/// counts.
 const SAMPLES: usize = 4096;
 const LENGTHS: usize = 64;
 
@@ -51,7 +52,7 @@ pub struct Patterns {
 }
 
 impl Patterns {
-    /// Takes one record of a loop, a routine or a backend; others are not calls and are left out.
+    /// Adds one record of a loop, a routine or a backend; other records are not calls and are ignored.
     pub fn take(&mut self, thread: u32, record: &Record, site: Option<&Site>, scale: Scale) {
         let Some(arguments) = Arguments::of(&record.event) else {
             return;
@@ -97,14 +98,14 @@ impl Patterns {
         all.len()
     }
 
-    /// How often an operation goes over its memory: twice where every call writes into its operand, else once.
+    /// The number of passes of an operation over its memory: two if every call writes into its operand, else one.
     pub fn passes(&self) -> f64 {
         let in_place = |key: &Key| key.shape.in_place();
         let all = !self.patterns.is_empty() && self.patterns.keys().all(in_place);
         if all { 2.0 } else { 1.0 }
     }
 
-    /// Bytes that outermost calls read and wrote, `None` where one of them does not tell.
+    /// Bytes that outermost calls read and wrote, `None` if one of them is unknown.
     pub fn bytes(&self) -> Option<f64> {
         let known = !self.bytes_unknown && !self.patterns.is_empty();
         let outermost = self.patterns.iter().filter(|(key, _)| key.depth() == 0);

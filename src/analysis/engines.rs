@@ -1,4 +1,4 @@
-//! What tracers saw, brought into the shape of what the observers in process see, and held against it.
+//! Converts the results of tracers to the form of the in-process observers, and compares the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::model::comparison::{
 use crate::model::error::{Error, Exit};
 use crate::tracers::engines::{Called, Count, Pattern, Plan, Point, RoundKey, Traced};
 
-/// The engine that every run has.
+/// The engine of every run.
 const INPROCESS: &str = "inprocess";
 
 /// See [`super::plan`].
@@ -24,7 +24,7 @@ pub fn plan(run: &Run, pid: u32) -> Result<Plan, Error> {
         .facts
         .extension
         .clone()
-        .ok_or_else(|| Error::new("the driver has not said yet where its extension is"))?;
+        .ok_or_else(|| Error::new("the driver has not reported the path of its extension yet"))?;
     let seen: BTreeSet<u32> =
         run.patterns.values().chain([&run.control]).flat_map(|patterns| patterns.sites()).collect();
     let mut sites: Vec<&Site> = documents
@@ -32,7 +32,7 @@ pub fn plan(run: &Run, pid: u32) -> Result<Plan, Error> {
         .values()
         .filter(|site| site.kind == "routine" || (site.kind == "loop" && seen.contains(&site.id)))
         .collect();
-    // What was seen comes first, in case a tracer cannot take all.
+    // Observed code comes first, in case a tracer cannot watch all of it.
     sites.sort_by_key(|site| (!seen.contains(&site.id), site.id));
     Ok(Plan {
         pid,
@@ -66,11 +66,11 @@ fn kind_of(site: &Site) -> CallKind {
     }
 }
 
-/// Adds what the tracers of a run saw to its comparison: one engine alone takes the place of the observers in process,
-/// several stand side by side.
+/// Adds the results of a run's tracers to its comparison: a single engine replaces the in-process observers, several
+/// are shown side by side.
 ///
 /// # Errors
-/// An engine that was asked for alone and could not be armed, or did not see its control.
+/// A single requested engine that could not be armed, or did not see its control.
 pub fn add(run: &Run, comparison: &mut Comparison) -> Result<(), Error> {
     let asked = run.documents.spec.as_ref().map_or(&[][..], |spec| &spec.engines);
     let views: Vec<View> = run
@@ -145,7 +145,7 @@ fn counted_inside(case: &Case) -> Vec<EngineCount> {
         .collect()
 }
 
-/// One tracer's answer, with what it means in this run.
+/// One tracer's results, with their meaning in this run.
 struct View<'a> {
     run: &'a Run,
     traced: &'a Traced,
@@ -153,7 +153,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// Operations that this tracer watched in one round.
+    /// The number of operations that this tracer watched in one round.
     fn operations(&self, key: RoundKey) -> u64 {
         let kind = if key.unit { RoundKind::UnitTraced } else { RoundKind::Traced };
         self.run
@@ -169,7 +169,7 @@ impl View<'_> {
         RoundKey { case: case as u64, side, unit: false }
     }
 
-    /// `a @ a`, through the routine where the tracer can watch it, else through the loop around it.
+    /// `a @ a`, through the routine if the tracer can watch it, else through the loop around it.
     fn control(&self) -> Control {
         let cases = self.run.documents.spec.as_ref().map_or(0, |spec| spec.cases.len());
         let key = self.round(cases, 0);
@@ -223,13 +223,13 @@ impl View<'_> {
             aliasing: None,
             scalar: None,
             threads: None,
-            // How calls lie in each other is not told from outside.
+            // A tracer from outside does not show the nesting of calls.
             depth: twin.map_or(0, |twin| twin.depth),
             time_ns: self.time(key, pattern.called, operations),
         }
     }
 
-    /// Kind, name, symbol and file of what was called.
+    /// Kind, name, symbol and file of the called code.
     fn named(&self, called: &Called) -> (CallKind, String, Option<String>, Option<String>) {
         match called {
             Called::Backend(name) => (CallKind::Backend, "raptors scale".into(), Some(name.clone()), None),
@@ -250,7 +250,7 @@ impl View<'_> {
         plain.then(|| pattern.rest.iter().take(operands).copied().collect())
     }
 
-    /// Entry to return, the tracer's own cost included; the mean, as a tracer only sums up.
+    /// From entry to return, the tracer's own cost included; the mean, because a tracer only sums up.
     fn time(&self, key: RoundKey, called: &Called, operations: f64) -> Option<CallTime> {
         let all: u64 = self
             .traced
@@ -309,7 +309,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// What a call costs under this tracer, from the rounds on one element with and without it.
+    /// The cost of a call under this tracer, from the rounds on one element with and without it.
     fn cost(&self, comparison: &Comparison) -> ObserverCost {
         let mut costs = Vec::new();
         let mut worst = f64::NAN;
@@ -338,7 +338,7 @@ impl View<'_> {
         (cost.is_finite() && per_op >= 1.0).then_some(cost)
     }
 
-    /// Median wall nanoseconds per operation of rounds of a kind, by this tracer's number where one is given.
+    /// Median wall nanoseconds per operation of rounds of a kind, by this tracer's number if one is given.
     fn wall(&self, case: u64, side: usize, kind: RoundKind, number: Option<u64>) -> f64 {
         let rounds = self.run.of(case, side, kind);
         let rounds = rounds.iter().map(|&i| &self.run.rounds[i]);
@@ -349,7 +349,7 @@ impl View<'_> {
         median(&walls)
     }
 
-    /// Sentences on counts that the two engines do not share.
+    /// Sentences about counts that differ between the two engines.
     fn differences(&self, inside: &[EngineCount], outside: &[EngineCount]) -> Vec<String> {
         if outside.is_empty() {
             return Vec::new();
@@ -371,7 +371,7 @@ impl View<'_> {
             .filter(|of| (count(inside, of) - count(outside, of)).abs() > 1e-9)
             .map(|of| {
                 format!(
-                    "{}, side {}: {} counts {} calls of {} per operation, the observers in process {}",
+                    "{}, side {}: {} counts {} calls of {} per operation, the in-process observers {}",
                     of.case,
                     of.side.to_uppercase(),
                     self.traced.engine,
@@ -383,7 +383,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// Puts what this tracer saw where the observers in process would stand.
+    /// Replaces the results of the in-process observers by this tracer's.
     fn replace(&self, comparison: &mut Comparison) -> Result<(), Error> {
         let engine = &self.traced.engine;
         if let Some(why) = &self.traced.why_not {
@@ -392,7 +392,10 @@ impl View<'_> {
         }
         let control = self.control();
         if !control.ok {
-            let sentence = format!("{engine} saw nothing that a zero could lean on: {}", unseen(&control));
+            let sentence = format!(
+                "{engine} did not see its control, so a count of zero would prove nothing: {}",
+                unseen(&control)
+            );
             return Err(Error::new(sentence).exit(Exit::NothingObserved));
         }
         let cost = self.cost(comparison);
@@ -418,7 +421,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Whether every routine that could be called was watched: only then is a zero of routines one.
+    /// Whether every callable routine was watched: only then is a zero of routines proved.
     fn routines_watched(&self) -> bool {
         let routines = self.run.documents.sites.values().filter(|site| site.kind == "routine");
         routines.into_iter().all(|site| self.traced.sites.contains(&site.id))

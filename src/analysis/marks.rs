@@ -9,9 +9,9 @@ pub struct Round {
     pub case: u64,
     /// 0 for side A, 1 for side B.
     pub side: usize,
-    /// What it was run for.
+    /// Its purpose.
     pub kind: RoundKind,
-    /// Which time the sides had been set up anew, from 0.
+    /// The set-up of the sides, counted from 0.
     pub placement: u64,
     /// Ticks of the two marks.
     pub begin: u64,
@@ -27,7 +27,7 @@ pub struct Round {
     pub cpu_ns: u64,
     /// Minor page faults over it.
     pub faults: u64,
-    /// Threads that worked for at least a twentieth of it; 0 where that was not counted.
+    /// Threads that worked for at least a twentieth of it; 0 if they were not counted.
     pub active_threads: u32,
 }
 
@@ -62,10 +62,10 @@ impl Pairing {
                 return Ok(());
             }
         };
-        let opened = self.open.take().ok_or("a round ends that did not begin")?;
+        let opened = self.open.take().ok_or("a round ends that has not begun")?;
         let identity = |mark: Mark| (mark.case, mark.side, mark.kind);
         if identity(opened.mark) != identity(mark) {
-            return Err("a round ends that is not the one that began");
+            return Err("a round ends that is not the open one");
         }
         self.rounds.push(Round {
             case: mark.case.into(),

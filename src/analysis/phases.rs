@@ -1,19 +1,19 @@
 //! From records to the exclusive parts of each observed round.
 //!
 //! Records of a thread come in order of completion, so a call's inner calls come right before it; a stack of sums by
-//! depth turns inclusive times into exclusive ones. Only the thread that runs the rounds is added up: what other
-//! threads do at the same time is part of the wall time of the call that waits for them.
+//! depth turns inclusive times into exclusive ones. Only the thread that runs the rounds is added up: concurrent work
+//! of other threads is part of the wall time of the call that waits for them.
 
 use raptors_recording::{Event, Record};
 
 /// Nanoseconds of one round by phase, and the counts that go with them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
-    /// Taking arrays in and giving them out.
+    /// Converting arrays in and out.
     pub conversion: f64,
     /// Getting memory.
     pub allocation: f64,
-    /// What touching memory ahead took, beyond walking its pages once more; evidence, not the phase.
+    /// The cost of touching memory before use, beyond walking its pages once more; evidence, not the phase.
     pub touching: f64,
     /// Loops, routines and backends.
     pub kernel: f64,
@@ -21,22 +21,22 @@ pub struct Parts {
     pub sync: f64,
     /// Giving memory back.
     pub free: f64,
-    /// Page faults that fell into memory that was touched ahead.
+    /// Page faults in memory that was touched before use.
     pub faults_touched: f64,
     /// Records of the round, on any thread.
     pub records: f64,
-    /// Outermost calls that threads other than the round's made on their own account: no phase holds their time.
+    /// Outermost calls of other threads than the round's; no phase has their time.
     pub elsewhere: f64,
 }
 
 impl Parts {
-    /// Nanoseconds inside recorded calls: every phase but dispatch, and but the time of touching ahead.
+    /// Nanoseconds inside recorded calls: every phase except dispatch, without the time of touching memory before use.
     pub fn inside(&self) -> f64 {
         self.conversion + self.allocation + self.kernel + self.sync + self.free
     }
 }
 
-/// Ticks to nanoseconds, and what a pair of clock reads itself adds to each time.
+/// Converts ticks to nanoseconds, and subtracts the cost of a pair of clock reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     /// Nanoseconds of a tick.
@@ -46,7 +46,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// A span in ticks as nanoseconds, net of the clock.
+    /// A span in ticks as nanoseconds, without the cost of the clock.
     pub fn ns(&self, ticks: u64) -> f64 {
         (ticks as f64 * self.ns_per_tick - self.clock_ns).max(0.0)
     }
@@ -89,19 +89,19 @@ impl Accounting {
         }
     }
 
-    /// A record of the thread that runs the rounds. `parallel` says that it is the call of a parallel backend.
+    /// Adds a record of the thread that runs the rounds. `parallel`: it is the call of a parallel backend.
     pub fn own(&mut self, round: usize, record: &Record, parallel: bool) {
         let depth = usize::from(record.depth);
         let parts = &mut self.parts[round];
         parts.records += 1.0;
         if matches!(record.event, Event::Chunk(_)) {
-            // Its time is in the backend's; kept apart for the busiest thread.
+            // Its time is part of the backend's; it is kept separately for the busiest thread.
             return;
         }
         let spent = self.scale.ns(record.duration);
         let exclusive = (spent - self.inner[depth + 1]).max(0.0);
         self.inner[depth + 1] = 0.0;
-        // What a touch took in all counts as inner time of the call around it, not only the faults' share.
+        // The whole cost of a touch counts as inner time of the call around it, not only the faults' share.
         let elapsed = match record.event {
             Event::Touch(touch) => self.scale.ns(touch.ticks).max(spent),
             _ => spent,

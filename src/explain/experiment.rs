@@ -1,4 +1,4 @@
-//! One experiment: rounds of both sides with and without some switches, taking turns, and the effect on the gap.
+//! One experiment: alternating rounds of both sides with and without some switches, and the effect on the gap.
 
 use std::time::{Duration, Instant};
 
@@ -9,33 +9,33 @@ use crate::model::budget::experiments::SET_UP;
 use crate::model::comparison::Ci95;
 use crate::model::error::Error;
 
-/// Times that the processes are started anew: where a process's memory lies moves times as well.
+/// The number of starts of the processes: the position of a process's memory changes times as well.
 const STARTS: usize = 3;
-/// Times that the sides are set up anew in each of them.
+/// The number of times that the sides are set up in each process.
 const PLACEMENTS: usize = 4;
 
-/// Of a placement's rounds of one arm, the quantile that counts: what others do on the machine only adds to a round,
-/// and on a machine that is shared it adds to many. What moves from placement to placement stays in the intervals.
+/// The quantile of a placement's rounds of one arm that counts: other programs can only make a round longer, and on a
+/// shared machine they do so to many. The variation between placements stays in the intervals.
 const QUIET: f64 = 0.25;
 
-/// What an experiment measures: the sum of the gap (B's time − A's) under each of some switches, times its weight.
+/// The quantity that an experiment measures: the weighted sum of the gap (B's time − A's) under each of some switches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms(pub Vec<(f64, Switch)>);
 
 impl Terms {
-    /// What throwing `switch` takes from the gap that there is under `base`.
+    /// The part that `switch` takes from the gap under `base`.
     pub fn difference(base: &Switch, switch: &Switch) -> Self {
         Self(vec![(1.0, base.clone()), (-1.0, base.and(switch))])
     }
 
-    /// The same, with rounds in which nothing is switched beside them.
+    /// The same, with rounds without any switch beside them.
     #[must_use]
     pub fn beside_plain(mut self) -> Self {
         self.0.push((0.0, Switch::default()));
         self
     }
 
-    /// Whether rounds of different processes are held against each other.
+    /// Whether rounds of different processes are compared.
     pub fn span_processes(&self) -> bool {
         let mut terms = self.0.iter().filter(|(weight, _)| *weight != 0.0);
         let Some((_, first)) = terms.next() else {
@@ -44,7 +44,7 @@ impl Terms {
         terms.any(|(_, other)| !first.shares_process_with(other))
     }
 
-    /// The same terms, each with `base` thrown as well.
+    /// The same terms, each with `base` on as well.
     #[must_use]
     pub fn on(&self, base: &Switch) -> Self {
         let terms = self.0.iter();
@@ -52,44 +52,44 @@ impl Terms {
     }
 }
 
-/// What came of an experiment.
+/// The result of an experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Effect {
-    /// The weighted sum, ns per operation: above 0, B is slower by it. The median over placements, of the quiet rounds
+    /// The weighted sum, ns per operation: above 0, B is slower by it. The median over placements of the quiet rounds
     /// of each.
     pub ns: f64,
-    /// Its interval, of the confidence asked for.
+    /// Its interval, with the requested confidence.
     pub interval: Ci95,
     /// Its interval of 95 %.
     pub ci95: Ci95,
     /// Times of A and B, ns per operation, under each term's switches.
     pub sides: Vec<[f64; 2]>,
-    /// Page faults of A and B per operation, under the first term's.
+    /// Page faults of A and B per operation, under the first term's switches.
     pub faults: [f64; 2],
-    /// B's time − A's in its own rounds with nothing switched, ns; none where it had no such rounds.
+    /// B's time − A's in its own rounds without a switch, ns; none if it had no such rounds.
     pub own_gap: Option<f64>,
 }
 
 impl Effect {
-    /// So many times as large, its interval too.
+    /// The effect times a factor, its interval too.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         let both = |ends: Ci95| ends.map(|end| end * factor);
         Self { ns: self.ns * factor, interval: both(self.interval), ci95: both(self.ci95), ..self.clone() }
     }
 
-    /// Times of A and B under the switches of the term of that number, ns per operation.
+    /// Times of A and B under the switches of that term, ns per operation.
     pub fn times_of(&self, term: usize) -> [f64; 2] {
         self.sides.get(term).copied().unwrap_or([f64::NAN; 2])
     }
 }
 
-/// Rounds of both sides with nothing switched, over all experiments.
+/// Rounds of both sides without a switch, over all experiments.
 #[derive(Clone, Debug, Default)]
 pub struct Plain {
     /// A's and B's times, ns per operation.
     pub times: [Vec<f64>; 2],
-    /// In which placement of which experiment each was measured.
+    /// The placement and experiment of each measurement.
     pub placements: Vec<u64>,
     /// Placements so far.
     known: u64,
@@ -123,7 +123,7 @@ impl Plain {
     }
 }
 
-/// What these rounds of an arm take where nobody disturbs them, ns.
+/// The undisturbed time of these rounds of an arm, ns.
 fn quiet(times: &[f64], rows: &[usize]) -> f64 {
     let of: Vec<f64> = rows.iter().map(|&row| times[row]).collect();
     quantile(&of, QUIET)
@@ -133,25 +133,24 @@ fn gap_of([a, b]: &[Vec<f64>; 2], rows: &[usize]) -> f64 {
     quiet(b, rows) - quiet(a, rows)
 }
 
-/// The processes of one case in which nothing is switched for the whole process: started once, as they serve every
-/// experiment.
+/// The processes of one case without process-wide switches: started once, because every experiment uses them.
 #[derive(Default)]
 pub struct Pool<'a> {
     plain: Vec<Lab<'a>>,
 }
 
-/// The arms of one term: two, of which one may be another term's.
+/// The arms of one term: two, one of which may belong to another term.
 struct Term<'a> {
     switch: &'a Switch,
-    /// Which of the processes it runs in.
+    /// The index of its process.
     process: usize,
     arms: [usize; 2],
 }
 
-/// Runs rounds, and adds them to those that there are of this experiment.
+/// Runs rounds, and adds them to the rounds of this experiment so far.
 ///
 /// # Errors
-/// When a side cannot be run so, a process cannot be started, or the user asked to end.
+/// A side cannot run this way, a process cannot be started, or the user interrupted.
 pub fn run<'s>(
     setting: &'s Setting<'s>,
     pool: &mut Pool<'s>,
@@ -194,7 +193,7 @@ pub fn run<'s>(
 }
 
 impl<'a> Pool<'a> {
-    /// The processes of one start: the plain one, so far.
+    /// The processes of one start: only the plain one, so far.
     fn take(&mut self, setting: &'a Setting<'a>, start: usize) -> Result<Vec<(Switch, Lab<'a>)>, Error> {
         while self.plain.len() <= start {
             self.plain.push(Lab::start(setting, &Switch::default())?);
@@ -214,9 +213,9 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Sets up every arm that differs from the others of its process. In every other placement the last comes first: what
-/// is set up first takes the memory that was freed first, and neither a side nor the plain or the switched arms are to
-/// have it always.
+/// Sets up every arm that differs from the others of its process. In every other placement the last comes first: the
+/// first one gets the memory that was freed first, and neither a side nor the plain or the switched arms should always
+/// have it.
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
@@ -230,7 +229,7 @@ fn set_up<'t, 's>(
         order.reverse();
         sides.reverse();
     }
-    // Arms in which nothing was changed, though their switches would have told.
+    // Arms in which nothing was changed, although their switches would have reported it.
     let mut unchanged = vec![[false; 2]; laid_out.len()];
     for number in order {
         let term = &laid_out[number];
@@ -316,10 +315,10 @@ fn turn(
     Ok(rounds)
 }
 
-/// In which order `arms` arms have their rounds in a block. Over as many blocks as there are arms, twice as many for an
-/// odd number, each arm comes at each place and right after each other arm equally often, as what an arm leaves behind
-/// (threads that still spin, data in the caches) meets the next one (Williams, *Experimental designs balanced for the
-/// estimation of residual effects of treatments*, Australian Journal of Scientific Research A 2, 1949).
+/// The order of `arms` arms in a block. Over as many blocks as there are arms, twice as many for an odd number, each
+/// arm comes at each place and after each other arm equally often, because the remains of an arm (spinning threads,
+/// data in the caches) affect the next one (Williams, *Experimental designs balanced for the estimation of residual
+/// effects of treatments*, Australian Journal of Scientific Research A 2, 1949).
 fn order(arms: usize, block: usize) -> Vec<usize> {
     let zigzag = |place: usize| {
         if place % 2 == 1 { place.div_ceil(2) } else { (arms - place / 2) % arms }
@@ -335,13 +334,13 @@ fn order(arms: usize, block: usize) -> Vec<usize> {
 /// An experiment's blocks of rounds so far.
 #[derive(Default)]
 pub struct Samples {
-    /// Which term has nothing switched, where one has.
+    /// The index of the term without a switch, if there is one.
     plain: Option<usize>,
-    /// How often the sides were set up.
+    /// The number of times that the sides were set up.
     set_ups: usize,
     /// The terms' weights.
     weights: Vec<f64>,
-    /// In which placement each was measured.
+    /// The placement of each measurement.
     placements: Vec<u64>,
     /// Times by term and side.
     times: Vec<[Vec<f64>; 2]>,
@@ -384,8 +383,8 @@ impl Samples {
         self.placements.push(placement);
     }
 
-    /// What each placement shows, where it is the difference that a switch makes: what those of several experiments
-    /// vary by is alike.
+    /// The result of each placement, if the experiment measures the difference that a switch makes: the variation of
+    /// several experiments is alike.
     pub fn differences(&self) -> Option<Vec<f64>> {
         let mut weights: Vec<f64> = self.weights.clone();
         weights.retain(|weight| *weight != 0.0);
@@ -398,8 +397,8 @@ impl Samples {
         terms.filter(|(weight, _)| **weight != 0.0).map(|(weight, times)| weight * gap_of(times, rows)).sum()
     }
 
-    /// What they show. `confidence` is that of the interval, 0.95 or more where several causes are tried; `spread` that
-    /// of experiments like this one, for what has few placements.
+    /// Their effect. `confidence` is that of the interval, 0.95 or more if several causes are tried; `spread` is the
+    /// variation in experiments like this one, for experiments with few placements.
     pub fn effect(&self, confidence: f64, spread: Option<Spread>) -> Effect {
         let sum = |rows: &[usize]| self.sum(rows);
         let spread = spread.filter(|_| self.differences().is_some());
@@ -447,7 +446,7 @@ mod tests {
         }
     }
 
-    /// Rounds with nothing switched, of one placement: A's times and B's.
+    /// Rounds of one placement without a switch: A's times and B's.
     fn samples(of: &[(u64, [f64; 2])]) -> Samples {
         let side = |side: usize| of.iter().map(|(_, pair)| pair[side]).collect();
         Samples {
@@ -463,7 +462,7 @@ mod tests {
     fn rounds_that_others_disturbed_count_for_little_and_placements_alike() {
         let mut rounds = Vec::new();
         for placement in 0..4 {
-            // Of each side's rounds, one in two takes three times as long.
+            // One in two of each side's rounds takes three times as long.
             for round in 0..8 {
                 let slow = |side: u64| {
                     if (round + side).is_multiple_of(2) { 3.0 } else { 1.0 }
@@ -471,7 +470,7 @@ mod tests {
                 rounds.push((placement, [100.0 * slow(0), 150.0 * slow(1)]));
             }
         }
-        // A placement of many rounds is one placement.
+        // A placement with many rounds is one placement.
         rounds.extend((0..99).map(|_| (4, [100.0, 900.0])));
         let effect = samples(&rounds).effect(0.99, None);
         assert_eq!((effect.ns, effect.times_of(0)), (50.0, [100.0, 150.0]));
@@ -486,7 +485,7 @@ mod tests {
         assert!(!terms.span_processes());
         let terms = Terms::difference(&nothing, &pages);
         assert!(terms.span_processes());
-        // The rounds beside them, in which nothing is switched, have no weight.
+        // The rounds beside them, without a switch, have no weight.
         let terms = Terms::difference(&pages, &Switch::arm(&["no_copies"])).beside_plain();
         assert!(!terms.span_processes());
     }

@@ -1,6 +1,6 @@
-//! Why one side is slower: each possible cause is switched off, alone, and what that takes from the gap is its effect.
-//! Causes that are supported are then switched off one after the other, the most specific first, so that their effects
-//! and a residual sum to the gap.
+//! Finds out why one side is slower: switches each possible cause off, alone; the part of the gap that disappears is
+//! its effect. Supported causes are then switched off one after the other, the most specific first, so that their
+//! effects and a residual sum to the gap.
 
 mod causes;
 mod experiment;
@@ -25,10 +25,10 @@ use crate::run::{self, Outcome, spec};
 use inquiry::Inquiry;
 use lab::Setting;
 
-/// Compares both sides and finds out why one is slower.
+/// Compares both sides and finds the causes of the difference.
 ///
 /// # Errors
-/// Those of [`run::compare`]. What goes wrong with a single cause is told in its finding.
+/// Those of [`run::compare`]. An error in a single cause's experiment is part of its finding.
 pub fn explain(source: &Source, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let asked = match source {
         Source::Run(asked) => asked,
@@ -50,11 +50,11 @@ pub fn explain(source: &Source, progress: &mut dyn Progress) -> Result<Outcome, 
     Ok(outcome)
 }
 
-/// What was found out about a run that is saved.
+/// The findings of a saved run.
 fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
     let (comparison, timings, samples) = analysis::read_whole(path, lossy)?;
     if comparison.explained.is_empty() {
-        let sentence = format!("nobody has inquired into the run `{}`", path.display());
+        let sentence = format!("the run `{}` was made by `compare`; only `explain` finds causes", path.display());
         return Err(Error::new(sentence)
             .help(
                 "experiments need the sides themselves: raptors-trace explain --save FILE, with the options of that \
@@ -65,7 +65,7 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
     Ok(Outcome { comparison, timings, samples, failure: None })
 }
 
-/// Inquires into every case; what was found until something went wrong, and what that was.
+/// Inquires into every case; returns the findings so far and the error, if there was one.
 fn inquire(
     compare: &CompareOptions,
     comparison: &Comparison,
@@ -91,7 +91,7 @@ fn inquire(
         let Err(error) = ended else { continue };
         found.complete = false;
         found.warnings.push(format!(
-            "the experiments ended early, with {}: {error}; what was not tried until then is said",
+            "the experiments ended early, with {}: {error}; the causes that were not tried are listed",
             case.label()
         ));
         let error = if interrupt.asked() { Error::new("interrupted") } else { error };

@@ -1,4 +1,4 @@
-//! What is known of both sides before any cause is tried: from the comparison, and from a look at them.
+//! The facts about both sides before any cause is tried: from the comparison, and from a short examination.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,49 +27,49 @@ const TRIED: [&str; 14] = [
     "huge_pages",
     "no_locks",
 ];
-/// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
+/// Faults and CPU time need no rounds of full length, and a check of a switch's changes needs none.
 const SHORT: Duration = Duration::from_millis(4);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
 
-/// What a switch does to both sides.
+/// The effect of a switch on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// What it changed on side A and on side B, in words; nothing on either where it does not apply.
+    /// The changes on side A and on side B, in words; nothing on either if it does not apply.
     Changed([Vec<String>; 2]),
-    /// It cannot be thrown, and why.
+    /// It cannot be applied, with the reason.
     Refused(String),
 }
 
-/// What is known.
+/// The known facts.
 pub struct Survey<'a> {
-    /// The case as it was compared.
+    /// The case from the comparison.
     pub case: &'a Case,
     /// The machine.
     pub machine: &'a Machine,
     /// The software.
     pub software: &'a Software,
-    /// The control of the observers of calls, where one was run.
+    /// The control of the observers of calls, if one was run.
     pub control: Option<&'a comparison::Control>,
-    /// What each side shows.
+    /// The facts about each side.
     pub seen: [Seen; 2],
     /// Page faults per operation of each side, settled.
     pub faults: [f64; 2],
     /// CPU time ÷ wall time of each side.
     pub busy: [f64; 2],
-    /// Whether the setups of both make their arrays by `shape` or `size`.
+    /// Whether both setups make their arrays from `shape` or `size`.
     pub sized: bool,
-    /// What the code and data switches do.
+    /// The effects of the code and data switches.
     pub tried: BTreeMap<&'static str, Tried>,
-    /// Both sides' times at smaller sizes, the smallest first; empty where their arrays have one size.
+    /// Both sides' times at smaller sizes, the smallest first; empty if their arrays have one size.
     pub sweep: Vec<Point>,
 }
 
 impl<'a> Survey<'a> {
-    /// Looks at both sides, which takes about a tenth of `time`.
+    /// Examines both sides, in about a tenth of `time`.
     ///
     /// # Errors
-    /// When a side cannot be run at all.
+    /// A side cannot run at all.
     pub fn of(
         case: &'a Case,
         comparison: &'a comparison::Comparison,
@@ -89,7 +89,8 @@ impl<'a> Survey<'a> {
             }
         }
         let last = |side: usize| rounds[side].last().copied().unwrap_or_default();
-        // Threads that were woken last run on into the next round: the least of several is the side's own.
+        // Threads that were woken last still run in the next round: the least of several values belongs to the side
+        // itself.
         let busy = |side: usize| {
             let all = rounds[side].iter();
             all.map(|round| round.cpu_ns / round.ns.max(1.0)).fold(f64::INFINITY, f64::min)
@@ -116,7 +117,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// What both sides are called.
+    /// The names of both sides.
     pub fn names(&self) -> [&str; 2] {
         [&self.case.sides.a.name, &self.case.sides.b.name]
     }
@@ -126,12 +127,12 @@ impl<'a> Survey<'a> {
         [&self.case.sides.a, &self.case.sides.b]
     }
 
-    /// What the slower side is called.
+    /// The name of the slower side.
     pub fn slower(&self) -> &str {
         self.names()[usize::from(self.case.gap_ns() > 0.0)]
     }
 
-    /// What the faster side is called.
+    /// The name of the faster side.
     pub fn faster(&self) -> &str {
         self.names()[usize::from(self.case.gap_ns() <= 0.0)]
     }
@@ -142,8 +143,8 @@ impl<'a> Survey<'a> {
         calls.filter(|call| call.kind == kind && call.depth == 0).map(|call| call.calls_per_op).sum()
     }
 
-    /// How often side 0 or 1 goes over all elements per operation, by loops and backends; calls per operation where the
-    /// number of elements is not known.
+    /// The number of passes of side 0 or 1 over all elements per operation, by loops and backends; calls per operation
+    /// if the number of elements is unknown.
     pub fn passes(&self, side: usize) -> f64 {
         let elements: u64 = self.case.shape.iter().product();
         let calls = self.sides()[side].calls.iter();
@@ -164,10 +165,10 @@ impl<'a> Survey<'a> {
         (0..2).any(|side| self.calls(side, CallKind::Backend) > 0.0)
     }
 
-    /// What a code or data switch changes, as a sentence; why it does not apply where it changes nothing.
+    /// The changes of a code or data switch, as a sentence.
     ///
     /// # Errors
-    /// The reason, in words.
+    /// The reason that it does not apply or changes nothing, in words.
     pub fn changed(&self, switch: &str) -> Result<String, String> {
         match self.tried.get(switch) {
             Some(Tried::Changed([a, b])) if a.is_empty() && b.is_empty() => Err(String::new()),
@@ -180,18 +181,18 @@ impl<'a> Survey<'a> {
                 Ok(said.join("; "))
             }
             Some(Tried::Refused(why)) => Err(why.clone()),
-            None => Err("it was not looked at".into()),
+            None => Err("it was not examined".into()),
         }
     }
 }
 
-/// Throws one switch on both sides; the statement's value has to stay what it was.
+/// Applies one switch on both sides; the statement's value has to stay the same.
 fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
     let switch = Switch::arm(&[name]);
     let mut both = [Vec::new(), Vec::new()];
     for side in Side::BOTH {
         let arm = 2 + side as usize;
-        // A statement that cannot be run so is an answer, a process that died or a user who wants to end is none.
+        // A statement that cannot run this way is an answer; a process that died or an interrupt is not.
         let armed = match lab.set_up(arm, side, &switch, 0, Duration::ZERO) {
             Ok(armed) => armed,
             Err(error) if lab.runs() => {
@@ -202,7 +203,7 @@ fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
         if armed.changed_anything() {
             let refused = match lab.difference(side as usize, arm) {
                 Ok(None) => None,
-                Ok(Some(difference)) => Some(format!("it would change what the statement gives: {difference}")),
+                Ok(Some(difference)) => Some(format!("it would change the statement's result: {difference}")),
                 Err(error) if lab.runs() => Some(format!("with it switched, {error}")),
                 Err(error) => return Err(error),
             };

@@ -31,13 +31,13 @@ macro_rules! round_kinds {
 }
 
 round_kinds! {
-    /// Until page faults and times settle, and right after the observers are switched; counted nowhere.
+    /// Warm-up: until page faults and times settle, and after the observers are switched; not counted.
     Warmup = 1, "warmup";
     /// Unobserved: the times.
     Timed = 2, "timed";
     /// Observed: phases, calls, threads.
     Observed = 3, "observed";
-    /// Observed with fresh result memory touched ahead, so that first touch is timed apart from the loop.
+    /// Observed, with fresh result memory touched before, so that first touch is timed separately from the loop.
     Touched = 4, "touched";
     /// Unobserved, one element.
     UnitTimed = 5, "unit-timed";
@@ -51,7 +51,7 @@ round_kinds! {
     UnitTraced = 9, "unit-traced";
     /// Sampled: stacks for flamegraphs.
     Sampled = 10, "sampled";
-    /// Between sampled ones, without samples being taken: what sampling costs.
+    /// Between sampled ones, without sampling: their difference is the cost of sampling.
     Unsampled = 11, "unsampled";
 }
 

@@ -1,4 +1,4 @@
-//! The inquiry into one case: which causes are tried and when, what they are held against, and what is concluded.
+//! The inquiry into one case: the causes that are tried, their order, the scale of the verdicts, and the conclusion.
 
 mod conclusion;
 
@@ -16,12 +16,12 @@ use crate::model::comparison::{Case, Ci95, Comparison, Finding, FindingVerdict, 
 use crate::model::error::Error;
 use crate::model::progress::Progress;
 
-/// How many of them are looked at again: the more, the less each gets.
+/// The number of causes that get a second look: the more, the less time for each.
 const MOST_AGAIN: usize = 4;
-/// How often a cause may be looked at, as each look is a chance to be accused by noise.
+/// The largest number of looks at a cause, because each look can support a cause by noise alone.
 const LOOKS: f64 = 2.0;
 
-/// A trial and what came of it.
+/// A trial and its result.
 struct Tried {
     cause: &'static dyn Cause,
     trial: Trial,
@@ -37,7 +37,7 @@ impl Tried {
     }
 }
 
-/// A supported cause, switched off once those before it are.
+/// A supported cause, switched off after those before it.
 struct Link {
     /// Which of the trials it is.
     of: usize,
@@ -49,16 +49,16 @@ fn is_noise(cause: &dyn Cause) -> bool {
     cause.name() == causes::NOISE.name()
 }
 
-/// What effects are held against.
+/// The scale by which effects are judged.
 struct Scale {
     /// The gap, ns, and its interval of 95 %.
     gap: f64,
     interval: Ci95,
     /// The slower side's time, ns.
     wall: f64,
-    /// What two processes that do the same differ by.
+    /// The difference between two processes that do the same.
     noise: judge::Noise,
-    /// Whether the experiments' rounds have the comparison's gap.
+    /// Whether the experiments' rounds reproduce the comparison's gap.
     confirmed: bool,
 }
 
@@ -77,7 +77,7 @@ impl Scale {
             return judge::verdict(effect, effect.ns, self.wall, 0.0);
         }
         if tried.cause.is_about_the_measurement() {
-            // What it adds is no part of the gap, whichever way it goes.
+            // The cost that it adds is no part of the gap, in either direction.
             return judge::verdict(effect, effect.ns, self.wall, self.noise.least);
         }
         if !self.confirmed {
@@ -95,9 +95,9 @@ pub struct Inquiry<'a> {
     confidence: f64,
     /// The trials; once all are done, the best one of each cause.
     tried: Vec<Tried>,
-    /// What differences vary by from placement to placement in this case.
+    /// The variation of differences from placement to placement in this case.
     spread: Option<Spread>,
-    /// Supported causes, in the order they were switched off one after the other.
+    /// Supported causes, in the order in which they were switched off.
     chain: Vec<Link>,
     known: Vec<Finding>,
     not_tried: Vec<NotTried>,
@@ -105,12 +105,12 @@ pub struct Inquiry<'a> {
     complete: bool,
     sizes: Vec<SizePoint>,
     pool: Pool<'a>,
-    /// Rounds of all experiments in which nothing was switched.
+    /// Rounds of all experiments without a switch.
     plain: Plain,
 }
 
 impl<'a> Inquiry<'a> {
-    /// Of a case that was compared; the experiments take `time`.
+    /// The inquiry into a compared case; the experiments take `time`.
     pub fn new(case: &'a Case, setting: &'a Setting<'a>, time: Duration) -> Self {
         Self {
             case,
@@ -130,8 +130,8 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// The gap, ns: that of the experiments' own rounds, which take turns with what is switched; of the comparison's
-    /// where there are none.
+    /// The gap, ns: that of the experiments' own rounds, which alternate with switched rounds, or of the comparison if
+    /// there are none.
     fn gap(&self) -> f64 {
         if self.plain.is_empty() {
             return self.case.gap_ns();
@@ -139,7 +139,7 @@ impl<'a> Inquiry<'a> {
         self.plain.gap()
     }
 
-    /// What every verdict is held against, from all rounds so far. Its interval takes a while to draw.
+    /// The scale of every verdict, from all rounds so far. Computing its interval takes some time.
     fn scale(&self) -> Scale {
         let noise = self.noise();
         let gap = self.gap();
@@ -159,7 +159,7 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// Whether the comparison shows one that is worth explaining.
+    /// Whether the comparison shows a gap that is worth explaining.
     fn is_there_a_gap(&self) -> bool {
         self.case.ratio.verdict != Verdict::NoDifferenceShown
             && self.case.gap_ns().abs() >= judge::LEAST_SHARE * self.case.slower_ns()
@@ -175,7 +175,7 @@ impl<'a> Inquiry<'a> {
         }
         self.complete = false;
         let label = self.case.label();
-        progress.update(0.0, &format!("{label}: looking at both sides"));
+        progress.update(0.0, &format!("{label}: examining both sides"));
         let started = Instant::now();
         let survey = Survey::of(self.case, comparison, self.setting, self.time)?;
         self.sizes.clone_from(&survey.sweep);
@@ -191,7 +191,7 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// What is to be tried; of the others, what is known or why they are not tried.
+    /// The trials; for other causes, the known verdict or the reason that they are not tried.
     fn planned(&mut self, survey: &Survey<'_>) -> Vec<(&'static dyn Cause, Trial)> {
         let mut trials = Vec::new();
         for cause in ALL {
@@ -206,14 +206,14 @@ impl<'a> Inquiry<'a> {
                 Plan::Not(why) => self.not_tried.push(NotTried { cause: cause.name().to_owned(), why }),
             }
         }
-        // Bonferroni: the chance that any of them is accused by noise alone stays 5 %. What is about the measurement is
-        // not accused.
+        // Bonferroni: the chance that noise alone supports any of them stays 5 %. Causes about the measurement do not
+        // count.
         let accusing = trials.iter().filter(|(cause, _)| !cause.is_about_the_measurement()).count();
         self.confidence = 1.0 - 0.05 / (LOOKS * accusing.max(1) as f64);
         trials
     }
 
-    /// Switches each cause alone. One that cannot be switched is said to be so.
+    /// Switches each cause alone. A cause that cannot be switched is listed with the reason.
     fn try_each(
         &mut self,
         trials: Vec<(&'static dyn Cause, Trial)>,
@@ -242,7 +242,7 @@ impl<'a> Inquiry<'a> {
                 }),
                 Err(error) if self.setting.interrupt.asked() => {
                     let rest = std::iter::once(cause).chain(trials.map(|(_, (cause, _))| cause));
-                    self.leave_out(rest, "the run was ended before it");
+                    self.leave_out(rest, "the run ended before it");
                     return Err(error);
                 }
                 Err(error) => {
@@ -261,7 +261,7 @@ impl<'a> Inquiry<'a> {
         experiment::run(self.setting, pool, plain, terms, time, samples)
     }
 
-    /// What samples show, held together with experiments like theirs.
+    /// The effect in the samples, judged together with experiments like theirs.
     fn effect(&self, samples: &Samples) -> Effect {
         samples.effect(self.confidence, self.spread)
     }
@@ -282,8 +282,8 @@ impl<'a> Inquiry<'a> {
         open
     }
 
-    /// Gives causes that are undecided more rounds, those first that would account for most of the gap, and as many to
-    /// what they are held against: what two processes differ by.
+    /// Gives undecided causes more rounds, first those that could explain most of the gap, and as many rounds to the
+    /// noise experiment by which they are judged.
     fn look_again(&mut self, survey: &Survey<'_>, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let left = until.saturating_duration_since(Instant::now()).mul_f64(AGAIN);
         let affordable = (left.as_secs_f64() / SHORTEST.as_secs_f64()) as usize;
@@ -315,7 +315,7 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    /// Says what each trial shows, now that it is known what placements differ by in experiments like it.
+    /// Judges each trial, now that the variation of placements in similar experiments is known.
     fn weigh(&mut self, survey: &Survey<'_>) {
         let tried = self.tried.iter();
         let like: Vec<Vec<f64>> = tried.filter_map(|tried| tried.samples.differences()).collect();
@@ -326,8 +326,8 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// Of several ways to switch a cause, the one counts that is supported, and of these the one that leaves least of
-    /// the gap: one that turns the gap around has switched something else as well.
+    /// Of several switches of a cause, the supported one counts, and of these the one that leaves the smallest part of
+    /// the gap: a switch that reverses the gap has changed something else as well.
     fn keep_the_best(&mut self) {
         let (gap, wall, noise) = (self.gap(), self.plain.wall(), self.noise());
         let rank = |tried: &Tried| {
@@ -359,7 +359,7 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// What two processes that do the same differ by; nothing where that is not known.
+    /// The difference between two processes that do the same; nothing if unknown.
     fn noise(&self) -> judge::Noise {
         let mut tried = self.tried.iter();
         tried.find(|tried| tried.is_noise()).map_or_else(judge::Noise::default, |tried| judge::Noise::of(&tried.effect))

@@ -61,7 +61,7 @@ pub struct Change {
 pub struct ThenAndNow {
     /// In the earlier run.
     pub then: Estimate,
-    /// In this one.
+    /// Its value in this run.
     pub now: Estimate,
 }
 

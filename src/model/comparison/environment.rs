@@ -14,7 +14,7 @@ pub struct Machine {
     pub arch: String,
     /// Marketing name of the processor.
     pub cpu: String,
-    /// Logical cores this process may run on.
+    /// Logical cores that this process may use.
     pub cores: u32,
     /// Logical cores of the machine.
     pub cores_online: u32,
