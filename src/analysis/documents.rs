@@ -1,4 +1,4 @@
-//! The documents of a run file: what was asked for, on what machine, with which software, and the call sites.
+//! The documents of a run file: the options, the machine, the software, and the call sites.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::model::error::Error;
 use crate::model::tool::Engine;
 use crate::tracers::engines::Traced;
 
-/// What the document of [`Inquiry`] is called.
+/// The key of the document of [`Inquiry`].
 pub const INQUIRY: &str = "explained";
 
 /// A call site: a loop, a routine or a backend that observers can see.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Site {
-    /// What records name it by.
+    /// Its id in records.
     pub id: u32,
     /// `loop`, `routine`, `backend`, …
     pub kind: String,
@@ -28,7 +28,7 @@ pub struct Site {
     pub symbol: Option<String>,
     /// The file the code is in.
     pub module: Option<String>,
-    /// Why the kernel took a branch; of a dispatch only.
+    /// The kernel's reason for a branch; only for a dispatch.
     pub reason: Option<String>,
     /// Inputs of a loop.
     pub nin: usize,
@@ -38,28 +38,28 @@ pub struct Site {
     pub item_sizes: Vec<u64>,
     /// `(n?,k),(k,m?)->(n?,m?)` of a generalised ufunc's loop.
     pub core_signature: Option<String>,
-    /// The code's address in its file's own numbering, where that was found.
+    /// The code's address in its file's own numbering, if it was found.
     pub offset: Option<u64>,
     /// Bits of a routine's integers.
     pub width: Option<u32>,
 }
 
-/// One side as the driver was asked to run it.
+/// One side of the driver's request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SideSpec {
-    /// What tables call it.
+    /// Its name in tables.
     pub name: String,
-    /// What it runs.
+    /// Its statement or function.
     pub statement: String,
-    /// What was run once before.
+    /// The code that ran once before.
     #[serde(default)]
     pub setup: String,
 }
 
-/// One case as the driver was asked to run it.
+/// One case of the driver's request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CaseSpec {
-    /// Which pair of statements.
+    /// The pair of statements.
     pub name: CaseName,
     /// Dropped or kept.
     pub results: Results,
@@ -77,18 +77,18 @@ pub struct CaseSpec {
 }
 
 impl CaseSpec {
-    /// What the case is called where one line has to name it.
+    /// The name of the case in one line.
     pub fn label(&self) -> String {
         crate::model::comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
     }
 }
 
-/// What the driver was asked to do.
+/// The driver's request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Spec {
     /// The cases in order.
     pub cases: Vec<CaseSpec>,
-    /// How calls were to be seen; the observers in process where nothing is said.
+    /// The engines for calls; the in-process observers by default.
     #[serde(default)]
     pub engines: Vec<String>,
     /// The command line.
@@ -98,10 +98,10 @@ pub struct Spec {
     pub machine: Machine,
 }
 
-/// A BLAS library as the driver found it.
+/// A BLAS library, as the driver found it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct BlasFacts {
-    /// What it calls itself.
+    /// Its own name.
     pub library: String,
     /// Its file.
     pub file: String,
@@ -111,7 +111,7 @@ pub struct BlasFacts {
     pub threads: Option<u32>,
 }
 
-/// The software as the driver found it.
+/// The software, as the driver found it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Facts {
@@ -125,41 +125,41 @@ pub struct Facts {
     pub numpy_cpu_targets: Vec<String>,
     /// Version of Raptors.
     pub raptors: Option<String>,
-    /// The file of the extension, which carries the probes.
+    /// The file of the extension that holds the probes.
     pub extension: Option<String>,
     /// BLAS libraries.
     pub blas: Vec<BlasFacts>,
     /// The allocator.
     pub allocator: Option<String>,
-    /// Why there are no hardware counters, where there are none.
+    /// The reason that there are no hardware counters, if there are none.
     pub counters_why_not: Option<String>,
 }
 
-/// How a case's warm-up went, and what could not be done.
+/// The course of a case's warm-up, and what could not be done.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Warmup {
     /// The case.
     pub case: u64,
-    /// Rounds of it.
+    /// Its rounds.
     pub rounds: u64,
     /// Whether times and page faults settled.
     pub settled: bool,
-    /// Times that the sides were set up.
+    /// The number of times that the sides were set up.
     pub placements: u64,
-    /// Why dispatch could not be measured.
+    /// The reason that dispatch could not be measured.
     pub no_unit: Option<String>,
 }
 
-/// Whether a case was run to its end.
+/// Whether a case ran to its end.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct CaseState {
     /// The case.
     pub index: u64,
-    /// Run to its end.
+    /// Whether it ran to its end.
     pub done: bool,
-    /// Why it was left out.
+    /// The reason that it was left out.
     pub skipped: Option<String>,
 }
 
@@ -175,29 +175,29 @@ pub struct CounterDocument {
     pub per_op: crate::model::comparison::Counters,
 }
 
-/// What the driver wrote of one case's samples.
+/// The driver's samples of one case.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct SamplesDocument {
     /// The case.
     pub case: u64,
-    /// By whom.
+    /// The sampler.
     pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub troubles: Vec<String>,
     /// The sides.
     pub sides: Vec<SideDocument>,
     /// The stacks.
     pub record: Record,
-    /// Why there are none.
+    /// The reason that there are none.
     pub why_not: Option<String>,
-    /// Why the stacks are without Python functions.
+    /// The reason that the stacks have no Python functions.
     pub why_no_python: Option<String>,
 }
 
-/// How one side was sampled.
+/// The sampling of one side.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct SideDocument {
@@ -205,7 +205,7 @@ pub struct SideDocument {
     pub side: usize,
     /// Samples.
     pub samples: u64,
-    /// Samples that had to be given up.
+    /// Samples that were given up.
     pub dropped: u64,
     /// CPU time of all threads while it was sampled.
     pub cpu_ns: u64,
@@ -229,7 +229,7 @@ impl Text {
 /// All documents of one run file.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// What was asked for.
+    /// The request.
     pub spec: Option<Spec>,
     /// The software.
     pub facts: Facts,
@@ -241,35 +241,35 @@ pub struct Documents {
     pub cases: HashMap<u64, CaseState>,
     /// Hardware counts.
     pub counters: Vec<CounterDocument>,
-    /// What tracers saw from outside, in the order of their rounds.
+    /// The results of tracers from outside, in the order of their rounds.
     pub traced: Vec<Traced>,
     /// Stacks that were sampled.
     pub samples: Vec<SamplesDocument>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
-    /// What the observers of loops and routines could not be armed for, and why.
+    /// The parts that the observers of loops and routines could not arm, with the reasons.
     pub not_armed: Vec<NotArmed>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
-    /// What `explain` found out about the run.
+    /// The findings of `explain` about the run.
     pub inquiry: Option<Inquiry>,
 }
 
 /// The document that `explain` adds to its run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inquiry {
-    /// How each gap was taken apart.
+    /// The parts of each gap.
     pub explained: Vec<Explained>,
     /// The causes.
     pub findings: Vec<Finding>,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub warnings: Vec<String>,
-    /// Whether it came to its end.
+    /// Whether it ran to its end.
     pub complete: bool,
 }
 
 impl Inquiry {
-    /// Adds it to the comparison that it is about.
+    /// Adds it to its comparison.
     pub fn add_to(self, comparison: &mut Comparison) {
         comparison.explained.extend(self.explained);
         comparison.findings.extend(self.findings);
@@ -278,7 +278,7 @@ impl Inquiry {
     }
 }
 
-/// Something that an observer could not be armed for.
+/// A part that an observer could not arm.
 #[derive(Clone, Debug, Deserialize)]
 pub struct NotArmed {
     /// A ufunc, a loop, a symbol or an object.
@@ -287,7 +287,7 @@ pub struct NotArmed {
     pub why: String,
 }
 
-/// What one observer reported when it was armed.
+/// The report of one observer when it was armed.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Hook {
@@ -300,7 +300,7 @@ struct Clock {
 }
 
 impl Documents {
-    /// Reads them; one that is not what its key says is an error that names the key.
+    /// Reads them; a document with an invalid form is an error that names its key.
     pub fn read(reader: &Reader) -> Result<Self, Error> {
         let mut documents = Self::default();
         for (key, json) in reader.documents() {
@@ -311,17 +311,14 @@ impl Documents {
         Ok(documents)
     }
 
-    /// What may explain that nothing was seen, as the rest of a sentence.
+    /// Possible reasons that nothing was seen, as the rest of a sentence.
     pub fn blind_spots(&self) -> String {
-        let why = ": it calls no ufunc loop, no routine of a math library and no kernel backend";
         match self.not_armed.as_slice() {
-            [] => why.to_owned(),
-            [first, ..] => format!(
-                "{why}, or one of the {} that cannot be observed ({}: {})",
-                self.not_armed.len(),
-                first.what,
-                first.why
-            ),
+            [] => String::new(),
+            [one] => format!(" ({} cannot be observed: {})", one.what, one.why),
+            [first, ..] => {
+                format!(" ({} of them cannot be observed, such as {}: {})", self.not_armed.len(), first.what, first.why)
+            }
         }
     }
 
@@ -358,7 +355,7 @@ impl Documents {
             "counters" => self.counters.push(serde_json::from_str(json)?),
             INQUIRY => self.inquiry = Some(serde_json::from_str(json)?),
             "warning" => self.warnings.push(serde_json::from_str::<Text>(json)?.into_string()),
-            // A later version may write more; what this one does not know it leaves alone.
+            // A later version may write more documents; this one ignores unknown ones.
             _ => {}
         }
         Ok(())

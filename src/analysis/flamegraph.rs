@@ -19,67 +19,67 @@ use crate::model::units;
 
 /// The value of [`Drawn::schema`].
 pub const SCHEMA: &str = "raptors-trace/flamegraph/1";
-/// Fewer samples of a side than this leave a frame of a hundredth of the time to chance.
+/// With fewer samples of a side, frames of a hundredth of the time depend on chance.
 pub const ENOUGH: u64 = 1_000;
 const TAGS: [Tag; 2] = [Tag::A, Tag::B];
 
-/// What was drawn; `--json` prints it. Times are in nanoseconds of CPU time of one operation.
+/// The result of drawing; `--json` prints it. Times are in nanoseconds of CPU time of one operation.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Drawn {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
-    /// Where the files are.
+    /// The directory of the files.
     pub directory: PathBuf,
     /// One for each size and element type.
     pub cases: Vec<DrawnCase>,
-    /// What limits the trust in it.
+    /// Warnings that limit the trust in it.
     pub warnings: Vec<String>,
 }
 
 /// One case's pictures.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DrawnCase {
-    /// What ran, in a line.
+    /// The subject, in a line.
     pub label: String,
-    /// Who sampled it.
+    /// The sampler.
     pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub samples_outside: u64,
     /// Side A and B.
     pub sides: [DrawnSide; 2],
-    /// Each role that either side spends time in.
+    /// Each role in which either side spends time.
     pub roles: Vec<Role>,
-    /// How many different frames were named from where: `symbols`, `debug_info`, `table` (NumPy's loops), `offset`
-    /// (not).
+    /// The number of different frames by the source of their names: `symbols`, `debug_info`, `table` (NumPy's loops),
+    /// `offset` (no name).
     pub frames_named: BTreeMap<&'static str, usize>,
     /// The files.
     pub files: Vec<PathBuf>,
 }
 
-/// How one side was sampled.
+/// The sampling of one side.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DrawnSide {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it runs.
+    /// Its statement or function.
     pub statement: String,
     /// Samples.
     pub samples: u64,
-    /// Samples that had to be given up.
+    /// Samples that were given up.
     pub dropped: u64,
     /// Samples for each second of CPU time that the system's timer gave.
     pub rate_hz: f64,
-    /// Operations that ran meanwhile.
+    /// Operations that ran during sampling.
     pub operations: u64,
     /// CPU time of an operation.
     pub ns_per_op: f64,
-    /// Time of an operation under the sampler by the time without; none where too few rounds ran.
+    /// Time of an operation with the sampler ÷ the time without; none if too few rounds ran.
     pub sampled_to_unsampled: Option<f64>,
     /// Of `sampled_to_unsampled`.
     pub sampled_to_unsampled_ci95: Option<Ci95>,
 }
 
-/// What both sides spend for one purpose.
+/// The time of both sides in one role.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Role {
     /// A phase, `interpreter`, `observer`, or `no role`.
@@ -104,7 +104,7 @@ pub fn draw(
     let mut warnings = Vec::new();
     let mut cases = Vec::new();
     for one in samples {
-        // One case needs no directory of its own.
+        // A single case needs no directory of its own.
         let directory = match samples {
             [_] => directory.to_owned(),
             _ => directory.join(name_of(one)),
@@ -116,13 +116,13 @@ pub fn draw(
     Ok(Drawn { schema: SCHEMA, directory: directory.to_owned(), cases, warnings })
 }
 
-/// `float32-2048x2048`: what tells the cases of a run apart.
+/// `float32-2048x2048`: distinguishes the cases of a run.
 fn name_of(samples: &CaseSamples) -> String {
     let lengths: Vec<String> = samples.case.shape.iter().map(u64::to_string).collect();
     format!("{}-{}", samples.case.dtype, lengths.join("x"))
 }
 
-/// One case's samples as a file for another tool, and what limits the trust in it.
+/// One case's samples as a file for another tool, and its warnings.
 ///
 /// # Errors
 /// A side without samples.
@@ -136,16 +136,16 @@ pub fn convert(
     Ok((picture.export(format)?, warnings))
 }
 
-/// One case's pictures, for a page about more than them.
+/// One case's pictures, for a page with more content.
 #[derive(Clone, Debug)]
 pub struct Pictures {
-    /// What ran, in a line.
+    /// The subject, in a line.
     pub label: String,
-    /// How each side was sampled, in a line.
+    /// The sampling of each side, in a line.
     pub sides: [String; 2],
     /// SVG documents: side A, side B, the difference.
     pub svgs: [String; 3],
-    /// What limits the trust in it.
+    /// Warnings that limit the trust in it.
     pub warnings: Vec<String>,
 }
 
@@ -196,7 +196,7 @@ impl<'a> CasePicture<'a> {
             profile.weigh(tag, &scale).map_err(not_drawn)?;
             warnings.extend(too_few(side, wall_ns).map(|why| format!("{label}, {name}: {why}")));
         }
-        // perf shows the faults themselves; only to a sampler in the process they look like the loop.
+        // perf shows the faults themselves; to a sampler in the process they look like the loop.
         if samples.engine == Engine::Inprocess
             && let Some(case) = case_of(comparison, samples)
         {
@@ -224,7 +224,7 @@ impl<'a> CasePicture<'a> {
         let both = Tree::compare(a, b, View::Roles, &self.roles).map_err(not_drawn)?;
         let title = format!("{} against {}", case.a.statement, case.b.statement);
         let title = format!("{title}, {}: time by role", self.samples.subject());
-        // The line is cut where the picture ends, and two sides share it.
+        // The line is cut at the picture's edge, and two sides share it.
         let facts = TAGS.map(|tag| {
             let facts = Facts { n: None, operations: None, ..self.facts(tag) };
             format!("{}: {facts}", self.samples.name(tag))
@@ -338,7 +338,7 @@ impl<'a> CasePicture<'a> {
         counts
     }
 
-    /// What stands under the page's title.
+    /// The notes under the page's title.
     fn notes(&self) -> Vec<String> {
         let (machine, software) = (&self.comparison.machine, &self.comparison.software);
         let mut notes = vec![format!(
@@ -374,8 +374,8 @@ impl CaseSamples {
         &self.side(tag).statement
     }
 
-    /// `float32 2048 × 2048`, or the whole label where that is not of an operation: half a page's width holds no more
-    /// beside the button of the search.
+    /// `float32 2048 × 2048`, or the whole label if it is not an operation: half a page's width has no room for more
+    /// beside the search button.
     fn subject(&self) -> String {
         let label = self.case.label();
         label.strip_prefix("operation ").unwrap_or(&label).to_owned()
@@ -397,9 +397,9 @@ fn case_of<'a>(comparison: &'a Comparison, samples: &CaseSamples) -> Option<&'a 
     })
 }
 
-/// The part of a side's sampled kernel that is page faults, in nanoseconds of an operation. Their share is the phases':
-/// a phase is wall time, which on a loaded machine holds the waiting for a core too, and would swallow the whole
-/// kernel.
+/// The part of a side's sampled kernel time that is page faults, in nanoseconds of an operation. It uses the ratio of
+/// the phases only: a phase is wall time, which on a loaded machine includes waiting for a core, and would exceed the
+/// whole kernel.
 fn page_faults(phases: &Phases, side: Stacks<'_>, roles: &Roles) -> f64 {
     let faults = phases.page_fault.unwrap_or(0.0).max(0.0);
     let kernel = phases.kernel.unwrap_or(0.0).max(0.0);
@@ -411,12 +411,12 @@ fn page_faults(phases: &Phases, side: Stacks<'_>, roles: &Roles) -> f64 {
     (of(StackRole::Kernel) + of(StackRole::PageFault)) * faults / (faults + kernel)
 }
 
-/// Too few samples, and the time that would give enough; `wall_ns` is what both sides took.
+/// Too few samples, and the time that would give enough; `wall_ns` is the time of both sides.
 fn too_few(side: &SideSamples, wall_ns: u64) -> Option<String> {
     if side.samples >= ENOUGH {
         return None;
     }
-    // By what this run gave, waiting for a core included, and a tenth more.
+    // At the rate of this run, waiting for a core included, and a tenth more.
     let seconds = 1.1 * wall_ns as f64 / 1e9 * ENOUGH as f64 / side.samples.max(1) as f64;
     Some(format!(
         "{} samples are few: frames of a hundredth of the time are left to chance. raptors-trace flamegraph \
@@ -460,7 +460,7 @@ mod tests {
             let phases = Phases { page_fault, kernel, ..Phases::default() };
             page_faults(&phases, Stacks::new(&profile, Tag::A), &Roles::default())
         };
-        // A quarter of what is kernel or page fault, 80 of 100; the phases' own size does not matter.
+        // A quarter of the 80 of 100 that are kernel or page fault; the phases' absolute size does not matter.
         for times in [1.0, 1000.0] {
             assert!((share(Some(times), Some(3.0 * times)) - 20.0).abs() < 1e-9);
         }

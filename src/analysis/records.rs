@@ -1,4 +1,4 @@
-//! The single records of a run, each with the round it fell in and, where it is a call, all that is known of it.
+//! The single records of a run, each with its round and, for a call, its full description.
 
 use std::path::Path;
 
@@ -15,15 +15,15 @@ use crate::model::error::Error;
 /// One record inside a round, or a round itself. Times are nanoseconds; they begin with the recording.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// The case, counted from 1; `None` of the positive control, which belongs to none.
+    /// The case, counted from 1; `None` for the positive control, which has no case.
     pub case: Option<u64>,
-    /// What ran; `None` where the run file does not say.
+    /// The subject; `None` if the run file does not name it.
     pub spec: Option<&'a CaseSpec>,
     /// 0 for side A, 1 for side B.
     pub side: usize,
     /// The round, counted from 1 over the whole run.
     pub round: usize,
-    /// What the round was for.
+    /// The purpose of the round.
     pub purpose: RoundKind,
     /// The thread's number in the recording.
     pub thread: u32,
@@ -31,13 +31,13 @@ pub struct Seen<'a> {
     pub operations: u64,
     /// What it is; `None` of the round itself.
     pub event: Option<Event>,
-    /// How many recorded calls enclose it.
+    /// The number of recorded calls around it.
     pub depth: u8,
-    /// When it began.
+    /// Its beginning.
     pub start_ns: f64,
-    /// How long it took.
+    /// Its duration.
     pub duration_ns: f64,
-    /// Of a loop, a routine or a backend.
+    /// The call, for a loop, a routine or a backend.
     pub call: Option<Call>,
 }
 
@@ -83,8 +83,8 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Goes over the rounds, then over every record of the observed ones, in the order of the file; holds none of them. `f`
-/// says whether it wants more.
+/// Passes every round to `f`, then every record of the observed rounds, in the order of the file; keeps none of them.
+/// `f` returns whether it wants more.
 ///
 /// # Errors
 /// A file that cannot be read or is damaged.
@@ -106,7 +106,7 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
             let Some(index) = rounds.observed_at(record.start) else {
                 return;
             };
-            // A call is a pattern of one.
+            // A single call is a pattern.
             let mut one = Patterns::default();
             one.take(thread.index, record, documents.sites.get(&record.site), scale);
             more = f(&Seen {

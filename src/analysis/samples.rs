@@ -1,4 +1,4 @@
-//! The stacks that were sampled in a run, by case, named as far as the run itself can.
+//! The sampled stacks of a run, by case, with the names that the run itself can give.
 
 use raptors_flamegraphs::Profile;
 use raptors_flamegraphs::names::{Names, Table};
@@ -16,36 +16,36 @@ use crate::model::tool::Engine;
 pub struct CaseSamples {
     /// The case's number in the run, counted from 1.
     pub number: u64,
-    /// What ran.
+    /// The subject.
     pub case: CaseSpec,
-    /// Who sampled it.
+    /// The sampler.
     pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub troubles: Vec<String>,
-    /// Stacks of both sides, named; weights are counts still.
+    /// Stacks of both sides, with names; the weights are still counts.
     pub profile: Profile,
     /// Side A and side B.
     pub sides: [SideSamples; 2],
-    /// Why the stacks are without Python functions.
+    /// The reason that the stacks have no Python functions.
     pub why_no_python: Option<String>,
 }
 
-/// How one side was sampled.
+/// The sampling of one side.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SideSamples {
     /// Samples in the profile.
     pub samples: u64,
-    /// Samples that had to be given up.
+    /// Samples that were given up.
     pub dropped: u64,
     /// CPU time of all threads while it was sampled, nanoseconds.
     pub cpu_ns: u64,
-    /// Wall time of the rounds that sampling took: the sampled ones, and those beside them that show its cost.
+    /// Wall time of the rounds of sampling: the sampled ones, and those beside them that show its cost.
     pub wall_ns: u64,
-    /// Operations that ran meanwhile.
+    /// Operations that ran during sampling.
     pub operations: u64,
-    /// Time of an operation under the sampler by the time without, with its interval.
+    /// Time of an operation with the sampler ÷ the time without, with its interval.
     pub cost: Option<(f64, Ci95)>,
 }
 
@@ -56,10 +56,10 @@ impl SideSamples {
     }
 }
 
-/// The samples in a run, of every case that has some.
+/// The samples of a run, of every case that has some.
 ///
 /// # Errors
-/// A damaged document; a run without any sample, with the reason where it knows one.
+/// A damaged document; a run without any sample, with the reason if it is known.
 pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let cases = run.documents.spec.as_ref().map_or(&[][..], |spec| &spec.cases);
     // Over all cases, so that each module is read once.
@@ -95,11 +95,11 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let error = Error::new("there are no samples in this run").exit(Exit::NothingObserved);
     Err(match why_not {
         Some(why) => error.caused_by(Error::new(why)),
-        None => error.help("make a new one with raptors-trace flamegraph; other commands do not sample"),
+        None => error.help("make a new run with raptors-trace flamegraph; other commands do not sample"),
     })
 }
 
-/// NumPy's loops by where their code is: a stripped NumPy says nothing else about them.
+/// NumPy's loops by the address of their code: a stripped NumPy has no other names for them.
 fn table(documents: &Documents) -> Table {
     let mut table = Table::default();
     let mut sites: Vec<&Site> = documents.sites.values().collect();
@@ -129,13 +129,13 @@ impl Run {
         }
     }
 
-    /// What sampling does to the time of an operation.
+    /// The effect of sampling on the time of an operation.
     fn cost(&self, sampled: &[usize], unsampled: &[usize]) -> Option<(f64, Ci95)> {
         let time = |index: usize| {
             let round: &Round = &self.rounds[index];
             round.per_op(round.wall_ns as f64)
         };
-        // An unsampled round stands for the sampled ones that came right before it.
+        // An unsampled round represents the sampled ones right before it.
         let pairs: Vec<f64> = unsampled
             .iter()
             .filter_map(|&after| {

@@ -34,7 +34,7 @@ pub enum Subject {
     File(PathBuf),
 }
 
-/// What is to be drawn, and where to.
+/// The options of a drawing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Of what.

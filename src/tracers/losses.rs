@@ -39,7 +39,8 @@ fn of_bpftrace(output: &str, said: &str, most: usize) -> Vec<String> {
     let full = keys.values().any(|&keys| keys >= most) || lines().any(is_full);
     let full = full.then(|| {
         format!(
-            "a map of bpftrace was full, so that calls of further sizes are not counted; each holds {most} combinations \
+            "a map of bpftrace was full, so that calls of further sizes are not counted; each holds {most} \
+             combinations \
              of code and sizes"
         )
     });
@@ -98,12 +99,14 @@ mod tests {
     const DTRACE_AGGREGATION: &str =
         "dtrace: 4047874 aggregation drops on CPU 0\ndtrace: 14771675 aggregation drops on CPU 1\n";
     /// The same with `bufsize=1k` and a line for each.
-    const DTRACE_DROPS: &str = "bufsize increased to 4096\ndtrace: 346251 drops on CPU 1\ndtrace: 296380 drops on CPU 1\n\
+    const DTRACE_DROPS: &str = "bufsize increased to 4096\ndtrace: 346251 drops on CPU 1\ndtrace: 296380 drops on CPU \
+        1\n\
          dtrace: 185409 drops on CPU 0\n";
     /// The same with `dynvarsize=1k` and an element of an array for each.
     const DTRACE_DYNAMIC: &str = "dtrace: 8320 dynamic variable drops\ndtrace: 393559 dynamic variable drops\n";
     /// The same with a `copyin` from address 8.
-    const DTRACE_ERROR: &str = "dtrace: error in dt_clause_0 for probe ID 3358 (syscall:vmlinux:getppid:entry): invalid \
+    const DTRACE_ERROR: &str = "dtrace: error in dt_clause_0 for probe ID 3358 (syscall:vmlinux:getppid:entry): \
+        invalid \
                                 address (0x8) at BPF pc 205\n";
 
     #[test]

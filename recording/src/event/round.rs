@@ -100,7 +100,7 @@ pub enum Edge {
         cpu_ns: u64,
         /// Minor page faults over it, up to 2^48 - 1.
         faults: u64,
-        /// Threads that worked for at least a twentieth of it; 0 where that was not counted.
+        /// Threads that worked for at least a twentieth of it; 0 if they were not counted.
         threads: u16,
     },
 }

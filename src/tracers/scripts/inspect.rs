@@ -244,7 +244,12 @@ fn ask(mut command: Command, python: &Path) -> Result<Answer, Error> {
         let last = errors.lines().rev().find(|line| !line.trim().is_empty());
         return Err(failed(format!("{}; {}", output.status, last.unwrap_or("it said nothing"))));
     };
-    let answer: Answer = serde_json::from_str(line).map_err(|error| failed(format!("its answer was odd: {error}")))?;
+    let answer: Answer = serde_json::from_str(line).map_err(|error| {
+        failed(format!(
+            "its answer was invalid: \
+        {error}"
+        ))
+    })?;
     match &answer.numpy_error {
         Some(why) => Err(Error::new(format!("{} cannot import NumPy: {why}", python.display()))
             .help("name an interpreter that has NumPy with --python PATH")),
