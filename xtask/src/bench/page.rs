@@ -48,15 +48,9 @@ pub fn text(
         });
     }
     for case in one.cases.iter().filter(|case| case.name != "round trip" && case.results == "dropped") {
-        let (a, b) = (&case.sides.a, &case.sides.b);
-        _ = writeln!(
-            text,
-            "One element: `{}` {}, `{}` {} (median, float32, in a loop).\n",
-            a.statement,
-            time(a.wall_ns.median),
-            b.statement,
-            time(b.wall_ns.median)
-        );
+        let [a, b] =
+            [&case.sides.a, &case.sides.b].map(|side| format!("`{}` {}", side.statement, time(side.wall_ns.median)));
+        _ = writeln!(text, "One element: {a}, {b} (median, float32, in a loop).\n");
     }
     if let Some(memory) = memory {
         _ = writeln!(text, "Memory: {memory}.\n");

@@ -16,7 +16,7 @@ struct Rule {
     packages: &'static [&'static str],
     /// The test programs that run beside them: package and program.
     programs: &'static [(&'static str, &'static str)],
-    /// The files of tests/python, without `test_` and `.py`.
+    /// The files of tests/python, by the beginnings of their names behind `test_`.
     python: &'static [&'static str],
     /// The steps beside the tests of Rust and Python, which follow from the other columns.
     steps: &'static [&'static str],
@@ -45,25 +45,23 @@ impl Rule {
 }
 
 /// Every file of tests/python.
-const ALL: &[&str] = &["*"];
+const ALL: &[&str] = &[""];
 const RUST: &[&str] = &["fmt", "clippy"];
 const PYTHON: &[&str] = &["ruff", "mypy"];
 const BOTH: &[&str] = &["fmt", "clippy", "ruff", "mypy"];
 const TRACED: &[&str] = &["fmt", "clippy", "tracers"];
 const COMPARE: &[&str] = &["compare", "against", "driver", "saving", "errors", "interrupts"];
 const DRAWN: &[&str] = &["report", "exports", "compare", "pictures"];
-const FLAMEGRAPHS: &[&str] = &["flamegraph", "flamegraph_outside", "exports", "pictures", "python_frames"];
+const FLAMEGRAPHS: &[&str] = &["flamegraph", "exports", "pictures", "python_frames"];
 const KERNEL: &[&str] = &["kernel", "memory", "nan", "tune", "observers", "probes"];
 const HOOKS: &[&str] = &["observers", "numpy_suite", "hooks_against_uprobes", "compare"];
 const TRACERS: &[&str] = &[
     "engines",
-    "flamegraph_outside",
-    "flamegraph_perf",
+    "flamegraph_",
     "hooks_against_uprobes",
     "other_processes",
     "probes",
-    "script_command",
-    "scripts",
+    "script",
     "start_barrier",
     "tracers_surroundings",
 ];
@@ -89,7 +87,7 @@ const RULES: &[Rule] =
         Rule::on("tests/integration/").programs(INTEGRATION).steps(RUST),
         Rule::on("tests/golden/").programs(INTEGRATION),
         Rule::on("docs/").programs(INTEGRATION),
-        Rule::on("dtrace/").programs(INTEGRATION).python(&["scripts", "script_command"]).steps(&["tracers"]),
+        Rule::on("dtrace/").programs(INTEGRATION).python(&["script"]).steps(&["tracers"]),
         Rule::on("kernel/").packages(&["raptors-kernel"]).python(KERNEL).steps(RUST),
         Rule::on("kernel/tests/")
             .programs(&[("raptors-kernel", "integration"), ("raptors-kernel", "process")])
@@ -165,7 +163,7 @@ impl Selection {
         self.steps.extend(rule.steps);
         match test_file(path) {
             Some(name) => {
-                self.python.insert(name.to_owned());
+                self.python.insert(format!("{name}.py"));
                 self.steps.insert("tracers");
             }
             None => self.python.extend(rule.python.iter().map(|name| name.to_string())),
@@ -182,12 +180,21 @@ impl Selection {
 
     /// The tests of Python below `root`, as pytest takes them. A file that the change removes is none of them.
     pub fn pytest_files(&self, root: &Path) -> Vec<String> {
-        if self.python.contains("*") {
+        if self.python.contains("") {
             return vec!["tests/python".to_owned()];
         }
-        let files = self.python.iter().map(|name| format!("tests/python/test_{name}.py"));
-        files.filter(|file| root.join(file).exists()).collect()
+        let chosen = |file: &String| self.python.iter().any(|name| file.starts_with(&format!("test_{name}")));
+        test_files(root).into_iter().filter(chosen).map(|file| format!("tests/python/{file}")).collect()
     }
+}
+
+/// The names of the files of Python tests below `root`, in order.
+fn test_files(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join("tests/python")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| name.starts_with("test_") && name.ends_with(".py"));
+    names.sort_unstable();
+    names
 }
 
 /// The rule for a path: the longest that fits.
@@ -283,9 +290,9 @@ mod tests {
                     tests.join(format!("{program}.rs")).exists() || tests.join(program).join("main.rs").exists();
                 assert!(there, "{}: {package} has no test program {program}", rule.path);
             }
-            for name in rule.python.iter().filter(|name| **name != "*") {
-                let file = project.root().join(format!("tests/python/test_{name}.py"));
-                assert!(file.exists(), "{}: there is no test_{name}.py", rule.path);
+            for name in rule.python {
+                let there = test_files(project.root()).iter().any(|file| file.starts_with(&format!("test_{name}")));
+                assert!(there, "{}: no file of tests/python begins with test_{name}", rule.path);
             }
         }
     }
@@ -296,7 +303,8 @@ mod tests {
         let of = |paths: &[&'static str]| Selection::of(paths.iter().copied());
         let scripts = of(&["src/tracers/mod.rs", "README.md"]);
         assert_eq!(scripts.nextest_filter(), "rdeps(raptors-trace)");
-        assert!(scripts.pytest_files(&root).contains(&"tests/python/test_scripts.py".to_owned()));
+        assert!(scripts.pytest_files(&root).contains(&"tests/python/test_scripts_bpftrace.py".to_owned()));
+        assert!(!scripts.pytest_files(&root).contains(&"tests/python/test_nan.py".to_owned()));
         assert!(scripts.steps.contains("tracers") && scripts.steps.contains("clippy"));
         let own = of(&["tests/python/test_kernel.py", "tests/python/test_no_such_file.py"]);
         assert_eq!(own.pytest_files(&root), ["tests/python/test_kernel.py"], "a removed file is not run");
