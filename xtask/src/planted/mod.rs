@@ -72,25 +72,43 @@ pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     };
     let (mut right, mut all) = ([0, 0], [0, 0]);
     for pair in PAIRS.iter().filter(wanted) {
+        if let Some(reason) = absence(&mut session, pair)? {
+            println!("skip   {}: {reason}", pair.name);
+            continue;
+        }
         let kind = usize::from(pair.cause.is_none());
         all[kind] += 1;
-        let said = match explain(&mut session, pair, options) {
-            Ok(said) => said,
-            Err(error) => {
-                let output = session::output_of(&error).unwrap_or_default();
-                println!("WRONG  {}: {error:#}\n{}", pair.name, last_line(output));
-                continue;
-            }
-        };
-        let ok = judge(pair, &said);
-        right[kind] += usize::from(ok);
-        println!("{}  {}: {}", if ok { "ok   " } else { "WRONG" }, pair.name, told(pair, &said, ok));
+        right[kind] += usize::from(is_right(&mut session, pair, options));
     }
     println!(
         "\n{} of {} planted causes named first, {} of {} pairs without a difference not accused",
         right[0], all[0], right[1], all[1]
     );
     if right == all { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::FAILURE) }
+}
+
+/// Why this machine does not have the pair's cause; nothing if it has.
+fn absence(session: &mut Session<'_>, pair: &Pair) -> Result<Option<String>> {
+    let Some(code) = pair.absence else { return Ok(None) };
+    let mut python = session.project.python();
+    let reason = session.run(python.args(["-c", code]))?;
+    Ok(Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty()))
+}
+
+/// Explains one pair and prints whether its cause was named.
+fn is_right(session: &mut Session<'_>, pair: &Pair, options: &Options) -> bool {
+    match explain(session, pair, options) {
+        Ok(said) => {
+            let ok = judge(pair, &said);
+            println!("{}  {}: {}", if ok { "ok   " } else { "WRONG" }, pair.name, told(pair, &said, ok));
+            ok
+        }
+        Err(error) => {
+            let output = session::output_of(&error).unwrap_or_default();
+            println!("WRONG  {}: {error:#}\n{}", pair.name, last_line(output));
+            false
+        }
+    }
 }
 
 fn last_line(output: &str) -> &str {
