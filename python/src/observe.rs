@@ -183,8 +183,8 @@ pub fn lost() -> PyResult<u64> {
 }
 
 /// The content of a run file, for tests and inspection: a dict with `complete`, `lost`, `documents` (key and JSON text
-/// each) and `records` (tid, kind, depth, site, start and duration in ticks, a dict of the fields), for each thread in the
-/// order in which the calls ended.
+/// each) and `records` (tid, kind, depth, site, start and duration in ticks, a dict of the event's fields), for each
+/// thread in the order in which the calls ended.
 #[pyfunction]
 pub fn read_recording(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
     let reader = Reader::open(&path).map_err(|error| failed(py, &error))?;
