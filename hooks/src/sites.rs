@@ -1,8 +1,7 @@
 //! The meaning of a record's `site`: one document per call site, written once into each run file.
 
 use crate::report::Error;
-use raptors_recording::Writer;
-use serde_json::Value;
+use raptors_recording::{Site, Writer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Registry {
@@ -33,13 +32,13 @@ pub fn record_into(writer: &'static Writer) -> Result<(), Error> {
     registry.flush()
 }
 
-/// Describes a site; returns its permanent id. Ids begin at 1. The next [`publish`] writes the document into the run
-/// file.
-pub(crate) fn add(mut description: Value) -> u32 {
+/// Describes a site, which gets its permanent `id` here; returns it. Ids begin at 1. The next [`publish`] writes the
+/// document into the run file.
+pub(crate) fn add(site: Site) -> u32 {
     let mut registry = registry();
     let id = registry.documents.len() as u32 + 1;
-    description["id"] = id.into();
-    registry.documents.push(description.to_string());
+    let document = serde_json::to_string(&Site { id, ..site });
+    registry.documents.push(document.expect("texts and numbers are JSON"));
     id
 }
 
@@ -54,7 +53,7 @@ impl Registry {
             return Ok(());
         };
         while let Some(document) = self.documents.get(self.written) {
-            match writer.document("site", document) {
+            match writer.document(Site::KEY, document) {
                 Ok(()) => self.written += 1,
                 Err(raptors_recording::Error::Closed(_)) => {
                     // The recording is over: later sites are kept for the next one.

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from raptors_trace._protocol import Blas, Facts
+
 _TASKS = Path("/proc/self/task")
 
 
@@ -42,34 +44,24 @@ def active_threads(before: dict[int, int], wall_ns: int) -> int:
     return sum(1 for tid, spent in after.items() if spent - before.get(tid, 0) >= least)
 
 
-def software(objects: list[dict[str, Any]]) -> dict[str, Any]:
+def software(objects: list[dict[str, Any]], counters_why_not: str | None) -> Facts:
     """Versions, the BLAS that each loaded extension links, and its threads."""
     import numpy as np
 
     import raptors_trace
     from raptors_trace import _native
 
-    config = np.show_config(mode="dicts")
-    blas_config = config.get("Build Dependencies", {}).get("blas", {}) if isinstance(config, dict) else {}
-    return {
-        "python": platform.python_version(),
-        "python_path": sys.executable,
-        "numpy": np.__version__,
-        "numpy_cpu_targets": cpu_targets(),
-        "numpy_file": np.__file__,
-        "numpy_blas": {key: blas_config.get(key, "") for key in ("name", "version")},
-        "raptors": raptors_trace.__version__,
-        "extension": _native.__file__,
-        "blas": blas_libraries(objects),
-        "allocator": allocator(),
-        "environment": {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if name.startswith(
-                ("RAPTORS_", "OPENBLAS_", "OMP_", "MKL_", "VECLIB_", "NPY_", "MALLOC_", "GLIBC_TUNABLES")
-            )
-        },
-    }
+    return Facts(
+        python=platform.python_version(),
+        python_path=sys.executable,
+        numpy=np.__version__,
+        numpy_cpu_targets=cpu_targets(),
+        raptors=raptors_trace.__version__,
+        extension=_native.__file__,
+        blas=blas_libraries(objects),
+        allocator=allocator(),
+        counters_why_not=counters_why_not,
+    )
 
 
 def cpu_targets() -> list[str]:
@@ -91,25 +83,19 @@ def allocator() -> str:
     return f"{library} {version} malloc".strip() if library else f"{platform.system()} malloc"
 
 
-def blas_libraries(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def blas_libraries(objects: list[dict[str, Any]]) -> list[Blas]:
     """Every BLAS library in this process: what it is, its file, who links it and its threads.
 
     ``objects`` is what arming the routines reported: which object imports from which library.
     """
-    linked: dict[str, list[str]] = {}
+    linked: dict[str, set[str]] = {}
     for link in objects:
-        linked.setdefault(link["library"], []).append(Path(link["object"]).name)
+        linked.setdefault(link["library"], set()).add(Path(link["object"]).name)
     found = []
     for file in sorted(linked):
         library = ctypes.CDLL(file) if os.path.exists(file) else None
-        found.append(
-            {
-                "library": describe(library, Path(file).name),
-                "file": file,
-                "linked_by": sorted(set(linked[file])),
-                "threads": threads_of(library),
-            }
-        )
+        described = describe(library, Path(file).name)
+        found.append(Blas(described, file, sorted(linked[file]), threads_of(library)))
     return found
 
 

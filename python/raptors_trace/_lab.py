@@ -1,7 +1,7 @@
 """The laboratory: a process in which ``raptors-trace explain`` runs rounds with a cause switched off, and without.
 
-``python -m raptors_trace._lab`` reads one JSON object a line from standard input and answers each with one on
-standard output (``src/explain/lab.rs`` is the other end). An *arm* is one side with some switches thrown; the command
+``python -m raptors_trace._lab`` reads a message of the module ``_protocol`` a line from standard input and answers each
+with one on standard output. An *arm* is one side with some switches thrown; the command
 says which arm runs when, so that arms of several processes can take turns. A statement's own output is sent to
 standard error.
 """
@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import resource
 import signal
 import sys
 import time
 from typing import Any, TextIO
 
-from raptors_trace import _native, _rewriting, _switches
+from raptors_trace import _native, _switches
+from raptors_trace import _protocol as protocol
 from raptors_trace._process import leave, search_here_last, take_output
+from raptors_trace._protocol import ProtocolError
+from raptors_trace._rewriting import Code
+from raptors_trace._rounds import Round, in_turn, operations
 from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
 
 WARM_ROUNDS = 3
 """Rounds of an arm before its first that counts: enough for glibc's threshold of what it maps to have risen."""
-MOST_OPS = 200_000
 ALLOCATOR_OPS = 8
 """Operations of a warm-up at least, where they are long: the memory of the first few results is new."""
 LONG_ROUNDS = 2
@@ -37,16 +39,21 @@ RELATIVE_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-13}
 class Arm:
     """One side with some switches thrown, set up."""
 
-    def __init__(self, side: str, spec: dict[str, Any], switches: list[str], placement: int, shape: list[int]) -> None:
-        given = spec[side]
-        setup, statement, changed = _rewriting.rewritten(switches, side, given["setup"], given["statement"])
-        namespace = names_of_a_setup(tuple(shape), spec["dtype"], padding(placement, side))
-        self.subject = Subject(side, given["name"], setup, statement, namespace)
+    def __init__(self, case: protocol.CaseSpec, spec: protocol.ArmSpec, placement: int) -> None:
+        given = case.side(spec.side)
+        switches = {name: _switches.of_arm(name) for name in spec.switches}
+        code = Code(spec.side, given.setup, given.statement, spec.passes)
+        self.changed: dict[str, list[str]] = {}
+        for name, switch in switches.items():
+            if switch.code is not None:
+                self.changed[name] = switch.code(code)
+        namespace = names_of_a_setup(tuple(spec.shape), case.dtype, padding(placement, spec.side))
+        self.subject = Subject(spec.side, given.name, code.setup, code.statement, namespace)
         self.subject.set_up()
-        self.changed = changed
-        for name, what in _switches.throw(switches, namespace).items():
-            self.changed[name] = self.changed.get(name, []) + what
-        self.rounds = [_switches.ROUND[name] for name in switches if name in _switches.ROUND]
+        for name, switch in switches.items():
+            if switch.data is not None:
+                self.changed[name] = self.changed.get(name, []) + switch.data(namespace)
+        self.rounds = [switch.round for switch in switches.values() if switch.round is not None]
         self.timed: Timed = self.subject.timed(keep=False)
         self.ops = 1
         self.is_long = False
@@ -78,10 +85,8 @@ class Arm:
         for _ in range(WARM_ROUNDS + 1):
             wall, _, _ = self.round(self.ops)
             done += self.ops
-            each = max(wall / self.ops, 1.0)
-            wanted = max(1, min(int(round_ns / each), self.ops * 64, MOST_OPS))
-            self.ops = wanted + (wanted & 1) if wanted > 1 or self.subject.alternates else 1
-            self.is_long = each >= LONG_ROUNDS * round_ns
+            self.is_long = wall / self.ops >= LONG_ROUNDS * round_ns
+            self.ops = operations(round_ns, Round(self.ops, wall, 0), pairs=self.subject.alternates)
             if self.is_long and done > 1:
                 break
         if done < ALLOCATOR_OPS and not self.is_long:
@@ -91,46 +96,55 @@ class Arm:
 class Lab:
     """The arms of this process."""
 
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.spec = spec
+    def __init__(self, case: protocol.CaseSpec) -> None:
+        self.case = case
         self.arms: dict[int, Arm] = {}
 
-    def set_up(self, arm: int, side: str, switches: list[str], placement: int, shape: list[int], round_ns: int) -> Any:
-        self.drop([arm])
-        made = Arm(side, self.spec, switches, placement, shape)
-        if round_ns:
-            made.warm_up(round_ns)
-        self.arms[arm] = made
-        return {"changed": made.changed, "sized": made.subject.sized}
+    def answer(self, question: protocol.Question) -> protocol.Answer:
+        """Does what is asked."""
+        match question:
+            case protocol.SetUp():
+                return self.set_up(question)
+            case protocol.RunRounds(arms):
+                return protocol.RoundCosts([self.round(self.arms[arm]) for arm in arms])
+            case protocol.Survey(arm):
+                return self.survey(self.arms[arm])
+            case protocol.Same(arm, other):
+                return self.same(arm, other)
+            case protocol.Drop(arms):
+                self.drop(arms)
+                return protocol.Done()
 
-    def rounds(self, arms: list[int]) -> Any:
-        """One round of each of these arms, in this order."""
-        done = []
-        for number in arms:
-            arm = self.arms[number]
-            wall, cpu, faults = arm.round(arm.ops)
-            done.append({"ns": wall / arm.ops, "cpu_ns": cpu / arm.ops, "faults": faults / arm.ops})
-        return {"rounds": done}
+    def set_up(self, asked: protocol.SetUp) -> protocol.AllArmed:
+        """Sets arms up. What is set up first takes the memory that was freed first: no arm is always first."""
+        for spec in in_turn(asked.arms, asked.placement):
+            self.drop([spec.arm])
+            made = Arm(self.case, spec, asked.placement)
+            if asked.round_ns:
+                made.warm_up(asked.round_ns)
+            self.arms[spec.arm] = made
+        made_arms = (self.arms[spec.arm] for spec in asked.arms)
+        return protocol.AllArmed([protocol.Armed(made.changed, made.subject.sized) for made in made_arms])
 
-    def survey(self, arm: int) -> Any:
+    def round(self, arm: Arm) -> protocol.RoundCost:
+        """One round of an arm, per operation."""
+        wall, cpu, faults = arm.round(arm.ops)
+        return protocol.RoundCost(wall / arm.ops, cpu / arm.ops, faults / arm.ops)
+
+    def survey(self, arm: Arm) -> protocol.Seen:
         """What can be seen of a side without running it much."""
-        made = self.arms[arm]
         with _switches.started_threads() as started:
-            made.subject.once()
+            arm.subject.once()
         others = len(sys._current_frames()) - 1
         frequencies = []
         for _ in range(FREQUENCY_ROUNDS):
-            made.round(made.ops)
+            arm.round(arm.ops)
             frequencies.append(_native.clock_ghz())
         known = sorted(ghz for ghz in frequencies if ghz is not None)
-        return {
-            "denormals": _switches.denormals(made.subject.namespace),
-            "threads_started": len(started),
-            "python_threads": others,
-            "ghz": known[len(known) // 2] if known else None,
-        }
+        ghz = known[len(known) // 2] if known else None
+        return protocol.Seen(_switches.denormals(arm.subject.namespace), len(started), others, ghz)
 
-    def same(self, arm: int, other: int) -> Any:
+    def same(self, arm: int, other: int) -> protocol.Difference:
         """Whether two arms give the same value, roundings aside.
 
         That of their second operation, which finds what the first has left.
@@ -138,15 +152,15 @@ class Lab:
         both = [self.arms[number].subject for number in (arm, other)]
         for subject in both:
             subject.once()
-        return {"difference": difference(*(subject.once() for subject in both))}
+        return protocol.Difference(difference(*(subject.once() for subject in both)))
 
-    def drop(self, arms: list[int]) -> Any:
+    def drop(self, arms: list[int]) -> None:
+        """Gives arms up."""
         dropped = [self.arms.pop(arm) for arm in arms if arm in self.arms]
         for arm in dropped:
             arm.subject.tear_down()
         if dropped:
             gc.collect()
-        return {}
 
 
 def waits_of_this_thread() -> int | None:
@@ -170,36 +184,47 @@ def difference(a: Any, b: Any) -> str | None:
     return found
 
 
+def refusal(error: Exception) -> protocol.Refused:
+    """What went wrong, as the answer."""
+    match error:
+        case SubjectError():
+            return protocol.Refused(error.text, error.detail)
+        case MemoryError():
+            return protocol.Refused("the laboratory ran out of memory", "")
+        case ProtocolError() | RuntimeError():
+            return protocol.Refused(str(error), "")
+    return protocol.Refused(f"{type(error).__name__}: {error}", "")
+
+
+def start(spec: protocol.LabSpec) -> Lab:
+    """Throws the switches of this process."""
+    for name in spec.process:
+        _switches.of_process(name)()
+    import numpy as np  # noqa: F401  (after the switches, as it starts threads and takes memory)
+
+    gc.disable()
+    return Lab(spec.case)
+
+
 def serve(answers: TextIO) -> None:
     """Answers until standard input ends. Whatever an answer raises becomes the answer."""
 
-    def say(answer: dict[str, Any]) -> None:
-        answers.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    def say(answer: protocol.Answer) -> None:
+        answers.write(protocol.line_of(answer) + "\n")
         answers.flush()
 
     lines = sys.stdin.buffer
-    spec = json.loads(lines.readline())
     try:
-        for name in spec["process"]:
-            _switches.PROCESS[name]()
-        import numpy as np  # noqa: F401  (after the switches, as it starts threads and takes memory)
+        lab = start(protocol.read(protocol.LabSpec, lines.readline()))
     except Exception as error:
-        say({"error": str(error)})
+        say(refusal(error))
         return
-    gc.disable()
-    lab = Lab(spec["case"])
-    say({})
+    say(protocol.Done())
     for line in lines:
-        asked = json.loads(line)
-        do = asked.pop("do")
         try:
-            say(getattr(lab, do)(**asked))
-        except SubjectError as error:
-            say({"error": error.text, "detail": error.detail})
-        except MemoryError:
-            say({"error": "the laboratory ran out of memory"})
+            say(lab.answer(protocol.read_question(line)))
         except Exception as error:
-            say({"error": f"{type(error).__name__}: {error}"})
+            say(refusal(error))
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ class Perf:
         # Open for both directions: perf's own ends are open already, and nothing may wait here.
         self._control = os.open(control, os.O_RDWR | os.O_NONBLOCK)
         self._acknowledged = os.open(acknowledged, os.O_RDWR | os.O_NONBLOCK)
-        self.blocks: list[tuple[int, int, int]] = []
+        self.blocks: list[list[int]] = []
         """When each sampled round began and ended, in nanoseconds of the monotonic clock, and its side."""
 
     def switch(self, on: bool) -> None:
@@ -38,7 +38,7 @@ class Perf:
             # The clock that perf was told to use.
             begin = time.monotonic_ns()
             result = function(ops)
-            self.blocks.append((begin, time.monotonic_ns(), SIDES[side]))
+            self.blocks.append([begin, time.monotonic_ns(), SIDES[side]])
             return result
 
         return timed

@@ -1,4 +1,4 @@
-"""What a process that the command runs does at its begin and its end."""
+"""What a process that the command runs does at its begin and its end, and how it talks to the command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import contextlib
 import ctypes
 import os
 import sys
-from typing import NoReturn, TextIO
+from typing import NoReturn, TextIO, TypeVar
+
+from raptors_trace._protocol import Event, line_of, read
+
+Message = TypeVar("Message")
 
 
 def search_here_last() -> None:
@@ -36,3 +40,39 @@ def leave(code: int) -> NoReturn:
     with contextlib.suppress(Exception):
         ctypes.CDLL(None).fflush(None)  # what C code of a statement has printed
     os._exit(code)
+
+
+class Progress:
+    """Tells the command where the run is, on a copy of standard output that statements cannot write to."""
+
+    def __init__(self) -> None:
+        self._stream = take_output()
+        self.pid = os.getpid()
+
+    def say(self, event: Event) -> None:
+        """Says one thing."""
+        if os.getpid() != self.pid:
+            os._exit(0)  # a statement forked, and its child came back here: there is one driver
+        try:
+            self._stream.write(line_of(event) + "\n")
+            self._stream.flush()
+        except OSError:
+            os._exit(1)  # the command is gone, and with it whoever would want to know
+
+
+class Commands:
+    """What the command tells the driver while it runs: a message a line, on standard input."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdin.buffer
+
+    def fileno(self) -> int:
+        """What can be waited for."""
+        return self._stream.fileno()
+
+    def next(self, kind: type[Message]) -> Message:
+        """The next one, of this kind. KeyboardInterrupt where the command is gone: nobody is left to say go on."""
+        line = self._stream.readline()
+        if not line:
+            raise KeyboardInterrupt
+        return read(kind, line)

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from raptors_trace._protocol import Passes, ProtocolError
 
 SCALAR_TYPES = {"float16", "float32", "float64", "longdouble", "int8", "int16", "int32", "int64", "single", "double"}
+
+
+@dataclass
+class Code:
+    """The code of side `a` or `b`, which switches rewrite; each tells what it changed."""
+
+    side: str
+    setup: str
+    statement: str
+    passes: Passes | None = None
 
 
 class _Rewriter(ast.NodeTransformer):
@@ -18,7 +32,7 @@ class _Rewriter(ast.NodeTransformer):
         self.changed.append(f"`{ast.unparse(node)}`")
 
 
-class _NoCopies(_Rewriter):
+class NoCopies(_Rewriter):
     """`x.copy()` and `np.copy(x)` become `x`, `np.array(x)` `np.asarray(x)`, and `x.astype(t)` copies if it must."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -43,7 +57,7 @@ class _NoCopies(_Rewriter):
         return node
 
 
-class _PlainScalars(_Rewriter):
+class PlainScalars(_Rewriter):
     """`np.float64(2.5)` becomes `2.5`: a number that takes the arrays' type instead of forcing its own on them."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -62,10 +76,12 @@ class _PlainScalars(_Rewriter):
         return node
 
 
-class _Automatic(_Rewriter):
+class Automatic(_Rewriter):
     """Leaves a keyword of the kernel's calls out: the kernel chooses."""
 
-    keyword = ""
+    def __init__(self, keyword: str) -> None:
+        super().__init__()
+        self.keyword = keyword
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -76,19 +92,7 @@ class _Automatic(_Rewriter):
         return node
 
 
-class _AutomaticBackend(_Automatic):
-    keyword = "backend"
-
-
-class _AutomaticStores(_Automatic):
-    keyword = "stores"
-
-
-class _AutomaticThreads(_Automatic):
-    keyword = "threads"
-
-
-class _OneThread(_Rewriter):
+class OneThread(_Rewriter):
     """Calls of the kernel that ask for several threads ask for one."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -100,15 +104,6 @@ class _OneThread(_Rewriter):
                     keyword.value = ast.Constant(1)
         return node
 
-
-CODE: dict[str, type[_Rewriter]] = {
-    "no_copies": _NoCopies,
-    "plain_scalars": _PlainScalars,
-    "automatic_backend": _AutomaticBackend,
-    "automatic_stores": _AutomaticStores,
-    "automatic_threads": _AutomaticThreads,
-    "one_thread": _OneThread,
-}
 
 UFUNCS = {
     ast.Add: "add",
@@ -151,66 +146,59 @@ def _writing_into(value: ast.expr) -> ast.Call | None:
     return ast.Call(function, value.args, [*value.keywords, out])
 
 
-def _into_memory_that_is_there(setup: str, statement: str) -> tuple[str, str, list[str]]:
+def into_memory_that_is_there(code: Code) -> list[str]:
     """Has the statement's last operation write its result into what its first run has left (`out=`)."""
-    tree = ast.parse(statement)
+    tree = ast.parse(code.statement)
     last = _value_of(tree)
     computed = None if last is None else _writing_into(last.value)
     if last is None or computed is None:
-        return setup, statement, []
+        return []
     was = ast.unparse(last.value)
     before = "".join(f"{ast.unparse(node)}\n" for node in tree.body[:-1])
     last.value = computed
-    statement = ast.unparse(ast.fix_missing_locations(tree))
-    return f"{setup}\n{before}{THERE} = {was}", statement, [f"`{was}`"]
+    code.statement = ast.unparse(ast.fix_missing_locations(tree))
+    code.setup += f"\n{before}{THERE} = {was}"
+    return [f"`{was}`"]
 
 
-MORE_PASSES = "passes"
-"""Begins the names of switches that add passes: `passes:SIDE:COUNT:fresh` or `passes:SIDE:COUNT:in place`."""
-
-
-def _with_passes(name: str, side: str, statement: str) -> tuple[str, list[str]]:
+def more_passes(code: Code) -> list[str]:
     """Has a side go over its result again, so many times: into new memory, or in place."""
-    _, of, count, kind = name.split(":")
-    tree = ast.parse(statement)
+    if code.passes is None:
+        raise ProtocolError("the switch `more_passes` is without the number of passes")
+    tree = ast.parse(code.statement)
     last = _value_of(tree)
-    if of != side or last is None:
-        return statement, []
+    if code.passes.side != code.side or last is None:
+        return []
     passed: ast.expr = ast.parse("np.asarray(x)", mode="eval").body
     assert isinstance(passed, ast.Call)
     passed.args = [last.value]
-    for _ in range(int(count)):
-        once = "np.multiply(x, 1)" if kind == "fresh" else "(lambda x: np.multiply(x, 1, out=x))(x)"
+    once = "(lambda x: np.multiply(x, 1, out=x))(x)" if code.passes.in_place else "np.multiply(x, 1)"
+    for _ in range(code.passes.count):
         call = ast.parse(once, mode="eval").body
         assert isinstance(call, ast.Call)
         call.args[0] = passed
         passed = call
     last.value = passed
-    statement = ast.unparse(ast.fix_missing_locations(tree))
-    return statement, [f"`{statement}`"]
+    code.statement = ast.unparse(ast.fix_missing_locations(tree))
+    return [f"`{code.statement}`"]
 
 
-def rewritten(names: list[str], side: str, setup: str, statement: str) -> tuple[str, str, dict[str, list[str]]]:
-    """The code of side `a` or `b` with these switches thrown, and what each of them changed.
+def rewriting(made: Callable[[], _Rewriter]) -> Callable[[Code], list[str]]:
+    """A switch that goes over the syntax trees.
 
     Of the setup only what its functions do is rewritten: that is run by the statement, the rest only once.
     """
-    changed: dict[str, list[str]] = {}
-    for name in names:
-        if name == "into_memory_that_is_there":
-            setup, statement, changed[name] = _into_memory_that_is_there(setup, statement)
-        if name.startswith(f"{MORE_PASSES}:"):
-            statement, changed[name] = _with_passes(name, side, statement)
-        if name not in CODE:
-            continue
-        rewriter = CODE[name]()
-        tree = ast.parse(statement)
-        statement = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
-        tree = ast.parse(setup)
+
+    def rewrite(code: Code) -> list[str]:
+        rewriter = made()
+        tree = ast.parse(code.statement)
+        code.statement = ast.unparse(ast.fix_missing_locations(rewriter.visit(tree)))
+        tree = ast.parse(code.setup)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 rewriter.generic_visit(node)
         if rewriter.changed:
-            setup = ast.unparse(ast.fix_missing_locations(tree))
-        changed[name] = list(dict.fromkeys(rewriter.changed))
-    return setup, statement, changed
+            code.setup = ast.unparse(ast.fix_missing_locations(tree))
+        return list(dict.fromkeys(rewriter.changed))
+
+    return rewrite

@@ -1,9 +1,11 @@
 """Switches: each takes one possible cause of a difference out of a side, and changes nothing else.
 
-Four kinds. *Code* switches rewrite a statement and the functions that its setup defines (``_rewriting.py``). *Data*
+Four levels. *Code* switches rewrite a statement and the functions that its setup defines (``_rewriting.py``). *Data*
 switches replace objects of a side's namespace once its setup has run. *Process* switches hold for everything that the
 process runs and are thrown before NumPy is imported. *Round* switches hold while operations are timed. The first two
 tell what they changed, in words: one that changed nothing does not apply.
+
+``SWITCHES`` has them all by name; ``src/model/switches.rs`` has the same names and levels, and a test compares them.
 """
 
 from __future__ import annotations
@@ -17,9 +19,21 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from raptors_trace import _facts, _native
+from raptors_trace._protocol import ProtocolError
+from raptors_trace._rewriting import (
+    Automatic,
+    Code,
+    NoCopies,
+    OneThread,
+    PlainScalars,
+    into_memory_that_is_there,
+    more_passes,
+    rewriting,
+)
 
 ALIGNMENT = 64
 PAGE = 4096
@@ -235,23 +249,6 @@ def _no_locks(namespace: dict[str, Any]) -> list[str]:
     return changed
 
 
-DATA: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    "contiguous": _contiguous,
-    "row_order": _row_order,
-    "native_order": _native_order,
-    "same_type": _same_type,
-    "plain_scalars": _plain_scalars,
-    "aligned": _aligned,
-    "huge_pages": _huge_pages,
-    "no_locks": _no_locks,
-}
-
-
-def throw(names: list[str], namespace: dict[str, Any]) -> dict[str, list[str]]:
-    """Throws the data switches among these names; what each of them changed."""
-    return {name: DATA[name](namespace) for name in names if name in DATA}
-
-
 # Process.
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -284,13 +281,6 @@ def one_cpu() -> None:
     if not hasattr(os, "sched_setaffinity"):
         raise RuntimeError("a process cannot be held on one CPU here")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
-PROCESS: dict[str, Callable[[], None]] = {
-    "keep_memory": keep_memory,
-    "no_huge_pages": no_huge_pages,
-    "one_cpu": one_cpu,
-}
 
 
 THREAD: Any = threading.Thread
@@ -392,16 +382,6 @@ def one_thread() -> Iterator[None]:
             _facts.set_threads_of(library, threads)
 
 
-ROUND: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
-    "one_thread": one_thread,
-    "quick_handover": quick_handover,
-    "inline_threads": inline_threads,
-    "flushed_denormals": flushed_denormals,
-    "collector": collector,
-    "observed": observed,
-}
-
-
 @contextlib.contextmanager
 def started_threads() -> Iterator[list[str]]:
     """Collects the names of the threads that Python code starts meanwhile."""
@@ -430,3 +410,63 @@ def denormals(namespace: dict[str, Any]) -> list[str]:
         if count:
             found.append(_said(name, array, f"{count} denormal"))
     return found
+
+
+# All of them.
+
+
+@dataclass(frozen=True)
+class Switch:
+    """How one is thrown: at one level, or at several at once."""
+
+    code: Callable[[Code], list[str]] | None = None
+    data: Callable[[dict[str, Any]], list[str]] | None = None
+    process: Callable[[], None] | None = None
+    round: Callable[[], contextlib.AbstractContextManager[None]] | None = None
+
+    @property
+    def levels(self) -> list[str]:
+        """The names of its levels."""
+        return [level for level, thrown in vars(self).items() if thrown is not None]
+
+
+SWITCHES = {
+    "no_copies": Switch(code=rewriting(NoCopies)),
+    "plain_scalars": Switch(code=rewriting(PlainScalars), data=_plain_scalars),
+    "automatic_backend": Switch(code=rewriting(lambda: Automatic("backend"))),
+    "automatic_stores": Switch(code=rewriting(lambda: Automatic("stores"))),
+    "automatic_threads": Switch(code=rewriting(lambda: Automatic("threads"))),
+    "one_thread": Switch(code=rewriting(OneThread), round=one_thread),
+    "into_memory_that_is_there": Switch(code=into_memory_that_is_there),
+    "more_passes": Switch(code=more_passes),
+    "contiguous": Switch(data=_contiguous),
+    "row_order": Switch(data=_row_order),
+    "native_order": Switch(data=_native_order),
+    "same_type": Switch(data=_same_type),
+    "aligned": Switch(data=_aligned),
+    "huge_pages": Switch(data=_huge_pages),
+    "no_locks": Switch(data=_no_locks),
+    "keep_memory": Switch(process=keep_memory),
+    "no_huge_pages": Switch(process=no_huge_pages),
+    "one_cpu": Switch(process=one_cpu),
+    "quick_handover": Switch(round=quick_handover),
+    "inline_threads": Switch(round=inline_threads),
+    "flushed_denormals": Switch(round=flushed_denormals),
+    "collector": Switch(round=collector),
+    "observed": Switch(round=observed),
+}
+
+
+def of_process(name: str) -> Callable[[], None]:
+    """What throws a switch of the process; ProtocolError where there is none of that name."""
+    thrown = SWITCHES[name].process if name in SWITCHES else None
+    if thrown is None:
+        raise ProtocolError(f"`{name}` is no switch of a process")
+    return thrown
+
+
+def of_arm(name: str) -> Switch:
+    """A switch of one side alone; ProtocolError where there is none of that name."""
+    if name not in SWITCHES or SWITCHES[name].process is not None:
+        raise ProtocolError(f"`{name}` is no switch of a side")
+    return SWITCHES[name]

@@ -186,14 +186,17 @@ fn document(capture: &Capture, why_no_python: Option<&str>) -> serde_json::Value
             "side": tag.0,
             "samples": sampled.samples,
             "dropped": sampled.dropped,
-            "wall_ns": nanoseconds(sampled.wall),
             "cpu_ns": nanoseconds(sampled.cpu),
         })
     });
     serde_json::json!({
+        "engine": "inprocess",
+        "outside": 0,
+        "troubles": [],
         "sides": sides.collect::<Vec<_>>(),
-        "why_no_python": why_no_python,
         "record": capture.profile.record(),
+        "why_not": null,
+        "why_no_python": why_no_python,
     })
 }
 

@@ -41,6 +41,7 @@ mod layout;
 mod platform;
 mod reader;
 mod scan;
+mod site;
 mod writer;
 
 pub use append::append_document;
@@ -53,4 +54,5 @@ pub use event::{
 };
 pub use layout::{Lost, Record};
 pub use reader::{Header, Reader, ThreadId, begins_as_run_file};
+pub use site::{Site, SiteKind};
 pub use writer::{Options, Writer};

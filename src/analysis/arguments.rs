@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use raptors_recording::{Alias, Aliasing, Alignments, Event, LoopShape, RoutineCall};
+use raptors_recording::{Alias, Aliasing, Alignments, Event, LoopShape, RoutineCall, Site};
 use raptors_routines::{Role, Routine, find};
 
-use super::documents::Site;
 use crate::model::comparison::CallKind;
 
 /// What patterns keep of one call.

@@ -3,7 +3,6 @@
 use raptors_recording::RoundKind;
 
 use super::Run;
-use super::documents::{CaseSpec, SideSpec, Spec};
 use super::engines;
 use super::phases::Parts;
 use super::stats::{self, median, median_ci};
@@ -11,6 +10,7 @@ use super::timing::Timing;
 use super::troubles::Troubles;
 use crate::model::comparison::*;
 use crate::model::error::{Error, Exit};
+use crate::model::protocol::{CaseSpec, SideSpec, Spec};
 
 /// A drift below this is not reported.
 const DRIFT: f64 = 0.03;
@@ -58,8 +58,8 @@ fn add_cases(run: &Run, spec: &Spec, comparison: &mut Comparison) -> Result<Vec<
     let mut troubles = Troubles::default();
     let mut timings = Vec::new();
     for (index, case) in spec.cases.iter().enumerate() {
-        let state = run.documents.cases.get(&(index as u64));
-        if state.is_some_and(|state| state.skipped.is_some()) {
+        let end = run.documents.cases.get(&(index as u64));
+        if end.is_some_and(|end| end.skipped.is_some()) {
             continue;
         }
         match CaseBuilder::new(run, spec, index as u64, case).build(&mut troubles) {
@@ -69,7 +69,7 @@ fn add_cases(run: &Run, spec: &Spec, comparison: &mut Comparison) -> Result<Vec<
             }
             None => troubles.others.push(format!("{} was not run", case.label())),
         }
-        if !state.is_some_and(|state| state.done) && !comparison.cases.is_empty() {
+        if end.is_none() && !comparison.cases.is_empty() {
             comparison.complete = false;
         }
     }
@@ -250,7 +250,7 @@ impl<'a> CaseBuilder<'a> {
             observed: self.rounds(0, RoundKind::Observed).len() as u64,
             warmup: warmup.map_or(0, |warmup| warmup.rounds),
             settled: warmup.map(|warmup| warmup.settled),
-            placements: warmup.map(|warmup| warmup.placements).filter(|&n| n > 0),
+            placements: warmup.map(|warmup| warmup.placements),
             ops_per_round: OpsPerRound { a: ops(0), b: ops(1) },
             drift: drift(a, b),
         }
@@ -433,7 +433,8 @@ impl<'a> CaseBuilder<'a> {
         troubles.limit(case, &self.spec.machine);
         let warmup = self.run.documents.warmups.get(&self.index);
         troubles.take(case, warmup.is_none_or(|warmup| warmup.settled));
-        troubles.others.extend(warmup.and_then(|warmup| warmup.no_unit.clone()));
+        let end = self.run.documents.cases.get(&self.index);
+        troubles.others.extend(end.and_then(|end| end.no_unit.clone()));
         for (number, side) in [&case.sides.a, &case.sides.b].into_iter().enumerate() {
             let observed = !self.rounds(number, RoundKind::Observed).is_empty();
             if observed && side.calls.is_empty() {

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use raptors_recording::{Alignments, Record};
+use raptors_recording::{Alignments, Record, Site};
 
 use super::arguments::{Arguments, Shape, bytes_of, operands};
-use super::documents::Site;
 use super::phases::Scale;
 use super::stats;
 use crate::model::comparison::{Call, CallKind, CallTime, Scalar};

@@ -2,229 +2,16 @@
 
 use std::collections::HashMap;
 
-use raptors_flamegraphs::Record;
-use raptors_recording::Reader;
+use raptors_recording::{Reader, Site};
 use serde::{Deserialize, Serialize};
 
-use crate::model::comparison::{CaseName, Comparison, Explained, Finding, Machine, Results};
+use crate::model::comparison::{Comparison, Explained, Finding};
 use crate::model::error::Error;
-use crate::model::tool::Engine;
+use crate::model::protocol::{CaseEnd, Clock, Counters, Facts, Hooks, NotArmed, Note, Samples, Spec, VERSION, Warmup};
 use crate::tracers::engines::Traced;
 
 /// The key of the document of [`Inquiry`].
 pub const INQUIRY: &str = "explained";
-
-/// A call site: a loop, a routine or a backend that observers can see.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Site {
-    /// Its id in records.
-    pub id: u32,
-    /// `loop`, `routine`, `backend`, …
-    pub kind: String,
-    /// `np.multiply[ff->f]`, `cblas_sgemm`, `simd`.
-    pub name: String,
-    /// The code's own name.
-    pub symbol: Option<String>,
-    /// The file the code is in.
-    pub module: Option<String>,
-    /// The kernel's reason for a branch; only for a dispatch.
-    pub reason: Option<String>,
-    /// Inputs of a loop.
-    pub nin: usize,
-    /// Outputs of a loop.
-    pub nout: usize,
-    /// Bytes of one element of each operand of a loop.
-    pub item_sizes: Vec<u64>,
-    /// `(n?,k),(k,m?)->(n?,m?)` of a generalised ufunc's loop.
-    pub core_signature: Option<String>,
-    /// The code's address in its file's own numbering, if it was found.
-    pub offset: Option<u64>,
-    /// Bits of a routine's integers.
-    pub width: Option<u32>,
-}
-
-/// One side of the driver's request.
-#[derive(Clone, Debug, Deserialize)]
-pub struct SideSpec {
-    /// Its name in tables.
-    pub name: String,
-    /// Its statement or function.
-    pub statement: String,
-    /// The code that ran once before.
-    #[serde(default)]
-    pub setup: String,
-}
-
-/// One case of the driver's request.
-#[derive(Clone, Debug, Deserialize)]
-pub struct CaseSpec {
-    /// The pair of statements.
-    pub name: CaseName,
-    /// Dropped or kept.
-    pub results: Results,
-    /// Element type.
-    pub dtype: String,
-    /// Shape of the arrays.
-    pub shape: Vec<u64>,
-    /// Whether the statements write into their operand.
-    #[serde(default)]
-    pub in_place: bool,
-    /// Side A.
-    pub a: SideSpec,
-    /// Side B.
-    pub b: SideSpec,
-}
-
-impl CaseSpec {
-    /// The name of the case in one line.
-    pub fn label(&self) -> String {
-        crate::model::comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
-    }
-}
-
-/// The driver's request.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Spec {
-    /// The cases in order.
-    pub cases: Vec<CaseSpec>,
-    /// The engines for calls; the in-process observers by default.
-    #[serde(default)]
-    pub engines: Vec<String>,
-    /// The command line.
-    #[serde(default)]
-    pub command: Vec<String>,
-    /// The machine, measured before the driver was started.
-    pub machine: Machine,
-}
-
-/// A BLAS library, as the driver found it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct BlasFacts {
-    /// Its own name.
-    pub library: String,
-    /// Its file.
-    pub file: String,
-    /// File names of the extensions that import from it.
-    pub linked_by: Vec<String>,
-    /// Threads it would use.
-    pub threads: Option<u32>,
-}
-
-/// The software, as the driver found it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Facts {
-    /// Version of Python.
-    pub python: String,
-    /// Path of the interpreter.
-    pub python_path: Option<String>,
-    /// Version of NumPy.
-    pub numpy: String,
-    /// CPU targets of NumPy's dispatcher.
-    pub numpy_cpu_targets: Vec<String>,
-    /// Version of Raptors.
-    pub raptors: Option<String>,
-    /// The file of the extension that holds the probes.
-    pub extension: Option<String>,
-    /// BLAS libraries.
-    pub blas: Vec<BlasFacts>,
-    /// The allocator.
-    pub allocator: Option<String>,
-    /// The reason that there are no hardware counters, if there are none.
-    pub counters_why_not: Option<String>,
-}
-
-/// The course of a case's warm-up, and what could not be done.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Warmup {
-    /// The case.
-    pub case: u64,
-    /// Its rounds.
-    pub rounds: u64,
-    /// Whether times and page faults settled.
-    pub settled: bool,
-    /// The number of times that the sides were set up.
-    pub placements: u64,
-    /// The reason that dispatch could not be measured.
-    pub no_unit: Option<String>,
-}
-
-/// Whether a case ran to its end.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct CaseState {
-    /// The case.
-    pub index: u64,
-    /// Whether it ran to its end.
-    pub done: bool,
-    /// The reason that it was left out.
-    pub skipped: Option<String>,
-}
-
-/// Hardware counts of a case's side.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct CounterDocument {
-    /// The case.
-    pub case: u64,
-    /// 0 for side A, 1 for side B.
-    pub side: usize,
-    /// Counts per operation.
-    pub per_op: crate::model::comparison::Counters,
-}
-
-/// The driver's samples of one case.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SamplesDocument {
-    /// The case.
-    pub case: u64,
-    /// The sampler.
-    pub engine: Engine,
-    /// Samples between the rounds, which belong to no side.
-    pub outside: u64,
-    /// Warnings that limit the trust in them.
-    pub troubles: Vec<String>,
-    /// The sides.
-    pub sides: Vec<SideDocument>,
-    /// The stacks.
-    pub record: Record,
-    /// The reason that there are none.
-    pub why_not: Option<String>,
-    /// The reason that the stacks have no Python functions.
-    pub why_no_python: Option<String>,
-}
-
-/// The sampling of one side.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SideDocument {
-    /// 0 for side A, 1 for side B.
-    pub side: usize,
-    /// Samples.
-    pub samples: u64,
-    /// Samples that were given up.
-    pub dropped: u64,
-    /// CPU time of all threads while it was sampled.
-    pub cpu_ns: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Object { text: String },
-    Plain(String),
-}
-
-impl Text {
-    fn into_string(self) -> String {
-        match self {
-            Self::Object { text } | Self::Plain(text) => text,
-        }
-    }
-}
 
 /// All documents of one run file.
 #[derive(Debug, Default)]
@@ -237,14 +24,14 @@ pub struct Documents {
     pub sites: HashMap<u32, Site>,
     /// Warm-ups by case.
     pub warmups: HashMap<u64, Warmup>,
-    /// States by case.
-    pub cases: HashMap<u64, CaseState>,
+    /// Cases that were run to their end or left out.
+    pub cases: HashMap<u64, CaseEnd>,
     /// Hardware counts.
-    pub counters: Vec<CounterDocument>,
-    /// The results of tracers from outside, in the order of their rounds.
+    pub counters: Vec<Counters>,
+    /// What tracers saw from outside, in the order of their rounds.
     pub traced: Vec<Traced>,
     /// Stacks that were sampled.
-    pub samples: Vec<SamplesDocument>,
+    pub samples: Vec<Samples>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
     /// The parts that the observers of loops and routines could not arm, with the reasons.
@@ -278,30 +65,34 @@ impl Inquiry {
     }
 }
 
-/// A part that an observer could not arm.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NotArmed {
-    /// A ufunc, a loop, a symbol or an object.
-    pub what: String,
-    /// A sentence.
-    pub why: String,
-}
-
-/// The report of one observer when it was armed.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Hook {
-    not_armed: Vec<NotArmed>,
-}
-
 #[derive(Deserialize)]
-struct Clock {
-    read_ns: f64,
+struct Version {
+    #[serde(default = "first")]
+    protocol: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// Refuses a run whose documents are of another version than those this one knows.
+fn check_version(reader: &Reader) -> Result<(), Error> {
+    let Some((_, spec)) = reader.documents().iter().find(|(key, _)| key == "spec") else {
+        return Ok(());
+    };
+    match serde_json::from_str::<Version>(spec) {
+        Ok(Version { protocol }) if protocol != VERSION => Err(Error::new(format!(
+            "the run file has documents of version {protocol}; this raptors-trace reads version {VERSION}"
+        ))
+        .help("read it with the raptors-trace that made it, or make it again")),
+        _ => Ok(()),
+    }
 }
 
 impl Documents {
     /// Reads them; a document with an invalid form is an error that names its key.
     pub fn read(reader: &Reader) -> Result<Self, Error> {
+        check_version(reader)?;
         let mut documents = Self::default();
         for (key, json) in reader.documents() {
             documents
@@ -326,37 +117,26 @@ impl Documents {
         match key {
             "spec" => self.spec = Some(serde_json::from_str(json)?),
             "facts" => self.facts = serde_json::from_str(json)?,
-            "site" => {
+            Site::KEY => {
                 let site: Site = serde_json::from_str(json)?;
                 self.sites.insert(site.id, site);
             }
             "warmup" => {
-                let new: Warmup = serde_json::from_str(json)?;
-                let old = self.warmups.entry(new.case).or_default();
-                *old = Warmup {
-                    case: new.case,
-                    rounds: old.rounds.max(new.rounds),
-                    settled: old.settled || new.settled,
-                    placements: old.placements.max(new.placements),
-                    no_unit: new.no_unit.or(old.no_unit.take()),
-                };
+                let warmup: Warmup = serde_json::from_str(json)?;
+                self.warmups.insert(warmup.case, warmup);
             }
             "case" => {
-                let state: CaseState = serde_json::from_str(json)?;
-                self.cases.insert(state.index, state);
+                let end: CaseEnd = serde_json::from_str(json)?;
+                self.cases.insert(end.index, end);
             }
-            "hooks" => {
-                let hooks: HashMap<String, Hook> = serde_json::from_str(json)?;
-                self.not_armed.extend(hooks.into_values().flat_map(|hook| hook.not_armed));
-            }
+            "hooks" => self.not_armed.extend(serde_json::from_str::<Hooks>(json)?.not_armed),
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "engine" => self.traced.push(serde_json::from_str(json)?),
             "samples" => self.samples.push(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
             INQUIRY => self.inquiry = Some(serde_json::from_str(json)?),
-            "warning" => self.warnings.push(serde_json::from_str::<Text>(json)?.into_string()),
-            // A later version may write more documents; this one ignores unknown ones.
-            _ => {}
+            "warning" => self.warnings.push(serde_json::from_str::<Note>(json)?.text),
+            _ => return Err(serde::de::Error::custom("no document of this version is called so")),
         }
         Ok(())
     }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use raptors_recording::RoundKind;
+use raptors_recording::{RoundKind, Site, SiteKind};
 
 use super::Run;
-use super::documents::Site;
 use super::stats::median;
 use crate::model::comparison::{
     Call, CallKind, CallTime, Case, Comparison, Control, Engine, EngineCount, ObserverCost,
@@ -30,7 +29,7 @@ pub fn plan(run: &Run, pid: u32) -> Result<Plan, Error> {
     let mut sites: Vec<&Site> = documents
         .sites
         .values()
-        .filter(|site| site.kind == "routine" || (site.kind == "loop" && seen.contains(&site.id)))
+        .filter(|site| site.kind == SiteKind::Routine || (site.kind == SiteKind::Loop && seen.contains(&site.id)))
         .collect();
     // Observed code comes first, in case a tracer cannot watch all of it.
     sites.sort_by_key(|site| (!seen.contains(&site.id), site.id));
@@ -59,9 +58,9 @@ fn point(site: &Site) -> Option<Point> {
 }
 
 fn kind_of(site: &Site) -> CallKind {
-    match site.kind.as_str() {
-        "routine" => CallKind::Routine,
-        "backend" => CallKind::Backend,
+    match site.kind {
+        SiteKind::Routine => CallKind::Routine,
+        SiteKind::Backend => CallKind::Backend,
         _ => CallKind::Loop,
     }
 }
@@ -423,7 +422,7 @@ impl View<'_> {
 
     /// Whether every callable routine was watched: only then is a zero of routines proved.
     fn routines_watched(&self) -> bool {
-        let routines = self.run.documents.sites.values().filter(|site| site.kind == "routine");
+        let routines = self.run.documents.sites.values().filter(|site| site.kind == SiteKind::Routine);
         routines.into_iter().all(|site| self.traced.sites.contains(&site.id))
     }
 }

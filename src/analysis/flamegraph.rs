@@ -362,7 +362,7 @@ impl<'a> CasePicture<'a> {
 }
 
 impl CaseSamples {
-    fn side(&self, tag: Tag) -> &crate::analysis::SideSpec {
+    fn side(&self, tag: Tag) -> &crate::model::protocol::SideSpec {
         if tag == Tag::A { &self.case.a } else { &self.case.b }
     }
 

@@ -27,7 +27,7 @@ use crate::model::error::{Error, Exit};
 use crate::tracers::engines::Plan;
 use calls::Patterns;
 use documents::Documents;
-pub use documents::{CaseSpec, INQUIRY, Inquiry, SideSpec};
+pub use documents::{INQUIRY, Inquiry};
 use marks::{Pairing, Round};
 use phases::{Accounting, Parts, Scale};
 pub use records::{Seen, each};
@@ -84,18 +84,20 @@ pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSam
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>, Vec<CaseSamples>), Error> {
+pub fn read_whole(
+    path: &Path,
+    lossy: bool,
+) -> Result<(Comparison, Vec<Timing>, Result<Vec<CaseSamples>, Error>), Error> {
     let (run, mut comparison, timings) = read_run(path, lossy)?;
     let samples = match samples::samples(&run) {
-        Ok(samples) => samples,
-        Err(error) if error.exit_code() == Exit::NothingObserved => {
-            if !run.documents.samples.is_empty() {
-                comparison.warnings.push(error.in_a_line());
-            }
-            Vec::new()
-        }
-        Err(error) => return Err(error),
+        Err(error) if error.exit_code() != Exit::NothingObserved => return Err(error),
+        samples => samples,
     };
+    if let Err(error) = &samples
+        && !run.documents.samples.is_empty()
+    {
+        comparison.warnings.push(error.in_a_line());
+    }
     Ok((comparison, timings, samples))
 }
 

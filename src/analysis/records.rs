@@ -5,12 +5,12 @@ use std::path::Path;
 use raptors_recording::{Event, RoundKind};
 
 use super::calls::Patterns;
-use super::documents::CaseSpec;
 use super::marks::Round;
 use super::phases::Scale;
 use super::{Documents, open, read_rounds, unreadable};
 use crate::model::comparison::Call;
 use crate::model::error::Error;
+use crate::model::protocol::CaseSpec;
 
 /// One record inside a round, or a round itself. Times are nanoseconds; they begin with the recording.
 #[derive(Debug)]

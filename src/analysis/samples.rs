@@ -4,12 +4,14 @@ use raptors_flamegraphs::Profile;
 use raptors_flamegraphs::names::{Names, Table};
 use raptors_recording::RoundKind;
 
-use super::documents::{CaseSpec, Documents, SamplesDocument, Site};
+use super::documents::Documents;
 use super::marks::Round;
 use super::{Run, stats};
 use crate::model::comparison::Ci95;
 use crate::model::error::{Error, Exit};
+use crate::model::protocol::{CaseSpec, Samples};
 use crate::model::tool::Engine;
+use raptors_recording::{Site, SiteKind};
 
 /// The samples of one case.
 #[derive(Clone, Debug)]
@@ -67,26 +69,25 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let mut found = Vec::new();
     let mut why_not = None;
     for document in &run.documents.samples {
-        if document.why_not.is_some() {
-            why_not = document.why_not.clone();
+        let sampler = &document.sampler;
+        let Some(record) = &sampler.record else {
+            why_not = sampler.why_not.clone();
             continue;
-        }
+        };
         let Some(case) = usize::try_from(document.case).ok().and_then(|case| cases.get(case)) else {
             continue;
         };
-        let taken = document
-            .record
-            .profile()
-            .map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
+        let taken =
+            record.profile().map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
         found.push(CaseSamples {
             number: document.case + 1,
             case: case.clone(),
-            engine: document.engine,
-            outside: document.outside,
-            troubles: document.troubles.clone(),
+            engine: sampler.engine,
+            outside: sampler.outside,
+            troubles: sampler.troubles.clone(),
             profile: names.name(&taken),
             sides: [0, 1].map(|side| run.side_samples(document, side)),
-            why_no_python: document.why_no_python.clone(),
+            why_no_python: sampler.why_no_python.clone(),
         });
     }
     if !found.is_empty() {
@@ -104,7 +105,7 @@ fn table(documents: &Documents) -> Table {
     let mut table = Table::default();
     let mut sites: Vec<&Site> = documents.sites.values().collect();
     sites.sort_by_key(|site| site.id);
-    for site in sites.into_iter().filter(|site| site.kind == "loop") {
+    for site in sites.into_iter().filter(|site| site.kind == SiteKind::Loop) {
         if let (Some(module), Some(offset)) = (&site.module, site.offset) {
             table.insert(module, offset, &site.name);
         }
@@ -113,11 +114,11 @@ fn table(documents: &Documents) -> Table {
 }
 
 impl Run {
-    fn side_samples(&self, document: &SamplesDocument, side: usize) -> SideSamples {
+    fn side_samples(&self, document: &Samples, side: usize) -> SideSamples {
         let of = |kind| self.of(document.case, side, kind);
         let (sampled, unsampled) = (of(RoundKind::Sampled), of(RoundKind::Unsampled));
         let took = sampled.iter().chain(&unsampled);
-        let told = document.sides.iter().find(|told| told.side == side);
+        let told = document.sampler.sides.iter().find(|told| told.side == side);
         let told = told.copied().unwrap_or_default();
         SideSamples {
             samples: told.samples,

@@ -41,7 +41,7 @@ impl Documents {
     /// The sampling for the page's flamegraphs, if a page is requested.
     pub fn sampling(&self) -> Option<Sampling> {
         self.html.as_ref()?;
-        Some(Sampling { engine: Engine::Inprocess, frequency: FREQUENCY, alone: false })
+        Some(Sampling { engine: Engine::Inprocess, frequency: FREQUENCY })
     }
 
     /// Checks that the files can be written.

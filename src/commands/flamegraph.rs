@@ -12,7 +12,7 @@ use super::output::{Output, first_failure};
 use super::subject::{FileArguments, NEW_RUN, SubjectArguments};
 use super::terminal;
 use super::tools;
-use crate::analysis::{self, flamegraph};
+use crate::analysis::flamegraph;
 use crate::model::budget::{self, Seconds};
 use crate::model::error::Error;
 use crate::model::tool::{Engine, Tool};
@@ -90,7 +90,8 @@ impl Arguments {
         let Self { file, subject, engine, frequency, sample_time, printed, .. } = self;
         let source = file.or_run(|| {
             let mut options = subject.of_one_size().check(invocation, printed.verbose)?;
-            options.sampling = Some(Sampling { engine: in_rounds(engine)?, frequency, alone: true });
+            options.sampling = Some(Sampling { engine: in_rounds(engine)?, frequency });
+            options.operation_only = true;
             options.budget = options.budget.sampled_for(sample_time);
             Ok(options)
         })?;
@@ -181,13 +182,13 @@ impl Rounds {
         flamegraph::check(&self.directory)?;
         let outcome = match &self.source {
             Source::File { path, .. } if pictures::is_text(path) => return self.draw_text(path.clone()),
-            Source::File { path, lossy } => {
-                let (comparison, samples) = analysis::read_sampled(path, *lossy)?;
-                Outcome { comparison, timings: Vec::new(), samples, failure: None }
-            }
+            Source::File { path, lossy } => Outcome::read(path, *lossy, true)?,
             Source::Run(options) => run::compare(options, &mut self.printed.bar())?,
         };
-        let Outcome { comparison, samples, failure, .. } = outcome;
+        let Outcome { comparison, samples, no_samples, failure, .. } = outcome;
+        if let Some(why) = no_samples {
+            return Err(failure.unwrap_or(why));
+        }
         let drawn = flamegraph::draw(&comparison, &samples, &self.directory, &self.formats)?;
         self.printed.print(&drawn, |looks| views::flamegraph::text(&drawn, looks))?;
         first_failure([verdict(&comparison).err(), failure])

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::lab::{Lab, ROUND, Round, Setting, Side};
-use super::switch::Switch;
+use super::lab::{Arm, Lab, ROUND, Setting};
+use super::switch::Switches;
 use crate::analysis::stats::{Spread, bootstrap_over_placements, by_placement, median, over_placements, quantile};
 use crate::model::budget::experiments::SET_UP;
 use crate::model::comparison::Ci95;
 use crate::model::error::Error;
+use crate::model::protocol::{RoundCost, Side};
 
 /// The number of starts of the processes: the position of a process's memory changes times as well.
 const STARTS: usize = 3;
@@ -20,18 +21,18 @@ const QUIET: f64 = 0.25;
 
 /// The quantity that an experiment measures: the weighted sum of the gap (B's time − A's) under each of some switches.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Terms(pub Vec<(f64, Switch)>);
+pub struct Terms(pub Vec<(f64, Switches)>);
 
 impl Terms {
     /// The part that `switch` takes from the gap under `base`.
-    pub fn difference(base: &Switch, switch: &Switch) -> Self {
+    pub fn difference(base: &Switches, switch: &Switches) -> Self {
         Self(vec![(1.0, base.clone()), (-1.0, base.and(switch))])
     }
 
     /// The same, with rounds without any switch beside them.
     #[must_use]
     pub fn beside_plain(mut self) -> Self {
-        self.0.push((0.0, Switch::default()));
+        self.0.push((0.0, Switches::default()));
         self
     }
 
@@ -46,7 +47,7 @@ impl Terms {
 
     /// The same terms, each with `base` on as well.
     #[must_use]
-    pub fn on(&self, base: &Switch) -> Self {
+    pub fn on(&self, base: &Switches) -> Self {
         let terms = self.0.iter();
         Self(terms.map(|(weight, switch)| (*weight, base.and(switch))).collect())
     }
@@ -141,7 +142,7 @@ pub struct Pool<'a> {
 
 /// The arms of one term: two, one of which may belong to another term.
 struct Term<'a> {
-    switch: &'a Switch,
+    switches: &'a Switches,
     /// The index of its process.
     process: usize,
     arms: [usize; 2],
@@ -194,15 +195,15 @@ pub fn run<'s>(
 
 impl<'a> Pool<'a> {
     /// The processes of one start: only the plain one, so far.
-    fn take(&mut self, setting: &'a Setting<'a>, start: usize) -> Result<Vec<(Switch, Lab<'a>)>, Error> {
+    fn take(&mut self, setting: &'a Setting<'a>, start: usize) -> Result<Vec<(Switches, Lab<'a>)>, Error> {
         while self.plain.len() <= start {
-            self.plain.push(Lab::start(setting, &Switch::default())?);
+            self.plain.push(Lab::start(setting, &Switches::default())?);
         }
-        Ok(vec![(Switch::default(), self.plain.remove(start))])
+        Ok(vec![(Switches::default(), self.plain.remove(start))])
     }
 
     /// Keeps the plain process for the next experiment; the others end.
-    fn give_back(&mut self, processes: Vec<(Switch, Lab<'a>)>, start: usize, terms: &Terms) -> Result<(), Error> {
+    fn give_back(&mut self, processes: Vec<(Switches, Lab<'a>)>, start: usize, terms: &Terms) -> Result<(), Error> {
         let plain = processes.into_iter().next();
         if let Some((_, mut lab)) = plain {
             let arms: Vec<usize> = (0..2 * terms.0.len()).collect();
@@ -219,71 +220,58 @@ impl<'a> Pool<'a> {
 fn set_up<'t, 's>(
     setting: &'s Setting<'s>,
     terms: &'t Terms,
-    processes: &mut Vec<(Switch, Lab<'s>)>,
+    processes: &mut Vec<(Switches, Lab<'s>)>,
     placement: usize,
 ) -> Result<Vec<Term<'t>>, Error> {
-    let mut laid_out = lay_out(setting, terms, processes)?;
-    let mut order: Vec<usize> = (0..laid_out.len()).collect();
-    let mut sides = Side::BOTH;
-    if placement % 2 == 1 {
-        order.reverse();
-        sides.reverse();
-    }
-    // Arms in which nothing was changed, although their switches would have reported it.
-    let mut unchanged = vec![[false; 2]; laid_out.len()];
-    for number in order {
-        let term = &laid_out[number];
-        let lab = &mut processes[term.process].1;
-        for side in sides {
-            let arm = term.arms[side as usize];
-            let armed = lab.set_up(arm, side, term.switch, placement, ROUND)?;
-            unchanged[number][side as usize] =
-                !term.switch.arm.is_empty() && term.switch.changes_only_what_it_tells() && !armed.changed_anything();
-        }
-    }
-    share_plain_arms(&mut laid_out, processes, &unchanged)?;
-    Ok(laid_out)
-}
-
-/// Gives each term its two arms and a process, which is started where no other term has one to share.
-fn lay_out<'t, 's>(
-    setting: &'s Setting<'s>,
-    terms: &'t Terms,
-    processes: &mut Vec<(Switch, Lab<'s>)>,
-) -> Result<Vec<Term<'t>>, Error> {
-    let mut laid_out = Vec::new();
-    for (number, (_, switch)) in terms.0.iter().enumerate() {
-        let found = processes.iter().position(|(other, _)| other.shares_process_with(switch));
+    let mut laid_out: Vec<Term<'t>> = Vec::new();
+    for (number, (_, switches)) in terms.0.iter().enumerate() {
+        let found = processes.iter().position(|(other, _)| other.shares_process_with(switches));
         let process = match found {
             Some(process) => process,
             None => {
-                processes.push((switch.clone(), Lab::start(setting, switch)?));
+                processes.push((switches.clone(), Lab::start(setting, switches)?));
                 processes.len() - 1
             }
         };
-        laid_out.push(Term { switch, process, arms: [2 * number, 2 * number + 1] });
+        laid_out.push(Term { switches, process, arms: [2 * number, 2 * number + 1] });
+    }
+    for (process, (_, lab)) in processes.iter_mut().enumerate() {
+        let unchanged = arm(lab, &laid_out, process, placement)?;
+        share_plain_arms(lab, &mut laid_out, process, &unchanged)?;
     }
     Ok(laid_out)
 }
 
-/// Has a term use the plain arms of its process where its own are the same, and drops its own.
+/// Sets up the arms of one process; the numbers of those in which nothing was changed, though their switches would have told.
+fn arm(lab: &mut Lab<'_>, laid_out: &[Term<'_>], process: usize, placement: usize) -> Result<Vec<usize>, Error> {
+    let terms = laid_out.iter().filter(|term| term.process == process);
+    let arms: Vec<Arm<'_>> = terms
+        .flat_map(|term| Side::BOTH.map(|side| Arm { number: term.arms[side as usize], side, switches: term.switches }))
+        .collect();
+    let armed = lab.set_up(&arms, placement, ROUND)?;
+    let unchanged = arms.iter().zip(armed).filter(|(arm, armed)| {
+        !arm.switches.arm.is_empty() && arm.switches.changes_only_what_it_tells() && !armed.changed_anything()
+    });
+    Ok(unchanged.map(|(arm, _)| arm.number).collect())
+}
+
+/// Has the plain arms of a process stand for those in which nothing was changed.
 fn share_plain_arms(
+    lab: &mut Lab<'_>,
     laid_out: &mut [Term<'_>],
-    processes: &mut [(Switch, Lab<'_>)],
-    unchanged: &[[bool; 2]],
+    process: usize,
+    unchanged: &[usize],
 ) -> Result<(), Error> {
-    for number in 0..laid_out.len() {
-        let process = laid_out[number].process;
-        let is_plain =
-            |term: &&Term<'_>| term.process == process && term.switch.arm.is_empty() && term.switch.shape.is_none();
-        let Some(plain) = laid_out.iter().find(is_plain).map(|term| term.arms) else {
-            continue;
-        };
-        for side in Side::BOTH {
-            if unchanged[number][side as usize] {
-                let arm = &mut laid_out[number].arms[side as usize];
-                processes[process].1.drop_arms(&[*arm])?;
-                *arm = plain[side as usize];
+    let is_plain =
+        |term: &&Term<'_>| term.process == process && term.switches.arm.is_empty() && term.switches.shape.is_none();
+    let Some(plain) = laid_out.iter().find(is_plain).map(|term| term.arms) else {
+        return Ok(());
+    };
+    for term in laid_out.iter_mut().filter(|term| term.process == process) {
+        for (arm, plain) in term.arms.iter_mut().zip(plain) {
+            if unchanged.contains(arm) {
+                lab.drop_arms(&[*arm])?;
+                *arm = plain;
             }
         }
     }
@@ -293,9 +281,9 @@ fn share_plain_arms(
 /// One round of every arm; by arm.
 fn turn(
     laid_out: &[Term<'_>],
-    processes: &mut [(Switch, Lab<'_>)],
+    processes: &mut [(Switches, Lab<'_>)],
     block: usize,
-) -> Result<Vec<(usize, Round)>, Error> {
+) -> Result<Vec<(usize, RoundCost)>, Error> {
     let mut arms: Vec<(usize, usize)> = Vec::new();
     for term in laid_out {
         for arm in term.arms {
@@ -350,7 +338,7 @@ pub struct Samples {
 impl Samples {
     /// None so far.
     pub fn of(terms: &Terms) -> Self {
-        let nothing = Switch::default();
+        let nothing = Switches::default();
         Self {
             plain: terms.0.iter().position(|(_, switch)| *switch == nothing),
             weights: terms.0.iter().map(|(weight, _)| *weight).collect(),
@@ -359,10 +347,10 @@ impl Samples {
         }
     }
 
-    fn take(&mut self, laid_out: &[Term<'_>], rounds: &[(usize, Round)], placement: u64, plain: &mut Plain) {
+    fn take(&mut self, laid_out: &[Term<'_>], rounds: &[(usize, RoundCost)], placement: u64, plain: &mut Plain) {
         let of = |arm: usize| {
             let found = rounds.iter().find(|(number, _)| *number == arm);
-            found.map_or_else(Round::default, |(_, round)| *round)
+            found.map_or_else(RoundCost::default, |(_, round)| *round)
         };
         for (number, term) in laid_out.iter().enumerate() {
             let pair = term.arms.map(of);
@@ -419,6 +407,7 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::switches::Switch;
 
     #[test]
     fn every_arm_comes_at_each_place_and_after_each_other_arm_equally_often() {
@@ -480,13 +469,13 @@ mod tests {
 
     #[test]
     fn terms_of_one_process_are_told_from_terms_of_several() {
-        let (nothing, pages) = (Switch::default(), Switch::process("no_huge_pages"));
-        let terms = Terms::difference(&nothing, &Switch::arm(&["no_copies"]));
+        let (nothing, pages) = (Switches::default(), Switches::of(Switch::NoHugePages));
+        let terms = Terms::difference(&nothing, &Switches::of(Switch::NoCopies));
         assert!(!terms.span_processes());
         let terms = Terms::difference(&nothing, &pages);
         assert!(terms.span_processes());
         // The rounds beside them, without a switch, have no weight.
-        let terms = Terms::difference(&pages, &Switch::arm(&["no_copies"])).beside_plain();
+        let terms = Terms::difference(&pages, &Switches::of(Switch::NoCopies)).beside_plain();
         assert!(!terms.span_processes());
     }
 }

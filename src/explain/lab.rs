@@ -1,24 +1,26 @@
 //! A laboratory: a Python process that runs rounds of both sides with switches on. `python/raptors_trace/_lab.py` is
 //! the other end.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::switch::Switch;
+use super::switch::Switches;
 use crate::machine::interpreter::Interpreter;
 use crate::machine::interrupt::{Interrupt, too_early};
 use crate::machine::platform;
 use crate::model::error::Error;
+use crate::model::protocol::{
+    AllArmed, ArmSpec, Armed, CaseSpec, Difference, Done, LabSpec, Question, Refused, RoundCost, RoundCosts, Seen, Side,
+};
+use crate::run::driver;
 use crate::run::options::CompareOptions;
-use crate::run::{driver, spec};
 
 /// The interval at which an interrupt is checked while waiting for an answer.
 const STEP: Duration = Duration::from_millis(50);
@@ -27,78 +29,26 @@ pub const ROUND: Duration = Duration::from_millis(4);
 /// The time that a process gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One of the two sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The reference.
-    A,
-    /// The side that is compared with it.
-    B,
-}
-
-impl Side {
-    /// Both, A first.
-    pub const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::A => "a",
-            Self::B => "b",
-        }
-    }
-}
-
-/// The settings of every laboratory of one case.
+/// What every laboratory of one case is started with.
 pub struct Setting<'a> {
     /// The Python.
     pub interpreter: &'a Interpreter,
     /// The options.
     pub options: &'a CompareOptions,
-    /// The subject of both sides.
-    pub case: &'a spec::Case,
-    /// The user's interrupt.
+    /// What both sides run.
+    pub case: &'a CaseSpec,
+    /// The user's wish to end.
     pub interrupt: &'a Interrupt,
 }
 
-/// An arm that has been set up.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Armed {
-    /// The changes of each of its code and data switches, in words.
-    pub changed: BTreeMap<String, Vec<String>>,
-    /// Whether the setup makes its arrays from `shape` or `size`.
-    pub sized: bool,
-}
-
-impl Armed {
-    /// Whether any of its switches changed anything.
-    pub fn changed_anything(&self) -> bool {
-        self.changed.values().any(|changed| !changed.is_empty())
-    }
-}
-
-/// One round, per operation.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct Round {
-    /// Wall time; minus the time that other programs had the processor, if the thread never waited.
-    pub ns: f64,
-    /// CPU time of all threads.
-    pub cpu_ns: f64,
-    /// Page faults.
-    pub faults: f64,
-}
-
-/// Facts about a side.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Seen {
-    /// Arrays with denormal numbers, in words.
-    pub denormals: Vec<String>,
-    /// Threads that Python code started in one operation.
-    pub threads_started: u64,
-    /// Threads that run Python code beside the computing one.
-    pub python_threads: u64,
-    /// The processor's frequency right after a round, GHz; none if it cannot be measured.
-    pub ghz: Option<f64>,
+/// An arm that is to be set up.
+pub struct Arm<'a> {
+    /// The number it gets.
+    pub number: usize,
+    /// Which side.
+    pub side: Side,
+    /// What is thrown for it.
+    pub switches: &'a Switches,
 }
 
 /// The process. Between two requests it is stopped if the system can do that, so that threads that a side or a library
@@ -112,18 +62,18 @@ pub struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    /// Starts a laboratory with the process-wide switches of `switch`.
+    /// Starts one whose process-wide switches are those of `switches`.
     ///
     /// # Errors
-    /// It cannot be started, a switch cannot be applied, or the user interrupted.
-    pub fn start(setting: &'a Setting<'a>, switch: &Switch) -> Result<Self, Error> {
+    /// When it cannot be started, a switch cannot be thrown, or the user asked to end.
+    pub fn start(setting: &'a Setting<'a>, switches: &Switches) -> Result<Self, Error> {
         let (interpreter, options) = (setting.interpreter, setting.options);
         let mut command = driver::command(interpreter, options, "raptors_trace._lab");
         // A setup that prints would do so dozens of times.
         if !options.verbose {
             command.stderr(Stdio::null());
         }
-        for (name, value) in &switch.environment {
+        for (name, value) in &switches.environment {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
@@ -142,45 +92,36 @@ impl<'a> Lab<'a> {
             }
         });
         let mut lab = Self { child, stdin, lines, setting, stands_still: false };
-        lab.ask::<Value>(&json!({ "process": switch.process, "case": setting.case }))?;
+        lab.ask::<Done>(&LabSpec { process: switches.process.clone(), case: setting.case.clone() })?;
         Ok(lab)
     }
 
-    /// Sets an arm up, its arrays placed according to `placement`.
+    /// Sets arms up, their arrays placed as `placement` says, which also turns the order in which they are; in the order asked for.
     ///
     /// # Errors
-    /// The side cannot run this way.
-    pub fn set_up(
-        &mut self,
-        arm: usize,
-        side: Side,
-        switch: &Switch,
-        placement: usize,
-        round: Duration,
-    ) -> Result<Armed, Error> {
-        let shape = switch.shape.as_ref().unwrap_or(&self.setting.case.shape);
-        self.ask(&json!({
-            "do": "set_up",
-            "arm": arm,
-            "side": side.name(),
-            "switches": switch.arm,
-            "placement": placement,
-            "shape": shape,
-            "round_ns": round.as_nanos() as u64,
-        }))
+    /// When a side cannot be run so.
+    pub fn set_up(&mut self, arms: &[Arm<'_>], placement: usize, round: Duration) -> Result<Vec<Armed>, Error> {
+        let shape = &self.setting.case.shape;
+        let arms = arms.iter().map(|arm| ArmSpec {
+            arm: arm.number,
+            side: arm.side,
+            switches: arm.switches.arm.clone(),
+            passes: arm.switches.passes,
+            shape: arm.switches.shape.as_ref().unwrap_or(shape).clone(),
+        });
+        let arms: Vec<ArmSpec> = arms.collect();
+        let number = arms.len();
+        let question = Question::SetUp { arms, placement, round_ns: round.as_nanos() as u64 };
+        let armed = self.ask::<AllArmed>(&question)?.arms;
+        if armed.len() == number { Ok(armed) } else { Err(Error::new("the laboratory has set up other arms")) }
     }
 
     /// One round of each of these arms, in this order.
     ///
     /// # Errors
-    /// A statement raises an exception, or the process ends.
-    pub fn rounds(&mut self, arms: &[usize]) -> Result<Vec<Round>, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            rounds: Vec<Round>,
-        }
-        let answer: Answer = self.ask(&json!({ "do": "rounds", "arms": arms }))?;
-        Ok(answer.rounds)
+    /// When a statement raises, or the process ends.
+    pub fn rounds(&mut self, arms: &[usize]) -> Result<Vec<RoundCost>, Error> {
+        Ok(self.ask::<RoundCosts>(&Question::Rounds { arms: arms.to_vec() })?.rounds)
     }
 
     /// Examines an arm's side.
@@ -188,7 +129,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// As for [`Lab::rounds`].
     pub fn survey(&mut self, arm: usize) -> Result<Seen, Error> {
-        self.ask(&json!({ "do": "survey", "arm": arm }))
+        self.ask(&Question::Survey { arm })
     }
 
     /// The difference between the values of two arms; nothing if they are equal except for rounding.
@@ -196,12 +137,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// As for [`Lab::rounds`].
     pub fn difference(&mut self, arm: usize, other: usize) -> Result<Option<String>, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            difference: Option<String>,
-        }
-        let answer: Answer = self.ask(&json!({ "do": "same", "arm": arm, "other": other }))?;
-        Ok(answer.difference)
+        Ok(self.ask::<Difference>(&Question::Same { arm, other })?.difference)
     }
 
     /// Drops arms.
@@ -209,7 +145,7 @@ impl<'a> Lab<'a> {
     /// # Errors
     /// As for [`Lab::rounds`].
     pub fn drop_arms(&mut self, arms: &[usize]) -> Result<(), Error> {
-        self.ask::<Value>(&json!({ "do": "drop", "arms": arms })).map(drop)
+        self.ask::<Done>(&Question::Drop { arms: arms.to_vec() }).map(drop)
     }
 
     /// Whether the process still runs, and the user has not interrupted.
@@ -217,9 +153,9 @@ impl<'a> Lab<'a> {
         matches!(self.child.try_wait(), Ok(None)) && !self.setting.interrupt.asked()
     }
 
-    fn ask<T: DeserializeOwned>(&mut self, question: &Value) -> Result<T, Error> {
+    fn ask<T: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<T, Error> {
         self.go_on();
-        let text = format!("{question}\n");
+        let text = driver::line(question);
         let written = self.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(text.as_bytes()));
         if written.is_err() {
             return Err(self.died());
@@ -238,8 +174,9 @@ impl<'a> Lab<'a> {
         self.setting.interrupt.check()?;
         let internal = |error| Error::new("the laboratory process gave an invalid answer").caused_by(error);
         let answer: Value = serde_json::from_str(&line).map_err(internal)?;
-        if let Some(sentence) = answer.get("error").and_then(Value::as_str) {
-            return Err(Error::new(sentence));
+        if answer.get("error").is_some() {
+            let refused: Refused = serde_json::from_value(answer).map_err(internal)?;
+            return Err(Error::new(refused.error));
         }
         serde_json::from_value(answer).map_err(internal)
     }

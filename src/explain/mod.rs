@@ -14,7 +14,7 @@ mod switch;
 
 use std::path::Path;
 
-use crate::analysis::{self, INQUIRY, Inquiry as Found};
+use crate::analysis::{INQUIRY, Inquiry as Found};
 use crate::machine::interrupt::Interrupt;
 use crate::model::comparison::Comparison;
 use crate::model::error::{Error, Exit};
@@ -52,8 +52,8 @@ pub fn explain(source: &Source, progress: &mut dyn Progress) -> Result<Outcome, 
 
 /// The findings of a saved run.
 fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
-    let (comparison, timings, samples) = analysis::read_whole(path, lossy)?;
-    if comparison.explained.is_empty() {
+    let outcome = Outcome::read(path, lossy, true)?;
+    if outcome.comparison.explained.is_empty() {
         let sentence = format!("the run `{}` was made by `compare`; only `explain` finds causes", path.display());
         return Err(Error::new(sentence)
             .help(
@@ -62,7 +62,7 @@ fn saved(path: &Path, lossy: bool) -> Result<Outcome, Error> {
             )
             .exit(Exit::NothingObserved));
     }
-    Ok(Outcome { comparison, timings, samples, failure: None })
+    Ok(outcome)
 }
 
 /// Inquires into every case; returns the findings so far and the error, if there was one.

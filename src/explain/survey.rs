@@ -3,31 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lab::{Lab, Seen, Setting, Side};
+use super::lab::{Arm, Lab, Setting};
 use super::sweep::{self, Point};
-use super::switch::Switch;
+use super::switch::Switches;
 use crate::model::budget::experiments::{SWEEP, SWEEP_LEAST};
 use crate::model::comparison::{self, CallKind, Case, Machine, Software};
 use crate::model::error::Error;
+use crate::model::protocol::{Seen, Side};
+use crate::model::switches::{Switch, Tells};
 
-/// Code and data switches that are tried on both sides to see whether they change anything.
-const TRIED: [&str; 14] = [
-    "no_copies",
-    "plain_scalars",
-    "automatic_backend",
-    "automatic_stores",
-    "automatic_threads",
-    "one_thread",
-    "into_memory_that_is_there",
-    "contiguous",
-    "row_order",
-    "native_order",
-    "same_type",
-    "aligned",
-    "huge_pages",
-    "no_locks",
-];
-/// Faults and CPU time need no rounds of full length, and a check of a switch's changes needs none.
+/// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
 const SHORT: Duration = Duration::from_millis(4);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
@@ -41,7 +26,16 @@ pub enum Tried {
     Refused(String),
 }
 
-/// The known facts.
+/// Why a switch changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unchanged {
+    /// It does not apply to either side.
+    Nothing,
+    /// It cannot be thrown, and why.
+    Refused(String),
+}
+
+/// What is known.
 pub struct Survey<'a> {
     /// The case from the comparison.
     pub case: &'a Case,
@@ -59,9 +53,9 @@ pub struct Survey<'a> {
     pub busy: [f64; 2],
     /// Whether both setups make their arrays from `shape` or `size`.
     pub sized: bool,
-    /// The effects of the code and data switches.
-    pub tried: BTreeMap<&'static str, Tried>,
-    /// Both sides' times at smaller sizes, the smallest first; empty if their arrays have one size.
+    /// What the code and data switches do.
+    tried: BTreeMap<Switch, Tried>,
+    /// Both sides' times at smaller sizes, the smallest first; empty where their arrays have one size.
     pub sweep: Vec<Point>,
 }
 
@@ -76,10 +70,11 @@ impl<'a> Survey<'a> {
         setting: &Setting<'_>,
         time: Duration,
     ) -> Result<Self, Error> {
-        let mut lab = Lab::start(setting, &Switch::default())?;
+        let mut lab = Lab::start(setting, &Switches::default())?;
         let mut sized = true;
-        for side in Side::BOTH {
-            let armed = lab.set_up(side as usize, side, &Switch::default(), 0, SHORT)?;
+        let plain = Switches::default();
+        let arms = Side::BOTH.map(|side| Arm { number: side as usize, side, switches: &plain });
+        for armed in lab.set_up(&arms, 0, SHORT)? {
             sized &= armed.sized;
         }
         let mut rounds = [Vec::new(), Vec::new()];
@@ -97,8 +92,10 @@ impl<'a> Survey<'a> {
         };
         let seen = [lab.survey(0)?, lab.survey(1)?];
         let mut tried = BTreeMap::new();
-        for name in TRIED {
-            tried.insert(name, try_on_both(&mut lab, name)?);
+        // Those that tell what they change, as that is what is looked at. What adds passes is known to change the code.
+        let telling = |switch: &Switch| switch.tells() != Tells::Nothing && *switch != Switch::MorePasses;
+        for switch in Switch::ALL.into_iter().filter(telling) {
+            tried.insert(switch, try_on_both(&mut lab, switch)?);
         }
         let sized = sized && !case.shape.is_empty();
         let sweep =
@@ -165,13 +162,13 @@ impl<'a> Survey<'a> {
         (0..2).any(|side| self.calls(side, CallKind::Backend) > 0.0)
     }
 
-    /// The changes of a code or data switch, as a sentence.
+    /// What a code or data switch changes, as a sentence.
     ///
     /// # Errors
-    /// The reason that it does not apply or changes nothing, in words.
-    pub fn changed(&self, switch: &str) -> Result<String, String> {
-        match self.tried.get(switch) {
-            Some(Tried::Changed([a, b])) if a.is_empty() && b.is_empty() => Err(String::new()),
+    /// Why it changes nothing.
+    pub fn changed(&self, switch: Switch) -> Result<String, Unchanged> {
+        match self.tried.get(&switch) {
+            Some(Tried::Changed([a, b])) if a.is_empty() && b.is_empty() => Err(Unchanged::Nothing),
             Some(Tried::Changed(both)) => {
                 let said = both.iter().zip(self.names());
                 let said: Vec<String> = said
@@ -180,27 +177,28 @@ impl<'a> Survey<'a> {
                     .collect();
                 Ok(said.join("; "))
             }
-            Some(Tried::Refused(why)) => Err(why.clone()),
-            None => Err("it was not examined".into()),
+            Some(Tried::Refused(why)) => Err(Unchanged::Refused(why.clone())),
+            None => Err(Unchanged::Refused("it tells nothing of what it changes".into())),
         }
     }
 }
 
-/// Applies one switch on both sides; the statement's value has to stay the same.
-fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
-    let switch = Switch::arm(&[name]);
+/// Throws one switch on both sides; the statement's value has to stay what it was.
+fn try_on_both(lab: &mut Lab<'_>, switch: Switch) -> Result<Tried, Error> {
+    let switches = Switches::of(switch);
     let mut both = [Vec::new(), Vec::new()];
     for side in Side::BOTH {
         let arm = 2 + side as usize;
-        // A statement that cannot run this way is an answer; a process that died or an interrupt is not.
-        let armed = match lab.set_up(arm, side, &switch, 0, Duration::ZERO) {
+        // A statement that cannot be run so is an answer, a process that died or a user who wants to end is none.
+        let mut armed = match lab.set_up(&[Arm { number: arm, side, switches: &switches }], 0, Duration::ZERO) {
             Ok(armed) => armed,
             Err(error) if lab.runs() => {
                 return Ok(Tried::Refused(format!("with it switched, {error}")));
             }
             Err(error) => return Err(error),
         };
-        if armed.changed_anything() {
+        let changed: Vec<String> = armed.remove(0).changed.into_values().flatten().collect();
+        if !changed.is_empty() {
             let refused = match lab.difference(side as usize, arm) {
                 Ok(None) => None,
                 Ok(Some(difference)) => Some(format!("it would change the statement's result: {difference}")),
@@ -212,7 +210,7 @@ fn try_on_both(lab: &mut Lab<'_>, name: &'static str) -> Result<Tried, Error> {
                 return Ok(Tried::Refused(why));
             }
         }
-        both[side as usize] = armed.changed.into_values().flatten().collect();
+        both[side as usize] = changed;
         lab.drop_arms(&[arm])?;
     }
     Ok(Tried::Changed(both))

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::lab::{Lab, Side};
-use super::switch::Switch;
+use super::lab::{Arm, Lab};
+use super::switch::Switches;
 use crate::analysis::stats::median;
 use crate::model::error::Error;
+use crate::model::protocol::Side;
 
 pub use crate::model::comparison::SizePoint as Point;
 
@@ -44,10 +45,9 @@ pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>
 }
 
 fn at(lab: &mut Lab<'_>, shape: &[u64]) -> Result<[f64; 2], Error> {
-    let switch = Switch::shape(shape.to_vec());
-    for side in Side::BOTH {
-        lab.set_up(ARMS[side as usize], side, &switch, 0, ROUND)?;
-    }
+    let switches = Switches::shape(shape.to_vec());
+    let arms = Side::BOTH.map(|side| Arm { number: ARMS[side as usize], side, switches: &switches });
+    lab.set_up(&arms, 0, ROUND)?;
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..BLOCKS {
         for (side, round) in lab.rounds(&ARMS)?.into_iter().enumerate() {

@@ -2,23 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A set of switches, all on together. `python/raptors_trace/_rewriting.py` and `_switches.py` implement the names.
+use crate::model::protocol::Passes;
+use crate::model::switches::{Switch, Tells};
+
+/// A set of switches, all thrown together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Switch {
-    /// Environment variables of the process: set, or removed.
+pub struct Switches {
+    /// Environment variables of the process: set, or taken away.
     pub environment: BTreeMap<&'static str, Option<String>>,
     /// Switches of the process.
-    pub process: BTreeSet<&'static str>,
+    pub process: BTreeSet<Switch>,
     /// Switches of an arm: code, data and rounds.
-    pub arm: Vec<String>,
+    pub arm: Vec<Switch>,
+    /// What [`Switch::MorePasses`] adds.
+    pub passes: Option<Passes>,
     /// The arrays' shape instead of the case's.
     pub shape: Option<Vec<u64>>,
 }
 
-impl Switch {
-    /// Switches of an arm.
-    pub fn arm(names: &[&str]) -> Self {
-        Self { arm: names.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
+impl Switches {
+    /// One switch, of the process or of an arm.
+    pub fn of(switch: Switch) -> Self {
+        if switch.is_of_process() {
+            return Self { process: BTreeSet::from([switch]), ..Self::default() };
+        }
+        Self { arm: vec![switch], ..Self::default() }
+    }
+
+    /// [`Switch::MorePasses`].
+    pub fn more_passes(passes: Passes) -> Self {
+        Self { passes: Some(passes), ..Self::of(Switch::MorePasses) }
     }
 
     /// Environment variables set.
@@ -27,12 +40,7 @@ impl Switch {
         Self { environment: pairs.collect(), ..Self::default() }
     }
 
-    /// One of the process.
-    pub fn process(name: &'static str) -> Self {
-        Self { process: BTreeSet::from([name]), ..Self::default() }
-    }
-
-    /// An environment variable set, or removed.
+    /// An environment variable set, or taken away.
     pub fn environment(name: &'static str, value: Option<&str>) -> Self {
         Self { environment: BTreeMap::from([(name, value.map(str::to_owned))]), ..Self::default() }
     }
@@ -48,11 +56,8 @@ impl Switch {
         let mut both = self.clone();
         both.environment.extend(other.environment.clone());
         both.process.extend(&other.process);
-        for name in &other.arm {
-            if !both.arm.contains(name) {
-                both.arm.push(name.clone());
-            }
-        }
+        both.arm.extend(other.arm.iter().filter(|switch| !self.arm.contains(switch)));
+        both.passes = other.passes.or(both.passes);
         both.shape = other.shape.clone().or(both.shape);
         both
     }
@@ -64,9 +69,7 @@ impl Switch {
 
     /// Whether it only rewrites code or replaces data, so that a side in which nothing was changed runs as before.
     pub fn changes_only_what_it_tells(&self) -> bool {
-        const ROUNDS: [&str; 6] =
-            ["one_thread", "quick_handover", "inline_threads", "flushed_denormals", "collector", "observed"];
-        self.shape.is_none() && !self.arm.iter().any(|name| ROUNDS.contains(&name.as_str()))
+        self.shape.is_none() && self.arm.iter().all(|switch| switch.tells() == Tells::Everything)
     }
 }
 
@@ -76,18 +79,19 @@ mod tests {
 
     #[test]
     fn switches_are_thrown_together_and_once() {
-        let both = Switch::arm(&["aligned"]).and(&Switch::arm(&["aligned", "no_locks"]));
-        assert_eq!(both.arm, ["aligned", "no_locks"]);
-        let both = both.and(&Switch::environment("RAPTORS_STORES", Some("plain")));
-        assert!(!both.shares_process_with(&Switch::default()));
-        assert!(both.shares_process_with(&Switch::environment("RAPTORS_STORES", Some("plain"))));
-        assert_eq!(both.and(&Switch::shape(vec![1])).shape, Some(vec![1]));
+        let both =
+            Switches::of(Switch::Aligned).and(&Switches::of(Switch::Aligned)).and(&Switches::of(Switch::NoLocks));
+        assert_eq!(both.arm, [Switch::Aligned, Switch::NoLocks]);
+        let both = both.and(&Switches::environment("RAPTORS_STORES", Some("plain")));
+        assert!(!both.shares_process_with(&Switches::default()));
+        assert!(both.shares_process_with(&Switches::environment("RAPTORS_STORES", Some("plain"))));
+        assert_eq!(both.and(&Switches::shape(vec![1])).shape, Some(vec![1]));
     }
 
     #[test]
     fn a_round_under_other_rules_is_another_though_nothing_was_replaced() {
-        assert!(Switch::arm(&["no_copies"]).changes_only_what_it_tells());
-        assert!(!Switch::arm(&["collector"]).changes_only_what_it_tells());
-        assert!(!Switch::shape(vec![1, 1]).changes_only_what_it_tells());
+        assert!(Switches::of(Switch::NoCopies).changes_only_what_it_tells());
+        assert!(!Switches::of(Switch::Collector).changes_only_what_it_tells());
+        assert!(!Switches::shape(vec![1, 1]).changes_only_what_it_tells());
     }
 }

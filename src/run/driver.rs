@@ -6,14 +6,16 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ending::{Death, Ending, Event, judge};
-use super::spec::{Case, Spec};
+use serde::Serialize;
+
+use super::ending::{Death, Ending, judge};
 use super::tracing::Tracing;
 use super::{Progress, environment};
 use crate::machine::interpreter::Interpreter;
 use crate::machine::interrupt::Interrupt;
 use crate::machine::platform;
 use crate::model::error::Error;
+use crate::model::protocol::{CaseSpec, Event, Go, Spec};
 use crate::run::options::CompareOptions;
 use crate::tracers::stacks::rounds::Sampling;
 
@@ -34,9 +36,8 @@ pub fn run(
     interrupt: &Interrupt,
     progress: &mut dyn Progress,
 ) -> Result<Ending, Error> {
-    let text = serde_json::to_string(spec).map_err(internal)?;
     let mut child = start(interpreter, options)?;
-    let answers = send(child.stdin.take().expect("asked for above"), text + "\n");
+    let answers = send(child.stdin.take().expect("asked for above"), line(spec));
     let stdout = child.stdout.take().expect("asked for above");
     let mut driver = Driver {
         child,
@@ -90,6 +91,11 @@ pub fn spawn(command: &mut Command, interpreter: &Interpreter) -> Result<Child, 
         .map_err(|error| Error::new(format!("`{}` could not be started", interpreter.path.display())).caused_by(error))
 }
 
+/// A message as one line: JSON escapes line ends inside of it.
+pub fn line(message: &impl Serialize) -> String {
+    serde_json::to_string(message).expect("texts and numbers are JSON") + "\n"
+}
+
 /// Writes the spec, and later answers, from a thread of its own: a driver that dies early must not block or kill this
 /// process. The driver's input is closed once nobody can answer any more.
 fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
@@ -117,9 +123,9 @@ fn barrier_text(pid: u32, seconds: Option<f64>) -> String {
 /// Passes a line of the user's on as the word to start. The end of standard input is none: there may be no terminal.
 fn go_on_at_enter(answers: Sender<String>) {
     thread::spawn(move || {
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-            let _ = answers.send("{\"go\": true}\n".to_owned());
+        let mut entered = String::new();
+        if io::stdin().read_line(&mut entered).is_ok_and(|bytes| bytes > 0) {
+            let _ = answers.send(line(&Go { go: true }));
         }
     });
 }
@@ -130,15 +136,23 @@ fn listen(stdout: ChildStdout) -> Receiver<Event> {
     let (tell, events) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // A line that makes no sense is no event.
-            if let Ok(event) = serde_json::from_str(&line)
-                && tell.send(event).is_err()
-            {
+            let event = serde_json::from_str(&line).unwrap_or_else(|error| unknown(&line, &error));
+            if tell.send(event).is_err() {
                 return;
             }
         }
     });
     events
+}
+
+/// What the driver says and this command does not understand: they are of different versions.
+fn unknown(line: &str, error: &serde_json::Error) -> Event {
+    Event::Error {
+        kind: "protocol".to_owned(),
+        text: format!("the command and the package raptors_trace do not fit each other: {error} in `{line:.200}`"),
+        detail: String::new(),
+        fix: "install both from the same source: pip install .".to_owned(),
+    }
 }
 
 struct Driver<'a> {
@@ -172,17 +186,19 @@ impl Driver<'_> {
                 Ok(Event::Ready { tracer, pid }) => {
                     self.see(1.0, "starting a tracer".into(), progress);
                     let answer = self.tracing.ready(tracer, pid, &|| interrupt.asked());
-                    let _ = self.answers.send(answer);
+                    self.answer(&answer);
                 }
                 Ok(Event::Traced { tracer }) => {
-                    let _ = self.answers.send(self.tracing.traced(tracer));
+                    let answer = self.tracing.traced(tracer);
+                    self.answer(&answer);
                 }
                 Ok(Event::Sampling { pid }) => {
                     let answer = self.sampling.ready(pid, &|| interrupt.asked());
-                    let _ = self.answers.send(answer);
+                    self.answer(&answer);
                 }
                 Ok(Event::Sampled { blocks }) => {
-                    let _ = self.answers.send(self.sampling.sampled(&blocks));
+                    let answer = self.sampling.sampled(&blocks);
+                    self.answer(&answer);
                 }
                 Ok(last) => return Some(last),
                 Err(RecvTimeoutError::Disconnected) => return None,
@@ -202,6 +218,11 @@ impl Driver<'_> {
         }
     }
 
+    /// Answers; a driver that is gone needs none.
+    fn answer(&self, message: &impl Serialize) {
+        let _ = self.answers.send(line(message));
+    }
+
     fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -216,7 +237,7 @@ impl Driver<'_> {
         let Some(case) = cases.get(index) else {
             return;
         };
-        let seconds = |cases: &[Case]| cases.iter().map(|case| case.seconds).sum::<f64>();
+        let seconds = |cases: &[CaseSpec]| cases.iter().map(|case| case.seconds).sum::<f64>();
         let fraction = (seconds(&cases[..index]) + case.seconds * part) / seconds(cases);
         self.see(fraction, format!("{}: {stage}", case.label()), progress);
     }

@@ -1,11 +1,9 @@
-//! What the driver says on its way, and what its end means.
+//! What the driver's end means.
 
 use std::process::ExitStatus;
 
-use serde::Deserialize;
-
 use crate::model::error::Error;
-use crate::tracers::stacks::rounds::Block;
+use crate::model::protocol::Event;
 
 /// How the driver came to its end.
 #[derive(Debug)]
@@ -18,73 +16,6 @@ pub enum Ending {
     Failed(Error),
     /// It said nothing: killed, or crashed.
     Died(Error),
-}
-
-/// One line of the driver.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-pub enum Event {
-    /// It runs, and arms its observers.
-    Started {},
-    /// Where it is.
-    Case {
-        /// Index of the case.
-        case: usize,
-        /// What is done of it.
-        stage: String,
-        /// Blocks of timed rounds that are done.
-        #[serde(default)]
-        block: f64,
-        /// And how many there will be.
-        #[serde(default)]
-        blocks: f64,
-    },
-    /// It cannot go on.
-    Error {
-        /// A stable word.
-        kind: String,
-        /// The sentence.
-        text: String,
-        /// A traceback, or nothing.
-        #[serde(default)]
-        detail: String,
-        /// What fixes it, where the driver knows; or nothing.
-        #[serde(default)]
-        help: String,
-    },
-    /// It stands at its start barrier: somebody wants to attach a tool first.
-    Waiting {
-        /// The driver's process.
-        pid: u32,
-        /// How long it waits at most.
-        seconds: Option<f64>,
-    },
-    /// It waits for a tracer to be started on it.
-    Ready {
-        /// Which of the run's.
-        tracer: usize,
-        /// The driver's process.
-        pid: u32,
-    },
-    /// It has run the rounds for that tracer.
-    Traced {
-        /// Which of the run's.
-        tracer: usize,
-    },
-    /// It waits for perf to be started on it.
-    Sampling {
-        /// The driver's process.
-        pid: u32,
-    },
-    /// It has run the rounds for perf.
-    Sampled {
-        /// When, and of which side each of them was.
-        blocks: Vec<Block>,
-    },
-    /// It was interrupted and has ended its recording.
-    Interrupted {},
-    /// It has ended its recording, which is whole.
-    Finished {},
 }
 
 /// How the process of the driver ended, beside what it said.
@@ -103,7 +34,7 @@ pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
     match last {
         // The run file is whole by then, whatever became of the process.
         Some(Event::Finished {}) => Ending::Finished,
-        Some(Event::Error { kind, text, detail, help }) => Ending::Failed(failure(&kind, text, detail, help)),
+        Some(Event::Error { kind, text, detail, fix }) => Ending::Failed(failure(&kind, text, detail, fix)),
         Some(Event::Interrupted {}) => Ending::Interrupted,
         _ if interrupted => Ending::Interrupted,
         _ => Ending::Died(died(death)),
@@ -138,13 +69,13 @@ fn signal(status: ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(&status)
 }
 
-fn failure(kind: &str, text: String, detail: String, help: String) -> Error {
+fn failure(kind: &str, text: String, detail: String, fix: String) -> Error {
     let mut error = Error::new(text);
     if !detail.is_empty() {
         error = error.detail(detail);
     }
-    if !help.is_empty() {
-        error = error.help(help);
+    if !fix.is_empty() {
+        error = error.help(fix);
     }
     match kind {
         "different" => error.help("compare statements that compute the same, or give --allow-different"),
@@ -192,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_failure_has_one_mend() {
-        let line = r#"{"event": "error", "kind": "recording", "text": "no room", "help": "make room"}"#;
-        let event: Event = serde_json::from_str(line).unwrap();
+        let [kind, text, detail, fix] = ["recording", "no room", "", "make room"].map(str::to_owned);
+        let event = Event::Error { kind, text, detail, fix };
         match judge(Some(event), &death(0, false, None), false) {
             Ending::Failed(error) => {
                 assert_eq!(error.report(), "error: no room\n  help: make room\n");

@@ -11,6 +11,8 @@ pub(crate) mod spec;
 mod tracing;
 pub mod tune;
 
+use std::path::Path;
+
 use crate::analysis::{self, CaseSamples, Timing};
 use crate::machine;
 use crate::machine::interpreter::{self, Interpreter, Surroundings, Waiting};
@@ -20,7 +22,6 @@ use crate::model::error::Error;
 use crate::model::progress::Progress;
 use crate::model::tool::{Engine, Tool};
 use crate::run::options::CompareOptions;
-use crate::run::options::Sampling;
 use crate::tracers::stacks::perf;
 use ending::Ending;
 use file::RunFile;
@@ -35,8 +36,27 @@ pub struct Outcome {
     pub timings: Vec<Timing>,
     /// The stacks that were sampled, where that was asked for.
     pub samples: Vec<CaseSamples>,
+    /// Why there are none, though that was asked for.
+    pub no_samples: Option<Error>,
     /// What went wrong all the same: it was interrupted, or could not be saved.
     pub failure: Option<Error>,
+}
+
+impl Outcome {
+    /// What a run file shows; its samples too where `sampled` asks for them.
+    ///
+    /// # Errors
+    /// Those of [`analysis::read`].
+    pub fn read(path: &Path, lossy: bool, sampled: bool) -> Result<Self, Error> {
+        let (comparison, timings, samples) = if sampled {
+            analysis::read_whole(path, lossy)?
+        } else {
+            let (comparison, timings) = analysis::read_timed(path, lossy)?;
+            (comparison, timings, Ok(Vec::new()))
+        };
+        let (samples, no_samples) = samples.map_or_else(|why| (Vec::new(), Some(why)), |samples| (samples, None));
+        Ok(Self { comparison, timings, samples, no_samples, failure: None })
+    }
 }
 
 /// Runs both sides and compares them.
@@ -60,42 +80,26 @@ pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<
     progress.update(0.0, "measuring this machine's memory limit");
     let machine = machine::describe(options.measure_limit, options.verbose)?;
     interrupt.check()?;
-    let spec = spec::Spec::new(options, run_file.recording(), machine);
+    let spec = spec::of(options, run_file.recording(), machine);
     let ending = driver::run(&interpreter, options, &spec, &interrupt, progress)?;
-    conclude(run_file, ending, options.sampling, progress)
+    conclude(run_file, ending, options.sampling.is_some(), progress)
 }
 
 /// Reads what was recorded, also by a driver that did not come to its end, and gives the file its name.
-fn conclude(
-    run_file: RunFile,
-    ending: Ending,
-    sampling: Option<Sampling>,
-    progress: &mut dyn Progress,
-) -> Result<Outcome, Error> {
+fn conclude(run_file: RunFile, ending: Ending, sampled: bool, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
-    let read = |recording: &std::path::Path| match sampling {
-        Some(sampling) if sampling.alone => {
-            let (comparison, samples) = analysis::read_sampled(recording, false)?;
-            Ok((comparison, Vec::new(), samples))
-        }
-        Some(_) => analysis::read_whole(recording, false),
-        None => {
-            let (comparison, timings) = analysis::read_timed(recording, false)?;
-            Ok((comparison, timings, Vec::new()))
-        }
-    };
+    let read = |recording: &Path| Outcome::read(recording, false, sampled);
     match ending {
         Ending::Finished => {
-            let (comparison, timings, samples) = read(run_file.recording())?;
-            let failure = run_file.keep().err();
-            Ok(Outcome { comparison, timings, samples, failure })
+            let outcome = read(run_file.recording())?;
+            Ok(Outcome { failure: run_file.keep().err(), ..outcome })
         }
         Ending::Interrupted => {
-            let (mut comparison, timings, samples) = read(run_file.recording()).map_err(|_| interrupt::too_early())?;
-            comparison.cut_short();
+            let mut outcome = read(run_file.recording()).map_err(|_| interrupt::too_early())?;
+            outcome.comparison.cut_short();
             let failure =
                 run_file.keep().map_or_else(|error| error, |path| kept(Error::new("interrupted"), path.as_deref()));
-            Ok(Outcome { comparison, timings, samples, failure: Some(failure) })
+            Ok(Outcome { failure: Some(failure), ..outcome })
         }
         Ending::Failed(error) => Err(error),
         Ending::Died(error) => {
@@ -106,7 +110,7 @@ fn conclude(
 }
 
 /// The error with the place of what was measured until then, where that was kept.
-fn kept(error: Error, path: Option<&std::path::Path>) -> Error {
+fn kept(error: Error, path: Option<&Path>) -> Error {
     let Some(path) = path else {
         return error;
     };

@@ -53,9 +53,6 @@ pub struct Sampling {
     pub engine: Engine,
     /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
     pub frequency: u32,
-    /// Only cases that are sampled are run, as the samples are what the run is for. Otherwise all cases are, and a run
-    /// without samples is one all the same.
-    pub alone: bool,
 }
 
 /// What is to be shown.

@@ -3,11 +3,9 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
-use super::spec::Spec;
 use crate::analysis;
 use crate::model::error::Error;
+use crate::model::protocol::{Go, Spec};
 use crate::model::tool::Tool;
 use crate::tracers::engines::{self, Traced, Watching};
 use crate::tracers::tool;
@@ -26,16 +24,16 @@ impl Tracing {
         Self { tracers: spec.tracers.clone(), recording: PathBuf::from(&spec.recording), current: None }
     }
 
-    /// The driver, process `pid`, is ready for the tracer of this number: starts it, and gives the line to answer with.
+    /// The driver, process `pid`, is ready for the tracer of this number: starts it, and gives the answer.
     /// `interrupted` tells whether the user has asked to end the run.
-    pub fn ready(&mut self, number: usize, pid: u32, interrupted: &dyn Fn() -> bool) -> String {
+    pub fn ready(&mut self, number: usize, pid: u32, interrupted: &dyn Fn() -> bool) -> Go {
         let Some(&tracer) = self.tracers.get(number) else {
-            return line(&json!({ "go": false }));
+            return Go { go: false };
         };
         let started = self.start(tracer, pid, interrupted);
         let go = started.is_ok();
         self.current = Some(started.map_err(|error| Traced::refused(tracer, &error)));
-        line(&json!({ "go": go }))
+        Go { go }
     }
 
     fn start(&self, tracer: Tool, pid: u32, interrupted: &dyn Fn() -> bool) -> Result<Watching, Error> {
@@ -43,21 +41,15 @@ impl Tracing {
         engines::start(&tool::find(tracer)?, &plan, interrupted)
     }
 
-    /// The driver has run the rounds of the tracer of this number: ends it, and gives the line with what it saw.
-    pub fn traced(&mut self, number: usize) -> String {
-        let document = match self.current.take() {
+    /// The driver has run the rounds of the tracer of this number: ends it, and gives what it saw.
+    pub fn traced(&mut self, number: usize) -> Traced {
+        match self.current.take() {
             Some(Ok(watching)) => watching.finish().unwrap_or_else(|error| {
                 let tracer = self.tracers.get(number).copied().unwrap_or(Tool::Bpftrace);
                 Traced::refused(tracer, &error)
             }),
             Some(Err(refused)) => refused,
             None => Traced::default(),
-        };
-        line(&json!({ "document": document }))
+        }
     }
-}
-
-fn line(value: &serde_json::Value) -> String {
-    // JSON escapes line ends inside of it.
-    format!("{value}\n")
 }

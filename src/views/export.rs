@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::analysis::flamegraph;
 use crate::analysis::{self, CaseSamples, Seen};
 use crate::model::error::{Error, Exit};
+use crate::model::protocol::CaseSpec;
 
 /// The largest number of events of a timeline: viewers hold all of them in memory.
 pub const EVENTS: u64 = 1_000_000;
@@ -157,7 +158,7 @@ fn row(seen: &Seen<'_>) -> Value {
     let letter = ["a", "b"][seen.side.min(1)];
     json!({
         "case": seen.case,
-        "label": seen.spec.map(analysis::CaseSpec::label),
+        "label": seen.spec.map(CaseSpec::label),
         "side": letter,
         "side_name": side(seen),
         "round": seen.round,
@@ -357,7 +358,7 @@ const IN_THE_EVENT: [&str; 5] = ["start_ns", "duration_ns", "thread", "side", "s
 fn arguments(seen: &Seen<'_>) -> Value {
     match seen.event {
         None => json!({"case": seen.case, "operations": seen.operations,
-            "label": seen.spec.map(analysis::CaseSpec::label)}),
+            "label": seen.spec.map(CaseSpec::label)}),
         Some(Event::Scale(scale)) => json!({"n": scale.n, "item_size": scale.item_size}),
         Some(Event::Convert(convert)) => json!({"n": convert.n, "copied": u8::from(convert.copied),
             "item_size": convert.item_size}),

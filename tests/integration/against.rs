@@ -8,6 +8,7 @@ use raptors_trace::analysis::{
 };
 use raptors_trace::model::comparison::*;
 use raptors_trace::model::error::Exit;
+use raptors_trace::model::protocol::Facts;
 use serde_json::{Value, json};
 
 use crate::run::*;
@@ -130,7 +131,7 @@ fn what_is_not_the_same_is_said() {
     other["b"]["statement"] = json!("r.scale(3)");
     other["a"]["setup"] = json!("a = 1");
     let mut recording = Recording::of(&[other]);
-    recording.document("facts", &json!({"python": "3.12.1", "numpy": "2.5.0", "raptors": "0.2.0"}));
+    recording.document("facts", &Facts { raptors: Some("0.2.0".into()), ..facts("2.5.0") });
     recording.control(1);
     recording.settled(0, true);
     recording.timed(0, [(2_000, 1_000); 12]);

@@ -19,6 +19,7 @@ mod floors;
 mod golden;
 mod imports;
 mod instruments;
+mod protocol;
 mod report;
 mod run;
 mod schema;

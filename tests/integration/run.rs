@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use raptors_recording::{
-    Edge, Event, LoopCall, LoopShape, Mark, Options, Reader, RoundKind, RoutineCall, Writer, push,
+    Edge, Event, LoopCall, LoopShape, Mark, Options, Reader, RoundKind, RoutineCall, Site, SiteKind, Writer, push,
 };
 use raptors_trace::analysis;
 use raptors_trace::model::comparison::{Comparison, Machine};
 use raptors_trace::model::error::Error;
+use raptors_trace::model::protocol::{CaseEnd, Facts, VERSION, Warmup};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -105,8 +107,9 @@ impl Round {
 pub fn case(name: &str, size: u64) -> Value {
     json!({
         "name": name, "results": "dropped", "dtype": "float32", "shape": [size, size], "in_place": false,
-        "a": {"name": "numpy", "statement": "a * 2.5"},
-        "b": {"name": "raptors", "statement": "r.scale(2.5)"},
+        "seconds": 4.0, "allow_different": false, "only_if_different": false, "sampled": true,
+        "a": {"name": "numpy", "setup": "", "statement": "a * 2.5"},
+        "b": {"name": "raptors", "setup": "", "statement": "r.scale(2.5)"},
     })
 }
 
@@ -148,13 +151,12 @@ impl Recording {
     pub fn within(limit: u64, cases: &[Value]) -> Self {
         let mut recording = Self::empty(limit);
         recording.cases = cases.len() as u64;
-        recording
-            .document("spec", &json!({"cases": cases, "command": ["raptors-trace", "compare"], "machine": machine()}));
+        recording.document("spec", &spec(cases));
         for site in sites() {
             recording.document("site", &site);
         }
         recording.document("clock", &json!({"read_ns": 0.0}));
-        recording.document("facts", &json!({"python": "3.12.1", "numpy": "2.4.6"}));
+        recording.document("facts", &facts("2.4.6"));
         recording
     }
 
@@ -167,16 +169,16 @@ impl Recording {
         recording
     }
 
-    pub fn document(&self, key: &str, value: &Value) {
-        self.writer.0.document(key, &value.to_string()).unwrap();
+    pub fn document(&self, key: &str, value: &impl Serialize) {
+        self.writer.0.document(key, &serde_json::to_string(value).unwrap()).unwrap();
     }
 
     pub fn settled(&self, case: u64, settled: bool) {
-        self.document("warmup", &json!({"case": case, "rounds": 7, "settled": settled}));
+        self.document("warmup", &Warmup { case, rounds: 7, settled, placements: 1 });
     }
 
     pub fn done(&self, case: u64) {
-        self.document("case", &json!({"index": case, "done": true}));
+        self.document("case", &CaseEnd { index: case, skipped: None, no_unit: None });
     }
 
     /// The control, each of its operations making `calls` calls of the gemm.
@@ -248,16 +250,35 @@ fn machine() -> Machine {
     Machine { os: "linux".into(), l1d: Some(32 << 10), l2: Some(1 << 20), l3: Some(8 << 20), ..Machine::default() }
 }
 
-fn sites() -> [Value; 7] {
+fn spec(cases: &[Value]) -> Value {
+    json!({
+        "protocol": VERSION, "recording": "run.rtrace", "limit_bytes": 0, "ahead_bytes": 0, "cases": cases, "engines": [], "wait": null,
+        "tracers": [], "sampling": null, "command": ["raptors-trace", "compare"], "machine": machine(), "warnings": [],
+    })
+}
+
+/// The software, with this NumPy.
+pub fn facts(numpy: &str) -> Facts {
+    Facts { python: "3.12.1".into(), numpy: numpy.into(), ..Facts::default() }
+}
+
+fn sites() -> [Site; 7] {
+    let site = |id, kind, name: &str| Site { id, kind, name: name.into(), ..Site::default() };
     [
-        json!({"id": MULTIPLY, "kind": "loop", "name": "np.multiply[ff->f]", "symbol": "FLOAT_multiply_X86_V3",
-               "module": "_multiarray_umath.so", "nin": 2, "nout": 1, "item_sizes": [4, 4, 4]}),
-        json!({"id": SGEMM, "kind": "routine", "name": "cblas_sgemm"}),
-        json!({"id": SIMD, "kind": "backend", "name": "simd"}),
-        json!({"id": PARALLEL, "kind": "backend", "name": "parallel"}),
-        json!({"id": CHOICE, "kind": "dispatch", "name": "parallel", "reason": "enough elements to share"}),
-        json!({"id": SDOT, "kind": "routine", "name": "cblas_sdot"}),
-        json!({"id": DGESV, "kind": "routine", "name": "dgesv"}),
+        Site {
+            symbol: Some("FLOAT_multiply_X86_V3".into()),
+            module: Some("_multiarray_umath.so".into()),
+            nin: 2,
+            nout: 1,
+            item_sizes: vec![4, 4, 4],
+            ..site(MULTIPLY, SiteKind::Loop, "np.multiply[ff->f]")
+        },
+        site(SGEMM, SiteKind::Routine, "cblas_sgemm"),
+        site(SIMD, SiteKind::Backend, "simd"),
+        site(PARALLEL, SiteKind::Backend, "parallel"),
+        Site { reason: Some("enough elements to share".into()), ..site(CHOICE, SiteKind::Dispatch, "parallel") },
+        site(SDOT, SiteKind::Routine, "cblas_sdot"),
+        site(DGESV, SiteKind::Routine, "dgesv"),
     ]
 }
 

@@ -1,7 +1,6 @@
 """The driver's decisions: what a side's statement becomes, when a warm-up ends, and which round comes after which."""
 
 import builtins
-import json
 import os
 import subprocess
 import sys
@@ -12,28 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raptors_trace import _driver, _native
-from raptors_trace._driver import (
+from raptors_trace import _case, _native
+from raptors_trace._case import (
     BLOCKS,
     KEPT_BYTES,
     LEAST_BLOCKS,
-    OBSERVED,
     OBSERVED_OPS,
     PLACEMENTS,
     ROUND_NS,
     SETUP_SHARE,
-    TIMED,
-    TOUCHED,
-    WARMUP,
     WARMUP_ROUNDS,
     Case,
-    Round,
     differ,
-    padding,
-    run_round,
     settles,
 )
-from raptors_trace._subject import FACTORS, Subject, SubjectError, first_difference
+from raptors_trace._native import RoundKind
+from raptors_trace._protocol import CaseSpec, Event, SideSpec
+from raptors_trace._rounds import Round, run_round
+from raptors_trace._subject import FACTORS, Subject, SubjectError, first_difference, padding
+
+WARMUP, TIMED, OBSERVED, TOUCHED = RoundKind.WARMUP, RoundKind.TIMED, RoundKind.OBSERVED, RoundKind.TOUCHED
 
 FOREVER = 1e9
 
@@ -42,17 +39,19 @@ class Listener:
     """Stands where the progress is told to."""
 
     def __init__(self) -> None:
-        self.said: list[dict[str, Any]] = []
+        self.said: list[Event] = []
 
-    def say(self, event: str, **values: Any) -> None:
-        self.said.append({"event": event, **values})
+    def say(self, event: Event) -> None:
+        self.said.append(event)
 
 
-def case(results: str = "dropped", statement: str = "a * 2.5", **spec: Any) -> Case:
-    side = {"name": "x", "setup": "a = rng.random(shape)", "statement": statement}
-    given = {"results": results, "shape": [3, 4], "dtype": "float32", "name": "custom", "a": side, "b": side}
+def case(results: str = "dropped", **sides: SideSpec) -> Case:
+    side = SideSpec("x", "a = rng.random(shape)", "a * 2.5")
+    both = {"a": side, "b": side, **sides}
+    flags = {"in_place": False, "allow_different": False, "only_if_different": False, "sampled": False}
     progress: Any = Listener()
-    return Case(5, {**given, "allow_different": False, **spec}, progress, counting=False)
+    spec = CaseSpec("custom", results, "float32", [3, 4], seconds=1.0, **flags, **both)
+    return Case(5, spec, progress, counting=False)
 
 
 def subject(statement: str, setup: str = "", **names: Any) -> Subject:
@@ -122,7 +121,6 @@ class Warmed:
     """A case whose rounds come out as ``next_round`` says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, next_round: Callable[[str, int], Round]) -> None:
-        self.documents: list[tuple[str, Any]] = []
         self.ran: list[str] = []
         self.case = case()
 
@@ -131,10 +129,9 @@ class Warmed:
             self.ran.append(side)
             return next_round(side, (len(self.ran) - 1) // 2)
 
-        monkeypatch.setattr(_driver, "run_round", ran)
-        monkeypatch.setattr(_native, "document", lambda key, text: self.documents.append((key, json.loads(text))))
+        monkeypatch.setattr(_case, "run_round", ran)
 
-    def run(self, seconds: float) -> dict[str, float]:
+    def run(self, seconds: float) -> tuple[int, bool, dict[str, float]]:
         nothing: Any = {"a": None, "b": None}
         return self.case.warm_up(nothing, seconds)
 
@@ -143,24 +140,20 @@ def test_a_warm_up_ends_once_both_sides_have_settled(monkeypatch: pytest.MonkeyP
     # The faults of B fall until the sixth round, so its last three are alike from the eighth on.
     faults_of: dict[str, Callable[[int], float]] = {"a": lambda _: 7, "b": lambda i: 90 - 10 * min(i, 5)}
     warmed = Warmed(monkeypatch, lambda side, i: round_of(8, ROUND_NS / 8, faults_of[side](i)))
-    faults = warmed.run(FOREVER)
+    assert warmed.run(FOREVER) == (8, True, {"a": 7.0, "b": 40.0})
     assert warmed.ran == ["a", "b"] * 8
-    assert faults == {"a": 7.0, "b": 40.0}
-    assert warmed.documents == [("warmup", {"case": 5, "rounds": 8, "settled": True, "ops": {"a": 8, "b": 8}})]
+    assert warmed.case.ops == {"a": 8, "b": 8}
 
 
 def test_a_warm_up_without_an_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     def restless(_: str, i: int) -> Round:
         return round_of(8, ROUND_NS / 8, 100 * (i % 2))
 
-    endless = Warmed(monkeypatch, restless)
-    endless.run(FOREVER)
-    assert len(endless.ran) == 2 * WARMUP_ROUNDS[1]
-    hurried = Warmed(monkeypatch, restless)
-    hurried.run(0.0)
-    assert len(hurried.ran) == 2 * WARMUP_ROUNDS[0]
-    for warmed in (endless, hurried):
-        assert not warmed.documents[0][1]["settled"]
+    for seconds, most in ((FOREVER, WARMUP_ROUNDS[1]), (0.0, WARMUP_ROUNDS[0])):
+        warmed = Warmed(monkeypatch, restless)
+        rounds, settled, _ = warmed.run(seconds)
+        assert (rounds, settled) == (most, False)
+        assert len(warmed.ran) == 2 * most
 
 
 # How many operations make a round.
@@ -215,7 +208,7 @@ class Order:
             self.placements.append(placement)
             return round_of(ops, 1.0)
 
-        monkeypatch.setattr(_driver, "run_round", ran)
+        monkeypatch.setattr(_case, "run_round", ran)
         monkeypatch.setattr(_native, "arm", lambda *, touch: self.log.append(f"arm, touch={touch}"))
         monkeypatch.setattr(_native, "disarm", lambda: self.log.append("disarm"))
 
@@ -262,7 +255,7 @@ def test_observers_are_disarmed_when_a_statement_raises(monkeypatch: pytest.Monk
     def raising(*_: Any) -> Round:
         raise SubjectError("raised", "a", "it did")
 
-    monkeypatch.setattr(_driver, "run_round", raising)
+    monkeypatch.setattr(_case, "run_round", raising)
     with pytest.raises(SubjectError):
         order.of(case(), OBSERVED, {"a": 1, "b": 1}, 0.0, 1)
     assert order.log == ["arm, touch=False", "disarm"]
@@ -297,10 +290,7 @@ def test_a_placement_without_time_has_a_block_all_the_same(monkeypatch: pytest.M
     assert alone == [TIMED, OBSERVED] * (LEAST_BLOCKS + 1), "one placement needs rounds enough for an interval"
 
 
-def test_a_setup_that_takes_long_is_repeated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(_native, "document", lambda key, text: told.append((key, json.loads(text))))
-
+def test_a_setup_that_takes_long_is_repeated_less_often() -> None:
     def placements(setup_seconds: float) -> int:
         placed = case()
         placed.setup_seconds = setup_seconds
@@ -309,7 +299,6 @@ def test_a_setup_that_takes_long_is_repeated_less_often(monkeypatch: pytest.Monk
     assert placements(0.0) == placements(0.01) == PLACEMENTS
     assert placements(SETUP_SHARE * 10.0 / 4) == 4
     assert placements(100.0) == 1
-    assert told[-1] == ("warmup", {"case": 5, "placements": 1})
 
 
 def test_the_padding_differs_from_placement_to_placement_and_side_to_side() -> None:
@@ -322,7 +311,7 @@ def test_the_padding_differs_from_placement_to_placement_and_side_to_side() -> N
 
 def test_sides_are_set_up_in_turn() -> None:
     order: list[str] = []
-    sides = {side: {"name": side, "setup": f"order.append({side!r})", "statement": "0"} for side in "ab"}
+    sides = {side: SideSpec(side, f"order.append({side!r})", "0") for side in "ab"}
     placed = case(**sides)
     # What a setup has to see of this test stands where every setup finds it.
     builtins.order = order  # type: ignore[attr-defined]
@@ -499,12 +488,14 @@ def test_the_first_of_several_differences_is_told_by_its_index() -> None:
 
 
 ONE_ROUND = """
-from raptors_trace._driver import Case, TIMED, run_round
-side = {"name": "num=py", "setup": "a = rng.random(shape)", "statement": "a * 2.5"}
-spec = {"results": "kept", "shape": [3, 4], "dtype": "float32", "name": "custom", "a": side, "b": {**side, "name": "b"}}
-case = Case(5, spec, None, counting=False)
+from raptors_trace._case import Case
+from raptors_trace._native import RoundKind
+from raptors_trace._protocol import CaseSpec, SideSpec
+from raptors_trace._rounds import run_round
+sides = (SideSpec(name, "a = rng.random(shape)", "a * 2.5") for name in ("num=py", "b"))
+case = Case(5, CaseSpec("custom", "kept", "float32", [3, 4], False, 1.0, False, False, False, *sides), None, False)
 for name, subject in case.subjects(case.shape).items():
-    run_round(5, name, TIMED, subject.timed(keep=True), 6)
+    run_round(5, name, RoundKind.TIMED, subject.timed(keep=True), 6)
 """
 
 

@@ -86,7 +86,7 @@ def test_a_planted_cause_is_named_first_with_its_mend(planted: tuple[dict[str, A
     assert (first["cause"], first["verdict"]) == (COPIES, "supported")
     assert first["evidence"][0].startswith("with copies left out (")
     assert "B: `x.copy()`" in first["evidence"][0]
-    assert first["help"]
+    assert first["fix"]
     assert first["effect_ns_ci95"][0] > 0
 
 
@@ -103,7 +103,7 @@ def test_denormals_are_named_where_the_processor_is_slow_with_them() -> None:
     first = document["findings"][0]
     assert (first["cause"], first["verdict"]) == ("denormals", "supported")
     assert "65536 denormal" in first["evidence"][0]
-    assert first["help"].startswith("replacing denormal numbers by zero in the data of B saves ")
+    assert first["fix"].startswith("replacing denormal numbers by zero in the data of B saves ")
 
 
 def test_effects_and_residual_sum_to_the_gap(planted: tuple[dict[str, Any], Path]) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from command import COMMAND, GUARD_SECONDS, arguments, compare, statements
 
+from raptors_trace._protocol import VERSION, CaseSpec, SideSpec, Spec, line_of
+
 DRIVER = [sys.executable, "-m", "raptors_trace._driver"]
 
 
@@ -209,23 +211,24 @@ def test_a_killed_command_takes_its_driver_along(tmp_path: Path) -> None:
 @contextmanager
 def driver(place: Path, setup: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start the driver without a command, with one case where there is a setup for it."""
-    side = {"name": "x", "setup": setup, "statement": "1"}
-    case = {
-        "name": "custom",
-        "results": "dropped",
-        "dtype": "float32",
-        "shape": [],
-        "seconds": 0.1,
-        "a": side,
-        "b": side,
+    side = SideSpec("x", setup or "", "1")
+    flags = {"in_place": False, "allow_different": False, "only_if_different": False, "sampled": False}
+    case = CaseSpec("custom", "dropped", "float32", [], seconds=0.1, **flags, a=side, b=side)
+    nothing = {
+        "engines": [],
+        "wait": None,
+        "tracers": [],
+        "sampling": None,
+        "command": [],
+        "machine": {},
+        "warnings": [],
     }
-    sizes = {"limit_bytes": 64 << 20, "ahead_bytes": 1 << 20}
-    spec = {"recording": str(place / "run"), "cases": [case] if setup else [], **sizes}
+    spec = Spec(VERSION, str(place / "run"), 64 << 20, 1 << 20, [case] if setup else [], **nothing)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(DRIVER, text=True, **pipes) as driver:
         try:
             assert driver.stdin
-            driver.stdin.write(json.dumps(spec))
+            driver.stdin.write(line_of(spec))
             driver.stdin.close()
             yield driver
         finally:

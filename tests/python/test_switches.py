@@ -8,15 +8,27 @@ import threading
 import numpy as np
 import pytest
 
-from raptors_trace import _facts, _lab, _native, _rewriting, _switches, kernel
+from raptors_trace import _facts, _lab, _native, _switches, kernel
+from raptors_trace._protocol import Passes, ProtocolError
+from raptors_trace._rewriting import Code
 
 ADDRESS = 4096
 
 
 def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]]:
     """Throw one data switch; the namespace then, and what it said."""
-    told = _switches.throw([name], namespace)
-    return namespace, told[name]
+    data = _switches.of_arm(name).data
+    assert data is not None
+    return namespace, data(namespace)
+
+
+def rewritten(name: str, setup: str, statement: str, passes: Passes | None = None) -> tuple[str, str, list[str]]:
+    """Throw one code switch on side A; the setup and the statement then, and what it said."""
+    rewrite = _switches.of_arm(name).code
+    assert rewrite is not None
+    code = Code("a", setup, statement, passes)
+    changed = rewrite(code)
+    return code.setup, code.statement, changed
 
 
 @pytest.mark.parametrize(
@@ -35,23 +47,39 @@ def thrown(name: str, **namespace: object) -> tuple[dict[str, object], list[str]
         ("automatic_threads", "r.scale(2, threads=2)", "r.scale(2)"),
         ("one_thread", "r.scale(2, threads=n)", "r.scale(2, threads=1)"),
         ("one_thread", "r.scale(2, threads=1)", "r.scale(2, threads=1)"),
-        ("passes:a:1:fresh", "a * 2.5", "np.multiply(np.asarray(a * 2.5), 1)"),
-        ("passes:a:2:fresh", "x = a + b", "x = np.multiply(np.multiply(np.asarray(a + b), 1), 1)"),
-        ("passes:a:1:in place", "a * 2", "(lambda x: np.multiply(x, 1, out=x))(np.asarray(a * 2))"),
-        ("passes:b:1:fresh", "a * 2.5", "a * 2.5"),
     ],
 )
 def test_code_is_rewritten(switch: str, before: str, after: str) -> None:
-    setup, statement, changed = _rewriting.rewritten([switch], "a", "pass", before)
+    setup, statement, changed = rewritten(switch, "pass", before)
     assert (setup, statement) == ("pass", after)
-    assert bool(changed[switch]) == (before != after)
+    assert bool(changed) == (before != after)
+
+
+@pytest.mark.parametrize(
+    ("passes", "before", "after"),
+    [
+        (Passes("a", 1, False), "a * 2.5", "np.multiply(np.asarray(a * 2.5), 1)"),
+        (Passes("a", 2, False), "x = a + b", "x = np.multiply(np.multiply(np.asarray(a + b), 1), 1)"),
+        (Passes("a", 1, True), "a * 2", "(lambda x: np.multiply(x, 1, out=x))(np.asarray(a * 2))"),
+        (Passes("b", 1, False), "a * 2.5", "a * 2.5"),
+    ],
+)
+def test_passes_are_added_to_the_side_that_is_named(passes: Passes, before: str, after: str) -> None:
+    setup, statement, changed = rewritten("more_passes", "pass", before, passes)
+    assert (setup, statement) == ("pass", after)
+    assert bool(changed) == (before != after)
+
+
+def test_passes_without_a_number_are_an_error() -> None:
+    with pytest.raises(ProtocolError, match="more_passes"):
+        rewritten("more_passes", "pass", "a * 2")
 
 
 def test_of_a_setup_only_functions_are_rewritten() -> None:
     setup = "b = a.copy()\ndef f(x):\n    return x.copy()"
-    setup, _, changed = _rewriting.rewritten(["no_copies"], "a", setup, "f(b)")
+    setup, _, changed = rewritten("no_copies", setup, "f(b)")
     assert setup == "b = a.copy()\n\ndef f(x):\n    return x"
-    assert changed["no_copies"] == ["`x.copy()`"]
+    assert changed == ["`x.copy()`"]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +92,10 @@ def test_of_a_setup_only_functions_are_rewritten() -> None:
     ],
 )
 def test_a_result_goes_into_memory_that_is_there(before: str, after: str) -> None:
-    setup, statement, changed = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", before)
+    setup, statement, changed = rewritten("into_memory_that_is_there", "pass", before)
     assert statement == after
     assert setup == f"pass\n_raptors_there = {before.removeprefix('b = ')}"
-    assert len(changed["into_memory_that_is_there"]) == 1
+    assert len(changed) == 1
 
 
 @pytest.mark.parametrize(
@@ -75,15 +103,14 @@ def test_a_result_goes_into_memory_that_is_there(before: str, after: str) -> Non
     ["np.multiply(a, 2.5, out=o)", "f(a)", "np.modf(a)", "np.sort(a)", "a.copy()", "np.add(*pair)", "a *= 2"],
 )
 def test_what_cannot_be_told_to_write_elsewhere_stays(statement: str) -> None:
-    rewritten = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
-    assert rewritten == ("pass", statement, {"into_memory_that_is_there": []})
+    assert rewritten("into_memory_that_is_there", "pass", statement) == ("pass", statement, [])
 
 
 def test_a_result_in_memory_that_is_there_is_the_same_one() -> None:
     a = np.arange(12, dtype=np.float32)
     r = kernel.from_numpy(a)
     for statement in ("a * 2.5", "a[::2] + 1", "r.scale(2.5)"):
-        setup, again, _ = _rewriting.rewritten(["into_memory_that_is_there"], "a", "pass", statement)
+        setup, again, _ = rewritten("into_memory_that_is_there", "pass", statement)
         space = {"np": np, "a": a, "r": r}
         exec(setup, space)
         value = eval(again, space)

@@ -10,6 +10,7 @@ use crate::report::Report;
 use crate::{sites, touch};
 use names::Names;
 use raptors_probes::{Observer, Text, set_observer};
+use raptors_recording::SiteKind;
 use raptors_recording::{Alloc, BackendCall, Chunk, Convert, Dispatch, Event, Free, Kind, Scale};
 use std::cell::Cell;
 use std::time::Instant;
@@ -110,7 +111,7 @@ static OBSERVER: Observer = Observer {
     free_entry: |data, bytes| enter(Free { bytes, data: data as u64 }, 0),
     free_return: |_, _| leave(Kind::Free, |_| ()),
     convert_entry: |direction, n, item_size| {
-        enter(Convert { n, copied: false, item_size }, NAMES.site("convert", direction, None));
+        enter(Convert { n, copied: false, item_size }, NAMES.site(SiteKind::Convert, direction, None));
     },
     convert_return: |_, _, returned| {
         leave(Kind::Convert, |event| {
@@ -121,7 +122,7 @@ static OBSERVER: Observer = Observer {
     },
     backend_entry: |backend, n, src, dst, factor_bits, item_size| {
         let call = BackendCall { n, src: src as u64, dst: dst as u64, factor_bits, item_size };
-        enter(call, NAMES.site("backend", backend, None));
+        enter(call, NAMES.site(SiteKind::Backend, backend, None));
     },
     backend_return: |_, _| leave(Kind::Backend, |_| ()),
     chunk_entry: |thread, start, end| enter(Chunk { thread, start, end }, 0),
@@ -131,7 +132,7 @@ static OBSERVER: Observer = Observer {
 };
 
 fn dispatch(backend: Text, reason: Text, threads: u32, n: u64) {
-    let site = NAMES.site("dispatch", backend, Some(reason));
+    let site = NAMES.site(SiteKind::Dispatch, backend, Some(reason));
     let now = record::ticks();
     record::push(Dispatch { n, threads }, record::depth(), site, now, now);
 }

@@ -11,6 +11,7 @@ mod ufunc;
 use crate::report::{Error, Report};
 use crate::{sites, symbols};
 use observe::{ALIGNED, Facts, RECORDING};
+use raptors_recording::{Site, SiteKind};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::Ordering;
@@ -57,7 +58,6 @@ fn state() -> MutexGuard<'static, Option<State>> {
 
 /// A loop found in a ufunc's table, before it is replaced.
 struct Found<'a> {
-    ufunc: *mut c_void,
     checked: &'a Checked<'a>,
     signature: Signature,
     slot: usize,
@@ -222,7 +222,7 @@ impl State {
             signature: signature.numbers.clone(),
             armed: true,
         });
-        Ok(Some(Found { ufunc, checked, signature, slot, original: old }))
+        Ok(Some(Found { checked, signature, slot, original: old }))
     }
 }
 
@@ -233,18 +233,18 @@ fn describe(found: &[Found]) -> Result<(), Error> {
     for (f, place) in found.iter().zip(located) {
         let sizes: Vec<u8> = f.signature.numbers.iter().map(|&n| ufunc::item_size(n)).collect();
         let inputs = f.checked.inputs();
-        let site = sites::add(serde_json::json!({
-            "kind": "loop",
-            "name": format!("{}{}[{}]", prefix(&place.module), f.checked.name, f.signature.text),
-            "symbol": place.symbol,
-            "module": place.module,
-            "offset": place.offset,
-            "nin": inputs,
-            "nout": f.checked.operands() - inputs,
-            "item_sizes": sizes,
-            "core_signature": f.checked.core_signature(),
-            "ufunc": f.ufunc as usize,
-        }));
+        let site = sites::add(Site {
+            kind: SiteKind::Loop,
+            name: format!("{}{}[{}]", prefix(&place.module), f.checked.name, f.signature.text),
+            symbol: place.symbol,
+            module: Some(place.module),
+            offset: Some(place.offset as u64),
+            nin: inputs,
+            nout: f.checked.operands() - inputs,
+            item_sizes: sizes.iter().map(|&size| size.into()).collect(),
+            core_signature: f.checked.core_signature(),
+            ..Site::default()
+        });
         let mut facts = Facts {
             site,
             inputs,

@@ -2,7 +2,8 @@
 
 use super::wrappers::{COPIES, INSTANCES, WIDTHS, WRAPPERS};
 use crate::{platform, sites};
-use raptors_routines::{CATALOGUE, Mangling, Role, Routine, Width, library_width, parse_symbol};
+use raptors_recording::{Site, SiteKind};
+use raptors_routines::{CATALOGUE, Mangling, Routine, Width, library_width, parse_symbol};
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -54,45 +55,14 @@ fn row(routine: &'static Routine, width: Width) -> usize {
 }
 
 fn site(routine: &Routine, width: Width, symbol: &str, library: &str) -> u32 {
-    let args: Vec<_> =
-        routine.args.iter().map(|a| serde_json::json!({ "name": a.name, "role": role(a.role) })).collect();
-    sites::add(serde_json::json!({
-        "kind": "routine",
-        "name": routine.name,
-        "symbol": symbol,
-        "module": library,
-        "width": width.bits(),
-        "purpose": routine.purpose,
-        "args": args,
-    }))
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::M => "m",
-        Role::N => "n",
-        Role::K => "k",
-        Role::Count => "count",
-        Role::Nrhs => "nrhs",
-        Role::Dimension => "dimension",
-        Role::Increment { .. } => "increment",
-        Role::LeadingDim { .. } => "leading_dimension",
-        Role::Scalar => "scalar",
-        Role::Input => "input",
-        Role::Output => "output",
-        Role::InOut => "in_out",
-        Role::Layout => "layout",
-        Role::Trans => "trans",
-        Role::Uplo => "uplo",
-        Role::Diag => "diag",
-        Role::Side => "side",
-        Role::Flag => "flag",
-        Role::Work => "work",
-        Role::WorkSize => "work_size",
-        Role::Info => "info",
-        Role::Callback => "callback",
-        Role::CharLen { .. } => "char_len",
-    }
+    sites::add(Site {
+        kind: SiteKind::Routine,
+        name: routine.name.to_owned(),
+        symbol: Some(symbol.to_owned()),
+        module: Some(library.to_owned()),
+        width: Some(width.bits()),
+        ..Site::default()
+    })
 }
 
 /// The lock of assigning, for the test that nothing waits for it.

@@ -2,6 +2,7 @@
 
 use super::{Cause, Plan, Rank, any_of, by_switch};
 use crate::explain::survey::Survey;
+use crate::model::switches::Switch;
 
 /// Addresses of the operands.
 pub struct Alignment;
@@ -18,7 +19,7 @@ impl Cause for Alignment {
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         any_of([by_switch(
             survey,
-            "aligned",
+            Switch::Aligned,
             "arrays that begin at cache lines, no two at the same place of a page",
             "every array begins at a cache line, and no two at the same place of a page",
         )])

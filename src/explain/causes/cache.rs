@@ -4,7 +4,7 @@ use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::sweep::{self, Point};
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::joined;
 use crate::model::units;
 
@@ -45,10 +45,10 @@ impl Cause for CacheLevel {
         }
         let small = fitting(shape, most);
         let part = elements as f64 / small.iter().product::<u64>() as f64;
-        let unit = Switch::shape(vec![1; shape.len()]);
+        let unit = Switches::shape(vec![1; shape.len()]);
         // The gap, minus the gap of as many elements in the cache: fixed cost counts once, not once for each part.
         let what = format!("the same elements in parts of {}, which fit the second-level cache", joined(&small, " × "));
-        let terms = Terms(vec![(1.0, Switch::default()), (-part, Switch::shape(small)), (part - 1.0, unit)]);
+        let terms = Terms(vec![(1.0, Switches::default()), (-part, Switches::shape(small)), (part - 1.0, unit)]);
         Plan::Try(vec![Trial::measuring(what, terms)])
     }
 

@@ -2,8 +2,9 @@
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::CallKind;
+use crate::model::switches::Switch;
 
 /// Loops compiled for other processors than this one.
 pub struct CodePath;
@@ -25,19 +26,19 @@ impl Cause for CodePath {
 
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         let mut trials = Vec::new();
-        if let Ok(changed) = survey.changed("automatic_backend") {
+        if let Ok(changed) = survey.changed(Switch::AutomaticBackend) {
             trials.push(Trial::of(
                 format!("the kernel's own choice of backend ({changed})"),
-                Switch::arm(&["automatic_backend"]),
+                Switches::of(Switch::AutomaticBackend),
             ));
         }
         if survey.uses_kernel() {
             if let Ok(forced) = std::env::var(BACKEND) {
-                trials.push(Trial::of(format!("{BACKEND}={forced} removed"), Switch::environment(BACKEND, None)));
+                trials.push(Trial::of(format!("{BACKEND}={forced} removed"), Switches::environment(BACKEND, None)));
             } else if trials.is_empty() && cfg!(target_arch = "x86_64") {
                 trials.push(Trial::of(
                     "Raptors restricted to vectors as wide as NumPy's (RAPTORS_BACKEND=simd:avx2)",
-                    Switch::environment(BACKEND, Some("simd:avx2")),
+                    Switches::environment(BACKEND, Some("simd:avx2")),
                 ));
             }
         }
@@ -46,7 +47,7 @@ impl Cause for CodePath {
         if loops && !targets.is_empty() {
             trials.push(Trial::of(
                 format!("NumPy restricted to its baseline (without {})", targets.join(", ")),
-                Switch::environment("NPY_DISABLE_CPU_FEATURES", Some(&targets.join(" "))),
+                Switches::environment("NPY_DISABLE_CPU_FEATURES", Some(&targets.join(" "))),
             ));
         }
         if trials.is_empty() {

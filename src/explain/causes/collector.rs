@@ -3,7 +3,8 @@
 use super::{Cause, Plan, Rank, Trial};
 use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// Garbage collections caused by objects of an operation. The collector is off in all other rounds.
 pub struct Collector;
@@ -22,7 +23,7 @@ impl Cause for Collector {
     }
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
-        let on = Switch::arm(&["collector"]);
+        let on = Switches::of(Switch::Collector);
         Plan::Try(vec![Trial::adding("the garbage collector on", on)])
     }
 

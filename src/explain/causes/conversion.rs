@@ -3,16 +3,17 @@
 use super::{Cause, Hypothesis, Plan, Rank, any_of, by_switch};
 use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
+use crate::model::switches::Switch;
 
 /// Strides, byte order, and types that do not match.
 pub struct Conversion;
 
-const WAYS: [(&str, &str); 5] = [
-    ("contiguous", "every array in one piece"),
-    ("row_order", "every array row by row"),
-    ("native_order", "bytes in this machine's order"),
-    ("same_type", "every array of the largest one's type"),
-    ("plain_scalars", "plain numbers instead of NumPy scalars, which force their type on the arrays"),
+const WAYS: [(Switch, &str); 5] = [
+    (Switch::Contiguous, "every array in one piece"),
+    (Switch::RowOrder, "every array row by row"),
+    (Switch::NativeOrder, "bytes in this machine's order"),
+    (Switch::SameType, "every array of the largest one's type"),
+    (Switch::PlainScalars, "plain numbers instead of NumPy scalars, which force their type on the arrays"),
 ];
 
 impl Cause for Conversion {

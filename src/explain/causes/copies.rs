@@ -2,8 +2,10 @@
 
 use super::{Cause, Plan, Rank, Trial, both, by_switch};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::{CallKind, FindingVerdict};
+use crate::model::protocol::{Passes, Side};
+use crate::model::switches::Switch;
 use crate::model::units;
 
 /// Copies that the statement does not need.
@@ -21,7 +23,7 @@ impl Cause for Copies {
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         let trial = by_switch(
             survey,
-            "no_copies",
+            Switch::NoCopies,
             "copies left out",
             "neither statement copies an array by `.copy()`, `np.copy`, `np.array` or `.astype`",
         );
@@ -32,7 +34,7 @@ impl Cause for Copies {
     }
 
     fn fix(&self, survey: &Survey<'_>) -> String {
-        if survey.changed("no_copies").is_ok() {
+        if survey.changed(Switch::NoCopies).is_ok() {
             return format!("leaving out the copy in {}", survey.slower());
         }
         format!("computing the result of {} in fewer passes over the data", survey.slower())
@@ -44,15 +46,14 @@ const ARITHMETIC: [&str; 4] = ["np.add[", "np.subtract[", "np.multiply[", "np.po
 /// The largest number of added passes, so that small errors of each do not add up.
 const MOST_PASSES: f64 = 4.0;
 
-/// How the loops of side 0 or 1 write: `fresh` into new memory, or `in place`; nothing if they compute more than a pass
+/// Whether the loops of side 0 or 1 write in place, instead of into new memory; nothing if they compute more than a pass
 /// over memory.
-fn kind_of_passes(survey: &Survey<'_>, side: usize) -> Option<&'static str> {
+fn are_in_place(survey: &Survey<'_>, side: usize) -> Option<bool> {
     let mut calls = survey.sides()[side].calls.iter();
     let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));
     calls.all(|call| call.depth > 0 || call.kind == CallKind::Loop && is_simple(&call.name)).then(|| {
         let mut calls = survey.sides()[side].calls.iter();
-        let in_place = calls.any(|call| call.aliasing.as_deref() == Some("in place"));
-        if in_place { "in place" } else { "fresh" }
+        calls.any(|call| call.aliasing.as_deref() == Some("in place"))
     })
 }
 
@@ -82,16 +83,17 @@ fn without_a_switch(survey: &Survey<'_>, why: String) -> Plan {
         both(survey, [a, b].map(units::bytes)),
     );
     let longer = usize::from(passes[1] > passes[0]);
-    if let Some(kind) = kind_of_passes(survey, longer)
+    if let Some(in_place) = are_in_place(survey, longer)
         && (more - more.round()).abs() < 0.1
         && more.round() <= MOST_PASSES
     {
-        let (side, name) = (["b", "a"][longer], survey.names()[1 - longer]);
-        let number = more.round();
-        let passes = if number == 1.0 { "pass" } else { "passes" };
+        let (side, name) = (Side::BOTH[1 - longer], survey.names()[1 - longer]);
+        let count = more.round() as u32;
+        let passes = if count == 1 { "pass" } else { "passes" };
+        let kind = if in_place { "in place" } else { "fresh" };
         return Plan::Try(vec![Trial::of(
-            format!("{number} {passes} more made by {name} as well, {kind}, over its result ({seen})"),
-            Switch::arm(&[&format!("passes:{side}:{number}:{kind}")]),
+            format!("{count} {passes} more made by {name} as well, {kind}, over its result ({seen})"),
+            Switches::more_passes(Passes { side, count, in_place }),
         )]);
     }
     Plan::Known(

@@ -2,7 +2,8 @@
 
 use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// Operands smaller than the smallest normal number.
 pub struct Denormals;
@@ -24,7 +25,7 @@ impl Cause for Denormals {
         let found = found.map(|found| if found.is_empty() { "none".to_owned() } else { found });
         Plan::Try(vec![Trial::of(
             format!("denormals treated as zero by the computing thread ({})", both(survey, found)),
-            Switch::arm(&["flushed_denormals"]),
+            Switches::of(Switch::FlushedDenormals),
         )])
     }
 

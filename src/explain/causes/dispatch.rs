@@ -4,7 +4,7 @@ use super::{Cause, Hypothesis, Plan, Rank, Trial, both, both_times};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
 use crate::explain::sweep;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::units;
 
 /// The time of an operation on one element.
@@ -27,7 +27,7 @@ impl Cause for Dispatch {
         if !survey.sized {
             return Plan::Not("the setup does not use `shape` or `size`, so it cannot run on one element".into());
         }
-        let unit = Switch::shape(vec![1; survey.case.shape.len()]);
+        let unit = Switches::shape(vec![1; survey.case.shape.len()]);
         Plan::Try(vec![Trial::measuring("one element, so that only fixed cost remains", Terms(vec![(1.0, unit)]))])
     }
 

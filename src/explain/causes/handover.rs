@@ -2,7 +2,8 @@
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// Waiting for the interpreter's lock.
 pub struct HandOver;
@@ -34,7 +35,7 @@ impl Cause for HandOver {
                  beside the \
                  one that computes: {others})"
             ),
-            Switch::arm(&["quick_handover"]),
+            Switches::of(Switch::QuickHandover),
         )])
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Cause, Plan, Rank, Trial, any_of, by_switch};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// The size in bytes from which NumPy requests huge pages.
 const LARGE: f64 = 4_194_304.0;
@@ -26,7 +27,7 @@ impl Cause for HugePages {
                 "transparent huge pages are off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled".into(),
             ),
             Some(_) => any_of([
-                by_switch(survey, "huge_pages", "operands in huge pages", "no operand has 4 MiB or more"),
+                by_switch(survey, Switch::HugePages, "operands in huge pages", "no operand has 4 MiB or more"),
                 results(survey),
                 none(survey),
             ]),
@@ -49,7 +50,7 @@ fn none(survey: &Survey<'_>) -> Result<Trial, String> {
     }
     Ok(Trial::of(
         "huge pages disabled for the whole process (prctl, PR_SET_THP_DISABLE)",
-        Switch::process("no_huge_pages"),
+        Switches::of(Switch::NoHugePages),
     ))
 }
 
@@ -66,6 +67,6 @@ fn results(survey: &Survey<'_>) -> Result<Trial, String> {
     }
     Ok(Trial::of(
         "the C library's own memory in huge pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1)",
-        Switch::environment("GLIBC_TUNABLES", Some("glibc.malloc.hugetlb=1")),
+        Switches::environment("GLIBC_TUNABLES", Some("glibc.malloc.hugetlb=1")),
     ))
 }

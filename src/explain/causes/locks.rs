@@ -2,6 +2,7 @@
 
 use super::{Cause, Plan, Rank, any_of, by_switch};
 use crate::explain::survey::Survey;
+use crate::model::switches::Switch;
 
 /// Locks, semaphores and conditions of Python's `threading`.
 pub struct Locks;
@@ -18,7 +19,7 @@ impl Cause for Locks {
     fn plan(&self, survey: &Survey<'_>) -> Plan {
         any_of([by_switch(
             survey,
-            "no_locks",
+            Switch::NoLocks,
             "locks that are always free",
             "neither setup makes a lock of `threading`",
         )])

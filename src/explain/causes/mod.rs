@@ -21,9 +21,10 @@ mod vendor;
 mod wakeup;
 
 use super::experiment::{Effect, Terms};
-use super::survey::Survey;
-use super::switch::Switch;
+use super::survey::{Survey, Unchanged};
+use super::switch::Switches;
 use crate::model::comparison::FindingVerdict;
+use crate::model::switches::Switch;
 use crate::model::units;
 
 /// One possible cause of a gap.
@@ -120,23 +121,23 @@ pub struct Trial {
     /// The measured terms.
     pub terms: Terms,
     /// The switch that stays on while later causes are tried.
-    pub stays: Switch,
+    pub stays: Switches,
 }
 
 impl Trial {
     /// The usual trial: the gap without the switch minus the gap with it.
-    pub fn of(what: impl Into<String>, switch: Switch) -> Self {
-        Self { what: what.into(), terms: Terms::difference(&Switch::default(), &switch), stays: switch }
+    pub fn of(what: impl Into<String>, switch: Switches) -> Self {
+        Self { what: what.into(), terms: Terms::difference(&Switches::default(), &switch), stays: switch }
     }
 
     /// A trial after which no switch stays on.
     pub fn measuring(what: impl Into<String>, terms: Terms) -> Self {
-        Self { what: what.into(), terms, stays: Switch::default() }
+        Self { what: what.into(), terms, stays: Switches::default() }
     }
 
     /// A trial that adds something to all rounds: the gap with it minus the gap without.
-    pub fn adding(what: impl Into<String>, switch: Switch) -> Self {
-        let terms = Terms(vec![(1.0, switch), (-1.0, Switch::default())]);
+    pub fn adding(what: impl Into<String>, switch: Switches) -> Self {
+        let terms = Terms(vec![(1.0, switch), (-1.0, Switches::default())]);
         Self::measuring(what, terms)
     }
 }
@@ -167,11 +168,11 @@ pub const ALL: [&dyn Cause; 18] = [
 ];
 
 /// The trial of one code or data switch, or the reason that it does not apply: `nothing` if it changes nothing.
-fn by_switch(survey: &Survey<'_>, switch: &'static str, what: &str, nothing: &str) -> Result<Trial, String> {
+fn by_switch(survey: &Survey<'_>, switch: Switch, what: &str, nothing: &str) -> Result<Trial, String> {
     match survey.changed(switch) {
-        Ok(changed) => Ok(Trial::of(format!("{what} ({changed})"), Switch::arm(&[switch]))),
-        Err(why) if why.is_empty() => Err(nothing.to_owned()),
-        Err(why) => Err(why),
+        Ok(changed) => Ok(Trial::of(format!("{what} ({changed})"), Switches::of(switch))),
+        Err(Unchanged::Nothing) => Err(nothing.to_owned()),
+        Err(Unchanged::Refused(why)) => Err(why),
     }
 }
 

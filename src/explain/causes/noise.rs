@@ -3,7 +3,7 @@
 use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::experiment::{Effect, Terms};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::units;
 
 /// The difference between two processes that do the same.
@@ -26,8 +26,8 @@ impl Cause for Noise {
     }
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
-        let again = Switch::environment(AGAIN, Some("1"));
-        let terms = Terms::difference(&Switch::default(), &again);
+        let again = Switches::environment(AGAIN, Some("1"));
+        let terms = Terms::difference(&Switches::default(), &again);
         Plan::Try(vec![Trial::measuring("nothing switched, in another process", terms)])
     }
 

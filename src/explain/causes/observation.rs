@@ -3,7 +3,8 @@
 use super::{Cause, Plan, Rank, Trial};
 use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// The cost of the observers of calls and memory; all times come from unobserved rounds.
 pub struct Observation;
@@ -23,7 +24,7 @@ impl Cause for Observation {
 
     fn plan(&self, _: &Survey<'_>) -> Plan {
         // The gap under observation minus the gap without: the cost of observing.
-        let observed = Switch::arm(&["observed"]);
+        let observed = Switches::of(Switch::Observed);
         Plan::Try(vec![Trial::adding("the observers of calls and memory armed", observed)])
     }
 

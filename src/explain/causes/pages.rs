@@ -3,8 +3,9 @@
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::experiment::Effect;
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::FindingVerdict;
+use crate::model::switches::Switch;
 use crate::model::units;
 
 /// Page faults, and the allocations that cause them.
@@ -33,19 +34,19 @@ impl Cause for Pages {
         }
         let mut trials = vec![Trial::of(
             "freed memory kept by the C library (mallopt: nothing mapped, nothing returned)",
-            Switch::process("keep_memory"),
+            Switches::of(Switch::KeepMemory),
         )];
-        if let Ok(changed) = survey.changed("into_memory_that_is_there") {
+        if let Ok(changed) = survey.changed(Switch::IntoMemoryThatIsThere) {
             trials.push(Trial::of(
                 format!("results written into existing memory (`out=`; {changed})"),
-                Switch::arm(&["into_memory_that_is_there"]),
+                Switches::of(Switch::IntoMemoryThatIsThere),
             ));
         }
         for name in OWN {
             if let Ok(value) = std::env::var(name)
                 && survey.uses_kernel()
             {
-                trials.push(Trial::of(format!("{name}={value} removed"), Switch::environment(name, None)));
+                trials.push(Trial::of(format!("{name}={value} removed"), Switches::environment(name, None)));
             }
         }
         Plan::Try(trials)

@@ -2,8 +2,9 @@
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::FindingVerdict;
+use crate::model::switches::Switch;
 
 /// The kind of stores.
 pub struct Stores;
@@ -26,10 +27,10 @@ impl Cause for Stores {
             return Plan::Not("NumPy's loops use ordinary stores and have no switch".into());
         }
         let reasons = survey.sides().map(|side| side.dispatch_reason.clone().unwrap_or_default());
-        if let Ok(changed) = survey.changed("automatic_stores") {
+        if let Ok(changed) = survey.changed(Switch::AutomaticStores) {
             return Plan::Try(vec![Trial::of(
                 format!("the kernel's own choice of stores ({changed})"),
-                Switch::arm(&["automatic_stores"]),
+                Switches::of(Switch::AutomaticStores),
             )]);
         }
         if !reasons.iter().any(|reason| reason.contains("stream")) {
@@ -37,7 +38,7 @@ impl Cause for Stores {
         }
         Plan::Try(vec![Trial::of(
             "ordinary stores (RAPTORS_STORES=plain)",
-            Switch::environment("RAPTORS_STORES", Some("plain")),
+            Switches::environment("RAPTORS_STORES", Some("plain")),
         )])
     }
 

@@ -2,8 +2,9 @@
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::FindingVerdict;
+use crate::model::switches::Switch;
 use crate::model::units;
 
 /// The number of CPUs that a side keeps busy.
@@ -46,13 +47,13 @@ impl Cause for Threads {
         if survey.machine.cores < 2 {
             return Plan::Not("this process may use only one CPU".into());
         }
-        let mut limits = Switch::environments(&LIMITS, "1");
+        let mut limits = Switches::environments(&LIMITS, "1");
         let mut taken_away = String::new();
-        if let Ok(changed) = survey.changed("automatic_threads") {
-            limits = limits.and(&Switch::arm(&["automatic_threads"]));
+        if let Ok(changed) = survey.changed(Switch::AutomaticThreads) {
+            limits = limits.and(&Switches::of(Switch::AutomaticThreads));
             taken_away = format!(", without {changed}");
         }
-        let asked = survey.changed("one_thread");
+        let asked = survey.changed(Switch::OneThread);
         let asked = asked.map_or_else(|_| String::new(), |asked| format!("; 1 instead of {asked}"));
         let trials = vec![
             Trial::of(
@@ -60,7 +61,7 @@ impl Cause for Threads {
                     "every BLAS library told to compute on one thread while it runs{asked} (CPU time ÷ wall time \
                      without: {busy})"
                 ),
-                Switch::arm(&["one_thread"]),
+                Switches::of(Switch::OneThread),
             ),
             Trial::of(
                 format!(
@@ -72,7 +73,7 @@ impl Cause for Threads {
             ),
             Trial::of(
                 format!("the whole process restricted to one CPU (CPU time ÷ wall time without: {busy})"),
-                Switch::process("one_cpu"),
+                Switches::of(Switch::OneCpu),
             ),
         ];
         Plan::Try(trials)

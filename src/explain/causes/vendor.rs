@@ -2,8 +2,9 @@
 
 use super::{Cause, Hypothesis, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::model::comparison::{CallKind, FindingVerdict};
+use crate::model::switches::Switch;
 use crate::model::units;
 
 /// Calls of BLAS, LAPACK or Accelerate.
@@ -54,7 +55,7 @@ impl Cause for Vendor {
         if backend(0) || backend(1) {
             return Plan::Try(vec![Trial::of(
                 "the kernel's own loops instead of the library's",
-                Switch::arm(&["automatic_backend"]).and(&Switch::environment("RAPTORS_BACKEND", Some("simd"))),
+                Switches::of(Switch::AutomaticBackend).and(&Switches::environment("RAPTORS_BACKEND", Some("simd"))),
             )]);
         }
         let calls = both(survey, [a, b].map(units::count));
@@ -64,7 +65,7 @@ impl Cause for Vendor {
         }
         Plan::Try(vec![Trial::of(
             format!("OpenBLAS restricted to code for a CPU of 2004 (calls per operation: {calls})"),
-            Switch::environment("OPENBLAS_CORETYPE", Some("Prescott")),
+            Switches::environment("OPENBLAS_CORETYPE", Some("Prescott")),
         )])
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Cause, Plan, Rank, Trial, both};
 use crate::explain::survey::Survey;
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
+use crate::model::switches::Switch;
 
 /// Threads that a statement starts in every operation.
 pub struct WakeUp;
@@ -24,13 +25,13 @@ impl Cause for WakeUp {
                 format!(
                     "the work of started threads done by the starting thread (threads started per operation: {counts})"
                 ),
-                Switch::arm(&["inline_threads"]),
+                Switches::of(Switch::InlineThreads),
             )]);
         }
         if survey.uses_kernel() && survey.sides().iter().any(|side| side.threads.is_some_and(|n| n > 1)) {
             return Plan::Try(vec![Trial::of(
                 "the kernel restricted to one thread (RAPTORS_THREADS=1)",
-                Switch::environment("RAPTORS_THREADS", Some("1")),
+                Switches::environment("RAPTORS_THREADS", Some("1")),
             )]);
         }
         Plan::Not("no statement starts a thread, and the kernel wakes none".into())

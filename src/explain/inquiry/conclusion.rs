@@ -2,7 +2,7 @@
 
 use super::{Inquiry, Scale, Tried, finding};
 use crate::explain::experiment::{Effect, Terms};
-use crate::explain::switch::Switch;
+use crate::explain::switch::Switches;
 use crate::explain::{causes, hypotheses, judge};
 use crate::model::comparison::{Case, Explained, Finding, FindingVerdict};
 use crate::model::units;
@@ -143,10 +143,10 @@ fn alone_sentence(tried: &Tried, case: &Case, scale: &Scale) -> String {
     let effect = &tried.effect;
     let names = [case.sides.a.name.as_str(), case.sides.b.name.as_str()];
     let times = |term: usize| causes::both_times(names, effect, term);
-    let is_difference = tried.trial.terms == Terms::difference(&Switch::default(), &tried.trial.stays);
+    let is_difference = tried.trial.terms == Terms::difference(&Switches::default(), &tried.trial.stays);
     let mut sentence = format!("with {}", tried.trial.what);
     if is_difference || tried.cause.is_about_the_measurement() {
-        let (with, without) = if tried.trial.terms.0[0].1 == Switch::default() { (1, 0) } else { (0, 1) };
+        let (with, without) = if tried.trial.terms.0[0].1 == Switches::default() { (1, 0) } else { (0, 1) };
         sentence += &format!(": {}; without: {}", times(with), times(without));
     }
     if !tried.cause.is_about_the_measurement() && judge::works_against(effect, scale.gap, scale.wall) {

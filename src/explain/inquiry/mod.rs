@@ -9,7 +9,7 @@ use super::experiment::{self, Effect, Plain, Pool, Samples, Terms};
 use super::judge;
 use super::lab::Setting;
 use super::survey::Survey;
-use super::switch::Switch;
+use super::switch::Switches;
 use crate::analysis::stats::Spread;
 use crate::model::budget::experiments::{AGAIN, ALONE, MEASUREMENT, NOISE, SHORTEST};
 use crate::model::comparison::{Case, Ci95, Comparison, Finding, FindingVerdict, NotTried, SizePoint, Verdict};
@@ -379,7 +379,7 @@ impl<'a> Inquiry<'a> {
             let size = |tried: &Tried| -scale.part(&tried.effect).ns.abs();
             (a.cause.rank().cmp(&b.cause.rank())).then(size(a).total_cmp(&size(b)))
         });
-        let mut thrown = Switch::default();
+        let mut thrown = Switches::default();
         let steps = order.len().max(1) as f64;
         for (number, index) in order.into_iter().enumerate() {
             let tried = &self.tried[index];

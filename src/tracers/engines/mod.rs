@@ -66,6 +66,7 @@ pub struct Plan {
 
 /// Which round a count belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RoundKey {
     /// Index of the case; that after the last is the control's.
     pub case: u64,
@@ -94,6 +95,7 @@ pub enum Called {
 
 /// Calls of one round that were alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Count {
     /// In which round.
     pub round: RoundKey,
@@ -108,6 +110,7 @@ pub struct Count {
 
 /// Time inside the calls of one thing in one round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Spent {
     /// In which round.
     pub round: RoundKey,
@@ -152,7 +155,7 @@ impl Seen {
 
 /// Everything that one tracer had to say; the document `engine` of a run file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Traced {
     /// `bpftrace` or `dtrace`.
     pub engine: String,

@@ -2,14 +2,11 @@
 //! round in which it was taken, for the run file.
 
 use raptors_flamegraphs::Tag;
-use serde_json::{Value, json};
 
 use super::perf::{Recording, Seen};
 use crate::model::error::Error;
+use crate::model::protocol::{Block, PerfEnded, PerfStarted, Pipes, SampledSide, Sampler};
 use crate::model::tool::{Engine, Tool};
-
-/// A round as the driver saw it: when it began and ended in nanoseconds of the monotonic clock, and its side.
-pub type Block = (u64, u64, u8);
 
 /// perf in the rounds of one run.
 pub struct Sampling {
@@ -26,54 +23,55 @@ impl Sampling {
         Self { frequency, current: None }
     }
 
-    /// The driver, process `pid`, is ready to be sampled: starts perf, and gives the line to answer with, which has the
-    /// pipes by which the driver switches it. `interrupted` tells whether the user has asked to end the run.
-    pub fn ready(&mut self, pid: u32, interrupted: &dyn Fn() -> bool) -> String {
+    /// The driver, process `pid`, is ready to be sampled: starts perf, and gives the answer, which has the pipes by which
+    /// the driver switches it. `interrupted` tells whether the user has asked to end the run.
+    pub fn ready(&mut self, pid: u32, interrupted: &dyn Fn() -> bool) -> PerfStarted {
         let started = Recording::start(pid, self.frequency, interrupted);
-        let answer = match started.as_ref().map(Recording::pipes) {
-            Ok((control, acknowledged)) => {
-                json!({ "go": true, "control": control, "acknowledged": acknowledged })
-            }
-            Err(_) => json!({ "go": false }),
-        };
+        let pipes = started.as_ref().ok().map(Recording::pipes).map(|(control, acknowledged)| Pipes {
+            control: control.display().to_string(),
+            acknowledged: acknowledged.display().to_string(),
+        });
         self.current = Some(started);
-        format!("{answer}\n")
+        PerfStarted { pipes }
     }
 
-    /// The driver has run these rounds: ends perf, and gives the line with what it saw.
-    pub fn sampled(&mut self, blocks: &[Block]) -> String {
+    /// The driver has run these rounds: ends perf, and gives what it saw.
+    pub fn sampled(&mut self, blocks: &[Block]) -> PerfEnded {
         let read = match self.current.take() {
             Some(Ok(recording)) => finish(recording, blocks),
             Some(Err(refused)) => Err(refused),
             None => Err(Error::new("perf was not started")),
         };
-        let document = read.unwrap_or_else(|error| json!({ "why_not": error.in_a_line() }));
-        format!("{}\n", json!({ "document": document }))
+        let sampler = read.unwrap_or_else(|error| Sampler {
+            engine: Engine::Outside(Tool::Perf),
+            why_not: Some(error.in_a_line()),
+            ..Sampler::default()
+        });
+        PerfEnded { sampler }
     }
 }
 
-/// Ends perf; the document `samples` of a run file.
-fn finish(recording: Recording, blocks: &[Block]) -> Result<Value, Error> {
+/// Ends perf, and gives its samples to the rounds.
+fn finish(recording: Recording, blocks: &[Block]) -> Result<Sampler, Error> {
     // While the process lives.
     let mapped = recording.mapped();
     let Seen { script, warnings } = recording.read(&|time| side_at(blocks, time), &mapped)?;
     let tags = script.profile.tags();
-    let sides = [Tag::A, Tag::B].map(|tag| {
-        json!({
-            "side": tag.0,
-            "samples": tags.get(&tag).map_or(0, |(count, _)| *count),
-            "dropped": 0,
-            // Of a clock, the period is nanoseconds.
-            "cpu_ns": script.periods.get(&tag).copied().unwrap_or(0),
-        })
+    let sides = [Tag::A, Tag::B].map(|tag| SampledSide {
+        side: tag.0.into(),
+        samples: tags.get(&tag).map_or(0, |(count, _)| *count),
+        dropped: 0,
+        // Of a clock, the period is nanoseconds.
+        cpu_ns: script.periods.get(&tag).copied().unwrap_or(0),
     });
-    Ok(json!({
-        "engine": Engine::Outside(Tool::Perf),
-        "outside": script.outside,
-        "troubles": warnings,
-        "sides": sides,
-        "record": script.profile.record(),
-    }))
+    Ok(Sampler {
+        engine: Engine::Outside(Tool::Perf),
+        outside: script.outside,
+        troubles: warnings,
+        sides: sides.to_vec(),
+        record: Some(script.profile.record()),
+        ..Sampler::default()
+    })
 }
 
 /// The side whose round a time falls in. Blocks are in the order of their times.

@@ -107,8 +107,9 @@ mod tests {
     use raptors_flamegraphs::{Frame, Profile, Tag};
 
     use super::*;
-    use crate::analysis::{CaseSpec, SideSamples, SideSpec};
+    use crate::analysis::SideSamples;
     use crate::model::comparison::{CaseName, Results};
+    use crate::model::protocol::{CaseSpec, SideSpec};
     use crate::model::tool::Engine;
 
     /// A case with one wide frame and many narrow ones, and a name that is markup.
@@ -141,6 +142,10 @@ mod tests {
                 dtype: "float32".to_owned(),
                 shape: vec![number],
                 in_place: false,
+                seconds: 1.0,
+                allow_different: false,
+                only_if_different: false,
+                sampled: true,
                 a: side("<i>a"),
                 b: side("b"),
             },

@@ -163,13 +163,29 @@ fn without_a_whole_round_of_both_sides_nothing_was_observed() {
 }
 
 #[test]
+fn documents_of_another_version_and_documents_that_nobody_knows_are_refused() {
+    let refused = |key: &str, document: serde_json::Value| {
+        let recording = Recording::empty(64);
+        recording.document(key, &document);
+        recording.finish().read().unwrap_err().report()
+    };
+    let old = refused("spec", json!({"cases": [], "machine": {}}));
+    assert!(old.contains("has documents of version 1; this raptors-trace reads version 2"), "{old}");
+    assert!(old.contains("help: "), "{old}");
+    let unknown = refused("spek", json!({}));
+    assert!(unknown.contains("`spek`"), "{unknown}");
+    let field = refused("clock", json!({"read_ns": 1.0, "colour": "green"}));
+    assert!(field.contains("its document `clock` is damaged") && field.contains("colour"), "{field}");
+}
+
+#[test]
 fn a_case_that_was_left_out_or_not_reached_is_no_case() {
     let cases = ["operation", "operation", "round trip"].map(|name| case(name, 64));
     let mut recording = Recording::of(&cases);
     recording.control(1);
     recording.timed(0, [(2_000, 1_000); 10]);
     recording.done(0);
-    recording.document("case", &json!({"index": 1, "skipped": "same page faults"}));
+    recording.document("case", &json!({"index": 1, "skipped": "same page faults", "no_unit": null}));
     let comparison = recording.finish().comparison();
     assert_eq!(comparison.cases.len(), 1);
     assert!(!comparison.complete);
@@ -251,7 +267,7 @@ fn the_clocks_own_time_is_in_no_phase() {
 fn what_was_not_observed_is_not_0() {
     let mut recording = Recording::plain(64);
     recording.timed(0, [(2_000, 1_000); 10]);
-    recording.document("warmup", &json!({"case": 0, "no_unit": "no size in it"}));
+    recording.document("case", &json!({"index": 0, "skipped": null, "no_unit": "no size in it"}));
     recording.round(round(0, A, OBSERVED), &[multiply(4096, 10)]);
     let comparison = recording.finish().comparison();
     let Sides { a, b } = &comparison.cases[0].sides;
