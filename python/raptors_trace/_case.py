@@ -14,9 +14,9 @@ from typing import Any
 
 from raptors_trace import _native
 from raptors_trace import _protocol as protocol
+from raptors_trace._native import RoundKind
 from raptors_trace._perf import Perf
 from raptors_trace._process import Commands, Progress
-from raptors_trace._native import RoundKind
 from raptors_trace._rounds import Round, in_turn, operations, run_round
 from raptors_trace._subject import SIDES, Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
 

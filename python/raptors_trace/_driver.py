@@ -18,8 +18,8 @@ from typing import Any
 from raptors_trace import _facts, _native
 from raptors_trace import _protocol as protocol
 from raptors_trace._case import Case, document
-from raptors_trace._process import Commands, Progress, leave, search_here_last
 from raptors_trace._native import RoundKind
+from raptors_trace._process import Commands, Progress, leave, search_here_last
 from raptors_trace._protocol import ProtocolError
 from raptors_trace._rounds import run_round
 from raptors_trace._subject import SEED, Subject, SubjectError
