@@ -419,8 +419,8 @@ fn too_few(side: &SideSamples, wall_ns: u64) -> Option<String> {
     // At the rate of this run, waiting for a core included, and a tenth more.
     let seconds = 1.1 * wall_ns as f64 / 1e9 * ENOUGH as f64 / side.samples.max(1) as f64;
     Some(format!(
-        "{} samples are few: frames of a hundredth of the time are left to chance. raptors-trace flamegraph \
-         --sample-time {:.0} gives {ENOUGH}",
+        "only {} samples, so frames under 1 % of the time are uncertain; raptors-trace flamegraph --sample-time {:.0} \
+         gives {ENOUGH}",
         side.samples,
         seconds.ceil()
     ))

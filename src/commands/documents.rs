@@ -52,9 +52,8 @@ impl Documents {
         let named = [("--html", &self.html), ("--md", &self.md)];
         for (option, path) in named {
             let Some(path) = path else { continue };
-            files::check_file(path).map_err(|error| {
-                error.or_help(format!("name a file in a directory that can be written to with {option}"))
-            })?;
+            files::check_file(path)
+                .map_err(|error| error.or_help(format!("name a file in a writable directory with {option}")))?;
         }
         Ok(())
     }

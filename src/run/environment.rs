@@ -1,4 +1,4 @@
-//! Environment variables that a run depends on: checked before it, and kept from the driver where they would harm it.
+//! Environment variables that affect a run: checked before it, and withheld from the driver if they would harm it.
 
 use raptors_signposts::VARIABLE as SIGNPOSTS;
 
@@ -6,13 +6,13 @@ use crate::machine::platform::{SYSTEM, System};
 use crate::model::error::Error;
 use crate::run::options::CompareOptions;
 
-/// Has the kernel write its spans: on every call, inside what is measured.
+/// Makes the kernel write its spans on every call, inside the measured time.
 pub const LOG: &str = "RAPTORS_LOG";
 
-/// Refuses what the kernel would refuse at its first call, in the middle of the run.
+/// Rejects values that the kernel would reject at its first call, in the middle of the run.
 ///
 /// # Errors
-/// `RAPTORS_BACKEND`, `RAPTORS_THREADS` or `RAPTORS_SIGNPOSTS` with a value that is not taken.
+/// An invalid value of `RAPTORS_BACKEND`, `RAPTORS_THREADS` or `RAPTORS_SIGNPOSTS`.
 pub fn check(options: &CompareOptions) -> Result<(), Error> {
     let value = std::env::var(SIGNPOSTS).ok();
     raptors_signposts::asked(value.as_deref())
@@ -22,11 +22,11 @@ pub fn check(options: &CompareOptions) -> Result<(), Error> {
         let raptors_kernel::Error::Environment { variable, .. } = &error else {
             return Err(Error::new(error.to_string()));
         };
-        // --threads takes the variable's place in the driver.
+        // --threads replaces the variable in the driver.
         if *variable == "RAPTORS_THREADS" && options.threads.is_some() {
             continue;
         }
-        let help = format!("unset {variable}, or set it to what is taken");
+        let help = format!("unset {variable}, or set it to a valid value");
         return Err(Error::new(error.to_string()).help(help));
     }
     Ok(())
@@ -34,12 +34,12 @@ pub fn check(options: &CompareOptions) -> Result<(), Error> {
 
 /// Variables that are not passed on to the driver.
 pub fn withheld() -> impl Iterator<Item = &'static str> {
-    // Elsewhere the driver could only say that it has no effect, which the warnings do.
+    // On other systems the driver could only report that it has no effect; the warnings do that.
     let signposts = (SYSTEM != System::MacOs).then_some(SIGNPOSTS);
     [LOG].into_iter().chain(signposts)
 }
 
-/// What the user has to know of the environment's effect on the figures.
+/// Warnings about the environment's effect on the figures.
 pub fn warnings() -> Vec<String> {
     let logging = std::env::var_os(LOG).is_some_and(|value| !value.is_empty());
     let value = std::env::var(SIGNPOSTS).ok();
@@ -47,10 +47,10 @@ pub fn warnings() -> Vec<String> {
     warnings_of(logging, signposts.then_some(SYSTEM))
 }
 
-/// The system is that where signposts are asked for.
+/// The system, if signposts are requested.
 fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
     let log = format!(
-        "{LOG} was not passed on to the sides: writing its log would have been measured as a part of every operation"
+        "{LOG} was not passed on to the sides, because writing its log would be measured as a part of every operation"
     );
     let signposts = signposts.map(|system| match system {
         System::MacOs => format!(
@@ -58,7 +58,7 @@ fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
              operations \
              with signposts in them, which take longer"
         ),
-        _ => format!("{SIGNPOSTS} has no effect here: signposts are for Apple's Instruments, on macOS only"),
+        _ => format!("{SIGNPOSTS} has no effect here: signposts need Apple's Instruments on macOS"),
     });
     logging.then_some(log).into_iter().chain(signposts).collect()
 }

@@ -1,4 +1,4 @@
-//! The run file's life: recorded under a temporary name, given its own when it is whole.
+//! The lifetime of a run file: recorded under a temporary name, renamed when it is complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::machine::files;
 use crate::machine::platform;
 use crate::model::error::Error;
 
-/// Links that are followed to the file they stand for; the system itself follows as many.
+/// The number of links that are followed, as in the system itself.
 const MOST_LINKS: usize = 40;
 const ANOTHER: &str = "choose another --save FILE";
 
@@ -23,23 +23,23 @@ const ANOTHER: &str = "choose another --save FILE";
 pub struct RunFile {
     recording: PathBuf,
     save: Option<Save>,
-    /// Holds the recording of a run that nobody saves; gone when dropped.
+    /// Holds the recording of a run that is not saved; deleted when dropped.
     directory: Option<TempDir>,
 }
 
-/// Where a recording is to be kept.
+/// The destination of a recording.
 struct Save {
-    /// As the user named it.
+    /// The name that the user gave.
     name: PathBuf,
-    /// The file itself, where that is a link.
+    /// The file itself, if the name is a link.
     file: PathBuf,
 }
 
 impl RunFile {
-    /// Prepares `save`, or a place that is gone afterwards.
+    /// Prepares `save`, or a temporary place.
     ///
     /// # Errors
-    /// When the file could not be saved there: said before anything is measured.
+    /// The file cannot be saved there: reported before anything is measured.
     pub fn create(save: Option<&Path>) -> Result<Self, Error> {
         match save {
             Some(name) => Self::beside(name),
@@ -49,9 +49,9 @@ impl RunFile {
 
     fn somewhere() -> Result<Self, Error> {
         let directory = platform::private_directory("raptors-trace-").map_err(|error| {
-            Error::new("there is no place for the recording")
+            Error::new("the temporary recording cannot be created")
                 .caused_by(error)
-                .help("set TMPDIR to a directory that can be written to")
+                .help("set TMPDIR to a writable directory")
         })?;
         Ok(Self { recording: directory.path().join("run.rtrace"), save: None, directory: Some(directory) })
     }
@@ -65,7 +65,7 @@ impl RunFile {
         hidden.push(file.file_name().unwrap_or_default());
         hidden.push(format!(".partial-{}", std::process::id()));
         let recording = file.with_file_name(hidden);
-        // Made and removed: whether it can be made is known now, not after a minute of measuring.
+        // Created and removed, so that a failure shows now, not after a minute of measuring.
         File::create_new(&recording)
             .and_then(|_| fs::remove_file(&recording))
             .map_err(|error| Refusal::from(error).of(name))?;
@@ -73,31 +73,31 @@ impl RunFile {
         Ok(Self { recording, save: Some(Save { name, file }), directory: None })
     }
 
-    /// Where the driver records.
+    /// The path to which the driver records.
     pub fn recording(&self) -> &Path {
         &self.recording
     }
 
-    /// Gives the recording its name, where it was asked to be saved; that name.
+    /// Renames the recording, if it is to be saved; returns the name.
     ///
     /// # Errors
-    /// When it cannot be renamed; nothing stays behind then.
+    /// It cannot be renamed; nothing is left then.
     pub fn keep(mut self) -> Result<Option<PathBuf>, Error> {
         let Some(save) = &self.save else {
             return Ok(None);
         };
         files::give_to_invoker(&self.recording);
-        // Minutes have gone by: a pipe that has come since would be replaced.
+        // Minutes have passed: a pipe that exists by now would be replaced.
         check_target(&save.file)
             .and_then(|()| fs::rename(&self.recording, &save.file).map_err(Refusal::from))
             .map_err(|refusal| refusal.of(&save.name))?;
         Ok(self.save.take().map(|save| save.name))
     }
 
-    /// Keeps what a driver that died had recorded, if a comparison can be read from it; says where.
+    /// Keeps the recording of a driver that died, if a comparison can be read from it; returns its path.
     ///
     /// # Errors
-    /// When it cannot be renamed.
+    /// It cannot be renamed.
     pub fn keep_what_is_whole(self) -> Result<Option<PathBuf>, Error> {
         if self.save.is_none() || analysis::read(&self.recording, false).is_err() {
             return Ok(None);
@@ -106,14 +106,14 @@ impl RunFile {
     }
 }
 
-/// Adds a document to a run that is saved, by a copy: the file is the old one or the new one, never half of each.
+/// Adds a document to a saved run by way of a copy: the file is the old one or the new one, never half of each.
 ///
 /// # Errors
-/// When the copy cannot be made; the run stays as it was then.
+/// The copy cannot be made; the run is then unchanged.
 pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         let name = name.display();
-        Error::new(format!("nothing could be added to the run `{name}`, which is kept as it was"))
+        Error::new(format!("the run `{name}` could not be extended and is unchanged"))
             .caused_by(error)
             .help("free disk space where it is")
     };
@@ -131,13 +131,13 @@ pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
 impl Drop for RunFile {
     fn drop(&mut self) {
         if self.directory.is_none() && self.save.is_some() {
-            // Nothing half-written stays behind; that it was never made is fine too.
+            // No half-written file is left; that it never existed is fine too.
             let _ = fs::remove_file(&self.recording);
         }
     }
 }
 
-/// Why a run cannot be saved, and what fixes it.
+/// The reason that a run cannot be saved, and the fix.
 struct Refusal {
     why: String,
     help: &'static str,
@@ -176,21 +176,21 @@ fn check_name(name: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The file that `name` stands for, there or not: renaming onto a link would replace the link.
+/// The file behind `name`, existing or not: renaming onto a link would replace the link.
 fn follow_links(name: &Path) -> io::Result<PathBuf> {
     let mut file = name.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&file) {
-            // An absolute target takes the place of the whole path.
+            // An absolute target replaces the whole path.
             Ok(target) => file = file.parent().unwrap_or(Path::new("")).join(target),
-            // No link, or nothing there.
+            // Not a link, or nothing there.
             Err(_) => return Ok(file),
         }
     }
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-/// Only what would be lost without regret may be replaced: nothing, an empty file, another run.
+/// Only a missing or empty file or another run may be replaced.
 fn check_target(file: &Path) -> Result<(), Refusal> {
     let kind = match fs::symlink_metadata(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -201,7 +201,7 @@ fn check_target(file: &Path) -> Result<(), Refusal> {
     }
     if !kind.is_file() {
         let what = if kind.is_fifo() {
-            "it is a pipe, and a run file is no stream"
+            "it is a pipe, and a run file cannot be streamed"
         } else if kind.is_socket() {
             "it is a socket"
         } else {

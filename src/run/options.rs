@@ -1,4 +1,4 @@
-//! What a run is asked to do, validated.
+//! The validated options of a run.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,59 +12,59 @@ use crate::model::tool::{Engine, Engines};
 /// A comparison to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompareOptions {
-    /// What both sides run.
+    /// The subject of both sides.
     pub subject: Subject,
-    /// Shapes of the arrays, at least one unless the setup makes its own and no size was given: then none.
+    /// Shapes of the arrays, at least one; none if the setup makes its own arrays and no size was given.
     pub shapes: Vec<Shape>,
-    /// Element types; empty exactly where `shapes` is.
+    /// Element types; empty exactly if `shapes` is.
     pub dtypes: Vec<Dtype>,
     /// The time for each size.
     pub budget: Budget,
-    /// Where to keep the run file; `None`: it is dropped after reading.
+    /// The destination of the run file; `None`: it is deleted after reading.
     pub save: Option<PathBuf>,
-    /// The interpreter asked for with `--python`.
+    /// The interpreter from `--python`.
     pub python: Option<PathBuf>,
-    /// What started the command.
+    /// The program that started the command.
     pub host: Host,
     /// `RAPTORS_THREADS` for the driver; `None`: as inherited.
     pub threads: Option<NonZeroU32>,
-    /// How calls are seen.
+    /// The engines that observe calls.
     pub engines: Engines,
     /// Sample stacks as well, for flamegraphs.
     pub sampling: Option<Sampling>,
-    /// Run the operation alone, its results dropped, and none of the other cases.
+    /// Run only the operation with dropped results, and none of the other cases.
     pub operation_only: bool,
-    /// Stop before the first round, for a tool to be attached; for how long at most.
+    /// Stop before the first round, for a tool to be attached; with the longest wait.
     pub wait: Option<Option<Duration>>,
-    /// Measure the machine's memory limit again, whatever the cache holds.
+    /// Measure the machine's memory limit again, even if it is cached.
     pub measure_limit: bool,
-    /// Compare even where the sides' values differ.
+    /// Compare even if the sides' values differ.
     pub allow_different: bool,
-    /// Say more about what is done.
+    /// Print more about the work in progress.
     pub verbose: bool,
     /// The command line, program name first.
     pub command: Vec<String>,
 }
 
-/// How stacks are sampled.
+/// The sampling of stacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
-    /// By whom.
+    /// The sampler.
     pub engine: Engine,
-    /// Samples for each second of CPU time that are asked for; the system's timer may give fewer.
+    /// The requested samples for each second of CPU time; the system's timer may give fewer.
     pub frequency: u32,
 }
 
-/// What is to be shown.
+/// The source of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A new run.
     Run(Box<CompareOptions>),
     /// A saved run file.
     File {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// Whether what is damaged or missing in it is stepped over.
+        /// Whether damaged or missing parts are skipped.
         lossy: bool,
     },
 }

@@ -1,5 +1,5 @@
-//! Flamegraphs of what nobody prepared: a process that runs, one or two commands, or stacks that another tool wrote.
-//! There are no rounds here and no operations: what is drawn is all that was sampled.
+//! Flamegraphs of unprepared subjects: a running process, one or two commands, or another tool's stacks. They have no
+//! rounds and no operations: the picture shows all samples.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,11 +26,11 @@ pub const SCHEMA: &str = "raptors-trace/flamegraph-outside/1";
 /// What is sampled or read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
-    /// A process that runs, for so long at most.
+    /// A running process, with the longest sampling time.
     Process(u32, Duration),
     /// Commands, one or two, each to its end.
     Commands(Vec<Vec<OsString>>),
-    /// A file of stacks: folded text, or what `perf script`, DTrace or macOS's `sample` printed.
+    /// A file of stacks: folded text, or the output of `perf script`, DTrace or macOS's `sample`.
     File(PathBuf),
 }
 
@@ -41,7 +41,7 @@ pub struct Options {
     pub subject: Subject,
     /// Who samples it: perf, or for a process DTrace or `sample`.
     pub tool: Tool,
-    /// Samples for each second of CPU time that are asked for.
+    /// The requested samples for each second of CPU time.
     pub frequency: u32,
     /// Where the files go.
     pub directory: PathBuf,
@@ -49,26 +49,26 @@ pub struct Options {
     pub formats: Vec<Format>,
     /// The command line, for the page.
     pub command: Vec<String>,
-    /// What commands print goes to standard error, as standard output is for JSON.
+    /// The output of commands goes to standard error, because standard output is for JSON.
     pub aside: bool,
 }
 
-/// What was drawn; `--json` prints it.
+/// The result of drawing; `--json` prints it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Drawn {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
     /// Where the files are.
     pub directory: PathBuf,
-    /// `perf`, `dtrace` or `sample`, or `file` where they were read.
+    /// `perf`, `dtrace` or `sample`, or `file` for read stacks.
     pub engine: &'static str,
     /// One, or side A and side B.
     pub sides: Vec<DrawnSide>,
-    /// What the time was spent for; empty where samples stand for no known time.
+    /// The time by role; empty if samples have no known time.
     pub roles: Vec<Role>,
     /// The files.
     pub files: Vec<PathBuf>,
-    /// What limits the trust in it.
+    /// Warnings that limit the trust in it.
     pub warnings: Vec<String>,
 }
 
@@ -124,13 +124,13 @@ impl Taken {
         Side::new(&self.profile, self.tag())
     }
 
-    /// Counts what is left to draw, and what CPU time it stands for.
+    /// Counts the samples to draw, and their CPU time.
     fn weigh(&mut self) -> Result<(), Error> {
         let all = self.side.samples;
         let drawn = all.saturating_sub(self.side.idle_samples);
         if drawn == 0 {
             return Err(Error::new(format!(
-                "all {all} samples of {} are of OpenBLAS's threads waiting for work",
+                "all {all} samples of {} are from OpenBLAS's threads waiting for work",
                 self.side.name
             ))
             .help("sample it while it works")
@@ -148,15 +148,15 @@ impl Taken {
             return None;
         }
         let name = &self.side.name;
-        let few = format!("{name}: {samples} samples are few: frames of a hundredth of the time are left to chance");
+        let few = format!("{name}: only {samples} samples, so frames under 1 % of the time are uncertain");
         Some(match (self.side.seconds, &self.side.status) {
             (Some(seconds), None) => {
                 let enough = (1.1 * seconds * ENOUGH as f64 / samples as f64).ceil();
-                format!("{few}. --sample-time {enough:.0} gives {ENOUGH}")
+                format!("{few}; --sample-time {enough:.0} gives {ENOUGH}")
             }
             (Some(seconds), Some(_)) => {
                 let enough = (1.1 * seconds * ENOUGH as f64 / samples as f64).ceil();
-                format!("{few}. A command that works for {enough:.0} s gives {ENOUGH}")
+                format!("{few}; a command that works for {enough:.0} s gives {ENOUGH}")
             }
             (None, _) => few,
         })
@@ -176,7 +176,7 @@ fn not_drawn(error: raptors_flamegraphs::Error) -> Error {
     Error::new("the flamegraph cannot be made").caused_by(error)
 }
 
-/// Draws, and writes the files; the page last, as whoever finds it finds the rest.
+/// Draws, and writes the files; the page last, so that a reader who finds it finds the rest.
 fn write(options: &Options, taken: &[Taken], drawn: &mut Drawn) -> Result<(), Error> {
     let roles = Roles::default();
     let mut made = Vec::new();
@@ -247,7 +247,7 @@ fn picture(tree: &Tree, title: &str, subtitle: &str) -> Result<String, Error> {
     draw_tree(tree, &picture).map_err(not_drawn)
 }
 
-/// What stands under the page's title.
+/// The notes under the page's title.
 fn notes(options: &Options, taken: &[Taken], drawn: &Drawn) -> Vec<String> {
     let mut notes = Vec::new();
     for one in taken {

@@ -151,7 +151,7 @@ fn nothing_to_watch(pid: u32, left_out: &[String]) -> Error {
     let error = Error::new(format!(
         "process {pid} has loaded no library with routines of the catalogue, no NumPy and no Raptors"
     ))
-    .help("give the number of the process that computes; a server's workers have numbers of their own")
+    .help("give the number of the process that computes; a server's workers have their own PIDs")
     .exit(Exit::NothingObserved);
     match left_out {
         [why, ..] => error.caused_by(Error::new(why.clone())),

@@ -170,7 +170,7 @@ impl Session {
     }
 
     fn unseen(&self, error: io::Error) -> Error {
-        Error::new(format!("the end of {} cannot be seen", self.tool)).caused_by(error)
+        Error::new(format!("{} cannot be waited for", self.tool)).caused_by(error)
     }
 
     fn end_anyhow(&mut self) {
@@ -248,7 +248,7 @@ pub fn directory(tool: Tool) -> Result<TempDir, Error> {
 pub fn no_place(tool: Tool, error: io::Error) -> Error {
     Error::new(format!("there is no place for the files of {tool}"))
         .caused_by(error)
-        .help("free some space, or set TMPDIR to a directory that can be written to")
+        .help("free disk space, or set TMPDIR to a writable directory")
 }
 
 fn text(reading: Option<JoinHandle<String>>) -> String {

@@ -145,7 +145,7 @@ fn tools_that_are_not_there_are_missing_with_the_command_that_installs_them() {
     let help = |name: &str| report.checks.iter().find(|c| c.name == name).unwrap().fix.clone().unwrap();
     assert!(help("bpftrace").ends_with("apt-get install bpftrace"), "{}", help("bpftrace"));
     assert!(help("perf").ends_with("apt-get install linux-perf"), "{}", help("perf"));
-    assert!(report.verdict.starts_with("observing in process could not be examined; bpftrace is not here"));
+    assert!(report.verdict.starts_with("observing in process could not be checked; bpftrace is not here"));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn old_odd_and_wrong_programs_are_told_apart() {
     program(dir.path(), "python3", "#!/bin/sh\necho 'Python 1.5'\n");
     let report = report(command(dir.path(), &[]).env("PATH", dir.path()));
     says(&report, "bpftrace", doctor::Outcome::Limited, "0.17 or newer is needed");
-    says(&report, "perf", doctor::Outcome::Unknown, "does not tell its version: garbage \\x1b[2J");
-    says(&report, "Python", doctor::Outcome::Unknown, "does not answer as a Python: Python 1.5");
+    says(&report, "perf", doctor::Outcome::Unknown, "does not print its version: garbage \\x1b[2J");
+    says(&report, "Python", doctor::Outcome::Unknown, "does not behave like a Python: Python 1.5");
     let own = dir.path().join("dtrace").display().to_string();
     let check = report.checks.iter().find(|check| check.name == "DTrace").unwrap();
     assert!(check.sentence.contains("SystemTap's script of that name, which cannot trace"), "{check:#?}");

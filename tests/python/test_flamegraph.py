@@ -138,7 +138,7 @@ def test_few_samples_are_a_warning_with_the_time_that_gives_enough(
     drawn, _, run = main_job
     [case] = drawn["cases"]
     assert any(side["samples"] < 1000 for side in case["sides"]), "so short a time gives no 1000 samples a side"
-    few = [warning for warning in drawn["warnings"] if "samples are few" in warning]
+    few = [warning for warning in drawn["warnings"] if "of the time are uncertain" in warning]
     assert few
     for warning in few:
         enough = re.search(r"--sample-time (\d+) gives 1000", warning)

@@ -314,7 +314,7 @@ def test_perf_s_recording_of_an_idle_process_is_no_recording(tmp_path: Path) -> 
         time.sleep(0.5)  # it falls asleep
         arguments = (str(process.pid), "--with", "perf", "--duration", "0.5")
         done = run("attach", *arguments, expected=3, cwd=tmp_path)
-    assert f"perf saw no sample: process {process.pid} took no CPU time" in done.stderr
+    assert f"perf saw no sample: process {process.pid} used no CPU time" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -287,7 +287,7 @@ def test_a_run_that_does_not_fit_its_disk_leaves_nothing_there(tmp_path: Path) -
     with small_disk(tmp_path / "small") as disk:
         done = run("compare", *SHORT, "--save", str(disk / "run.rtrace"), expected=1)
         assert "No space left on device" in done.stderr
-        assert "help: free some space" in done.stderr
+        assert "help: free disk space" in done.stderr
         assert not list(disk.iterdir())
 
 
@@ -304,7 +304,7 @@ def test_no_room_for_a_tracer_s_program_is_one_sentence(engine: str, tmp_path: P
         done = run("compare", *SHORT, "--engine", engine, "--save", str(save), expected=3, env=environment)
         assert list(disk.iterdir()) == [full]
     assert f"{engine} could not be armed: there is no place for the files of {engine}: No space left" in done.stderr
-    assert "free some space, or set TMPDIR" in done.stderr
+    assert "free disk space, or set TMPDIR" in done.stderr
 
 
 def test_a_tracer_is_asked_once_what_it_is(tmp_path: Path) -> None:

@@ -75,8 +75,7 @@ impl Image {
         let failed = |what: &str| Error::new(format!("{} {what}", path.display()));
         let file = File::open(path).map_err(|e| failed("cannot be opened").caused_by(e))?;
         let cache = ReadCache::new(file);
-        let file =
-            object::File::parse(&cache).map_err(|e| failed("is no object file that can be read").caused_by(e))?;
+        let file = object::File::parse(&cache).map_err(|e| failed("is not a readable object file").caused_by(e))?;
         if file.format() != BinaryFormat::Elf {
             return Err(failed("is no ELF file"));
         }

@@ -1,4 +1,4 @@
-//! Starting other programs: no shell, nothing to read, a limit to our patience, and their words taken for hostile.
+//! Starts other programs: without a shell, without input, with a time limit; their output is treated as hostile.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -9,19 +9,19 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// What a program may take that only says its version; a cold start on a busy machine takes seconds.
+/// The time limit for printing a version; a cold start on a busy machine takes seconds.
 pub const SHORT: Duration = Duration::from_secs(10);
-/// How long a program that was interrupted may take to tidy up.
+/// The time that an interrupted program gets to clean up.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long its last words may take once it has ended; a grandchild may keep the pipe for ever.
+/// The time for its last output after it has ended; a grandchild may keep the pipe open for ever.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// More than this no program has to say to us.
+/// The largest output that is read.
 const MOST: u64 = 1 << 20;
 
-/// What a program answered.
+/// A program's answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
     pub output: String,
@@ -29,17 +29,17 @@ pub struct Answer {
     pub errors: String,
 }
 
-/// Why a program gave no answer.
+/// The reason that a program gave no answer.
 #[derive(Debug)]
 pub enum Silence {
     /// It cannot be started.
     NotStarted(std::io::Error),
-    /// It was ended after our patience was; its process had this number.
+    /// It was stopped at the time limit; its process had this number.
     Hung(u32, Duration),
 }
 
 impl Silence {
-    /// What there is to say of it, after the program's name.
+    /// The sentence about it, after the program's name.
     pub fn sentence(&self) -> String {
         match self {
             Self::NotStarted(error) => format!("cannot be started: {error}"),
@@ -49,16 +49,16 @@ impl Silence {
 }
 
 impl Answer {
-    /// The line that says most about a failure: the last one of standard error, else of standard output. Escaped, and
-    /// cut where it is long.
+    /// The most informative line of a failure: the last one of standard error, else of standard output. Escaped and
+    /// shortened.
     pub fn said(&self) -> String {
         let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned);
         let line = last(&self.errors).or_else(|| last(&self.output));
-        line.map_or_else(|| format!("it said nothing and ended with {}", self.status), |line| quote(&line))
+        line.map_or_else(|| format!("it printed nothing and ended with {}", self.status), |line| quote(&line))
     }
 }
 
-/// Somebody else's words as they may be shown.
+/// A foreign program's text in a form that is safe to show.
 pub fn quote(words: &str) -> String {
     const MOST_SHOWN: usize = 160;
     let words = words.trim();
@@ -67,16 +67,16 @@ pub fn quote(words: &str) -> String {
     format!("{}{sign}", crate::model::text::escape(&cut))
 }
 
-/// Whether there is a file that may be started.
+/// Whether there is an executable file.
 pub fn can_run(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Starts a program and waits for its end. What has not ended after `patience` is interrupted, so that it can tidy up
-/// (a killed DTrace leaves its probes in the kernel), then killed with all that it started.
+/// Starts a program and waits for its end. After the time limit it is interrupted, so that it can clean up (a killed
+/// DTrace leaves its probes in the kernel), then killed with all its children.
 ///
 /// # Errors
-/// When it cannot be started or does not end.
+/// It cannot be started or does not end.
 pub fn ask(program: &Path, args: &[impl AsRef<OsStr>], patience: Duration) -> Result<Answer, Silence> {
     let mut child = Command::new(program)
         .args(args)
@@ -110,13 +110,13 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
             // A broken pipe leaves what was read, and that is judged by what it says.
             let _ = pipe.take(MOST).read_to_end(&mut bytes);
         }
-        // Nobody waits for it any more where the program hung.
+        // If the program hung, nothing waits for it any more.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver
 }
 
-/// The program's end, or `None` where it does not come.
+/// The program's exit status, or `None` if it does not end.
 fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let started = Instant::now();
     loop {
@@ -154,7 +154,7 @@ pub fn version_in(text: &str) -> Option<String> {
     text.split(|c| !is_part(c)).map(|run| run.trim_matches('.')).find(|run| run.contains('.')).map(str::to_owned)
 }
 
-/// The first two numbers of a version, to be compared.
+/// The first two numbers of a version, for comparisons.
 pub fn major_minor(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))

@@ -1,4 +1,4 @@
-//! DTrace, told apart from the script of that name that comes with SystemTap, which cannot trace.
+//! DTrace, distinguished from SystemTap's script of that name, which cannot trace.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,18 +15,18 @@ use crate::tracers::tool::{Tool, describe};
 /// It starts in about 5 s; 37 s were seen on a busy machine with cold caches.
 const SMOKE: Duration = Duration::from_secs(120);
 
-/// What a file named `dtrace` is.
+/// The program behind a file named `dtrace`.
 #[derive(Debug)]
 enum Kind {
     /// DTrace of this version.
     Real(String),
     /// The script of SystemTap, which turns lists of probes into headers.
     SystemTap,
-    /// Something else, and what there is to say of it.
+    /// Another program, with the finding about it.
     Odd(Finding),
 }
 
-/// Whether DTrace is here and runs a probe.
+/// Checks that DTrace is installed and runs a probe.
 pub fn check(patient: &Patient) -> Finding {
     let places = describe(Tool::Dtrace).places.iter().map(PathBuf::from);
     let mut files: Vec<PathBuf> = Vec::new();
@@ -84,7 +84,7 @@ fn kind(file: &Path) -> Kind {
         Err(_) if is_systemtap(file) => return Kind::SystemTap,
         Err(silence) => {
             let shown = ask::quote(&file.display().to_string());
-            let again = format!("see what it says: {shown} -V");
+            let again = format!("run it to see its output: {shown} -V");
             let sentence = format!("{shown} {}", silence.sentence());
             return Kind::Odd(match silence {
                 Silence::Hung(..) => Finding::unknown(sentence, again).short("did not answer"),
@@ -97,8 +97,8 @@ fn kind(file: &Path) -> Kind {
         None if is_systemtap(file) => Kind::SystemTap,
         None => {
             let shown = ask::quote(&file.display().to_string());
-            let sentence = format!("{shown} does not tell its version: {}", answer.said());
-            let again = format!("see what it says: {shown} -V");
+            let sentence = format!("{shown} does not print its version: {}", answer.said());
+            let again = format!("run it to see its output: {shown} -V");
             Kind::Odd(Finding::unknown(sentence, again).short("is of an unknown version"))
         }
     }
@@ -119,25 +119,28 @@ fn is_systemtap(file: &Path) -> bool {
     read.is_ok() && text.starts_with("#!") && text.contains("systemtap")
 }
 
-/// Has DTrace run the probe that marks its own beginning.
+/// Lets DTrace run the probe at its own beginning.
 fn works(file: &Path, version: &str, patient: &Patient) -> Finding {
     let shown = ask::quote(&file.display().to_string());
     if !patient.root {
         let sentence = format!("{version} at {shown}; it needs root to trace anything");
         return Finding::limited(sentence, ourselves_as_root("doctor")).short("needs root");
     }
-    let again = format!("see what it says: {shown} -qn 'BEGIN {{ exit(0); }}'");
+    let again = format!("run it to see its output: {shown} -qn 'BEGIN {{ exit(0); }}'");
     match ask(file, &["-qn", "BEGIN { exit(0); }"], SMOKE) {
         Ok(answer) if answer.status.success() => Finding::ok(format!("{version} at {shown}; it ran a probe")),
         Ok(answer) => Finding::missing(format!("{version} at {shown} runs no probe: {}", answer.said()), again)
             .short("does not work"),
         Err(silence) => {
             if let Silence::Hung(process, _) = silence {
-                // What could not be removed is seen by the check of left-over probes next time.
+                // The check of left-over probes shows later what could not be removed.
                 let _ = leftovers::clean(Some(process));
             }
-            Finding::unknown(format!("{version} at {shown}, told to run a probe, {}", silence.sentence()), again)
-                .short("did not answer")
+            Finding::unknown(
+                format!("{version} at {shown}; when asked to run a probe, it {}", silence.sentence()),
+                again,
+            )
+            .short("did not answer")
         }
     }
 }
@@ -206,7 +209,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let finding = judge(&[program(dir.path(), "dtrace", "#!/bin/sh\necho hello\n")], &patient(true));
         assert_eq!(finding.outcome, Outcome::Unknown);
-        assert!(finding.sentence.ends_with("does not tell its version: hello"), "{finding:?}");
+        assert!(finding.sentence.ends_with("does not print its version: hello"), "{finding:?}");
         assert_eq!(judge(&[], &patient(true)).outcome, Outcome::Missing);
     }
 }

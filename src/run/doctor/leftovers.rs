@@ -1,4 +1,4 @@
-//! Whether a killed tracer left probes in the kernel.
+//! Checks for probes that a killed tracer left in the kernel.
 
 use std::io::{self, ErrorKind};
 
@@ -11,7 +11,7 @@ pub(super) fn check(_: &Patient) -> Finding {
     look()
 }
 
-/// What is left over now.
+/// The present left-over probes.
 pub(super) fn look() -> Finding {
     judge(leftovers::find())
 }
@@ -20,7 +20,7 @@ fn judge(found: io::Result<Found>) -> Finding {
     let Found { left, owners, in_use } = match found {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Finding::not_applicable("tracefs is not mounted, so no tracer left anything in it");
+            return Finding::not_applicable("tracefs is not mounted, so no tracer left probes in it");
         }
         Err(error) => {
             let sentence = format!("the kernel's list of probes cannot be read: {error}");

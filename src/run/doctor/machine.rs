@@ -1,4 +1,4 @@
-//! What moves the times that are measured here.
+//! The properties of the machine that change measured times.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::machine::platform;
 use crate::machine::platform::load::{self, CoreTime};
 use crate::model::units;
 
-/// Long enough for the kernel's ticks of up to 10 ms to tell a twentieth of a core.
+/// Long enough for the kernel's ticks of up to 10 ms to show a twentieth of a core.
 const SAMPLE: Duration = Duration::from_millis(500);
-/// Cores' worth of other work from which on times suffer.
+/// The cores' worth of other work from which on times suffer.
 const BUSY: f64 = 0.2;
-/// Cores' worth that the hypervisor takes away, likewise.
+/// The same for cores that the hypervisor takes away.
 const STOLEN: f64 = 0.05;
 /// A run file of ten million calls.
 const ROOM: u64 = 2 << 30;
-/// Five arrays of the main job's largest size and an interpreter fit many times.
+/// Enough for five arrays of the main job's largest size and an interpreter, many times over.
 const MEMORY: u64 = 1 << 30;
 
-/// What other processes did while this one slept.
+/// The activity of other processes during a sleep of this one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     /// Cores' worth of work, and of work that the hypervisor delayed.
@@ -31,7 +31,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sleeps for half a second to see what the others do.
+    /// Sleeps for half a second to measure the activity of others.
     pub fn measure() -> Self {
         let average = load::load_average();
         let busy = load::core_time().and_then(|before| {
@@ -54,8 +54,8 @@ pub fn cores(_: &Patient) -> Finding {
     let (usable, online) = (platform::cores_usable(), platform::cores_online());
     let shared = load::shared_cores();
     let threads = match shared {
-        Some(true) => ", several to a real core",
-        Some(false) => ", each a core of its own",
+        Some(true) => ", several per physical core",
+        Some(false) => ", one per physical core",
         None => "",
     };
     let count = if usable < online { format!("{usable} of {online}") } else { online.to_string() };
@@ -66,20 +66,20 @@ pub fn cores(_: &Patient) -> Finding {
         .fact("share_a_real_core", shared)
 }
 
-/// Whether there is a hypervisor below.
+/// Whether the machine is virtual.
 pub fn virtual_machine(_: &Patient) -> Finding {
     match load::virtualised() {
         Some(true) => Finding::limited(
-            "yes: page faults cost more than on a real machine, and its neighbours may slow it down",
-            "measure on a real machine where absolute times matter",
+            "yes: page faults cost more than on a physical machine, and other guests may slow it down",
+            "measure on a physical machine if absolute times matter",
         )
         .fact("virtual", true),
-        Some(false) => Finding::ok("no, a real one").fact("virtual", false),
-        None => Finding::new(super::Outcome::Unknown, "this processor does not tell"),
+        Some(false) => Finding::ok("no, a physical machine").fact("virtual", false),
+        None => Finding::new(super::Outcome::Unknown, "this processor does not report it"),
     }
 }
 
-/// Who sets the clock.
+/// The clock's governor.
 pub fn governor(_: &Patient) -> Finding {
     governor_of(&load::governors())
 }
@@ -87,28 +87,27 @@ pub fn governor(_: &Patient) -> Finding {
 fn governor_of(governors: &[String]) -> Finding {
     let names = ask::quote(&governors.join(", "));
     match governors {
-        [] => Finding::not_applicable("the clock cannot be governed from here"),
+        [] => Finding::not_applicable("the clock has no governor here"),
         [one] if one == "performance" => Finding::ok(names),
         _ => Finding::limited(
-            format!("{names}: the clock follows the load, and short rounds may run on a slow one"),
+            format!("{names}: the clock follows the load, so short rounds may run on a slow clock"),
             as_root("cpupower frequency-set -g performance"),
         ),
     }
     .fact("governors", governors)
 }
 
-/// Whether the clock may rise.
+/// Whether turbo is on.
 pub fn turbo(_: &Patient) -> Finding {
     match load::turbo() {
-        None => Finding::not_applicable("nothing about it can be read here"),
-        Some(true) => {
-            Finding::ok("on: the clock moves with heat and load, which interleaved rounds even out").fact("on", true)
-        }
-        Some(false) => Finding::ok("off: the clock stays where it is").fact("on", false),
+        None => Finding::not_applicable("its state cannot be read here"),
+        Some(true) => Finding::ok("on: the clock varies with heat and load, which interleaved rounds average out")
+            .fact("on", true),
+        Some(false) => Finding::ok("off: the clock is constant").fact("on", false),
     }
 }
 
-/// Transparent huge pages, which NumPy asks for.
+/// Transparent huge pages, which NumPy requests.
 pub fn huge_pages(_: &Patient) -> Finding {
     huge_pages_of(platform::transparent_huge_pages().as_deref())
 }
@@ -117,16 +116,16 @@ fn huge_pages_of(mode: Option<&str>) -> Finding {
     let finding = match mode {
         None => Finding::not_applicable("this kernel has none"),
         Some("always") => Finding::ok("always"),
-        Some("madvise") => Finding::ok("madvise: NumPy asks for them from 4 MiB on"),
+        Some("madvise") => Finding::ok("madvise: NumPy requests them from 4 MiB on"),
         Some(other) => Finding::limited(
-            format!("{}: every 4 KiB of a fresh result cost a page fault", ask::quote(other)),
+            format!("{}: every 4 KiB of a fresh result costs a page fault", ask::quote(other)),
             as_root("sh -c 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled'"),
         ),
     };
     finding.fact("mode", mode)
 }
 
-/// What else runs.
+/// Other load.
 pub fn other_load(patient: &Patient) -> Finding {
     other_load_of(&patient.load, platform::cores_online())
 }
@@ -134,7 +133,7 @@ pub fn other_load(patient: &Patient) -> Finding {
 fn other_load_of(load: &Load, cores: u32) -> Finding {
     let average = match load.average {
         Some(average) => format!("load average {average:.2} on {cores} {}", if cores == 1 { "core" } else { "cores" }),
-        None => "load average not known".to_owned(),
+        None => "load average unknown".to_owned(),
     };
     let help = "end other programs; `top` shows them";
     let finding = match (load.busy, load.average) {
@@ -142,7 +141,7 @@ fn other_load_of(load: &Load, cores: u32) -> Finding {
             let many = stolen >= STOLEN;
             let stolen =
                 if many { format!(", and other virtual machines take {stolen:.1} cores away") } else { String::new() };
-            let sentence = format!("others use {busy:.1} of {cores} cores now{stolen}; {average}");
+            let sentence = format!("other programs use {busy:.1} of {cores} cores now{stolen}; {average}");
             if busy >= BUSY || many { Finding::limited(sentence, help) } else { Finding::ok(sentence) }
         }
         (None, Some(busy)) if busy >= BUSY => Finding::limited(average, help),
@@ -155,13 +154,13 @@ fn other_load_of(load: &Load, cores: u32) -> Finding {
         .fact("load_average", load.average)
 }
 
-/// Memory that can be had.
+/// Available memory.
 pub fn memory(_: &Patient) -> Finding {
     let (Some(total), Some(available)) = (platform::memory_total(), platform::memory_available()) else {
-        return Finding::new(super::Outcome::Unknown, "this system does not tell");
+        return Finding::new(super::Outcome::Unknown, "this system does not report it");
     };
     let size = |bytes: u64| units::bytes(bytes as f64);
-    let sentence = format!("{} of {} can be had", size(available), size(total));
+    let sentence = format!("{} of {} available", size(available), size(total));
     let finding = if available < MEMORY {
         Finding::limited(sentence, "end other programs, or compare smaller sizes with --size")
     } else {
@@ -173,10 +172,10 @@ pub fn memory(_: &Patient) -> Finding {
 /// Whether the memory limit was measured.
 pub fn memory_limit(_: &Patient) -> Finding {
     match machine::kept(&machine::facts()) {
-        None => Finding::ok("not measured yet; the first comparison does it (about 2 s)").fact("measured", false),
+        None => Finding::ok("not measured yet; the first comparison measures it (about 2 s)").fact("measured", false),
         Some(limit) => {
             let most = limit.gb_s.values().copied().fold(0.0, f64::max);
-            Finding::ok(format!("{} GB/s, measured before; --measure-limit does it again", units::gb_s(most)))
+            Finding::ok(format!("{} GB/s, measured before; --measure-limit measures it again", units::gb_s(most)))
                 .fact("measured", true)
                 .fact("gb_s", most)
         }
@@ -192,14 +191,14 @@ pub fn temporary_files(_: &Patient) -> Finding {
 
 fn temporary_files_of(dir: &Path, writable: std::io::Result<()>, room: Option<u64>) -> Finding {
     let shown = ask::quote(&dir.display().to_string());
-    let help = "export TMPDIR=DIRECTORY, one that has room and may be written to";
+    let help = "export TMPDIR=DIRECTORY, a writable directory with free space";
     match (writable, room) {
-        (Err(error), _) => Finding::missing(format!("{shown} cannot be written to: {error}"), help),
-        (Ok(()), None) => Finding::ok(format!("{shown} can be written to")),
+        (Err(error), _) => Finding::missing(format!("{shown} is not writable: {error}"), help),
+        (Ok(()), None) => Finding::ok(format!("{shown} is writable")),
         (Ok(()), Some(room)) => {
-            let sentence = format!("{shown} has room for {}", units::bytes(room as f64));
+            let sentence = format!("{shown} has {} of free space", units::bytes(room as f64));
             let finding = if room < ROOM {
-                Finding::limited(format!("{sentence}, and long runs write up to {}", units::bytes(ROOM as f64)), help)
+                Finding::limited(format!("{sentence}; long runs write up to {}", units::bytes(ROOM as f64)), help)
             } else {
                 Finding::ok(sentence)
             };

@@ -1,5 +1,4 @@
-//! What only macOS has. The programs are looked for by their fixed places; none of this was run on a Mac by its
-//! authors.
+//! Checks for macOS only. The programs are at fixed paths; none of this has run on a Mac.
 
 use std::path::Path;
 
@@ -31,11 +30,11 @@ fn protection_in(text: &str) -> Finding {
         )
         .fact("enabled", true)
     } else {
-        Finding::unknown(format!("csrutil says: {}", ask::quote(&text)), "csrutil status")
+        Finding::unknown(format!("csrutil printed: {}", ask::quote(&text)), "csrutil status")
     }
 }
 
-/// Whether tools may attach without asking each time.
+/// Whether tools may attach without a password each time.
 pub fn developer_mode(_: &Patient) -> Finding {
     match said(DEV_TOOLS_SECURITY, &["-status"]) {
         Ok(text) if text.contains("enabled") => Finding::ok("on: tools may attach to processes"),
@@ -44,7 +43,7 @@ pub fn developer_mode(_: &Patient) -> Finding {
             "sudo DevToolsSecurity -enable",
         ),
         Ok(text) => {
-            Finding::unknown(format!("DevToolsSecurity says: {}", ask::quote(&text)), "DevToolsSecurity -status")
+            Finding::unknown(format!("DevToolsSecurity printed: {}", ask::quote(&text)), "DevToolsSecurity -status")
         }
         Err(finding) => finding,
     }
@@ -64,9 +63,9 @@ pub fn xctrace(_: &Patient) -> Finding {
     }
 }
 
-/// What a program of the system says, or the finding where it says nothing.
+/// The output of a system program, or the finding if it prints nothing.
 fn said(program: &str, args: &[&str]) -> Result<String, Finding> {
-    let again = format!("see what it says: {program} {}", args.join(" "));
+    let again = format!("run it to see its output: {program} {}", args.join(" "));
     match ask(Path::new(program), args, ask::SHORT) {
         Ok(answer) if answer.output.trim().is_empty() => Ok(answer.said()),
         Ok(answer) => Ok(answer.output),

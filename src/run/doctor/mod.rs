@@ -1,7 +1,7 @@
-//! What works on this machine, what does not and why, and the command that fixes it.
+//! Checks what works on this machine and how to fix what doesn't.
 //!
-//! Each check is one function that looks at the real thing: it reads what the kernel says, or starts the program and
-//! has it do its smallest piece of work. Nothing is changed by looking.
+//! Each check is one function that tests the real thing: it reads the kernel's settings, or starts the program and lets
+//! it do its smallest piece of work. The checks change nothing.
 
 mod ask;
 mod dtrace;
@@ -31,13 +31,13 @@ use crate::tracers::leftovers::Cleaned;
 
 pub use verdict::Ability;
 
-/// Names the layout of what `doctor --json` prints.
+/// The name of the layout of `doctor --json`.
 pub const SCHEMA: &str = "raptors-trace/doctor/1";
 
-/// What is to be examined.
+/// The options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Remove what a killed tracer left in the kernel.
+    /// Remove the probes that a killed tracer left in the kernel.
     pub clean: bool,
     /// The interpreter asked for with `--python`.
     pub python: Option<PathBuf>,
@@ -45,54 +45,54 @@ pub struct Options {
     pub host: Host,
 }
 
-/// What came of one check.
+/// The outcome of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It works.
     Ok,
-    /// It works in part, or what is measured suffers from it.
+    /// It works in part, or it makes measurements worse.
     Limited,
-    /// It is not there, or it is there and does not work.
+    /// It is absent, or it is installed and does not work.
     Missing,
-    /// This machine has nothing of the kind, and nothing suffers from it.
+    /// This machine has no such thing, and nothing suffers from it.
     NotApplicable,
-    /// It could not be found out.
+    /// The check could not find out.
     Unknown,
 }
 
-/// What a check is about.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
-    /// What the kernel lets this user do.
+    /// The rights that the kernel gives this user.
     Rights,
-    /// The programs that trace, and what they need of the kernel.
+    /// The tracing programs, and the kernel's features that they need.
     Tracers,
     /// The interpreter, NumPy and its BLAS.
     Python,
-    /// What moves the times that are measured.
+    /// The properties of the machine that change measured times.
     Machine,
 }
 
-/// One thing that was examined.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
-    /// What it is about.
+    /// Its group.
     pub group: Group,
-    /// What was examined, by a name that stays the same.
+    /// Its permanent name.
     pub name: String,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// The fact, for a person.
     pub sentence: String,
-    /// What fixes it, mostly a command to type; null where nothing needs fixing or nothing can.
+    /// The fix, usually a command to type; null if nothing needs fixing or nothing can be done.
     pub fix: Option<String>,
-    /// The fact in parts, for a script: versions, paths, settings as they were read.
+    /// The facts for a script: versions, paths, settings as they were read.
     pub facts: BTreeMap<String, Value>,
 }
 
-/// Everything that was examined.
+/// All checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The layout of this document: `raptors-trace/doctor/1`.
@@ -103,24 +103,24 @@ pub struct Report {
     pub arch: String,
     /// Name and version of the kernel.
     pub kernel: String,
-    /// Every check that makes sense on this operating system; after `--clean` only the one of what is left over.
+    /// Every check for this operating system; after `--clean` only the one of left-over probes.
     pub checks: Vec<Check>,
-    /// What can be observed, and with what; empty after `--clean`.
+    /// The abilities to observe, and their tools; empty after `--clean`.
     pub abilities: Vec<Ability>,
-    /// What `--clean` did; null without it.
+    /// The result of `--clean`; null without it.
     pub cleaned: Option<Cleaned>,
-    /// All of it in one line.
+    /// A summary in one line.
     pub verdict: String,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq)]
 struct Finding {
     outcome: Outcome,
     sentence: String,
     help: Option<String>,
     facts: BTreeMap<String, Value>,
-    /// How the verdict puts it, after the name: `needs root`.
+    /// The short form for the verdict, after the name: `needs root`.
     short: Option<String>,
 }
 
@@ -165,13 +165,13 @@ impl Finding {
     }
 }
 
-/// What the checks share, each looked up once.
+/// The data that checks share, each looked up once.
 struct Patient {
     surroundings: Surroundings,
     /// Effective user 0.
     root: bool,
     capabilities: Option<u64>,
-    /// Taken before anything is started that would itself be other load.
+    /// Measured before anything is started that would itself be other load.
     load: machine::Load,
     python: OnceCell<python::Asked>,
 }
@@ -198,7 +198,7 @@ impl Patient {
         places.into_iter().find(|path| ask::can_run(path))
     }
 
-    /// The command that installs a package, by the package manager that is here, else Debian's.
+    /// The command that installs a package with the present package manager, else with Debian's.
     fn install(&self, package: &str) -> String {
         let managers = [
             ("apt-get", "apt-get install"),
@@ -221,7 +221,7 @@ impl Patient {
     }
 }
 
-/// One check: where it belongs, on which systems it makes sense, and how it is made.
+/// One check: its group, its systems, and its function.
 struct Examination {
     group: Group,
     name: &'static str,
@@ -242,7 +242,7 @@ const fn on(
     Examination { group, name, systems, examine }
 }
 
-/// All checks in the order in which they are shown; their names are part of what `--json` promises.
+/// All checks in the order of the output; their names are part of the promise of `--json`.
 const EXAMINATIONS: &[Examination] = &[
     on(EVERYWHERE, Group::Rights, "user", rights::user),
     on(LINUX, Group::Rights, "perf_event_paranoid", rights::perf_event_paranoid),
@@ -279,7 +279,7 @@ const EXAMINATIONS: &[Examination] = &[
     on(EVERYWHERE, Group::Machine, "temporary files", machine::temporary_files),
 ];
 
-/// Makes every check that makes sense on this system. Takes seconds: tracers are started for real.
+/// Runs every check for this system. Takes seconds, because tracers are really started.
 pub fn examine(options: &Options, progress: &mut dyn Progress) -> Report {
     progress.update(0.0, "other load");
     let patient = Patient::new(options);
@@ -300,10 +300,10 @@ pub fn examine(options: &Options, progress: &mut dyn Progress) -> Report {
     }
 }
 
-/// Removes what killed tracers left in the kernel, and tells what it did and what is left.
+/// Removes the probes that killed tracers left in the kernel; returns the removed and the remaining ones.
 ///
 /// # Errors
-/// When something that was to be removed could not be, mostly for lack of rights.
+/// A probe that could not be removed, usually for lack of rights.
 pub fn clean() -> Result<Report, Error> {
     let cleaned = crate::tracers::leftovers::clean(None)?;
     let verdict = cleaned.to_string();

@@ -1,4 +1,4 @@
-//! The interpreter, its NumPy and BLAS, and what tracers can do with their files.
+//! The interpreter, its NumPy and BLAS, and the abilities of tracers with their files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Finding, Outcome, Patient};
 use crate::machine::elf::Image;
 use crate::machine::interpreter::{self, Origin, Waiting};
 
-/// A cold start from a network drive takes seconds; more than this is no interpreter.
+/// A cold start from a network drive takes seconds; a longer answer time means that it is no interpreter.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The provider of the kernel's USDT probes, as in `probes/provider.d`.
 const PROVIDER: &str = "raptors";
@@ -56,7 +56,7 @@ except BaseException as error:
 sys.stdout.write("\nraptors-trace-doctor " + json.dumps(answer) + "\n")
 "#;
 
-/// What the interpreter said of itself.
+/// The interpreter's answer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Answer {
@@ -72,7 +72,7 @@ struct Answer {
     files_error: Option<String>,
 }
 
-/// The interpreter and its answer, or the finding where there is none of them.
+/// The interpreter and its answer, or the finding if there is none.
 pub struct Asked(Result<Known, Finding>);
 
 struct Known {
@@ -90,7 +90,7 @@ fn question(patient: &Patient) -> Result<Known, Finding> {
     let (path, origin) = interpreter::choose(&patient.surroundings, Path::is_file)
         .map_err(|error| Finding::missing(quoted(&error), error.help()).short("has no Python"))?;
     let shown = ask::quote(&path.display().to_string());
-    let again = format!("see what it says: {shown} --version");
+    let again = format!("run it to see its output: {shown} --version");
     let answer = ask(&path, &["-c", QUESTION], PATIENCE)
         .map_err(|silence| Finding::unknown(format!("{shown} (from {origin}) {}", silence.sentence()), &again))?;
     let line = answer.output.lines().find_map(|line| line.strip_prefix(MARK));
@@ -98,7 +98,7 @@ fn question(patient: &Patient) -> Result<Known, Finding> {
     match known {
         Some(answer) => Ok(Known { path, origin, answer }),
         None => Err(Finding::unknown(
-            format!("{shown} (from {origin}) does not answer as a Python: {}", answer.said()),
+            format!("{shown} (from {origin}) does not behave like a Python: {}", answer.said()),
             again,
         )),
     }
@@ -108,7 +108,7 @@ fn quoted(words: &impl std::fmt::Display) -> String {
     crate::model::text::escape(&words.to_string())
 }
 
-/// Checks that need an answer say so where there is none; the check of the interpreter tells why, and the fix.
+/// Checks that need an answer say so if there is none; the check of the interpreter gives the reason and the fix.
 fn of_answer(patient: &Patient, examine: impl FnOnce(&Known) -> Finding) -> Finding {
     match asked(patient) {
         Ok(known) => examine(known),
@@ -117,10 +117,10 @@ fn of_answer(patient: &Patient, examine: impl FnOnce(&Known) -> Finding) -> Find
 }
 
 fn unasked() -> Finding {
-    Finding::new(Outcome::Unknown, "no Python that could be asked")
+    Finding::new(Outcome::Unknown, "there is no Python to check")
 }
 
-/// Which interpreter is taken, and why.
+/// The chosen interpreter, and the reason.
 pub fn interpreter(patient: &Patient) -> Finding {
     let known = match asked(patient) {
         Ok(known) => known,
@@ -136,14 +136,14 @@ pub fn interpreter(patient: &Patient) -> Finding {
         .fact("chosen_by", known.origin.to_string())
 }
 
-/// Whether NumPy can be imported, and which it is.
+/// Whether NumPy can be imported, and its version.
 pub fn numpy(patient: &Patient) -> Finding {
     of_answer(patient, |known| match (&known.answer.numpy, &known.answer.numpy_error) {
         (Some(version), None) => Finding::ok(quoted(version)).fact("version", version.as_str()),
         (version, why) => {
             let why = why.as_deref().unwrap_or("no reason given");
             let sentence = match version {
-                Some(version) => format!("{version}, which is not whole: {why}"),
+                Some(version) => format!("{version}, which is incomplete: {why}"),
                 None => format!("cannot be imported: {why}"),
             };
             let help = format!("{} -m pip install numpy", quoted(&known.path.display()));
@@ -152,7 +152,7 @@ pub fn numpy(patient: &Patient) -> Finding {
     })
 }
 
-/// Whether the interpreter can run both sides with the observers in process: the very test that `compare` makes.
+/// Whether the interpreter can run both sides with the in-process observers: the same test as in `compare`.
 pub fn raptors_trace(patient: &Patient) -> Finding {
     if asked(patient).is_err() {
         return unasked();
@@ -160,7 +160,7 @@ pub fn raptors_trace(patient: &Patient) -> Finding {
     let waiting = Waiting { interrupted: &|| false, tell: &mut |_| {} };
     match interpreter::find(&patient.surroundings, waiting) {
         Ok(_) => {
-            let finding = Finding::ok("both sides and the observers in process run there");
+            let finding = Finding::ok("both sides and the in-process observers run there");
             match asked(patient).map(|known| known.answer.native_file.as_deref()) {
                 Ok(Some(file)) => finding.fact("file", file.display().to_string()),
                 _ => finding,
@@ -177,11 +177,11 @@ pub fn raptors_trace(patient: &Patient) -> Finding {
     }
 }
 
-/// Which BLAS libraries NumPy has loaded.
+/// The BLAS libraries that NumPy has loaded.
 pub fn blas(patient: &Patient) -> Finding {
     of_answer(patient, |known| {
         if known.answer.numpy.is_none() {
-            return Finding::new(Outcome::Unknown, "no NumPy that would load one");
+            return Finding::new(Outcome::Unknown, "there is no NumPy that could load one");
         }
         let finding = blas_of(&libraries(&known.answer), known.answer.files_error.as_deref());
         finding.fact("built_with", known.answer.blas.as_deref())
@@ -200,13 +200,13 @@ fn blas_of(libraries: &[&Path], why_not: Option<&str>) -> Finding {
         return Finding::ok(names.join(", ")).fact("files", files);
     }
     let why = why_not.map_or_else(
-        || "NumPy loads no BLAS library that is known: it may carry its own inside".to_owned(),
-        |why| format!("what NumPy loads could not be listed: {}", ask::quote(why)),
+        || "NumPy loads no known BLAS library: it may contain its own".to_owned(),
+        |why| format!("the libraries of NumPy could not be listed: {}", ask::quote(why)),
     );
     Finding::unknown(why, "python -c 'import numpy; numpy.show_config()'").fact("files", files)
 }
 
-/// Whether tracers that take addresses for file offsets can be used on the files they are interesting for.
+/// Whether tracers that use addresses as file offsets work on the files of interest.
 pub fn file_layout(patient: &Patient) -> Finding {
     of_answer(patient, |known| {
         let answer = &known.answer;
@@ -223,7 +223,7 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
     };
     let (known, moved) = (names(|_| true), names(Image::is_shifted));
     let finding = if known.is_empty() {
-        Finding::new(Outcome::Unknown, "no file that could be looked into")
+        Finding::new(Outcome::Unknown, "there is no file to check")
     } else if moved.is_empty() {
         Finding::ok("DTrace finds the functions of NumPy, its BLAS and raptors_trace")
     } else {
@@ -234,14 +234,14 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
                  probes \
                  would land at wrong places; bpftrace can be, and observing in process"
             ),
-            "take bpftrace for these files",
+            "use bpftrace for these files",
         )
         .short(which)
     };
     finding.fact("not_for_dtrace", moved)
 }
 
-/// Whether a loaded file is a BLAS or LAPACK library, and not an extension module that uses one.
+/// Whether a loaded file is a BLAS or LAPACK library, not an extension module that uses one.
 fn is_math_library(file: &Path) -> bool {
     let name = file_name(file).to_ascii_lowercase();
     let extension = [".cpython-", ".abi3.", ".pypy"].iter().any(|tag| name.contains(tag));
@@ -253,18 +253,17 @@ fn file_name(file: &Path) -> String {
     quoted(&file.file_name().unwrap_or(file.as_os_str()).to_string_lossy())
 }
 
-/// Whether NumPy's functions that are not exported have names.
+/// Whether NumPy's local functions have names.
 pub fn symbols(patient: &Patient) -> Finding {
     of_answer(patient, |known| {
         let Some(file) = &known.answer.numpy_file else {
-            return Finding::new(Outcome::Unknown, "no NumPy that could be looked into");
+            return Finding::new(Outcome::Unknown, "there is no NumPy to check");
         };
         match Image::read(file) {
-            Ok(image) if image.has_symtab => Finding::ok(format!("{} names its functions", file_name(file))),
+            Ok(image) if image.has_symtab => Finding::ok(format!("{} has names for its functions", file_name(file))),
             Ok(_) => Finding::limited(
                 format!(
-                    "{} is stripped: its loops are named through NumPy's own tables, other functions by their place \
-                     only",
+                    "{} is stripped: its loops get names from NumPy's own tables, other functions only their offset",
                     file_name(file)
                 ),
                 format!("{} -m pip install --force-reinstall numpy", quoted(&known.path.display())),
@@ -275,10 +274,10 @@ pub fn symbols(patient: &Patient) -> Finding {
     })
 }
 
-/// Whether the kernel's USDT probes are there and at places that every tracer finds.
+/// Whether the kernel's USDT probes exist at places that every tracer finds.
 pub fn usdt(patient: &Patient) -> Finding {
     of_answer(patient, |known| match &known.answer.native_file {
-        None => Finding::new(Outcome::Unknown, "no raptors_trace that could be looked into"),
+        None => Finding::new(Outcome::Unknown, "there is no raptors_trace to check"),
         Some(file) => match Image::read(file) {
             Ok(image) => usdt_of(file, &image),
             Err(error) => unreadable(&error),
@@ -291,13 +290,13 @@ fn usdt_of(file: &Path, image: &Image) -> Finding {
     let name = file_name(file);
     if !image.has_usdt(PROVIDER) {
         return Finding::missing(
-            format!("{name} has lost them"),
+            format!("{name} has no probes: it was stripped"),
             "build raptors-trace without stripping: strip = false, and no llvm-strip",
         );
     }
     if image.is_shifted() {
         return Finding::limited(
-            format!("{name} has them where bpftrace finds them, and DTrace and perf do not"),
+            format!("{name} has them at places that bpftrace finds, but DTrace and perf do not"),
             "RUSTFLAGS=-Clink-arg=-Wl,-z,separate-loadable-segments, and build raptors-trace again",
         );
     }
@@ -336,7 +335,7 @@ mod tests {
     #[test]
     fn no_blas_at_all_is_unknown() {
         assert_eq!(blas_of(&[Path::new("/a/libblas.so.3")], None).sentence, "libblas.so.3");
-        assert!(blas_of(&[], None).sentence.contains("no BLAS library"));
+        assert!(blas_of(&[], None).sentence.contains("no known BLAS library"));
         assert!(blas_of(&[], Some("no /proc")).sentence.ends_with("no /proc"));
     }
 

@@ -1,4 +1,4 @@
-//! What the kernel lets this user do.
+//! The rights that the kernel gives this user.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use super::{Finding, Patient};
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::tracing::{self, capability};
 
-/// What tracers need, by name.
+/// The capabilities that tracers need, by name.
 const NEEDED: [(u32, &str); 4] = [
     (capability::SYS_ADMIN, "CAP_SYS_ADMIN"),
     (capability::SYS_PTRACE, "CAP_SYS_PTRACE"),
@@ -14,9 +14,9 @@ const NEEDED: [(u32, &str); 4] = [
     (capability::BPF, "CAP_BPF"),
 ];
 
-/// Root, or which capabilities.
+/// Root, or the present capabilities.
 pub fn user(patient: &Patient) -> Finding {
-    // CAP_SYS_ADMIN includes the two that were later made out of it.
+    // CAP_SYS_ADMIN includes the two that were later split off.
     let has = |number| {
         let part = number != capability::SYS_PTRACE;
         patient.may(number) || (part && patient.may(capability::SYS_ADMIN))
@@ -36,13 +36,13 @@ pub fn user(patient: &Patient) -> Finding {
 
 fn user_with(user: u32, held: &[&str], lacking: &[&str], known: bool) -> Finding {
     match user {
-        0 if lacking.is_empty() => Finding::ok("root, and may do all that tracers need"),
+        0 if lacking.is_empty() => Finding::ok("root, with all rights that tracers need"),
         0 => Finding::limited(
             format!("root, but without {}, as in a container", lacking.join(", ")),
             "start the container with --privileged --pid=host",
         ),
         _ if known && !held.is_empty() => Finding::limited(
-            format!("user {user} with {}; bpftrace and DTrace ask for root all the same", held.join(", ")),
+            format!("user {user} with {}; bpftrace and DTrace still need root", held.join(", ")),
             ourselves_as_root("doctor"),
         ),
         _ => Finding::limited(
@@ -52,7 +52,7 @@ fn user_with(user: u32, held: &[&str], lacking: &[&str], known: bool) -> Finding
     }
 }
 
-/// Who may use performance events.
+/// The rights to use performance events.
 pub fn perf_event_paranoid(patient: &Patient) -> Finding {
     const NAME: &str = "kernel.perf_event_paranoid";
     let Some(level) = tracing::setting(NAME).and_then(|text| text.parse::<i64>().ok()) else {
@@ -64,25 +64,25 @@ pub fn perf_event_paranoid(patient: &Patient) -> Finding {
 
 fn perf_level(level: i64, unbound: bool) -> Finding {
     let meaning = match level {
-        ..0 => "everybody may measure everything",
-        0 => "everybody may measure every process",
-        1 => "everybody may measure own processes and what the kernel does for them",
-        2 => "everybody may measure own processes, without what the kernel does for them",
-        _ => "nobody without CAP_PERFMON may measure anything",
+        ..0 => "every user may measure everything",
+        0 => "every user may measure every process",
+        1 => "every user may measure own processes, kernel time included",
+        2 => "every user may measure own processes, without kernel time",
+        _ => "only users with CAP_PERFMON may measure anything",
     };
     let help = as_root("sysctl kernel.perf_event_paranoid=1");
     match level {
-        _ if unbound => Finding::ok(format!("{level}: {meaning}; this process is not bound by it")),
+        _ if unbound => Finding::ok(format!("{level}: {meaning}; this process is exempt")),
         ..=1 => Finding::ok(format!("{level}: {meaning}")),
         2 => Finding::limited(format!("{level}: {meaning}"), help),
         _ => Finding::missing(format!("{level}: {meaning}"), help),
     }
 }
 
-/// Who may attach to whom.
+/// The rights to attach to processes.
 pub fn ptrace_scope(patient: &Patient) -> Finding {
     match tracing::setting("kernel.yama.ptrace_scope").and_then(|text| text.parse::<i64>().ok()) {
-        None => Finding::not_applicable("this kernel has no Yama: own processes may be attached to"),
+        None => Finding::not_applicable("this kernel has no Yama: a process may attach to own processes"),
         Some(scope) => ptrace_level(scope, patient.may(capability::SYS_PTRACE)).fact("value", scope),
     }
 }
@@ -90,18 +90,18 @@ pub fn ptrace_scope(patient: &Patient) -> Finding {
 fn ptrace_level(scope: i64, unbound: bool) -> Finding {
     let help = as_root("sysctl kernel.yama.ptrace_scope=0");
     match scope {
-        0 => Finding::ok("0: own processes may be attached to"),
-        1 | 2 if unbound => Finding::ok(format!("{scope}: this process has CAP_SYS_PTRACE and is not bound by it")),
-        1 => Finding::limited("1: only processes that were started from here may be attached to", help),
-        2 => Finding::limited("2: only who has CAP_SYS_PTRACE may attach", help),
+        0 => Finding::ok("0: a process may attach to own processes"),
+        1 | 2 if unbound => Finding::ok(format!("{scope}: this process has CAP_SYS_PTRACE and is exempt")),
+        1 => Finding::limited("1: a process may attach only to its own children", help),
+        2 => Finding::limited("2: only processes with CAP_SYS_PTRACE may attach", help),
         _ => Finding::missing(
-            format!("{scope}: nobody may attach to any process until the next restart"),
+            format!("{scope}: no process may attach to another until the next restart"),
             "put kernel.yama.ptrace_scope=0 into /etc/sysctl.d/99-ptrace.conf and restart",
         ),
     }
 }
 
-/// Who sees the addresses of kernel functions.
+/// The visibility of kernel addresses.
 pub fn kptr_restrict(patient: &Patient) -> Finding {
     match tracing::setting("kernel.kptr_restrict").and_then(|text| text.parse::<i64>().ok()) {
         None => Finding::not_applicable("this kernel does not hide its addresses"),
@@ -111,14 +111,14 @@ pub fn kptr_restrict(patient: &Patient) -> Finding {
 
 fn kptr_level(level: i64, unbound: bool) -> Finding {
     match level {
-        0 => Finding::ok("0: kernel functions in a sample can be named"),
+        0 => Finding::ok("0: samples can name kernel functions"),
         1 if unbound => Finding::ok("1: this process has CAP_SYSLOG and can name kernel functions"),
         1 => Finding::limited(
-            "1: kernel functions in a sample stay without a name for users without CAP_SYSLOG",
+            "1: samples of users without CAP_SYSLOG cannot name kernel functions",
             as_root("sysctl kernel.kptr_restrict=0"),
         ),
         _ => Finding::limited(
-            format!("{level}: kernel functions in a sample stay without a name, for root too"),
+            format!("{level}: samples cannot name kernel functions, not even for root"),
             as_root("sysctl kernel.kptr_restrict=1"),
         ),
     }
@@ -136,7 +136,7 @@ pub fn lockdown(_: &Patient) -> Finding {
             Finding::not_applicable("this kernel cannot be locked down")
         }
         Err(_) if tracing::mounted("securityfs").is_empty() => Finding::unknown(
-            "securityfs, which would tell, is not mounted",
+            "securityfs, which has the answer, is not mounted",
             as_root("mount -t securityfs securityfs /sys/kernel/security"),
         ),
         Err(_) => Finding::not_applicable("this kernel cannot be locked down"),
@@ -148,9 +148,7 @@ fn lockdown_mode(mode: &str) -> Finding {
     let finding = match mode {
         "none" => Finding::ok("none: the kernel is not locked down"),
         "integrity" => Finding::limited("integrity: tracers may read memory, but not write it", help),
-        other => {
-            Finding::missing(format!("{}: the kernel lets nobody trace, not even root", super::ask::quote(other)), help)
-        }
+        other => Finding::missing(format!("{}: nobody may trace, not even root", super::ask::quote(other)), help),
     };
     finding.fact("mode", mode)
 }

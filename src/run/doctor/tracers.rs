@@ -1,4 +1,4 @@
-//! bpftrace and perf, and what tracers need of the kernel.
+//! bpftrace and perf, and the kernel's features that tracers need.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn tracefs(_: &Patient) -> Finding {
             "start a kernel with CONFIG_FTRACE=y and CONFIG_UPROBE_EVENTS=y",
         ),
         None => Finding::missing(
-            "tracefs is not mounted, so no tracer can list or make its probes",
+            "tracefs is not mounted, so no tracer can list or create probes",
             as_root("mount -t tracefs tracefs /sys/kernel/tracing"),
         ),
     }
@@ -44,7 +44,7 @@ fn at(place: &Path) -> Finding {
     Finding::ok(format!("mounted at {}", ask::quote(&place))).fact("path", place)
 }
 
-/// Whether the kernel has uprobes, by the file that lists them.
+/// Whether the kernel has uprobes, shown by the file that lists them.
 pub fn uprobes(_: &Patient) -> Finding {
     match tracing::probe_lists() {
         Ok(lists) => match lists.iter().find(|list| list.ends_with("uprobe_events")) {
@@ -55,31 +55,31 @@ pub fn uprobes(_: &Patient) -> Finding {
             ),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Finding::unknown(
-            "tracefs, which would tell, is not mounted",
+            "tracefs, which has the answer, is not mounted",
             as_root("mount -t tracefs tracefs /sys/kernel/tracing"),
         ),
         Err(error) => Finding::unknown(
-            format!("tracefs, which would tell, cannot be looked into: {error}"),
+            format!("tracefs, which has the answer, cannot be read: {error}"),
             ourselves_as_root("doctor"),
         ),
     }
 }
 
-/// Whether the kernel carries its own types.
+/// Whether the kernel contains its own type information.
 pub fn type_information(_: &Patient) -> Finding {
     match tracing::type_information() {
         Some(bytes) => {
             let size = crate::model::units::bytes(bytes as f64);
-            Finding::ok(format!("the kernel carries its types ({size})")).fact("bytes", bytes)
+            Finding::ok(format!("the kernel contains its types ({size})")).fact("bytes", bytes)
         }
         None => Finding::limited(
-            "the kernel does not carry its types: DTrace and parts of bpftrace need them",
+            "the kernel does not contain its types, which DTrace and parts of bpftrace need",
             "start a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions build it",
         ),
     }
 }
 
-/// Whether bpftrace is here, is young enough, and attaches a probe.
+/// Whether bpftrace is installed, recent enough, and attaches a probe.
 pub fn bpftrace(patient: &Patient) -> Finding {
     let Some(path) = patient.on_path("bpftrace") else {
         return Finding::missing("not on PATH", patient.install("bpftrace")).short("is not here");
@@ -96,7 +96,7 @@ pub fn bpftrace(patient: &Patient) -> Finding {
                 .fact("version", version)
         }
         Ok(version) if !patient.root => {
-            let sentence = format!("{version} at {shown}; it needs root to attach to anything");
+            let sentence = format!("{version} at {shown}; it needs root to attach");
             Finding::limited(sentence, ourselves_as_root("doctor")).short("needs root").fact("version", version)
         }
         Ok(version) => attaches(&path, &version).fact("version", version),
@@ -104,38 +104,39 @@ pub fn bpftrace(patient: &Patient) -> Finding {
     finding.fact("path", path.display().to_string())
 }
 
-/// Has bpftrace attach the probe that marks its own beginning, which is a uprobe as well.
+/// Lets bpftrace attach the probe at its own beginning, which is a uprobe as well.
 fn attaches(path: &Path, version: &str) -> Finding {
     let shown = ask::quote(&path.display().to_string());
-    let again = format!("see what it says: {shown} -e 'BEGIN {{ exit() }}'");
+    let again = format!("run it to see its output: {shown} -e 'BEGIN {{ exit() }}'");
     match ask(path, &["-e", "BEGIN { exit() }"], SMOKE) {
         Ok(answer) if answer.status.success() => Finding::ok(format!("{version} at {shown}; it attached a probe")),
         Ok(answer) => Finding::missing(format!("{version} at {shown} attaches nothing: {}", answer.said()), again)
             .short("does not work"),
-        Err(silence) => {
-            Finding::unknown(format!("{version} at {shown}, told to attach a probe, {}", silence.sentence()), again)
-                .short("did not answer")
-        }
+        Err(silence) => Finding::unknown(
+            format!("{version} at {shown}; when asked to attach a probe, it {}", silence.sentence()),
+            again,
+        )
+        .short("did not answer"),
     }
 }
 
-/// A program's version, or what to say where it tells none.
+/// A program's version, or the finding if it prints none.
 pub(super) fn version_of(path: &Path, args: &[&str]) -> Result<String, Finding> {
     let shown = ask::quote(&path.display().to_string());
-    let again = format!("see what it says: {shown} {}", args.join(" "));
+    let again = format!("run it to see its output: {shown} {}", args.join(" "));
     match ask(path, args, ask::SHORT) {
         Err(silence @ Silence::Hung(..)) => {
             Err(Finding::unknown(format!("{shown} {}", silence.sentence()), again).short("did not answer"))
         }
         Err(silence) => Err(Finding::missing(format!("{shown} {}", silence.sentence()), again).short("does not start")),
         Ok(answer) => ask::version_in(&answer.output).ok_or_else(|| {
-            Finding::unknown(format!("{shown} does not tell its version: {}", answer.said()), again)
+            Finding::unknown(format!("{shown} does not print its version: {}", answer.said()), again)
                 .short("is of an unknown version")
         }),
     }
 }
 
-/// Whether perf is here and samples by the clock.
+/// Whether perf is installed and samples by the clock.
 pub fn perf(patient: &Patient) -> Finding {
     let Some(path) = patient.on_path("perf") else {
         return Finding::missing("not on PATH", patient.install("perf")).short("is not here");
@@ -145,7 +146,7 @@ pub fn perf(patient: &Patient) -> Finding {
         Ok(version) => version,
     };
     let shown = ask::quote(&path.display().to_string());
-    let again = format!("see what it says: {shown} stat -e cpu-clock true");
+    let again = format!("run it to see its output: {shown} stat -e cpu-clock true");
     let finding = match ask(&path, &["stat", "-x", ",", "-e", "cpu-clock", "true"], ask::SHORT) {
         Ok(answer) if counted(&answer.errors, "cpu-clock") => {
             Finding::ok(format!("{version} at {shown}; it measured cpu-clock"))
@@ -168,7 +169,7 @@ fn counted(text: &str, event: &str) -> bool {
     })
 }
 
-/// Whether the processor counts cycles for us; asked of the kernel itself, with or without perf.
+/// Whether the processor counts cycles; asks the kernel itself, with or without perf.
 pub fn hardware_counters(_: &Patient) -> Finding {
     counters(tracing::count_cycles())
 }
@@ -177,8 +178,8 @@ fn counters(counted: io::Result<u64>) -> Finding {
     match counted {
         Ok(cycles) if cycles > 0 => Finding::ok("cycles are counted").fact("cycles", cycles),
         Ok(_) => Finding::missing(
-            "the counter of cycles stands still",
-            "give the virtual machine a virtual PMU, or measure on a real one",
+            "the counter of cycles does not move",
+            "give the virtual machine a virtual PMU, or measure on a physical machine",
         )
         .short("none"),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => Finding::missing(
@@ -187,7 +188,7 @@ fn counters(counted: io::Result<u64>) -> Finding {
         )
         .short("refused"),
         Err(error) => {
-            // What kernels answer where there is no such counter.
+            // The kernel's answers if there is no such counter.
             let nothing = [libc::ENOENT, libc::ENODEV, libc::EOPNOTSUPP];
             let why = match error.raw_os_error() {
                 Some(number) if nothing.contains(&number) => String::new(),
@@ -195,7 +196,7 @@ fn counters(counted: io::Result<u64>) -> Finding {
             };
             Finding::missing(
                 format!("the processor or the hypervisor below it offers none{why}"),
-                "give the virtual machine a virtual PMU, or measure on a real one",
+                "give the virtual machine a virtual PMU, or measure on a physical machine",
             )
             .short("none")
         }

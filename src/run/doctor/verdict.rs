@@ -1,11 +1,11 @@
-//! All checks in one line: what can be observed here, and with what.
+//! All checks in one line: the abilities to observe here, and their tools.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Examination, Finding, Outcome};
 
-/// Something that can be used to observe.
+/// A way to observe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ability {
     /// `in process`, `bpftrace`, `DTrace`, `perf`, `hardware counters`, `xctrace`.
@@ -16,7 +16,7 @@ pub struct Ability {
     pub sentence: String,
 }
 
-/// The checks that tell of an ability, and how the verdict calls it.
+/// The checks behind the abilities, and their names in the verdict.
 const ABILITIES: [(&str, &str, &str); 6] = [
     ("raptors_trace", "in process", "observing in process"),
     ("bpftrace", "bpftrace", "bpftrace"),
@@ -26,7 +26,7 @@ const ABILITIES: [(&str, &str, &str); 6] = [
     ("hardware counters", "hardware counters", "hardware counters:"),
 ];
 
-/// The abilities that the checks tell of.
+/// The abilities that the checks show.
 pub fn abilities(found: &[(&Examination, Finding)]) -> Vec<Ability> {
     let finding = |name: &str| found.iter().find(|(what, _)| what.name == name).map(|(_, finding)| finding);
     let misplaced = finding("file layout").and_then(|layout| layout.short.as_deref());
@@ -46,8 +46,8 @@ fn ability(name: &str, spoken: &str, finding: &Finding, misplaced: Option<&str>)
         (None, None, Outcome::Ok) => "works".to_owned(),
         (None, None, Outcome::Limited) => "works in part".to_owned(),
         (None, None, Outcome::Missing) => "does not work".to_owned(),
-        (None, None, Outcome::NotApplicable) => "is not for this machine".to_owned(),
-        (None, None, Outcome::Unknown) => "could not be examined".to_owned(),
+        (None, None, Outcome::NotApplicable) => "does not apply to this machine".to_owned(),
+        (None, None, Outcome::Unknown) => "could not be checked".to_owned(),
     };
     Ability {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The times of one case: every candidate in turn, round after round.
+//! The times of one case: all candidates in turn, round after round.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -7,24 +7,24 @@ use raptors_kernel::{Backend, Element, Place, Request, Stores, scale, scale_in_p
 
 use crate::model::error::Error;
 
-/// A round repeats an operation until it takes this long, so that reading the clock costs it nothing.
+/// A round repeats an operation for this long, so that the cost of reading the clock is negligible.
 const ROUND: Duration = Duration::from_micros(200);
 
 /// Fewer rounds give no interval.
 const LEAST_ROUNDS: usize = 9;
 
-/// What one candidate took, round by round, nanoseconds for one operation.
+/// The times of one candidate, round by round, in nanoseconds for one operation.
 #[derive(Debug, Default)]
 pub struct Measured {
     /// The operation.
     pub ns: Vec<f64>,
-    /// The operation and a pass that reads its result; empty where no candidate streams.
+    /// The operation and a pass that reads its result; empty if no candidate streams.
     pub then_read_ns: Vec<f64>,
-    /// Why it cannot be taken.
+    /// The reason that it cannot be used.
     pub refused: Option<String>,
 }
 
-/// A type that can be measured with.
+/// An element type for measurements.
 pub trait Value: Element {
     /// These numbers.
     fn of(value: f64) -> Self;
@@ -168,7 +168,7 @@ fn filled<T: Value>(n: usize, value: f64) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(n).map_err(|error| {
         let bytes = n * size_of::<T>();
-        Error::new(format!("there is no memory for an array of {bytes} bytes"))
+        Error::new(format!("there is not enough memory for an array of {bytes} bytes"))
             .caused_by(error)
             .help("give a smaller --largest")
     })?;
@@ -194,7 +194,7 @@ fn deviates<T: Value>(place: Place, request: &Request) -> Result<Option<String>,
         };
         let (own, right) = (apply(request)?, apply(&reference)?);
         if own.iter().zip(&right).any(|(own, right)| own.bits() != right.bits()) {
-            return Ok(Some(format!("other results than NumPy's for the factor {factor:?}")));
+            return Ok(Some(format!("results that differ from NumPy's for the factor {factor:?}")));
         }
     }
     Ok(None)

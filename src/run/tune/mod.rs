@@ -1,9 +1,9 @@
 //! `raptors-trace tune`: which backend of the kernel is fastest on this machine, by type, place, threads and size.
 //!
-//! Measured in this process, without Python: each candidate runs in rounds of its own, in turn with all others, and is
-//! taken instead of the shipped choice where the 95 % interval of the ratio says that it is faster by 2 % at least.
-//! Streaming stores have to be no slower for who reads the result next, too. What comes of it is the kernel's
-//! [`Table`], kept where every later process finds it.
+//! Measured in this process, without Python. Each candidate runs in its own rounds, in turn with all others. It
+//! replaces the shipped choice if the 95 % interval of the ratio shows that it is faster by at least 2 %. Streaming
+//! stores must also be no slower for the next reader of the result. The result is the kernel's [`Table`], kept where
+//! every later process finds it.
 
 mod measure;
 
@@ -24,20 +24,20 @@ use crate::model::progress::Progress;
 /// The `schema` of what `--json` prints.
 pub const SCHEMA: &str = "raptors-trace/tune/1";
 
-/// A candidate has to be faster than the shipped choice by this, and surely, to take its place.
+/// A candidate must surely be faster than the shipped choice by this to replace it.
 const WORTH_IT: f64 = 1.02;
 
-/// Bytes of the smallest result that is measured, and how many times larger each next one is.
+/// Bytes of the smallest measured result, and the factor to each next one.
 const SMALLEST: usize = 16 << 10;
 const STEP: usize = 4;
 
-/// Source and result, of each the largest, may take this part of the memory that is free.
+/// The share of the free memory that source and result of the largest size may use.
 const MEMORY_SHARE: u64 = 4;
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// What is to be done.
+    /// The action.
     pub action: Action,
     /// Seconds for each type, place, number of threads and size.
     pub time: f64,
@@ -45,31 +45,31 @@ pub struct Options {
     pub largest: usize,
 }
 
-/// What `tune` does.
+/// The actions of `tune`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Measures, and keeps the table.
     Keep,
     /// Measures only.
     DryRun,
-    /// Shows the table in use.
+    /// Prints the table in use.
     Show,
 }
 
-/// What was measured, and what came of it.
+/// The measurements, and the resulting table.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tuned {
     /// `raptors-trace/tune/1`.
     pub schema: &'static str,
     /// The machine, as the table names it.
     pub machine: String,
-    /// Where the table in use is from, or was written to; `None` where it was only shown on the terminal.
+    /// The path that the table in use came from, or was written to; `None` if it was only printed.
     pub file: Option<String>,
-    /// Why the shipped table is in use, where it is and nothing was measured.
+    /// The reason that the shipped table is in use, if it is and nothing was measured.
     pub shipped_because: Option<String>,
-    /// What was measured, in order; empty where the table was only shown.
+    /// The measurements, in order; empty if the table was only printed.
     pub cases: Vec<Case>,
-    /// The table, as the file holds it.
+    /// The table, in the form of the file.
     pub table: String,
 }
 
@@ -84,7 +84,7 @@ pub struct Case {
     pub threads: usize,
     /// Bytes of the result.
     pub bytes: usize,
-    /// Which of the candidates is taken.
+    /// The index of the chosen candidate.
     pub chosen: usize,
     /// The shipped choice first.
     pub candidates: Vec<Candidate>,
@@ -97,17 +97,17 @@ pub struct Candidate {
     pub backend: &'static str,
     /// `plain` or `stream`.
     pub stores: &'static str,
-    /// Of one operation, median over the rounds.
+    /// Time of one operation, median over the rounds.
     pub ns: f64,
     /// Its 95 % interval.
     pub ns_ci95: Ci95,
-    /// Of one operation and a pass that reads its result; `None` where it decides nothing.
+    /// Time of one operation and a pass that reads its result; `None` if it decides nothing.
     pub then_read_ns: Option<f64>,
     /// The shipped choice's time ÷ this one's: above 1, this one is faster.
     pub ratio: f64,
     /// Its 95 % interval.
     pub ratio_ci95: Ci95,
-    /// Why it cannot be taken, however fast.
+    /// The reason that it cannot be used, however fast.
     pub refused: Option<String>,
     #[serde(skip)]
     way: (Backend, Stores),
@@ -134,7 +134,7 @@ pub fn tune(options: &Options, progress: &mut dyn Progress) -> Result<Tuned, Err
     let rows = rows(&plan, &cases);
     let machine = raptors_kernel::machine();
     let table = Table::new(machine.clone(), rows)
-        .map_err(|why| Error::new(format!("what was measured makes no table: {why}")))?;
+        .map_err(|why| Error::new(format!("the measurements do not form a valid table: {why}")))?;
     let file = match options.action {
         Action::Keep => Some(keep(&table)?),
         Action::DryRun | Action::Show => None,
@@ -198,7 +198,7 @@ fn show() -> Result<Tuned, Error> {
 fn keep(table: &Table) -> Result<PathBuf, Error> {
     let path = raptors_kernel::cache_file().ok_or_else(|| {
         Error::new("there is no directory to keep the table in")
-            .help("set HOME or XDG_CACHE_HOME, or take --dry-run and name a file of the table with RAPTORS_TABLE")
+            .help("set HOME or XDG_CACHE_HOME, or use --dry-run and name a table file with RAPTORS_TABLE")
     })?;
     let directory = files::directory_of(&path);
     std::fs::create_dir_all(directory)
@@ -211,7 +211,7 @@ fn mib(bytes: usize) -> usize {
     bytes >> 20
 }
 
-/// The largest result of which source, result and what was just dropped fit into the free memory.
+/// The largest result for which source, result and the dropped result fit into the free memory.
 fn within_memory(asked: usize) -> usize {
     let Some(free) = machine::available_memory() else {
         return asked;
@@ -220,7 +220,7 @@ fn within_memory(asked: usize) -> usize {
     asked.min(most.max(SMALLEST))
 }
 
-/// What is measured, in order.
+/// The measurements, in order.
 fn plan(largest: usize) -> Vec<(Dtype, Place, usize, usize)> {
     let sizes = std::iter::successors(Some(SMALLEST), |bytes| Some(bytes * STEP));
     let sizes: Vec<usize> = sizes.take_while(|bytes| *bytes <= largest).collect();
@@ -281,7 +281,7 @@ fn widest(leaf: raptors_kernel::Leaf) -> bool {
     raptors_kernel::scaled(&[1.0f32], 1.0, &request).is_ok_and(|(_, choice)| choice.leaf == leaf)
 }
 
-/// Which of the candidates is taken.
+/// The chosen candidate.
 fn judge(
     (dtype, place, threads, bytes): (Dtype, Place, usize, usize),
     ways: &[(Backend, Stores)],
@@ -304,7 +304,7 @@ fn judge(
             way: *way,
         });
     }
-    // Whoever reads the result next must not pay for what the operation saves.
+    // The next reader of the result must not pay for the operation's savings.
     let best_read = candidates
         .iter()
         .filter(|other| other.way.1 == Stores::Plain && other.refused.is_none())
@@ -322,7 +322,7 @@ fn judge(
     Case { dtype: dtype.name(), place: place.name(), threads, bytes, chosen, candidates }
 }
 
-/// The fastest that is surely worth it, else the usual one; where that one is refused, the fastest of all.
+/// The fastest candidate that is surely worth it, else the usual one; if that one is refused, the fastest of all.
 fn choose(candidates: &[Candidate]) -> usize {
     let usual_refused = candidates[0].refused.is_some();
     let admitted = candidates.iter().enumerate().filter(|(index, candidate)| {
@@ -333,7 +333,7 @@ fn choose(candidates: &[Candidate]) -> usize {
     fastest.map_or(0, |(index, _)| index)
 }
 
-/// The table's rows: one for each size at which another candidate is taken than at the size before.
+/// The table's rows: one for each size at which the choice changes.
 fn rows(plan: &[(Dtype, Place, usize, usize)], cases: &[Case]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for ((dtype, place, threads, bytes), case) in plan.iter().copied().zip(cases) {

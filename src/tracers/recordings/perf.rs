@@ -73,7 +73,7 @@ fn no_sample(target: &Target) -> Error {
         Target::Process(pid) => format!("process {pid}"),
         Target::Command(_) => "the command".to_owned(),
     };
-    Error::new(format!("perf saw no sample: {who} took no CPU time while it was watched"))
+    Error::new(format!("perf saw no sample: {who} used no CPU time while it was watched"))
         .help("record while it works, or for longer")
         .exit(Exit::NothingObserved)
 }

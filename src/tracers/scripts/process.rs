@@ -128,7 +128,7 @@ impl Process {
         };
         let found = candidates.into_iter().find(is_it).unwrap_or(exe);
         let is_python = found.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
-        if is_python { Ok(found) } else { Err(format!("{} is no interpreter that could be asked", found.display())) }
+        if is_python { Ok(found) } else { Err(format!("{} is not an interpreter", found.display())) }
     }
 }
 

@@ -22,8 +22,8 @@ use crate::tracers::recordings::shell_line;
 /// How often a command is looked after.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Runs `words` under perf. How the command ends is told and not taken over: a command that fails has been sampled all
-/// the same, and its pictures are what was asked for. `aside`: what it prints goes to standard error.
+/// Runs `words` under perf. The command's exit status is reported but not passed on: a failed command has been sampled
+/// too, and its pictures were requested. `aside`: its output goes to standard error.
 pub fn run(words: &[OsString], tag: Tag, frequency: u32, aside: bool) -> Result<Taken, Error> {
     let interrupt = Interrupt::watch();
     let name = shell_line(words);
@@ -52,13 +52,12 @@ pub fn run(words: &[OsString], tag: Tag, frequency: u32, aside: bool) -> Result<
 fn wait(child: &mut Child, map: &mut Map, interrupt: &Interrupt, name: &str) -> Result<ExitStatus, Error> {
     let mut told = false;
     loop {
-        let ended = child
-            .try_wait()
-            .map_err(|error| Error::new(format!("the end of `{name}` cannot be seen")).caused_by(error))?;
+        let ended =
+            child.try_wait().map_err(|error| Error::new(format!("`{name}` cannot be waited for")).caused_by(error))?;
         if let Some(status) = ended {
             return Ok(status);
         }
-        // On a terminal it has heard of Ctrl-C itself; a signal sent to us alone has to reach it.
+        // On a terminal it gets Ctrl-C itself; a signal sent only to this process has to be passed on.
         if interrupt.asked() && !told {
             platform::interrupt(child);
             told = true;
@@ -72,7 +71,7 @@ fn wait(child: &mut Child, map: &mut Map, interrupt: &Interrupt, name: &str) -> 
 struct Held {
     pid: u32,
     gate: UnixStream,
-    /// Starting returns only when the command runs, or cannot.
+    /// Returns once the command runs, or cannot be started.
     starting: Option<JoinHandle<io::Result<Child>>>,
 }
 
@@ -92,7 +91,7 @@ impl Held {
         // until the child has been made.
         unsafe {
             command.pre_exec(move || {
-                // Or the child would hold its own gate open for ever where we end.
+                // Otherwise the child would keep its own gate open for ever after an early end of this process.
                 libc::close(outer);
                 let pid = libc::getpid().to_ne_bytes();
                 let mut go = 0_u8;
@@ -140,8 +139,8 @@ impl Drop for Held {
 fn not_started(name: &str, error: io::Error) -> Error {
     let help = match error.kind() {
         io::ErrorKind::NotFound => "give the path of a program, or the name of one on PATH",
-        io::ErrorKind::PermissionDenied => "give a file that may be run: chmod +x",
-        _ => "see whether it starts by itself",
+        io::ErrorKind::PermissionDenied => "give an executable file: chmod +x",
+        _ => "check that it starts by itself",
     };
     Error::new(format!("`{name}` cannot be started")).caused_by(error).help(help)
 }

@@ -1,4 +1,4 @@
-//! A process that runs, sampled by DTrace with the project's own script.
+//! A running process, sampled by DTrace with the project's own script.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::tracers::tool::{Program, check_numbers, find_for};
 /// times a second, so that little is sampled before that is known.
 const BEGUN: &str = "begun\n";
 const TELLS: &str = "\n#pragma D option switchrate=20hz\ndtrace:::BEGIN { printf(\"begun\\n\"); }\n";
-/// The script's own rate, which the one that is asked for replaces.
+/// The script's own rate, which the requested one replaces.
 const RATE: &str = "profile-997";
 
 /// Samples the process.
@@ -95,7 +95,7 @@ fn script(frequency: u32) -> Result<String, Error> {
     Ok(text.replace(RATE, &format!("profile-{frequency}")))
 }
 
-/// What a process has computed outside of the system's kernel, where the script samples it.
+/// The CPU time of a process outside the system's kernel, where the script samples it.
 struct Spent {
     pid: u32,
     first: Option<Duration>,
@@ -134,7 +134,7 @@ fn read(text: &str, mapped: &[Mapping]) -> Result<DtraceStacks, raptors_flamegra
         let is_in = |part: &&Mapping| part.executable && (part.start..part.end).contains(&address);
         match mapped.iter().find(is_in) {
             _ if mapped.is_empty() => Place::Unknown,
-            // It would be named from another file's symbols.
+            // It would get a name from another file's symbols.
             Some(part) if part.gone => Place::Unknown,
             Some(part) => Place::File(Arc::from(part.path.to_string_lossy()), address - bases[part.path.as_path()]),
             None => Place::NoCode,

@@ -35,13 +35,13 @@ pub struct DrawnSide {
     pub name: String,
     /// Samples that are drawn.
     pub samples: u64,
-    /// Samples of OpenBLAS's threads that waited for work by spinning; these are not drawn.
+    /// Samples of OpenBLAS's threads that spun while they waited for work; these are left out.
     pub idle_samples: u64,
-    /// CPU time that the drawn samples stand for, nanoseconds; none where that is not known.
+    /// The CPU time of the drawn samples, nanoseconds; none if unknown.
     pub cpu_ns: Option<u64>,
-    /// Wall time that it was watched, seconds; none of a file.
+    /// The wall time of sampling, seconds; none for a file.
     pub seconds: Option<f64>,
-    /// How the command ended, as the system says it; none of a process and a file.
+    /// The exit status of the command; none for a process and a file.
     pub status: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// All samples of `tag`, none of them known to be idle yet.
+    /// All samples of `tag`, with idle ones not yet removed.
     fn new(name: String, profile: Profile, tag: Tag) -> Self {
         let samples = profile.tags().get(&tag).map_or(0, |(count, _)| *count);
         Self {
@@ -117,7 +117,7 @@ impl Job<'_> {
         self.progress.update(0.0, &format!("starting {}", tool.name()));
     }
 
-    /// Why a sampler does not run: the user ended it before it did, or it could not.
+    /// The reason that a sampler does not run: the user interrupted, or it failed.
     fn not_started(&self, error: Error) -> Error {
         if self.interrupt.asked() { too_early() } else { error.exit(Exit::NothingObserved) }
     }
@@ -178,14 +178,12 @@ fn perf_process(job: &mut Job) -> Result<Taken, Error> {
 }
 
 fn idle(who: &str, seconds: f64) -> Error {
-    Error::new(format!("{who} took no CPU time in {seconds:.1} s that could be sampled"))
-        .help(
-            "sample it while it works, or for longer with --sample-time; a server's workers have numbers of their own",
-        )
+    Error::new(format!("{who} used no CPU time in {seconds:.1} s, so there are no samples"))
+        .help("sample it while it works, or for longer with --sample-time; a server's workers have their own PIDs")
         .exit(Exit::NothingObserved)
 }
 
-/// What a process has mapped, as it was while it lived.
+/// The mappings of a process during its life.
 struct Map {
     pid: u32,
     last: Vec<Mapping>,
@@ -210,13 +208,13 @@ impl Map {
         }
     }
 
-    /// A process that has ended and is not waited for yet has a number but no memory.
+    /// A process that has ended but was not waited for has a number but no memory.
     fn is_empty_now(&self) -> bool {
         self.empty && !self.last.is_empty()
     }
 }
 
-/// The samples without those of OpenBLAS's threads that spin until there is work, and how many these were.
+/// The samples without those of OpenBLAS's spinning threads, and the number of these.
 pub fn without_idle(profile: &Profile) -> (Profile, u64) {
     let mut rest = Profile::default();
     let mut idle = 0;
@@ -234,8 +232,8 @@ pub fn without_idle(profile: &Profile) -> (Profile, u64) {
     (rest, idle)
 }
 
-/// Whether a stack, innermost frame first, is OpenBLAS's loop that waits for work: nothing inside of it but giving up the
-/// processor. A thread that works has the routine's code inside.
+/// Whether a stack, innermost frame first, is OpenBLAS's loop that waits for work: nothing inside it but yielding the
+/// processor. A working thread has the routine's code inside.
 fn is_idle<'a>(frames: impl Iterator<Item = &'a Frame>) -> bool {
     for frame in frames {
         if frame.name.starts_with("blas_thread_server") {

@@ -217,7 +217,7 @@ fn read(recording: &Path, tag_of: &dyn Fn(u64) -> Option<Tag>, mapped: &[Mapping
     let read = PerfScript::read_in(BufReader::new(output), &context);
     let unreadable = || {
         Error::new("perf cannot read what it recorded, which is cut off or damaged")
-            .help("free some space where TMPDIR says, or give a shorter --sample-time")
+            .help("free disk space where TMPDIR says, or give a shorter --sample-time")
     };
     let status = child.wait().map_err(|error| unreadable().caused_by(error))?;
     let said = said.join().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Stacks that another tool wrote, as text.
+//! Stacks as another tool's text.
 
 use std::path::Path;
 
@@ -8,27 +8,26 @@ use super::{DrawnSide, Taken};
 use crate::model::error::{Error, Exit};
 
 /// What `sample` counts.
-pub const WAITS: &str =
-    "sample looks at every thread, also at one that waits: widths are wall time of threads, not CPU time";
-/// What a run file begins with.
+pub const WAITS: &str = "sample counts waiting threads too: widths are wall time of threads, not CPU time";
+/// The first bytes of a run file.
 const RUN_FILE: u8 = 0x89;
 
-/// What every run file begins with is not text; a file of stacks is.
+/// The first bytes of every run file are not text; a file of stacks is.
 pub fn is_text(path: &Path) -> bool {
     use std::io::Read as _;
     let mut start = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut start));
     let is_control = |byte: &u8| *byte < b' ' && !b"\t\n\r".contains(byte);
-    // The first byte of a run file is in no text, and may be all that is left of one.
+    // No text contains the first byte of a run file, which may be all that is left of one.
     let is_run = start.first() == Some(&RUN_FILE);
     read.is_ok() && !start.is_empty() && !is_run && !start.iter().any(is_control)
 }
 
-/// Reads folded text, or what `perf script`, DTrace or `sample` printed.
+/// Reads folded text, or the output of `perf script`, DTrace or `sample`.
 pub fn read(path: &Path) -> Result<Taken, Error> {
     let name = path.display().to_string();
     let unreadable = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(format!("{name} holds no stacks that can be read"))
+        Error::new(format!("{name} has no readable stacks"))
             .caused_by(cause)
             .help("give folded stacks, the text that perf script, DTrace or sample prints, or a run file")
     };
@@ -93,7 +92,7 @@ impl Form {
         if is_sample(text) {
             Self::Sample
         } else if text.starts_with("No sample was taken") || text.lines().any(is_count) {
-            // Neither of the others has a number alone on a line.
+            // The other formats have no line with a number alone.
             Self::Dtrace
         } else if is_perf_script(text) {
             Self::PerfScript
