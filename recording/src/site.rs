@@ -16,9 +16,9 @@ pub struct Site {
     pub symbol: Option<String>,
     /// The file the code is in.
     pub module: Option<String>,
-    /// The code's address in its file's own numbering, where that was found.
+    /// The code's address in its file's own numbering, if it was found.
     pub offset: Option<u64>,
-    /// Why the kernel took a branch; of a dispatch only.
+    /// The kernel's reason for a branch; only for a dispatch.
     pub reason: Option<String>,
     /// Bits of a routine's integers.
     pub width: Option<u32>,

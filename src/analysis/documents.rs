@@ -28,7 +28,7 @@ pub struct Documents {
     pub cases: HashMap<u64, CaseEnd>,
     /// Hardware counts.
     pub counters: Vec<Counters>,
-    /// What tracers saw from outside, in the order of their rounds.
+    /// The results of tracers from outside, in the order of their rounds.
     pub traced: Vec<Traced>,
     /// Stacks that were sampled.
     pub samples: Vec<Samples>,

@@ -29,15 +29,15 @@ pub const ROUND: Duration = Duration::from_millis(4);
 /// The time that a process gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What every laboratory of one case is started with.
+/// The settings of every laboratory of one case.
 pub struct Setting<'a> {
     /// The Python.
     pub interpreter: &'a Interpreter,
     /// The options.
     pub options: &'a CompareOptions,
-    /// What both sides run.
+    /// The subject of both sides.
     pub case: &'a CaseSpec,
-    /// The user's wish to end.
+    /// The user's interrupt.
     pub interrupt: &'a Interrupt,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Lab<'a> {
     /// One round of each of these arms, in this order.
     ///
     /// # Errors
-    /// When a statement raises, or the process ends.
+    /// A statement raises an exception, or the process ends.
     pub fn rounds(&mut self, arms: &[usize]) -> Result<Vec<RoundCost>, Error> {
         Ok(self.ask::<RoundCosts>(&Question::Rounds { arms: arms.to_vec() })?.rounds)
     }

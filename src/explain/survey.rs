@@ -12,7 +12,7 @@ use crate::model::error::Error;
 use crate::model::protocol::{Seen, Side};
 use crate::model::switches::{Switch, Tells};
 
-/// Faults and CPU time need no rounds of full length, and a look at what a switch changes needs none.
+/// Faults and CPU time need no rounds of full length, and a check of a switch's changes needs none.
 const SHORT: Duration = Duration::from_millis(4);
 /// Blocks of rounds for faults and CPU time.
 const BLOCKS: usize = 5;
@@ -31,11 +31,11 @@ pub enum Tried {
 pub enum Unchanged {
     /// It does not apply to either side.
     Nothing,
-    /// It cannot be thrown, and why.
+    /// It cannot be applied, with the reason.
     Refused(String),
 }
 
-/// What is known.
+/// The known facts.
 pub struct Survey<'a> {
     /// The case from the comparison.
     pub case: &'a Case,
@@ -53,9 +53,9 @@ pub struct Survey<'a> {
     pub busy: [f64; 2],
     /// Whether both setups make their arrays from `shape` or `size`.
     pub sized: bool,
-    /// What the code and data switches do.
+    /// The effects of the code and data switches.
     tried: BTreeMap<Switch, Tried>,
-    /// Both sides' times at smaller sizes, the smallest first; empty where their arrays have one size.
+    /// Both sides' times at smaller sizes, the smallest first; empty if their arrays have one size.
     pub sweep: Vec<Point>,
 }
 
@@ -183,13 +183,13 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Throws one switch on both sides; the statement's value has to stay what it was.
+/// Applies one switch on both sides; the statement's value has to stay the same.
 fn try_on_both(lab: &mut Lab<'_>, switch: Switch) -> Result<Tried, Error> {
     let switches = Switches::of(switch);
     let mut both = [Vec::new(), Vec::new()];
     for side in Side::BOTH {
         let arm = 2 + side as usize;
-        // A statement that cannot be run so is an answer, a process that died or a user who wants to end is none.
+        // A statement that cannot run this way is an answer; a process that died or an interrupt is not.
         let mut armed = match lab.set_up(&[Arm { number: arm, side, switches: &switches }], 0, Duration::ZERO) {
             Ok(armed) => armed,
             Err(error) if lab.runs() => {

@@ -8,7 +8,7 @@ use crate::model::switches::{Switch, Tells};
 /// A set of switches, all thrown together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
-    /// Environment variables of the process: set, or taken away.
+    /// Environment variables of the process: set, or removed.
     pub environment: BTreeMap<&'static str, Option<String>>,
     /// Switches of the process.
     pub process: BTreeSet<Switch>,
@@ -40,7 +40,7 @@ impl Switches {
         Self { environment: pairs.collect(), ..Self::default() }
     }
 
-    /// An environment variable set, or taken away.
+    /// An environment variable set, or removed.
     pub fn environment(name: &'static str, value: Option<&str>) -> Self {
         Self { environment: BTreeMap::from([(name, value.map(str::to_owned))]), ..Self::default() }
     }

@@ -54,7 +54,7 @@ pub struct CaseSpec {
 }
 
 impl CaseSpec {
-    /// What the case is called where one line has to name it.
+    /// The name of the case in one line.
     pub fn label(&self) -> String {
         comparison::label(self.name, Some(&self.dtype), &self.shape, self.results)
     }
@@ -108,9 +108,9 @@ pub struct Wait {
 pub struct SamplingSpec {
     /// By whom.
     pub engine: Engine,
-    /// Samples for each second of CPU time that are asked for.
+    /// The requested samples for each second of CPU time.
     pub frequency: u32,
-    /// How long each case is sampled, both sides together.
+    /// The sampling time for each case, both sides together.
     pub seconds: f64,
 }
 
@@ -160,9 +160,9 @@ pub enum Event {
         case: usize,
         /// What is done of it.
         stage: String,
-        /// Blocks of timed rounds that are done.
+        /// Completed blocks of timed rounds.
         block: f64,
-        /// And how many there will be.
+        /// The planned number of blocks.
         blocks: f64,
     },
     /// It cannot go on.
@@ -176,14 +176,14 @@ pub enum Event {
         /// What to do about it, where the driver knows; or nothing.
         fix: String,
     },
-    /// It stands at its start barrier: somebody wants to attach a tool first.
+    /// It waits at its start barrier, because the user wants to attach a tool.
     Waiting {
         /// The driver's process.
         pid: u32,
         /// How long it waits at most.
         seconds: Option<f64>,
     },
-    /// It waits for a tracer to be started on it.
+    /// It waits for a tracer to be started.
     Ready {
         /// Which of the run's.
         tracer: usize,
@@ -195,19 +195,19 @@ pub enum Event {
         /// Which of the run's.
         tracer: usize,
     },
-    /// It waits for perf to be started on it.
+    /// It waits for perf to be started.
     Sampling {
         /// The driver's process.
         pid: u32,
     },
     /// It has run the rounds for perf.
     Sampled {
-        /// When, and of which side each of them was.
+        /// The time and the side of each.
         blocks: Vec<Block>,
     },
     /// It was interrupted and has ended its recording.
     Interrupted {},
-    /// It has ended its recording, which is whole.
+    /// It has ended its recording, which is complete.
     Finished {},
 }
 
@@ -321,14 +321,14 @@ pub struct AllArmed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Armed {
-    /// What each of its code and data switches has changed, in words.
+    /// The changes of each of its code and data switches, in words.
     pub changed: BTreeMap<Switch, Vec<String>>,
-    /// Whether the setup makes its arrays by `shape` or `size`.
+    /// Whether the setup makes its arrays from `shape` or `size`.
     pub sized: bool,
 }
 
 impl Armed {
-    /// Whether any of its switches has changed anything.
+    /// Whether any of its switches changed anything.
     pub fn changed_anything(&self) -> bool {
         self.changed.values().any(|changed| !changed.is_empty())
     }
@@ -346,7 +346,7 @@ pub struct RoundCosts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoundCost {
-    /// Wall time; less what others had the processor for, where the thread never waited.
+    /// Wall time; minus the time that other programs had the processor, if the thread never waited.
     pub ns: f64,
     /// CPU time of all threads.
     pub cpu_ns: f64,
@@ -354,7 +354,7 @@ pub struct RoundCost {
     pub faults: f64,
 }
 
-/// What can be seen of a side.
+/// Facts about a side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
@@ -362,13 +362,13 @@ pub struct Seen {
     pub denormals: Vec<String>,
     /// Threads that Python code started in one operation.
     pub threads_started: u64,
-    /// Threads that run Python code beside the one that computes.
+    /// Threads that run Python code beside the computing one.
     pub python_threads: u64,
-    /// The processor's frequency right after a round, GHz; none where that cannot be measured.
+    /// The processor's frequency right after a round, GHz; none if it cannot be measured.
     pub ghz: Option<f64>,
 }
 
-/// How the values of two arms differ; nothing where they are the same, roundings aside.
+/// The difference between the values of two arms; nothing if they are equal except for rounding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
@@ -402,7 +402,7 @@ pub struct Hooks {
     pub not_armed: Vec<NotArmed>,
 }
 
-/// Something that an observer could not be armed for.
+/// A part that an observer could not arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotArmed {
@@ -426,13 +426,13 @@ pub struct Facts {
     pub numpy_cpu_targets: Vec<String>,
     /// Version of Raptors.
     pub raptors: Option<String>,
-    /// The file of the extension, which carries the probes.
+    /// The file of the extension that holds the probes.
     pub extension: Option<String>,
     /// BLAS libraries.
     pub blas: Vec<Blas>,
     /// The allocator.
     pub allocator: Option<String>,
-    /// Why there are no hardware counters, where there are none.
+    /// The reason that there are no hardware counters, if there are none.
     pub counters_why_not: Option<String>,
 }
 
@@ -472,7 +472,7 @@ pub struct CaseEnd {
     pub index: u64,
     /// Why it was left out.
     pub skipped: Option<String>,
-    /// Why dispatch could not be measured.
+    /// The reason that dispatch could not be measured.
     pub no_unit: Option<String>,
 }
 
@@ -506,7 +506,7 @@ pub struct Sampler {
     pub engine: Engine,
     /// Samples between the rounds, which belong to no side.
     pub outside: u64,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub troubles: Vec<String>,
     /// The sides.
     pub sides: Vec<SampledSide>,
@@ -514,7 +514,7 @@ pub struct Sampler {
     pub record: Option<Record>,
     /// Why there are none.
     pub why_not: Option<String>,
-    /// Why the stacks are without Python functions.
+    /// The reason that the stacks have no Python functions.
     pub why_no_python: Option<String>,
 }
 
@@ -526,7 +526,7 @@ pub struct SampledSide {
     pub side: usize,
     /// Samples.
     pub samples: u64,
-    /// Samples that had to be given up.
+    /// Samples that were given up.
     pub dropped: u64,
     /// CPU time of all threads while it was sampled.
     pub cpu_ns: u64,

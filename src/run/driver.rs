@@ -19,10 +19,10 @@ use crate::model::protocol::{CaseSpec, Event, Go, Spec};
 use crate::run::options::CompareOptions;
 use crate::tracers::stacks::rounds::Sampling;
 
-/// How often the process and the user are looked after, beside the driver's lines.
+/// The interval at which the process and an interrupt are checked, in addition to the driver's lines.
 const STEP: Duration = Duration::from_millis(50);
-/// How long the driver may take to end: once it has said its last word, or once the user asked it to. A statement may
-/// be deep in a C function by then, or be stuck.
+/// The time that the driver gets to end, after its last message or after the user's interrupt. A statement may be
+/// inside a C function at that moment, or hang.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the driver to its end.
@@ -49,7 +49,7 @@ pub fn run(
         sampling: Sampling::new(spec.sampling.map_or(1, |sampling| sampling.frequency)),
     };
     let last = driver.follow(interrupt, progress);
-    // Who was asked to end and did not, or has closed its output without a word, has had its time.
+    // A driver that was asked to end and did not, or that has closed its output silently, has had its time.
     let patience = if last.is_some() || !interrupt.asked() { PATIENCE } else { Duration::ZERO };
     let (status, by_us) = end(&mut driver.child, patience).map_err(internal)?;
     let death = Death { status, by_us, place: driver.place };
@@ -66,7 +66,8 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
     spawn(&mut command, interpreter)
 }
 
-/// A command that runs one of our modules, which talks by its standard input and output and ends with this process.
+/// A command that runs one of this package's modules, communicates by standard input and output, and ends with this
+/// process.
 pub fn command(interpreter: &Interpreter, options: &CompareOptions, module: &str) -> Command {
     let mut command = Command::new(&interpreter.path);
     // -P: a `random.py` in the current directory is not the standard library's.
@@ -96,8 +97,8 @@ pub fn line(message: &impl Serialize) -> String {
     serde_json::to_string(message).expect("texts and numbers are JSON") + "\n"
 }
 
-/// Writes the spec, and later answers, from a thread of its own: a driver that dies early must not block or kill this
-/// process. The driver's input is closed once nobody can answer any more.
+/// Writes the spec, and later answers, from a separate thread: a driver that dies early must not block or kill this
+/// process. The driver's input is closed once no more answers can come.
 fn send(mut stdin: ChildStdin, spec: String) -> Sender<String> {
     let (answers, lines) = mpsc::channel();
     let _ = answers.send(spec);
@@ -120,7 +121,8 @@ fn barrier_text(pid: u32, seconds: Option<f64>) -> String {
     )
 }
 
-/// Passes a line of the user's on as the word to start. The end of standard input is none: there may be no terminal.
+/// Passes a line from the user on as the command to start. The end of standard input does not count: there may be no
+/// terminal.
 fn go_on_at_enter(answers: Sender<String>) {
     thread::spawn(move || {
         let mut entered = String::new();
@@ -130,8 +132,8 @@ fn go_on_at_enter(answers: Sender<String>) {
     });
 }
 
-/// Reads the driver's lines on a thread of their own, so that nothing else has to wait for them. The thread outlives
-/// the driver where a process that a statement left behind holds the pipe.
+/// Reads the driver's lines on a separate thread, so that nothing else has to wait for them. The thread outlives the
+/// driver if a process that a statement left behind holds the pipe.
 fn listen(stdout: ChildStdout) -> Receiver<Event> {
     let (tell, events) = mpsc::channel();
     thread::spawn(move || {
@@ -159,7 +161,7 @@ struct Driver<'a> {
     child: Child,
     events: Receiver<Event>,
     spec: &'a Spec,
-    /// What it was last seen doing.
+    /// The last known step.
     place: Option<String>,
     /// Lines for its input.
     answers: Sender<String>,
@@ -168,8 +170,7 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Follows the driver to its last word; nothing where it ended without one or, once the user asked it to end, took
-    /// too long for that.
+    /// Follows the driver to its last message; nothing if it ended without one or, after an interrupt, took too long.
     fn follow(&mut self, interrupt: &Interrupt, progress: &mut dyn Progress) -> Option<Event> {
         let mut ended = false;
         let mut until: Option<Instant> = None;
@@ -202,7 +203,7 @@ impl Driver<'_> {
                 }
                 Ok(last) => return Some(last),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                // All that it wrote has been read since, if it ended before the wait.
+                // If it ended before the wait, all its output has been read since.
                 Err(RecvTimeoutError::Timeout) if ended => return None,
                 Err(RecvTimeoutError::Timeout) => ended = !self.runs(),
             }
@@ -243,10 +244,10 @@ impl Driver<'_> {
     }
 }
 
-/// Waits for the end of the process, and kills it once that takes longer than `patience`; whether it was killed.
+/// Waits for the end of the process, and kills it if that takes longer than `patience`; returns whether it was killed.
 ///
 /// # Errors
-/// When it cannot be waited for, or killed.
+/// It cannot be waited for, or killed.
 pub fn end(child: &mut Child, patience: Duration) -> io::Result<(ExitStatus, bool)> {
     let until = Instant::now() + patience;
     loop {

@@ -5,34 +5,34 @@ use std::process::ExitStatus;
 use crate::model::error::Error;
 use crate::model::protocol::Event;
 
-/// How the driver came to its end.
+/// How the driver ended.
 #[derive(Debug)]
 pub enum Ending {
     /// Everything was run.
     Finished,
-    /// The user asked it to end; what was measured until then is in the run file.
+    /// The user interrupted; the measurements up to that point are in the run file.
     Interrupted,
-    /// It said what was wrong.
+    /// It reported an error.
     Failed(Error),
-    /// It said nothing: killed, or crashed.
+    /// It reported nothing: killed, or crashed.
     Died(Error),
 }
 
-/// How the process of the driver ended, beside what it said.
+/// How the driver's process ended.
 #[derive(Debug)]
 pub struct Death {
     /// Its exit code or signal.
     pub status: ExitStatus,
-    /// Whether it was killed by this command, which had waited long enough.
+    /// Whether this command killed it, after the time limit.
     pub by_us: bool,
-    /// What it was last seen doing.
+    /// The last known step.
     pub place: Option<String>,
 }
 
-/// What the last event and the end of the process mean together. `interrupted`: the command was asked to end.
+/// The combined meaning of the last event and the end of the process. `interrupted`: the command was asked to end.
 pub fn judge(last: Option<Event>, death: &Death, interrupted: bool) -> Ending {
     match last {
-        // The run file is whole by then, whatever became of the process.
+        // The run file is complete by then, whatever happened to the process.
         Some(Event::Finished {}) => Ending::Finished,
         Some(Event::Error { kind, text, detail, fix }) => Ending::Failed(failure(&kind, text, detail, fix)),
         Some(Event::Interrupted {}) => Ending::Interrupted,
@@ -45,11 +45,11 @@ fn died(death: &Death) -> Error {
     let seen = death
         .place
         .as_ref()
-        .map_or_else(|| "before it said anything".to_owned(), |place| format!("last seen at `{place}`"));
+        .map_or_else(|| "before its first message".to_owned(), |place| format!("last seen at `{place}`"));
     if death.by_us {
-        let sentence = format!("the driver closed its output and did not end, so it was ended; {seen}");
+        let sentence = format!("the driver closed its output but did not end, so it was killed; {seen}");
         return Error::new(sentence)
-            .help("look for code in the setup or a statement that closes files it did not open");
+            .help("look for code in the setup or a statement that closes files that it did not open");
     }
     let status = death.status;
     let error = Error::new(format!("the driver ended before its work was done ({status}); {seen}"));
@@ -58,10 +58,10 @@ fn died(death: &Death) -> Error {
             .caused_by(Error::new("often the system ran out of memory"))
             .help("choose a smaller --size, or allow more memory"),
         Some(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGABRT | libc::SIGFPE) => error.help(
-            "it crashed in native code: run the statement alone under a debugger; if something was written to \
-                   standard error, it says more",
+            "it crashed in native code: run the statement alone under a debugger, and read the messages on standard \
+             error",
         ),
-        _ => error.help("if something was written to standard error, it says more"),
+        _ => error.help("read the messages on standard error"),
     }
 }
 
@@ -78,7 +78,7 @@ fn failure(kind: &str, text: String, detail: String, fix: String) -> Error {
         error = error.help(fix);
     }
     match kind {
-        "different" => error.help("compare statements that compute the same, or give --allow-different"),
+        "different" => error.help("compare statements that compute the same values, or give --allow-different"),
         "memory" => error.help("choose a smaller --size, or allow more memory"),
         _ => error,
     }
@@ -107,11 +107,11 @@ mod tests {
         assert!(told.contains("(signal: 9 (SIGKILL)); last seen at `custom: measuring`"), "{told}");
         assert!(told.contains("because: often the system ran out of memory"), "{told}");
         let told = report(&death(11, false, None));
-        assert!(told.contains("before it said anything") && !told.contains("memory"), "{told}");
+        assert!(told.contains("before its first message") && !told.contains("memory"), "{told}");
         let told = report(&death(9, true, None));
         assert!(told.contains("closed its output") && !told.contains("memory"), "{told}");
         // 256: exit code 1.
-        assert!(report(&death(256, false, None)).contains("if something was written"));
+        assert!(report(&death(256, false, None)).contains("read the messages on standard error"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Runs a comparison: starts the driver, follows it, and reads what it recorded.
+//! Runs a comparison: starts the driver, follows it, and reads its recording.
 
 pub mod doctor;
 pub(crate) mod driver;
@@ -27,18 +27,18 @@ use ending::Ending;
 use file::RunFile;
 pub(crate) use file::add_document;
 
-/// A run that has something to show.
+/// A run with a result.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What it found.
+    /// The comparison.
     pub comparison: Comparison,
-    /// The rounds behind each case; none where stacks were sampled.
+    /// The rounds behind each case; none if stacks were sampled.
     pub timings: Vec<Timing>,
-    /// The stacks that were sampled, where that was asked for.
+    /// The sampled stacks, if requested.
     pub samples: Vec<CaseSamples>,
     /// Why there are none, though that was asked for.
     pub no_samples: Option<Error>,
-    /// What went wrong all the same: it was interrupted, or could not be saved.
+    /// An error in spite of the result: the run was interrupted, or could not be saved.
     pub failure: Option<Error>,
 }
 
@@ -62,8 +62,7 @@ impl Outcome {
 /// Runs both sides and compares them.
 ///
 /// # Errors
-/// When the interpreter, the statements or the observers fail, and when it is interrupted before it has anything to
-/// show.
+/// A failure of the interpreter, the statements or the observers, or an interrupt before there is any result.
 pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     let interrupt = Interrupt::watch();
     environment::check(options)?;
@@ -85,7 +84,7 @@ pub fn compare(options: &CompareOptions, progress: &mut dyn Progress) -> Result<
     conclude(run_file, ending, options.sampling.is_some(), progress)
 }
 
-/// Reads what was recorded, also by a driver that did not come to its end, and gives the file its name.
+/// Reads the recording, even if the driver did not come to its end, and renames the file.
 fn conclude(run_file: RunFile, ending: Ending, sampled: bool, progress: &mut dyn Progress) -> Result<Outcome, Error> {
     progress.update(1.0, "reading the run");
     let read = |recording: &Path| Outcome::read(recording, false, sampled);
@@ -109,7 +108,7 @@ fn conclude(run_file: RunFile, ending: Ending, sampled: bool, progress: &mut dyn
     }
 }
 
-/// The error with the place of what was measured until then, where that was kept.
+/// The error with the path of the partial recording, if it was kept.
 fn kept(error: Error, path: Option<&Path>) -> Error {
     let Some(path) = path else {
         return error;
@@ -120,7 +119,7 @@ fn kept(error: Error, path: Option<&Path>) -> Error {
 /// The interpreter that runs both sides.
 ///
 /// # Errors
-/// Where there is none that can.
+/// No suitable interpreter.
 pub(crate) fn interpreter(
     options: &CompareOptions,
     interrupt: &Interrupt,

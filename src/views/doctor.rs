@@ -136,8 +136,8 @@ mod tests {
 
     fn report() -> Report {
         let attached = "0.17.0 at /usr/bin/bpftrace; it attached a probe";
-        let no_python = "no Python that could be asked";
-        let no_turbo = "nothing about it can be read here";
+        let no_python = "there is no Python to check";
+        let no_turbo = "its state cannot be read here";
         Report {
             checks: vec![
                 check(Group::Rights, "user", Outcome::Ok, "root"),

@@ -19,7 +19,7 @@ use crate::model::error::Error;
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 /// Oldest NumPy whose loops and data memory can be observed.
 const OLDEST_NUMPY: u32 = 2;
-/// A cold start from a network drive takes seconds; more than this is no interpreter.
+/// A cold start from a network drive takes seconds; a longer answer time means that it is no interpreter.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// After so long the user is told what is waited for.
 const NOTICE: Duration = Duration::from_secs(2);

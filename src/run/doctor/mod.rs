@@ -39,7 +39,7 @@ pub const SCHEMA: &str = "raptors-trace/doctor/1";
 pub struct Options {
     /// Remove the probes that a killed tracer left in the kernel.
     pub clean: bool,
-    /// The interpreter asked for with `--python`.
+    /// The interpreter from `--python`.
     pub python: Option<PathBuf>,
     /// What started the command.
     pub host: Host,

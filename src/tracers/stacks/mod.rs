@@ -51,7 +51,7 @@ pub struct Taken {
     pub side: DrawnSide,
     /// Its samples.
     pub profile: Profile,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub warnings: Vec<String>,
 }
 

@@ -119,7 +119,7 @@ pub struct Recording {
 pub struct Seen {
     /// Its samples.
     pub script: PerfScript,
-    /// What limits the trust in them.
+    /// Warnings that limit the trust in them.
     pub warnings: Vec<String>,
 }
 
