@@ -19,8 +19,8 @@ pub fn told(tool: Tool, output: &str, said: &str) -> Vec<String> {
     }
 }
 
-/// `Lost 10049 events`, and `WARNING: Map full; can't update element` (`Failed to map_update_elem` before 0.21, and only
-/// with `-k`), in one of its outputs.
+/// `Lost 10049 events`, and `WARNING: Map full; can't update element` (`Failed to map_update_elem` before 0.21, and
+/// only with `-k`), in one of its outputs.
 fn of_bpftrace(output: &str, said: &str, most: usize) -> Vec<String> {
     let lines = || output.lines().chain(said.lines());
     let lost = |line: &str| -> Option<u64> {
@@ -47,9 +47,9 @@ fn of_bpftrace(output: &str, said: &str, most: usize) -> Vec<String> {
     lost.into_iter().chain(full).collect()
 }
 
-/// `dtrace: 4047874 aggregation drops on CPU 0`, and other things that it says to be so many, as `dt_handle.c` has them.
-/// A clause whose action failed stopped there: `dtrace: error in dt_clause_0 for probe ID 3358 (…): invalid address …` on
-/// Linux, `dtrace: error on enabled probe ID 5 (…): invalid address …` elsewhere.
+/// `dtrace: 4047874 aggregation drops on CPU 0`, and other things that it says to be so many, as `dt_handle.c` has
+/// them. A clause whose action failed stopped there: `dtrace: error in dt_clause_0 for probe ID 3358 (…): invalid
+/// address …` on Linux, `dtrace: error on enabled probe ID 5 (…): invalid address …` elsewhere.
 fn of_dtrace(said: &str) -> Vec<String> {
     const KINDS: [&str; 3] = [" drop", "failed speculation", "string table overflow"];
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();

@@ -88,9 +88,9 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the tool watch process `pid` until the time is over, `interrupted` or the process has ended, and looks after
-    /// them by `look`, which is given the time so far and tells whether there is nothing more to see. Whether that, or the
-    /// process's end, was why.
+    /// Lets the tool watch process `pid` until the time is over, `interrupted` or the process has ended, and looks
+    /// after them by `look`, which is given the time so far and tells whether there is nothing more to see. Whether
+    /// that, or the process's end, was why.
     pub fn watch(
         &mut self,
         pid: u32,
@@ -110,7 +110,8 @@ impl Session {
     }
 
     /// Follows a tool that ends by itself, looking after things by `look`. Where `interrupted` says so, it is told once
-    /// to end early, as some take a second time for a wish to lose everything; `apart`: it does not hear of Ctrl-C itself.
+    /// to end early, as some take a second time for a wish to lose everything; `apart`: it does not hear of Ctrl-C
+    /// itself.
     ///
     /// # Errors
     /// When its end cannot be seen.
@@ -286,7 +287,11 @@ mod tests {
     fn a_tool_that_ends_before_it_is_armed_is_told_in_its_words() {
         let mut session = stand_in(Tool::Bpftrace, "echo no BTF >&2; exit 3");
         let error = session.wait_until_armed(&|| false, &mut || Err("never".to_owned())).unwrap_err();
-        assert!(error.in_a_line().contains("bpftrace ended before it was armed: no BTF"), "{}", error.in_a_line());
+        assert!(
+            error.in_a_line().contains("bpftrace ended before it was armed (exit status: 3): no BTF"),
+            "{}",
+            error.in_a_line()
+        );
     }
 
     #[test]

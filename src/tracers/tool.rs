@@ -13,8 +13,8 @@ pub use crate::model::tool::Tool;
 ///
 /// | | armed | its output | its losses | ended |
 /// |---|---|---|---|---|
-/// | bpftrace | breakpoints in the memory of the process | maps, printed at its end | in both outputs | SIGINT, again while it waits |
-/// | DTrace | the same; a script for stacks prints a line | aggregations, printed at its end | standard error | SIGINT, again while it waits |
+/// | bpftrace | breakpoints in the memory of the process | maps, at its end | in both outputs | SIGINT, again if it waits |
+/// | DTrace | the same; a script prints a line | aggregations, at its end | standard error | SIGINT, again if it waits |
 /// | perf | it answers `enable` on a pipe | `perf.data`, read by `perf script` | standard error of `perf script` | SIGINT |
 /// | sample | never | a report in a file | it tells none | by itself |
 /// | Instruments | never | a recording, exported as XML | it tells none | by itself, earlier by SIGINT |
@@ -109,8 +109,8 @@ const PERF: Description = Description {
     program: "perf",
     missing: "perf is not installed",
     install: "apt-get install linux-perf",
-    // It opens one event for each thread and core, on a busy machine in a second or two, and writes what it holds at its
-    // end.
+    // It opens one event for each thread and core, on a busy machine in a second or two, and writes what it holds at
+    // its end.
     ..NOTHING
 };
 
@@ -230,7 +230,8 @@ pub fn check_process(pid: u32) -> Result<(), Error> {
     }
 }
 
-/// bpftrace and DTrace know a process by the number that it has in the outermost PID namespace (bpftrace until 0.21, DTrace
+/// bpftrace and DTrace know a process by the number that it has in the outermost PID namespace (bpftrace until 0.21,
+/// DTrace
 /// 2.0.7; bpftrace 0.22 to 0.24 take the numbers of processes and threads for each other). From inside another one that
 /// number cannot be told, and every call would be taken for another process's.
 ///

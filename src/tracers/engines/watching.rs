@@ -67,8 +67,8 @@ fn command(program: &Program, pid: u32, file: &Path) -> Command {
 }
 
 impl Watching {
-    /// Lets the tracer watch process `pid`, until the time is over, the process has ended, the tracer has, or `interrupted`
-    /// says so. How long it was watched, and whether the process has ended.
+    /// Lets the tracer watch process `pid`, until the time is over, the process has ended, the tracer has, or
+    /// `interrupted` says so. How long it was watched, and whether the process has ended.
     ///
     /// Tracers put their probes in and out one after the other, which takes seconds, in which some count and others do
     /// not. So nothing counts before a system call of this process that the tracer waits for, nor after a second one.

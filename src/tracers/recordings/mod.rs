@@ -192,8 +192,8 @@ pub fn record(target: &Target, tool: Tool, settings: &Settings) -> Result<Record
     }
 }
 
-/// Runs a tool to its end and tells whether the user ended it early. One that watches a process hears of Ctrl-C from us;
-/// one that has started a command stays with it on the terminal, where both hear of it.
+/// Runs a tool to its end and tells whether the user ended it early. One that watches a process hears of Ctrl-C from
+/// us; one that has started a command stays with it on the terminal, where both hear of it.
 fn run(tool: Tool, line: &[OsString], target: &Target) -> Result<(ExitStatus, bool), Error> {
     let mut command = Command::new(&line[0]);
     command.args(&line[1..]);

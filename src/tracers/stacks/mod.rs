@@ -1,5 +1,5 @@
-//! Stacks of what nobody prepared: a process that runs or a command, sampled by a tool from outside, or what a tool wrote
-//! as text. And perf in the rounds of a run.
+//! Stacks of what nobody prepared: a process that runs or a command, sampled by a tool from outside, or what a tool
+//! wrote as text. And perf in the rounds of a run.
 
 use std::time::{Duration, Instant};
 
@@ -127,8 +127,8 @@ impl Job<'_> {
         self.progress.update(share.min(1.0), &format!("sampling process {}; Ctrl-C ends it early", self.pid));
     }
 
-    /// Has `session` sample until the time is over, the user ends it, or the process has ended; looks after the process's
-    /// map, and after more by `look`.
+    /// Has `session` sample until the time is over, the user ends it, or the process has ended; looks after the
+    /// process's map, and after more by `look`.
     fn watch(&mut self, session: &mut Session, look: &mut dyn FnMut()) {
         let (pid, time, interrupt) = (self.pid, self.time, self.interrupt);
         self.begun = Instant::now();

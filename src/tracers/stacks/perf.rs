@@ -262,8 +262,8 @@ impl<'a> Places<'a> {
         Self { files }
     }
 
-    /// Bytes from where the file was loaded, of an address as perf prints it: that in the process, or (perf 6) the place
-    /// in the file. The former are beyond any file's length.
+    /// Bytes from where the file was loaded, of an address as perf prints it: that in the process, or (perf 6) the
+    /// place in the file. The former are beyond any file's length.
     fn offset_of(&self, module: &str, address: u64) -> Option<u64> {
         let (base, parts) = self.files.get(Path::new(module))?;
         let in_process = parts.iter().find_map(|part| (part.start..part.end).contains(&address).then_some(address));

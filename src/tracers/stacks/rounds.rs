@@ -1,5 +1,5 @@
-//! The command's part in rounds that perf samples: it starts perf when the driver is ready, and gives each sample to the
-//! round in which it was taken, for the run file.
+//! The command's part in rounds that perf samples: it starts perf when the driver is ready, and gives each sample to
+//! the round in which it was taken, for the run file.
 
 use raptors_flamegraphs::Tag;
 
