@@ -79,15 +79,15 @@ pub fn read_sampled(path: &Path, lossy: bool) -> Result<(Comparison, Vec<CaseSam
     Ok((comparison, samples::samples(&run)?))
 }
 
+/// The sampled stacks of a run, or why there are none.
+pub type Sampled = Result<Vec<CaseSamples>, Error>;
+
 /// [`read_timed`], and the sampled stacks of the run, possibly none; if they were requested, the reason is among the
 /// warnings.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_whole(
-    path: &Path,
-    lossy: bool,
-) -> Result<(Comparison, Vec<Timing>, Result<Vec<CaseSamples>, Error>), Error> {
+pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>, Sampled), Error> {
     let (run, mut comparison, timings) = read_run(path, lossy)?;
     let samples = match samples::samples(&run) {
         Err(error) if error.exit_code() != Exit::NothingObserved => return Err(error),

@@ -15,6 +15,9 @@ use crate::model::tool::Tool;
 use crate::tracers::tool::short;
 use arguments::Source;
 
+/// An address in a file, in the file's own numbering.
+type Place = (PathBuf, u64);
+
 /// A tracer's program, and what it watches.
 pub struct Prepared {
     /// The program.
@@ -102,7 +105,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// The extension under a safe name, and the place of one of its own probes, where the tracer finds them.
-    fn extension(&mut self, plan: &Plan) -> Result<Option<(PathBuf, (PathBuf, u64))>, Error> {
+    fn extension(&mut self, plan: &Plan) -> Result<Option<(PathBuf, Place)>, Error> {
         let Some(file) = &plan.extension else { return Ok(None) };
         match self.not_found(file, true) {
             Some(why) if plan.in_rounds => return Err(Error::new(why)),
