@@ -1,10 +1,12 @@
 //! The documents of a run file: the options, the machine, the software, and the call sites.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use raptors_recording::{Reader, Site};
 use serde::{Deserialize, Serialize};
 
+use super::earlier;
 use crate::model::comparison::{Comparison, Explained, Finding};
 use crate::model::error::Error;
 use crate::model::protocol::{CaseEnd, Clock, Counters, Facts, Hooks, NotArmed, Note, Samples, Spec, VERSION, Warmup};
@@ -75,26 +77,30 @@ fn first() -> u32 {
     1
 }
 
-/// Refuses a run whose documents are of another version than those this one knows.
-fn check_version(reader: &Reader) -> Result<(), Error> {
-    let Some((_, spec)) = reader.documents().iter().find(|(key, _)| key == "spec") else {
-        return Ok(());
-    };
-    match serde_json::from_str::<Version>(spec) {
-        Ok(Version { protocol }) if protocol != VERSION => Err(Error::new(format!(
+/// The documents as this version has them.
+///
+/// # Errors
+/// Documents of a later version.
+fn current(reader: &Reader) -> Result<Cow<'_, [(String, String)]>, Error> {
+    let documents = reader.documents();
+    let spec = documents.iter().find(|(key, _)| key == "spec");
+    match spec.and_then(|(_, json)| serde_json::from_str::<Version>(json).ok()) {
+        Some(Version { protocol: 1 }) => earlier::upgraded(documents)
+            .map(Cow::Owned)
+            .map_err(|error| Error::new("a document of the run file is damaged").caused_by(error)),
+        Some(Version { protocol }) if protocol != VERSION => Err(Error::new(format!(
             "the run file has documents of version {protocol}; this raptors-trace reads version {VERSION}"
         ))
         .help("read it with the raptors-trace that made it, or make it again")),
-        _ => Ok(()),
+        _ => Ok(Cow::Borrowed(documents)),
     }
 }
 
 impl Documents {
     /// Reads them; a document with an invalid form is an error that names its key.
     pub fn read(reader: &Reader) -> Result<Self, Error> {
-        check_version(reader)?;
         let mut documents = Self::default();
-        for (key, json) in reader.documents() {
+        for (key, json) in current(reader)?.iter() {
             documents
                 .take(key, json)
                 .map_err(|error| Error::new(format!("its document `{key}` is damaged")).caused_by(error))?;

@@ -5,6 +5,7 @@ mod arguments;
 mod assemble;
 mod calls;
 mod documents;
+mod earlier;
 mod engines;
 pub mod flamegraph;
 pub mod imports;

@@ -163,15 +163,15 @@ fn without_a_whole_round_of_both_sides_nothing_was_observed() {
 }
 
 #[test]
-fn documents_of_another_version_and_documents_that_nobody_knows_are_refused() {
+fn documents_of_a_later_version_and_documents_that_nobody_knows_are_refused() {
     let refused = |key: &str, document: serde_json::Value| {
         let recording = Recording::empty(64);
         recording.document(key, &document);
         recording.finish().read().unwrap_err().report()
     };
-    let old = refused("spec", json!({"cases": [], "machine": {}}));
-    assert!(old.contains("has documents of version 1; this raptors-trace reads version 2"), "{old}");
-    assert!(old.contains("help: "), "{old}");
+    let later = refused("spec", json!({"protocol": 3, "cases": []}));
+    assert!(later.contains("has documents of version 3; this raptors-trace reads version 2"), "{later}");
+    assert!(later.contains("help: "), "{later}");
     let unknown = refused("spek", json!({}));
     assert!(unknown.contains("`spek`"), "{unknown}");
     let field = refused("clock", json!({"read_ns": 1.0, "colour": "green"}));
