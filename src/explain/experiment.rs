@@ -242,7 +242,8 @@ fn set_up<'t, 's>(
     Ok(laid_out)
 }
 
-/// Sets up the arms of one process; the numbers of those in which nothing was changed, though their switches would have told.
+/// Sets up the arms of one process. Returns the numbers of those in which nothing was changed, although their switches
+/// would have reported it.
 fn arm(lab: &mut Lab<'_>, laid_out: &[Term<'_>], process: usize, placement: usize) -> Result<Vec<usize>, Error> {
     let terms = laid_out.iter().filter(|term| term.process == process);
     let arms: Vec<Arm<'_>> = terms

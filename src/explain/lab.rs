@@ -96,7 +96,8 @@ impl<'a> Lab<'a> {
         Ok(lab)
     }
 
-    /// Sets arms up, their arrays placed as `placement` says, which also turns the order in which they are; in the order asked for.
+    /// Sets arms up, their arrays placed according to `placement`, which also turns the order of setting up. The answers
+    /// are in the order of `arms`.
     ///
     /// # Errors
     /// When a side cannot be run so.
