@@ -96,8 +96,8 @@ impl<'a> Lab<'a> {
         Ok(lab)
     }
 
-    /// Sets arms up, their arrays placed according to `placement`, which also turns the order of setting up. The answers
-    /// are in the order of `arms`.
+    /// Sets arms up, their arrays placed according to `placement`, which also turns the order of setting up. The
+    /// answers are in the order of `arms`.
     ///
     /// # Errors
     /// When a side cannot be run so.

@@ -1,8 +1,8 @@
-//! What the command and its processes say to each other, one JSON object a line, and what the driver writes into the run
+//! The messages between the command and its processes, one JSON object a line, and the driver's documents in the run
 //! file. `python/raptors_trace/_protocol.py` has the same types under the same names.
 //!
-//! Nothing is skipped: an unknown name or a missing field is an error on both sides. `tests/protocol.json` has an example
-//! of every message; both sides are tested on it.
+//! Nothing is skipped: an unknown name or a missing field is an error on both sides. `tests/protocol.json` has an
+//! example of every message; both sides are tested on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,8 +60,8 @@ impl CaseSpec {
     }
 }
 
-/// The version of these messages, as a run file's spec has it: one more whenever one of them changes. Those before 2 had
-/// none.
+/// The version of these messages, in the spec of a run file: one more whenever one of them changes. Version 1 has no
+/// number in its files.
 pub const VERSION: u32 = 2;
 
 /// Everything that the driver does; also the document `spec` of its run file.

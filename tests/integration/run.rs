@@ -252,7 +252,8 @@ fn machine() -> Machine {
 
 fn spec(cases: &[Value]) -> Value {
     json!({
-        "protocol": VERSION, "recording": "run.rtrace", "limit_bytes": 0, "ahead_bytes": 0, "cases": cases, "engines": [], "wait": null,
+        "protocol": VERSION, "recording": "run.rtrace", "limit_bytes": 0, "ahead_bytes": 0, "cases": cases,
+        "engines": [], "wait": null,
         "tracers": [], "sampling": null, "command": ["raptors-trace", "compare"], "machine": machine(), "warnings": [],
     })
 }

@@ -46,8 +46,8 @@ const ARITHMETIC: [&str; 4] = ["np.add[", "np.subtract[", "np.multiply[", "np.po
 /// The largest number of added passes, so that small errors of each do not add up.
 const MOST_PASSES: f64 = 4.0;
 
-/// Whether the loops of side 0 or 1 write in place, instead of into new memory; nothing if they compute more than a pass
-/// over memory.
+/// Whether the loops of side 0 or 1 write in place, instead of into new memory; nothing if they compute more than a
+/// pass over memory.
 fn are_in_place(survey: &Survey<'_>, side: usize) -> Option<bool> {
     let mut calls = survey.sides()[side].calls.iter();
     let is_simple = |name: &str| ARITHMETIC.iter().any(|simple| name.starts_with(simple));

@@ -23,8 +23,8 @@ impl Sampling {
         Self { frequency, current: None }
     }
 
-    /// The driver, process `pid`, is ready to be sampled: starts perf, and gives the answer, which has the pipes by which
-    /// the driver switches it. `interrupted` tells whether the user has asked to end the run.
+    /// The driver, process `pid`, is ready to be sampled: starts perf, and gives the answer, which has the pipes by
+    /// which the driver switches it. `interrupted` tells whether the user has asked to end the run.
     pub fn ready(&mut self, pid: u32, interrupted: &dyn Fn() -> bool) -> PerfStarted {
         let started = Recording::start(pid, self.frequency, interrupted);
         let pipes = started.as_ref().ok().map(Recording::pipes).map(|(control, acknowledged)| Pipes {
