@@ -1,5 +1,5 @@
-//! The time of a command: every default, share and factor. Only how the driver divides the seconds of one case (warm-up,
-//! setting up, the limit with page faults) stands with its rounds, in Python.
+//! The time of a command: every default, share and factor. Only how the driver divides the seconds of one case
+//! (warm-up, setting up, the limit with page faults) stands with its rounds, in Python.
 
 use std::fmt;
 use std::str::FromStr;

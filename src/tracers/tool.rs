@@ -13,9 +13,9 @@ pub use crate::model::tool::Tool;
 ///
 /// | | armed | its output | its losses | ended |
 /// |---|---|---|---|---|
-/// | bpftrace | breakpoints in the memory of the process | maps, at its end | in both outputs | SIGINT, again if it waits |
-/// | DTrace | the same; a script prints a line | aggregations, at its end | standard error | SIGINT, again if it waits |
-/// | perf | it answers `enable` on a pipe | `perf.data`, read by `perf script` | standard error of `perf script` | SIGINT |
+/// | bpftrace | breakpoints in the process | maps, at its end | in both outputs | SIGINT, again if it waits |
+/// | DTrace | the same; a script: a line | aggregations, at its end | standard error | SIGINT, again if it waits |
+/// | perf | it answers on a pipe | `perf.data`, read by `perf script` | standard error of `perf script` | SIGINT |
 /// | sample | never | a report in a file | it tells none | by itself |
 /// | Instruments | never | a recording, exported as XML | it tells none | by itself, earlier by SIGINT |
 #[derive(Debug)]

@@ -17,6 +17,7 @@ mod earlier;
 mod fixtures;
 mod floors;
 mod golden;
+mod house;
 mod imports;
 mod instruments;
 mod protocol;
