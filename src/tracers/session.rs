@@ -273,12 +273,22 @@ mod tests {
         Session::start(tool, platform::in_own_group(&mut command)).unwrap()
     }
 
+    /// A stand-in that minds SIGINT, and the file it makes once it does: a signal before that ends the shell.
+    fn minding(tool: Tool, on_interrupt: &str, then: &str) -> (Session, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let ready = directory.path().join("ready");
+        let session = stand_in(tool, &format!("trap '{on_interrupt}' INT; : > '{}'; {then}", ready.display()));
+        (session, directory)
+    }
+
     #[test]
     fn a_tool_that_ends_well_has_its_losses_told() {
-        let script = "trap 'echo \"Lost 3 events\"; exit 0' INT; echo armed >&2; while :; do sleep 0.01; done";
-        let ended = stand_in(Tool::Bpftrace, script);
-        thread::sleep(Duration::from_millis(300));
-        let ended = ended.end().unwrap();
+        let looped = "while :; do sleep 0.01; done";
+        let (session, directory) = minding(Tool::Bpftrace, "echo \"Lost 3 events\"; exit 0", looped);
+        while !directory.path().join("ready").exists() {
+            thread::sleep(STEP);
+        }
+        let ended = session.end().unwrap();
         assert!(ended.status.success());
         assert_eq!(ended.losses(Tool::Bpftrace).len(), 1, "{}", ended.output);
     }
@@ -303,8 +313,10 @@ mod tests {
 
     #[test]
     fn a_tool_that_ends_by_itself_is_interrupted_once() {
-        let script = "trap 'echo told' INT; for i in 1 2 3 4 5 6 7 8; do sleep 0.05; done; exit 4";
-        let ended = stand_in(Tool::Sample, script).follow(true, &|| true, &mut || ()).unwrap();
+        let looped = "for i in 1 2 3 4 5 6 7 8; do sleep 0.05; done; exit 4";
+        let (session, directory) = minding(Tool::Sample, "echo told", looped);
+        let ready = directory.path().join("ready");
+        let ended = session.follow(true, &|| ready.exists(), &mut || ()).unwrap();
         assert_eq!(ended.status.code(), Some(4));
         assert!(ended.output.matches("told").count() <= 1);
     }

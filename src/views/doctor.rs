@@ -168,10 +168,10 @@ tracers
                help: scripts/install-dtrace --in /some/where/far
 
 Python
-  ?  NumPy     no Python that could be asked
+  ?  NumPy     there is no Python to check
 
 machine
-  –  turbo     nothing about it can be read here
+  –  turbo     its state cannot be read here
 
 ✓ 2 ok · ✗ 1 missing · – 1 not applicable · ? 1 unknown
 bpftrace works; DTrace is not here
