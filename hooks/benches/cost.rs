@@ -57,7 +57,7 @@ mod linux {
 
         for (pace, paced) in [("paced", true), ("back to back", false)] {
             let writer = start(dir.path(), "loops", calls);
-            // SAFETY: a ufunc that lives for ever, and the function that replaces its loops.
+            // SAFETY: a ufunc that lives forever, and the function that replaces its loops.
             unsafe { loops::arm(api, &[multiply.cast()]) }.expect("a sound ufunc");
             let hooked = per_call(calls, paced, run_loops);
             // SAFETY: as above.
@@ -106,7 +106,7 @@ mod linux {
         let mut args = [base, base.wrapping_add(64), base.wrapping_add(128)];
         let (dimensions, steps) = ([16_isize], [4_isize, 0, 4]);
         for _ in 0..calls {
-            // SAFETY: the ufunc lives for ever; its loop takes three operands and touches none.
+            // SAFETY: the ufunc lives forever; its loop takes three operands and touches none.
             unsafe {
                 let function = (*black_box(ufunc)).functions.read_volatile();
                 function(args.as_mut_ptr(), dimensions.as_ptr(), steps.as_ptr(), std::ptr::null_mut());

@@ -53,7 +53,7 @@ struct Calls {
     table: *mut *mut c_void,
 }
 
-// SAFETY: the table belongs to a ufunc that lives for ever.
+// SAFETY: the table belongs to a ufunc that lives forever.
 unsafe impl Send for Calls {}
 
 impl Calls {
@@ -67,7 +67,7 @@ impl Calls {
         let words = vec![1, 0, nin_nout, 3, pointer, 0, 1, name, types];
         let ufunc = [words, vec![0; 16]].concat().leak().as_mut_ptr();
         let api = loops::UfuncApi { replace };
-        // SAFETY: laid out as a ufunc with one loop of two inputs, and lives for ever.
+        // SAFETY: laid out as a ufunc with one loop of two inputs, and lives forever.
         unsafe { loops::arm(api, &[ufunc.cast()]) }.unwrap();
         routines::arm().unwrap();
         kernel::arm();
@@ -132,7 +132,7 @@ fn observed_calls_neither_allocate_nor_lock() {
     worker.join().unwrap();
     kernel::disarm();
     let _ = routines::disarm();
-    // SAFETY: the ufunc lives for ever; there is no GIL.
+    // SAFETY: the ufunc lives forever; there is no GIL.
     let _ = unsafe { loops::disarm() };
     let lost = writer.lost();
     writer.finish().unwrap();

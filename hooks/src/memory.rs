@@ -71,7 +71,7 @@ fn ours() -> [usize; 4] {
 pub unsafe fn arm(handler: *mut c_void) -> Result<Report, Error> {
     let begun = Instant::now();
     let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: the caller promises a handler that lives for ever.
+    // SAFETY: the caller promises a handler that lives forever.
     let handler = unsafe { checked(handler)? };
     let mut report = Report::new("memory");
     let already = ARMED.load(Ordering::Acquire);
@@ -102,7 +102,7 @@ pub fn disarm() -> Report {
     let mut report = Report::new("memory");
     RECORDING.store(false, Ordering::SeqCst);
     let armed = ARMED.swap(std::ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: `arm` stored null or a handler that lives for ever.
+    // SAFETY: `arm` stored null or a handler that lives forever.
     if let Some(handler) = unsafe { armed.as_ref() } {
         let names = ["malloc", "calloc", "realloc", "free"];
         let slots = handler.functions().into_iter().zip(&ORIGINALS).zip(ours()).zip(names);
@@ -129,7 +129,7 @@ unsafe fn checked(pointer: *mut c_void) -> Result<&'static Handler, Error> {
     if pointer.is_null() || !(pointer as usize).is_multiple_of(align_of::<Handler>()) {
         return Err(refuse(format!("its address is {pointer:p}")));
     }
-    // SAFETY: the caller promises a handler that lives for ever; its functions are only touched atomically.
+    // SAFETY: the caller promises a handler that lives forever; its functions are only touched atomically.
     let handler = unsafe { &*pointer.cast::<Handler>() };
     if !handler.name.starts_with(NAME) {
         let name = handler.name.split(|b| *b == 0).next().unwrap_or_default();

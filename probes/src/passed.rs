@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::fmt;
 use std::ptr::NonNull;
 
-/// A NUL-terminated string that lives for ever, in the form that an observer gets: one word, its address.
+/// A NUL-terminated string that lives forever, in the form that an observer gets: one word, its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text(NonNull<c_char>);
 

@@ -230,7 +230,7 @@ pub fn arm<'py>(
     let reports = PyDict::new(py);
     let loaded = py.import("raptors_trace._loaded")?;
     if memory {
-        // SAFETY: the pointer is NumPy's current handler, which lives for ever.
+        // SAFETY: the pointer is NumPy's current handler, which lives forever.
         tell(&reports, "memory", unsafe { hooks::memory::arm(memory_handler(py)?) })?;
     }
     if kernel {

@@ -121,8 +121,7 @@ fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
 fn tool(engine: Option<Engine>, is_process: bool) -> Result<Tool, clap::Error> {
     match engine.unwrap_or(Engine::Outside(Tool::Perf)) {
         Engine::Inprocess => conflict(
-            "a process or a command is sampled from outside, as nobody has prepared it: leave --engine out, or say \
-             --engine perf",
+            "the in-process sampler cannot sample a process or a command: leave --engine out, or give --engine perf",
         ),
         Engine::Outside(tool) if is_process || tool == Tool::Perf => Ok(tool),
         Engine::Outside(_) => conflict(

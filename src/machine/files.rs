@@ -104,7 +104,7 @@ fn unwritten(path: &Path, error: std::io::Error) -> Error {
     if full { error.help("free disk space, or write to another file system") } else { error }
 }
 
-/// Who has root run this command, by sudo; `None` where nobody has.
+/// The user who runs this command as root through sudo; `None` without sudo.
 pub fn invoker() -> Option<(u32, u32)> {
     let number = |name| number(std::env::var_os(name).as_deref());
     platform::is_root().then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?))).flatten()

@@ -31,7 +31,7 @@ impl Interrupt {
         ASKED.load(Ordering::SeqCst)
     }
 
-    /// Goes on only where nobody has asked yet.
+    /// An error once the user has asked to end.
     ///
     /// # Errors
     /// [`too_early`] where somebody has.

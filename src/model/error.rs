@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn report_has_sentence_causes_and_mend_in_this_order() {
+    fn report_has_sentence_causes_and_fix_in_this_order() {
         let cause = Error::new("cannot open `x\u{1b}[2J`").caused_by(std::io::Error::other("disk on fire"));
         let error = Error::new("the run cannot be shown").caused_by(cause).help("run compare again");
         let expected = "error: the run cannot be shown\n  because: cannot open `x\\x1b[2J`\n  because: disk on \

@@ -45,7 +45,7 @@ pub struct CaseSpec {
     pub allow_different: bool,
     /// Leave the case out where its page faults are those of the case before.
     pub only_if_different: bool,
-    /// Whether it is one that stacks are sampled of, where that is asked for.
+    /// Whether stacks of this case are sampled, in a run that samples.
     pub sampled: bool,
     /// Side A.
     pub a: SideSpec,
@@ -98,7 +98,7 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
-    /// How long at most; for ever where there is none.
+    /// The longest wait, seconds; none: no limit.
     pub seconds: Option<f64>,
 }
 

@@ -68,7 +68,7 @@ pub enum Level {
     Round,
 }
 
-/// What an arm tells of a switch once it has been set up.
+/// What an arm reports about a switch after it was set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tells {
     /// All that it changed: a side in which that is nothing runs as it did before.

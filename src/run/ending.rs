@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_has_one_mend() {
+    fn a_failure_has_one_fix() {
         let [kind, text, detail, fix] = ["recording", "no room", "", "make room"].map(str::to_owned);
         let event = Event::Error { kind, text, detail, fix };
         match judge(Some(event), &death(0, false, None), false) {

@@ -1,4 +1,4 @@
-//! The calls of a process that runs already and that nobody prepared: which routines and loops, how often, with which
+//! The calls of a running process, which needs no preparation: which routines and loops, how often, with which
 //! sizes, for how long. A tracer watches it from outside.
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@
 //! 3. the kernel lets go of it: it refuses (`EBUSY`) where any perf event or BPF program is still attached, so a
 //!    running DTrace keeps its probes even if the first two were wrong.
 //!
-//! Groups without a number (`dt_pid`, which dtprobed makes) are nobody's left-overs and stay.
+//! Groups without a number (`dt_pid`, which dtprobed makes) belong to no DTrace process and stay.
 
 use std::collections::BTreeSet;
 use std::fmt;

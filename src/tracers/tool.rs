@@ -26,7 +26,7 @@ pub struct Description {
     pub places: &'static [&'static str],
     /// The systems it runs on; all where there is none.
     systems: &'static [System],
-    /// What makes it tell its version; nothing where nobody asks.
+    /// The argument that prints its version; none where the version does not matter.
     asks_version: Option<&'static str>,
     /// What its version has to hold, as SystemTap has a program named `dtrace`, which makes headers and traces nothing.
     says: &'static str,
@@ -148,7 +148,7 @@ pub struct Program {
     pub tool: Tool,
     /// The file to start.
     pub path: PathBuf,
-    /// What it says of itself; empty where nobody asks it.
+    /// The version it prints; empty where the version does not matter.
     pub version: String,
 }
 

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fact_stands_beside_the_name_and_the_mend_below() {
+    fn the_fact_stands_beside_the_name_and_the_fix_below() {
         let expected = "\
 rights
   ✓  user      root

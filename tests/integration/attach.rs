@@ -51,7 +51,7 @@ fn told(output: &Output) -> String {
 }
 
 #[test]
-fn a_process_of_another_user_is_one_sentence_with_the_mend() {
+fn a_process_of_another_user_is_one_sentence_with_the_fix() {
     let directory = tempfile::tempdir().unwrap();
     let Some(command) = for_everybody(&directory) else {
         return;

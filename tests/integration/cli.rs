@@ -69,7 +69,7 @@ fn usage_errors_are_2_and_name_what_is_wrong() {
 }
 
 #[test]
-fn an_interpreter_that_is_not_there_is_1_with_the_mend() {
+fn an_interpreter_that_is_not_there_is_1_with_the_fix() {
     let output = run(&["compare", "--python", "/no/such/python"]);
     refuses(&output, 1, &["error: there is no Python at /no/such/python (from --python)", "help: "]);
     let (_place, mut command) = command(&["compare"]);
@@ -85,7 +85,7 @@ fn without_any_python_it_says_where_it_looked() {
 }
 
 #[test]
-fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_mend() {
+fn an_interpreter_that_cannot_run_both_sides_is_refused_with_its_fix() {
     let ours = std::env::consts::ARCH;
     let other = if ours == "x86_64" { "arm64" } else { "x86_64" };
     let cases = [
@@ -312,7 +312,7 @@ fn the_control_belongs_to_no_case_of_an_export() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_export_to_a_full_disk_fails_with_the_mend() {
+fn an_export_to_a_full_disk_fails_with_the_fix() {
     let file = run_file();
     let path = file.path.to_str().unwrap();
     for format in ["csv", "json", "chrome"] {

@@ -118,7 +118,7 @@ def test_engines_stand_beside_each_other_in_the_text(saved: Path) -> None:
     assert "not watched by dtrace: " in text
 
 
-def test_a_tracer_that_is_not_there_is_an_error_with_the_mend() -> None:
+def test_a_tracer_that_is_not_there_is_an_error_with_the_fix() -> None:
     environment = {**os.environ, "PATH": str(Path(sys.executable).parent)}
     done = compare("--size", "8", "--engine", "bpftrace", expected=3, env=environment)
     assert "bpftrace could not be armed: bpftrace is not installed (apt-get install bpftrace)" in done.stderr

@@ -70,7 +70,7 @@ def test_an_exception_is_told_with_its_message_and_harms_no_terminal() -> None:
     assert "\x1b" not in done.stderr
 
 
-def test_memory_that_ran_out_has_its_message_and_one_mend() -> None:
+def test_memory_that_ran_out_has_its_message_and_one_fix() -> None:
     done = compare(*statements("1", "exec('raise MemoryError')"), expected=1)
     assert "the statement of side B ran out of memory\n" in done.stderr
     assert done.stderr.count("--size") == 1
@@ -83,7 +83,7 @@ def fixes(errors: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-def test_a_limit_on_memory_has_the_mend_that_fits() -> None:
+def test_a_limit_on_memory_has_the_fix_that_fits() -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 
@@ -92,7 +92,7 @@ def test_a_limit_on_memory_has_the_mend_that_fits() -> None:
     assert fixes(done.stderr) == ["help: allow more memory (ulimit -v), or free some"]
 
 
-def test_a_full_disk_is_told_with_one_mend(tmp_path: Path) -> None:
+def test_a_full_disk_is_told_with_one_fix(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     if not unshare:
         pytest.skip("unshare is missing: no small disk to fill")

@@ -81,7 +81,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], P
     return explained_until(is_whole, *SIDES, "--save", str(file)), file
 
 
-def test_a_planted_cause_is_named_first_with_its_mend(planted: tuple[dict[str, Any], Path]) -> None:
+def test_a_planted_cause_is_named_first_with_its_fix(planted: tuple[dict[str, Any], Path]) -> None:
     first = planted[0]["findings"][0]
     assert (first["cause"], first["verdict"]) == (COPIES, "supported")
     assert first["evidence"][0].startswith("with copies left out (")

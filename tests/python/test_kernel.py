@@ -189,7 +189,7 @@ def test_what_is_no_real_number_is_no_factor(factor, given_type):
     "dtype",
     ["int64", "float16", "complex64", "bool", "longdouble", "object", "uint8", "S3", "datetime64[s]"],
 )
-def test_other_types_are_refused_with_the_mend(dtype):
+def test_other_types_are_refused_with_the_fix(dtype):
     a = np.zeros(3, dtype=dtype)
     message = r"takes float32 or float64, got .*; convert with a\.astype\(np\.float64\)"
     with pytest.raises(TypeError, match=message) as caught:

@@ -62,7 +62,7 @@ pub(crate) fn generation() -> u64 {
         CHANGES.fetch_add(1, Ordering::Relaxed);
     }
     REGISTERED.call_once(|| {
-        // SAFETY: dyld calls it for each present and each later image, for ever; this library stays loaded.
+        // SAFETY: dyld calls it for each present and each later image, forever; this library stays loaded.
         unsafe {
             _dyld_register_func_for_add_image(changed);
             _dyld_register_func_for_remove_image(changed);
@@ -229,7 +229,7 @@ pub(crate) fn supported() -> Result<(), crate::Error> {
     Ok(())
 }
 
-/// Keeps the image of this code loaded for ever: pointers elsewhere lead into it.
+/// Keeps the image of this code loaded forever: pointers elsewhere lead into it.
 pub(crate) fn stay_loaded() {
     let Some(module) = super::module_of(stay_loaded as *const () as usize) else {
         return;

@@ -25,7 +25,7 @@ fn slots() -> MutexGuard<'static, Slots> {
     SLOTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Observes the routines that any loaded object imports. This library stays loaded for ever from here on, and the
+/// Observes the routines that any loaded object imports. This library stays loaded forever from here on, and the
 /// observed objects as long as they are observed.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ unsafe extern "C" fn nesting(args: *mut *mut c_char, n: *const isize, steps: *co
 
 fn arm(ufuncs: &[*mut Ufunc]) -> Report {
     let pointers: Vec<*mut c_void> = ufuncs.iter().map(|u| u.cast()).collect();
-    // SAFETY: ufuncs that live for ever, and the function that replaces their loops; there is no GIL.
+    // SAFETY: ufuncs that live forever, and the function that replaces their loops; there is no GIL.
     unsafe { loops::arm(loops::UfuncApi { replace }, &pointers) }.unwrap()
 }
 

@@ -55,7 +55,7 @@ fn handler(name: &str, version: u8) -> *mut Handler {
 }
 
 fn arm(handler: *mut Handler) -> Result<raptors_hooks::Report, raptors_hooks::Error> {
-    // SAFETY: a handler that lives for ever; there is no GIL.
+    // SAFETY: a handler that lives forever; there is no GIL.
     unsafe { memory::arm(handler.cast()) }
 }
 

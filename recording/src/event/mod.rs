@@ -1,4 +1,4 @@
-//! What a record tells of: each kind with its fields by name, encoded and decoded here and nowhere else.
+//! Events: each kind of record with its fields by name, encoded and decoded here and nowhere else.
 //!
 //! A record holds its kind, flags and five words; `FORMAT.md` lists what is in them. Encoding is arithmetic on values
 //! that are at hand, so that [`push`](crate::push) stays as cheap as a copy. Decoding checks every field: a flag, a

@@ -154,7 +154,7 @@ fn what_is_no_run_file_is_said_to_be_none() {
     assert!(message.contains("cannot open") && message.contains("check the name"), "{message}");
 }
 
-/// Opening a pipe that nobody writes to would wait for ever: hence the thread, and a limit on the waiting.
+/// Opening a pipe that nobody writes to would wait forever: hence the thread, and a limit on the waiting.
 #[test]
 fn a_pipe_is_refused_without_waiting_for_its_writer() {
     let (dir, _) = place();
@@ -169,7 +169,7 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
 }
 
 #[test]
-fn an_error_is_its_sentence_and_its_mend() {
+fn an_error_is_its_sentence_and_its_fix() {
     let (dir, _) = place();
     let error = Reader::open(&dir.path().join("none")).unwrap_err();
     let help = error.help().unwrap();

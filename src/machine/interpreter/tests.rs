@@ -104,7 +104,7 @@ fn pypy_is_refused() {
 }
 
 #[test]
-fn no_numpy_names_the_command_that_mends_it() {
+fn no_numpy_names_the_command_that_fixes_it() {
     let error = refusal(Answer {
         numpy: None,
         numpy_error: Some("ModuleNotFoundError: No module named 'numpy'".into()),

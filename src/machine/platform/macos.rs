@@ -101,7 +101,7 @@ pub use super::elsewhere::{
     DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time, waits_for_events,
 };
 
-/// What macOS tells of the clock and the other work.
+/// The clock and the load, as macOS reports them.
 pub mod load {
     pub use crate::machine::platform::elsewhere::load::{core_time, governors, turbo};
 

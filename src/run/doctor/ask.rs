@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub const SHORT: Duration = Duration::from_secs(10);
 /// The time that an interrupted program gets to clean up.
 const GRACE: Duration = Duration::from_secs(3);
-/// The time for its last output after it has ended; a grandchild may keep the pipe open for ever.
+/// The time for its last output after it has ended; a grandchild may keep the pipe open forever.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The largest output that is read.
 const MOST: u64 = 1 << 20;

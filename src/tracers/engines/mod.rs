@@ -58,7 +58,7 @@ pub struct Plan {
     pub pid: u32,
     /// The file with the Raptors probes.
     pub extension: Option<PathBuf>,
-    /// Whether calls are counted in the rounds only that the extension tells of; else all of them, as round 0.
+    /// Whether only calls in rounds are counted, which the extension marks; otherwise all calls count as round 0.
     pub in_rounds: bool,
     /// Everything to be counted.
     pub points: Vec<Point>,
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn why_a_tracer_could_not_be_armed_is_told_with_its_cause_and_mend() {
+    fn why_a_tracer_could_not_be_armed_is_told_with_its_cause_and_fix() {
         let error = Error::new("it ended").caused_by(Error::new("it said so"));
         let refused = Traced::refused(Tool::Dtrace, &error.help("ask again"));
         assert_eq!(refused.why_not.unwrap(), "it ended: it said so (ask again)");

@@ -264,7 +264,7 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// Whether nobody could read anything into a path.
+/// Whether a path is free of characters that a program text would read as its own.
 fn is_harmless(path: &Path) -> bool {
     let harmless = |&byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
     path.as_os_str().as_bytes().iter().all(harmless)

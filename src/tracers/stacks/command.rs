@@ -91,7 +91,7 @@ impl Held {
         // until the child has been made.
         unsafe {
             command.pre_exec(move || {
-                // Otherwise the child would keep its own gate open for ever after an early end of this process.
+                // Otherwise the child would keep its own gate open forever after an early end of this process.
                 libc::close(outer);
                 let pid = libc::getpid().to_ne_bytes();
                 let mut go = 0_u8;

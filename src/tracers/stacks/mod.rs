@@ -1,4 +1,4 @@
-//! Stacks of what nobody prepared: a process that runs or a command, sampled by a tool from outside, or what a tool
+//! Stacks without preparation: a running process or a command, sampled by a tool from outside, or the text that a tool
 //! wrote as text. And perf in the rounds of a run.
 
 use std::time::{Duration, Instant};

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_that_are_missing_are_one_sentence_with_the_mend() {
+    fn rights_that_are_missing_are_one_sentence_with_the_fix() {
         let all = Rights { paranoid: Some(2), restricted: Some(1), unbound: true, sees_addresses: true };
         assert!(all.check().is_ok());
         let refused = |rights: Rights| {

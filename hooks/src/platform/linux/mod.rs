@@ -144,7 +144,7 @@ pub(crate) fn supported() -> Result<(), crate::Error> {
     }
 }
 
-/// Keeps the object of this code loaded for ever: slots elsewhere point into it.
+/// Keeps the object of this code loaded forever: slots elsewhere point into it.
 pub(crate) fn stay_loaded() {
     let Some(module) = super::module_of(stay_loaded as *const () as usize) else {
         return;

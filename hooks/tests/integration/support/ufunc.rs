@@ -25,7 +25,7 @@ pub struct Ufunc {
     pub core_signature: *const c_char,
 }
 
-/// A ufunc that lives for ever: name, inputs, type numbers per loop, loops.
+/// A ufunc that lives forever: name, inputs, type numbers per loop, loops.
 pub fn ufunc(name: &str, nin: usize, types: &[&[u8]], functions: &[LoopFn]) -> &'static mut Ufunc {
     let nargs = types.first().map_or(nin + 1, |t| t.len());
     Box::leak(Box::new(Ufunc {
