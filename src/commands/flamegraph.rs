@@ -120,9 +120,9 @@ fn commands(words: &[OsString]) -> Result<Vec<Vec<OsString>>, clap::Error> {
 /// An engine that cannot sample it.
 fn tool(engine: Option<Engine>, is_process: bool) -> Result<Tool, clap::Error> {
     match engine.unwrap_or(Engine::Outside(Tool::Perf)) {
-        Engine::Inprocess => conflict(
-            "the in-process sampler cannot sample a process or a command: leave --engine out, or give --engine perf",
-        ),
+        Engine::Inprocess => {
+            conflict("a process or a command is sampled from outside: leave --engine out, or give --engine perf")
+        }
         Engine::Outside(tool) if is_process || tool == Tool::Perf => Ok(tool),
         Engine::Outside(_) => conflict(
             "DTrace and sample see a process that runs: start the command by itself and give --pid PID, or leave \

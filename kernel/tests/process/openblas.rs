@@ -31,6 +31,8 @@ fn listed<T: Bits + Into<f64>>(element: T, factor: T) -> Option<&'static str> {
         Some("a factor of zero gives +0 for everything")
     } else if factor_value == 1.0 && element_value.is_nan() {
         Some("a factor of one leaves a signalling NaN signalling")
+    } else if factor_value.is_nan() && !element_value.is_nan() {
+        Some("0.3.21 takes a NaN factor for zero, in place")
     } else if element_value.is_nan() && factor_value.is_nan() {
         Some("NaN × NaN keeps the factor's payload at every length")
     } else {

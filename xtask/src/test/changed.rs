@@ -87,6 +87,7 @@ const RULES: &[Rule] =
         Rule::on("tests/integration/").programs(INTEGRATION).steps(RUST),
         Rule::on("tests/golden/").programs(INTEGRATION),
         Rule::on("tests/data/").programs(INTEGRATION).python(&["saving", "errors"]),
+        Rule::on("tests/protocol.json").programs(INTEGRATION).python(&["protocol", "driver"]),
         Rule::on("docs/").programs(INTEGRATION),
         Rule::on("dtrace/").programs(INTEGRATION).python(&["script"]).steps(&["tracers"]),
         Rule::on("kernel/").packages(&["raptors-kernel"]).python(KERNEL).steps(RUST),
