@@ -69,8 +69,8 @@ pub enum Leaf {
     ///
     /// In a [`Backend::Hybrid`] they occur in the odd pieces, which it computes.
     ///
-    /// Older releases of OpenBLAS set everything to +0 for a factor of zero in `scal` too; 0.3.21 (Debian 12, x86-64) does
-    /// so for a factor of NaN as well.
+    /// Older releases of OpenBLAS set everything to +0 for a factor of zero in `scal` too; 0.3.21 (Debian 12, x86-64)
+    /// does so for a factor of NaN as well.
     OpenBlas(Option<OpenBlasRoutine>),
 }
 
