@@ -274,7 +274,7 @@ mod tests {
     }
 
     /// A stand-in that minds SIGINT, and the file it makes once it does: a signal before that ends the shell.
-    fn minding(tool: Tool, on_interrupt: &str, then: &str) -> (Session, tempfile::TempDir) {
+    fn minding(tool: Tool, on_interrupt: &str, then: &str) -> (Session, TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let ready = directory.path().join("ready");
         let session = stand_in(tool, &format!("trap '{on_interrupt}' INT; : > '{}'; {then}", ready.display()));
