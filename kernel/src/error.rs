@@ -28,8 +28,7 @@ pub enum Error {
     /// Streaming stores were requested from a backend that has none.
     #[error(
         "the backend {backend} has no streaming stores: its stores are its own affair; simd has them, whole, chunked \
-         or \
-         parallel"
+         or parallel"
     )]
     NoStreaming {
         /// The requested backend.

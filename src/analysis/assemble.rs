@@ -382,8 +382,7 @@ impl<'a> CaseBuilder<'a> {
     fn calls_elsewhere(&self, side: usize, calls: f64) -> String {
         format!(
             "{}, side {}: {calls:.2} calls per operation ran on other threads; no phase has their time, so the \
-             residual \
-             includes the time in which the operation waited for them",
+             residual includes the time in which the operation waited for them",
             self.case.label(),
             ["A", "B"][side]
         )

@@ -55,8 +55,7 @@ fn warnings_of(logging: bool, signposts: Option<System>) -> Vec<String> {
     let signposts = signposts.map(|system| match system {
         System::MacOs => format!(
             "{SIGNPOSTS} is on: times are of rounds with a signpost at each end, but phases and calls are of \
-             operations \
-             with signposts in them, which take longer"
+             operations with signposts in them, which take longer"
         ),
         _ => format!("{SIGNPOSTS} has no effect here: signposts need Apple's Instruments on macOS"),
     });

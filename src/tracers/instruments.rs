@@ -141,8 +141,7 @@ pub fn xpath(table: &str) -> String {
 /// What it means that a recording has no rounds.
 pub fn no_rounds(place: &str) -> Error {
     let help = "record a driver that was started with signposts on: RAPTORS_SIGNPOSTS=1 raptors-trace compare --wait, \
-                then \
-                raptors-trace attach PID --with instruments";
+                then raptors-trace attach PID --with instruments";
     Error::new(format!("there are no rounds of a driver in {place}")).help(help).exit(Exit::NothingObserved)
 }
 

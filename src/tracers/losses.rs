@@ -40,8 +40,7 @@ fn of_bpftrace(output: &str, said: &str, most: usize) -> Vec<String> {
     let full = full.then(|| {
         format!(
             "a map of bpftrace was full, so that calls of further sizes are not counted; each holds {most} \
-             combinations \
-             of code and sizes"
+             combinations of code and sizes"
         )
     });
     lost.into_iter().chain(full).collect()
@@ -106,8 +105,7 @@ mod tests {
     const DTRACE_DYNAMIC: &str = "dtrace: 8320 dynamic variable drops\ndtrace: 393559 dynamic variable drops\n";
     /// The same with a `copyin` from address 8.
     const DTRACE_ERROR: &str = "dtrace: error in dt_clause_0 for probe ID 3358 (syscall:vmlinux:getppid:entry): \
-        invalid \
-                                address (0x8) at BPF pc 205\n";
+        invalid address (0x8) at BPF pc 205\n";
 
     #[test]
     fn events_that_bpftrace_lost_are_summed() {

@@ -124,8 +124,7 @@ fn foot(page: &mut Page, comparison: &Comparison, against: &Against) {
         let [a, b] = [&first.sides.a, &first.sides.b].map(|side| escape(&side.name));
         let sentence = format!(
             "change: {a} ÷ {b} now, divided by the same then; {a} is in both runs, so a machine that is faster or \
-             slower \
-             for both sides cancels"
+             slower for both sides cancels"
         );
         page.wrapped(&sentence, 2, Tone::Faint);
     }

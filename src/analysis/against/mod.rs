@@ -119,8 +119,7 @@ fn warnings(against: &Against, baseline: &Baseline) -> Vec<String> {
         let differences: Vec<String> = against.differences.iter().map(said).collect();
         warnings.push(format!(
             "machine or software differ from {file}: {}; an effect on both sides alike cancels in the change, an \
-             effect \
-             on one side does not",
+             effect on one side does not",
             differences.join("; ")
         ));
     }

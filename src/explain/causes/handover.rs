@@ -32,8 +32,7 @@ impl Cause for HandOver {
         Plan::Try(vec![Trial::of(
             format!(
                 "the interpreter's lock (GIL) requested after 20 µs instead of 5 ms (sys.setswitchinterval; threads \
-                 beside the \
-                 one that computes: {others})"
+                 beside the one that computes: {others})"
             ),
             Switches::of(Switch::QuickHandover),
         )])

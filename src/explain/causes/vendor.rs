@@ -46,8 +46,7 @@ impl Cause for Vendor {
             };
             let evidence = format!(
                 "neither side calls BLAS, LAPACK or Accelerate, so there is nothing to switch; the same observers saw \
-                 {} \
-                 of {} calls of `{}`",
+                 {} of {} calls of `{}`",
                 control.seen, control.expected, control.name
             );
             return Plan::Known(FindingVerdict::Refuted, vec![evidence]);

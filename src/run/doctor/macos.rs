@@ -24,8 +24,7 @@ fn protection_in(text: &str) -> Finding {
     } else if text.contains("status: enabled") {
         Finding::limited(
             "on: DTrace sees processes that are not signed by Apple, such as Python of a virtual environment, and \
-             hides \
-             Apple's own",
+             hides Apple's own",
             "csrutil enable --without dtrace, in the recovery system",
         )
         .fact("enabled", true)

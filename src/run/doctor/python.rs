@@ -231,8 +231,7 @@ fn layout_of(files: &[(&Path, Option<Image>)]) -> Finding {
         Finding::limited(
             format!(
                 "DTrace and perf cannot be used on {which}: {it} code lies elsewhere in the file than in memory, and \
-                 probes \
-                 would land at wrong places; bpftrace can be, and observing in process"
+                 probes would land at wrong places; bpftrace can be, and observing in process"
             ),
             "use bpftrace for these files",
         )

@@ -210,15 +210,13 @@ fn dtrace_loop(point: &LoopPoint, provider: &str, watched: &mut Watched) {
 /// Why DTrace for Linux cannot put probes into a file, if so.
 fn dtrace_refuses(path: &Path, shifted: bool) -> Option<&'static str> {
     const BLANK: &str = "DTrace for Linux reads a path in the process map only up to a blank, and finds no function \
-                         in it; the .bt \
-         twin can watch it";
+                         in it; the .bt twin can watch it";
     let blank = path.to_string_lossy().contains([' ', '\t']);
     shifted.then_some(SHIFTED).or(blank.then_some(BLANK))
 }
 
 const SHIFTED: &str = "its addresses differ from its file offsets (PT_LOAD), and DTrace for Linux takes one for the \
-                       other: its probes would \
-     never fire or damage other code; the .bt twin can watch it";
+                       other: its probes would never fire or damage other code; the .bt twin can watch it";
 
 /// The usual loops by the names that NumPy's source gives them, without and with the CPU target they are compiled for.
 fn usual_loops(provider: &str, watched: &mut Watched) {

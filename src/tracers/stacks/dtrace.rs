@@ -147,8 +147,7 @@ fn read(text: &str, mapped: &[Mapping]) -> Result<DtraceStacks, raptors_flamegra
 fn cut(cut: u64, samples: u64) -> String {
     format!(
         "DTrace follows stacks by frame pointers, which code often lacks on Linux: the innermost function is right, \
-         and of \
-         {cut} of {samples} samples no caller or not all are known; --engine perf has them"
+         and of {cut} of {samples} samples no caller or not all are known; --engine perf has them"
     )
 }
 

@@ -65,8 +65,7 @@ fn head(text: &mut String, machine: &Value, software: &Value, options: &Options)
     _ = writeln!(
         text,
         "Machine: {}, {} cores, L2 {:.0} MiB, L3 {:.0} MiB, {}, huge pages `{}`. NumPy {}, Python {}, {}. {} seconds \
-         a cell, \
-         both sides together, in one process and interleaved rounds after a warm-up.\n\n\
+         a cell, both sides together, in one process and interleaved rounds after a warm-up.\n\n\
          Measured limit of the memory: {:.1} GB/s with one thread, {:.1} GB/s with all, best kind of stores.\n",
         word(&machine["cpu"]),
         machine["cores"],
