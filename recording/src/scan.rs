@@ -67,6 +67,15 @@ pub(crate) struct Scan {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The segments that are in use.
+#[derive(Default)]
+struct Found {
+    /// Those of records: index and thread.
+    records: Vec<(u64, ThreadId)>,
+    /// Those of documents: index and bytes in use.
+    documents: Vec<(u64, usize)>,
+}
+
 /// One pass over one file.
 struct Scanner<'a> {
     source: &'a Source,
@@ -82,22 +91,47 @@ pub(crate) fn scan(source: &Source, name: &str, lossy: bool) -> Result<Scan, Err
 impl Scanner<'_> {
     fn run(mut self) -> Result<Scan, Error> {
         let (header, segments_end) = self.header()?;
-        let mut threads = HashMap::new();
-        let (mut records, mut documents) = (Vec::new(), Vec::new());
-        for index in 0..segments_end {
-            match self.segment(index, &mut threads, documents.len() as u32)? {
-                Some((found, _)) if found.kind == SEGMENT_RECORDS => {
-                    records.push((index, ThreadId { tid: found.tid, index: found.thread }));
-                }
-                Some((_, used)) => documents.push((index, used)),
-                None => {}
-            }
-        }
+        let Found { records, documents } = self.segments(segments_end, header.complete)?;
         if header.calibration.ns_per_tick == 0.0 && !records.is_empty() {
             return Err(self.damaged(at::CLOCK_SLOTS as u64, "there are records and no clock"));
         }
         let documents = self.documents(&documents, header.complete)?;
         Ok(Scan { header, documents, segments: records, warnings: self.warnings })
+    }
+
+    /// The segments before `end`.
+    ///
+    /// While a file is written, a thread may take a segment behind the place of this pass and its next one before it.
+    /// The first of them is there before the second, so a pass up to the second finds both: only what is wrong in that
+    /// pass too is damage.
+    fn segments(&mut self, mut end: u64, complete: bool) -> Result<Found, Error> {
+        loop {
+            let noted = self.warnings.len();
+            match self.segments_once(end) {
+                Err((index, _)) if !complete && index + 1 < end => {
+                    self.warnings.truncate(noted);
+                    end = index + 1;
+                }
+                found => return found.map_err(|(_, error)| error),
+            }
+        }
+    }
+
+    /// One pass; where it ends early, the segment it ends at and why.
+    fn segments_once(&mut self, end: u64) -> Result<Found, (u64, Error)> {
+        let mut threads = HashMap::new();
+        let mut all = Found::default();
+        for index in 0..end {
+            let found = self.segment(index, &mut threads, all.documents.len() as u32);
+            match found.map_err(|error| (index, error))? {
+                Some((found, _)) if found.kind == SEGMENT_RECORDS => {
+                    all.records.push((index, ThreadId { tid: found.tid, index: found.thread }));
+                }
+                Some((_, used)) => all.documents.push((index, used)),
+                None => {}
+            }
+        }
+        Ok(all)
     }
 
     fn damaged(&self, offset: u64, what: impl Into<String>) -> Error {

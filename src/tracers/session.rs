@@ -54,6 +54,7 @@ impl Session {
     /// # Errors
     /// When its program cannot be started.
     pub fn start(tool: Tool, command: &mut Command) -> Result<Self, Error> {
+        platform::mind_interrupts(command);
         let mut child =
             command.spawn().map_err(|error| Error::new(format!("{tool} could not be started")).caused_by(error))?;
         let output = child.stdout.take().map(|pipe| pipe::read_aside(Some(pipe)));

@@ -1,6 +1,7 @@
 """The tests run against the raptors_trace that is installed for this interpreter."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 import tracers
 
 import raptors_trace
+
+
+def pytest_configure() -> None:
+    """Tracers end by SIGINT, which a shell's background command ignores, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

@@ -162,6 +162,18 @@ pub fn hold_interrupts(command: &mut Command) {
     }
 }
 
+/// Has the process of `command` end by SIGINT, or handle it, although this one may ignore it: a shell without job
+/// control starts its background commands so, and DTrace, which [`interrupt`] ends, keeps what it inherits.
+pub fn mind_interrupts(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec and only makes a system call.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+}
+
 /// Sends SIGINT to a child that has not been waited for; one that has ended meanwhile stays ended.
 pub fn interrupt(child: &Child) {
     send(child, libc::SIGINT);
@@ -326,23 +338,24 @@ mod tests {
         let mut command = shell("kill -INT $$; echo alive");
         hold_interrupts(&mut command);
         assert_eq!(command.output().unwrap().stdout, b"alive\n");
-        // Whoever started the tests in the background of a shell has this signal ignored. A shell that waits for
-        // another process would put the signal off until that has ended.
-        let mut child = shell("exec sleep 600");
-        default_interrupts(&mut child);
-        let mut child = child.spawn().unwrap();
-        interrupt(&child);
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
     }
 
-    fn default_interrupts(command: &mut Command) {
+    #[test]
+    fn a_tool_minds_interrupts_that_this_process_ignores() {
+        // A shell that waits for another process would put the signal off until that has ended.
+        let mut child = shell("exec sleep 600");
+        // As a command has it that a shell without job control started in the background.
         // SAFETY: the closure runs between fork and exec and only makes a system call.
         unsafe {
-            command.pre_exec(|| {
-                libc::signal(libc::SIGINT, libc::SIG_DFL);
+            child.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_IGN);
                 Ok(())
             });
         }
+        mind_interrupts(&mut child);
+        let mut child = child.spawn().unwrap();
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
     }
 
     #[cfg(target_os = "linux")]
