@@ -25,3 +25,6 @@ mod report;
 mod run;
 mod schema;
 mod scripts;
+mod tier;
+#[path = "../shared/tiers.rs"]
+mod tiers;

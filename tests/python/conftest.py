@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiers
 import tracers
 
 import raptors_trace
@@ -21,11 +22,16 @@ def pytest_report_header() -> list[str]:
     return [f"raptors-trace {raptors_trace.__version__} from {raptors_trace.__file__}"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that is one of a tracer's quick ones is one of its tests."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that is one of a tracer's quick ones is one of its tests; those of a higher tier are left out."""
     for item in items:
         if item.get_closest_marker("one_per_tracer") and not item.get_closest_marker("tracers"):
             raise pytest.UsageError(f"{item.nodeid} is marked one_per_tracer and not tracers")
+    above = [marker for marker in tiers.MARKERS if tiers.is_above(marker)]
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in above)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(tryfirst=True)

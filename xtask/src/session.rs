@@ -16,6 +16,7 @@ pub struct Session<'a> {
     pub project: &'a Project,
     verbose: bool,
     polite: bool,
+    variable: Option<(&'static str, &'static str)>,
     log: Option<File>,
     notes: Vec<String>,
 }
@@ -34,13 +35,18 @@ pub struct Failed {
 impl<'a> Session<'a> {
     /// A session that shows the output of its programs as it comes if `verbose`, else only after a failure.
     pub fn new(project: &'a Project, verbose: bool) -> Session<'a> {
-        Session { project, verbose, polite: false, log: None, notes: Vec::new() }
+        Session { project, verbose, polite: false, variable: None, log: None, notes: Vec::new() }
     }
 
     /// Work beside other work: its programs get what the others leave of the processor, and it says nothing until it
     /// is done.
     pub fn beside(project: &'a Project) -> Session<'a> {
         Session { polite: true, ..Session::new(project, false) }
+    }
+
+    /// Sets an environment variable for every program.
+    pub fn with_variable(self, name: &'static str, value: &'static str) -> Session<'a> {
+        Session { variable: Some((name, value)), ..self }
     }
 
     /// Also writes every command and its output to `path`.
@@ -83,6 +89,9 @@ impl<'a> Session<'a> {
     }
 
     fn execute(&mut self, command: &mut Command, live: bool) -> Result<String> {
+        if let Some((name, value)) = self.variable {
+            command.env(name, value);
+        }
         let mut polite;
         let command = if self.polite {
             polite = nice(command);
@@ -226,6 +235,15 @@ mod tests {
         command.arg("a b").env("WHO", "me").current_dir("/");
         let output = Session::beside(&project).run(&mut command).unwrap();
         assert_eq!(output, "a b me\n/\n19\n");
+    }
+
+    #[test]
+    fn every_program_gets_the_variable() {
+        let project = Project::find();
+        for session in [Session::new(&project, false), Session::beside(&project)] {
+            let output = session.with_variable("WHO", "me").run(&mut shell("echo $WHO"));
+            assert_eq!(output.unwrap(), "me\n");
+        }
     }
 
     #[test]

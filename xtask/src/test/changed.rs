@@ -85,6 +85,7 @@ const RULES: &[Rule] =
         Rule::on("src/views/").packages(&["raptors-trace"]).python(DRAWN).steps(RUST),
         Rule::on("build.rs").packages(&["raptors-trace"]).steps(RUST),
         Rule::on("tests/integration/").programs(INTEGRATION).steps(RUST),
+        Rule::on("tests/shared/").packages(WORKSPACE).steps(RUST),
         Rule::on("tests/golden/").programs(INTEGRATION),
         Rule::on("tests/data/").programs(INTEGRATION).python(&["saving", "errors"]),
         Rule::on("tests/protocol.json").programs(INTEGRATION).python(&["protocol", "driver"]),

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::plan::Plan;
 use super::step::{Runs, Step};
+use super::tier::Tier;
 use crate::session::Session;
 use crate::wheel::{self, Build};
 
@@ -18,7 +19,7 @@ pub const SETUP: &[Step] = &[Step {
     beside: None,
     needs: &[],
     run: |session, plan| {
-        let build = if plan.all { Build::Release } else { Build::Test };
+        let build = if plan.tier >= Tier::All { Build::Release } else { Build::Test };
         wheel::install(session, build)
     },
 }];

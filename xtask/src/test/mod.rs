@@ -1,5 +1,5 @@
-//! `cargo xtask test`: the checks, each step named, timed and repeatable alone. The run without `--all` has what a
-//! change normally breaks; CI runs all steps.
+//! `cargo xtask test`: the checks, each step named, timed and repeatable alone. The plain run has what a
+//! change normally breaks, `--all` is what CI runs for each change, and `--nightly` what it runs once a day.
 
 mod changed;
 mod durations;
@@ -11,6 +11,7 @@ mod runner;
 mod rust;
 mod step;
 mod system;
+mod tier;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ use durations::Durations;
 use plan::Plan;
 use report::{Entry, Outcome};
 use step::Step;
+use tier::Tier;
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -36,8 +38,11 @@ pub struct Options {
     /// Run every step, as CI does: also the long tests with tracers, the release wheel, rustdoc, macOS and more
     #[arg(long)]
     all: bool,
+    /// Run every step of --all with full counts, and those that take hours: sanitizers and more
+    #[arg(long)]
+    nightly: bool,
     /// Run only what the changes since the fork from BASE can break; those not committed yet are among them
-    #[arg(long, value_name = "BASE", num_args = 0..=1, conflicts_with_all = ["all", "only"])]
+    #[arg(long, value_name = "BASE", num_args = 0..=1, conflicts_with_all = ["all", "nightly", "only"])]
     changed: Option<Option<String>>,
     /// List the steps in their order with the last duration of each, and run nothing
     #[arg(long)]
@@ -51,6 +56,16 @@ pub struct Options {
     /// Show the output of every step as it comes, not only of one that failed
     #[arg(long, short)]
     verbose: bool,
+}
+
+impl Options {
+    fn tier(&self) -> Tier {
+        match (self.nightly, self.all) {
+            (true, _) => Tier::Nightly,
+            (_, true) => Tier::All,
+            _ => Tier::Quick,
+        }
+    }
 }
 
 /// Every step, in the order in which they run: set-up first, then what fails fastest.
@@ -74,13 +89,13 @@ fn names() -> PossibleValuesParser {
 /// When no step is chosen, or the changes cannot be asked of git.
 pub fn run(project: &Project, options: &Options) -> Result<ExitCode> {
     let steps = steps();
-    let mut plan = Plan { all: options.all, selection: None };
+    let mut plan = Plan { tier: options.tier(), selection: None };
     if let Some(base) = &options.changed {
         plan.selection = Some(select(project, base.as_deref())?);
     }
     let chosen = plan.choose(&steps, &options.only, &options.skip);
     if options.list {
-        list(project, &plan, if options.changed.is_some() { chosen } else { steps.iter().collect() });
+        list(project, if options.changed.is_some() { chosen } else { steps.iter().collect() });
         return Ok(ExitCode::SUCCESS);
     }
     if chosen.is_empty() && options.changed.is_some() {
@@ -106,19 +121,14 @@ fn select(project: &Project, base: Option<&str>) -> Result<Selection> {
     Ok(Selection::of(paths.iter().map(String::as_str)))
 }
 
-fn list(project: &Project, plan: &Plan, steps: Vec<&Step>) {
+fn list(project: &Project, steps: Vec<&Step>) {
     let (durations, note) = Durations::read(&directory(project));
     if let Some(note) = note {
         eprintln!("{note}");
     }
     for step in steps {
         let time = durations.of(step.name).map_or("–".to_owned(), report::seconds);
-        let which = match step.runs {
-            step::Runs::InAll => " (--all)",
-            step::Runs::InQuick if plan.all => " (not with --all: another step has these tests)",
-            _ => "",
-        };
-        println!("{:<14} {time:>12}  {}{which}", step.name, step.what);
+        println!("{:<14} {time:>12}  {:<9} {}", step.name, step.runs.label(), step.what);
     }
 }
 
@@ -145,7 +155,7 @@ impl<'a> Run<'a> {
             let (own, more) = thread::scope(|scope| {
                 let earlier = &entries;
                 let more = scope.spawn(move || self.beside(step.name, &others, earlier));
-                let own = self.entry_of(step, earlier, Session::new(self.project, self.verbose));
+                let own = self.entry_of(step, earlier, self.session(Session::new(self.project, self.verbose)));
                 report::print_entry(&own);
                 (own, more.join())
             });
@@ -158,12 +168,17 @@ impl<'a> Run<'a> {
     /// Runs steps one after the other beside `step`. The output of each comes when it is done.
     fn beside(self, step: &str, others: &[&Step], earlier: &[Entry]) -> Vec<Entry> {
         let run = |other: &&Step| {
-            let entry = self.entry_of(other, earlier, Session::beside(self.project));
+            let entry = self.entry_of(other, earlier, self.session(Session::beside(self.project)));
             announce(other, &format!(" (beside {step})"));
             report::print_entry(&entry);
             entry
         };
         others.iter().map(run).collect()
+    }
+
+    /// A session whose programs know the tier.
+    fn session(self, session: Session<'a>) -> Session<'a> {
+        session.with_variable(tier::VARIABLE, self.plan.tier.name())
     }
 
     fn entry_of(self, step: &Step, earlier: &[Entry], session: Session<'_>) -> Entry {
@@ -231,6 +246,15 @@ mod tests {
             }
             seen.push(step.name);
         }
+    }
+
+    #[test]
+    fn the_page_for_contributors_says_which_run_does_a_step() {
+        let page = std::fs::read_to_string(Project::find().root().join("CONTRIBUTING.md")).unwrap();
+        let wanted: Vec<String> =
+            steps().iter().map(|step| format!("| {} | {} | {} |", step.name, step.runs.label(), step.what)).collect();
+        let there: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert!(there == wanted, "the table of CONTRIBUTING.md has to be:\n{}", wanted.join("\n"));
     }
 
     #[test]

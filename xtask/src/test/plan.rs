@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::changed::Selection;
-use super::step::{Runs, Step};
+use super::step::Step;
+use super::tier::Tier;
 
 /// What one run does.
 #[derive(Default)]
 pub struct Plan {
-    /// Everything that CI checks, with the long tests and the release build of the extension.
-    pub all: bool,
+    /// How much it tests.
+    pub tier: Tier,
     /// What a change needs, where only that is tested.
     pub selection: Option<Selection>,
 }
@@ -21,7 +22,7 @@ impl Plan {
         let named = |names: &[String], step: &Step| names.iter().any(|name| name == step.name);
         let asked = |step: &Step| match &self.selection {
             Some(selection) => selection.steps.contains(step.name),
-            None if only.is_empty() => self.includes(step),
+            None if only.is_empty() => step.runs.includes(self.tier),
             None => named(only, step),
         };
         let mut wanted: Vec<&str> = Vec::new();
@@ -33,15 +34,6 @@ impl Plan {
             }
         }
         steps.iter().filter(|step| wanted.contains(&step.name) && !named(skip, step)).collect()
-    }
-
-    /// Whether a run without names does this step.
-    pub fn includes(&self, step: &Step) -> bool {
-        match step.runs {
-            Runs::Always => true,
-            Runs::InQuick => !self.all,
-            Runs::InAll => self.all,
-        }
     }
 
     /// The arguments that limit nextest to the tests of the selection; none without one.
@@ -68,6 +60,10 @@ mod tests {
         plan.choose(&steps, &owned(only), &owned(skip)).iter().map(|step| step.name).collect()
     }
 
+    fn of(tier: Tier) -> Plan {
+        Plan { tier, selection: None }
+    }
+
     #[test]
     fn only_brings_the_set_up_with_it() {
         let plan = Plan::default();
@@ -79,13 +75,19 @@ mod tests {
 
     #[test]
     fn all_runs_every_step_but_those_that_a_longer_one_contains() {
-        let all = chosen(&Plan { all: true, selection: None }, &[], &[]);
+        let all = chosen(&of(Tier::All), &[], &[]);
         let steps = steps();
         let left_out: Vec<&str> = steps.iter().map(|step| step.name).filter(|name| !all.contains(name)).collect();
         assert_eq!(left_out, ["one-per-tracer"], "`tracers` has these tests");
-        let fewer = chosen(&Plan { all: true, selection: None }, &[], &["macos"]);
+        let fewer = chosen(&of(Tier::All), &[], &["macos"]);
         assert_eq!(fewer.len(), all.len() - 1);
         assert!(chosen(&Plan::default(), &["fmt"], &["fmt"]).is_empty());
+    }
+
+    #[test]
+    fn nightly_runs_every_step_of_all_and_its_own() {
+        let (all, nightly) = (chosen(&of(Tier::All), &[], &[]), chosen(&of(Tier::Nightly), &[], &[]));
+        assert!(all.iter().all(|step| nightly.contains(step)));
     }
 
     #[test]
@@ -103,7 +105,7 @@ mod tests {
     #[test]
     fn a_selection_brings_its_steps_and_their_set_up() {
         let selection = Selection::of(["python/raptors_trace/_driver.py"]);
-        let plan = Plan { all: false, selection: Some(selection) };
+        let plan = Plan { tier: Tier::Quick, selection: Some(selection) };
         let chosen = chosen(&plan, &[], &[]);
         assert!(chosen.starts_with(&["tools", "venv"]) && chosen.contains(&"mypy") && chosen.contains(&"pytest"));
         assert!(!chosen.contains(&"clippy") && !chosen.contains(&"nextest"), "{chosen:?}");

@@ -162,34 +162,34 @@ fn features(session: &mut Session<'_>, _: &Plan) -> Result<()> {
 
 fn nextest(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
-    let record = session.project.root().join("target/nextest/ci/junit.xml");
+    let record = session.project.root().join("target/nextest").join(plan.tier.nextest_profile()).join("junit.xml");
     // One of an earlier run says nothing about this one, should this one not come to write its own.
     let _ = std::fs::remove_file(&record);
     let filter = plan.nextest_filter();
-    let result = run_nextest(session, &filter.iter().map(String::as_str).collect::<Vec<_>>());
+    let result = run_nextest(session, plan, &filter.iter().map(String::as_str).collect::<Vec<_>>());
     runner::note_skips(session, &record);
     result
 }
 
 /// One set of features for every run, so that nothing is built twice.
-fn nextest_of(session: &Session<'_>, arguments: &[&str]) -> Command {
+fn nextest_of(session: &Session<'_>, plan: &Plan, arguments: &[&str]) -> Command {
     let mut command = session.project.cargo();
     command
         .args(["nextest", "run", "--locked", "--workspace"])
-        .args(["--profile", "ci", "--features"])
+        .args(["--profile", plan.tier.nextest_profile(), "--features"])
         .arg("raptors-flamegraphs/capture,raptors-signposts/layer")
         .args(arguments);
     command
 }
 
-fn build(session: &mut Session<'_>, _: &Plan) -> Result<()> {
+fn build(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
-    let mut command = nextest_of(session, &["--no-run"]);
+    let mut command = nextest_of(session, plan, &["--no-run"]);
     session.run(&mut command).map(drop)
 }
 
-fn run_nextest(session: &mut Session<'_>, arguments: &[&str]) -> Result<()> {
-    let mut command = nextest_of(session, arguments);
+fn run_nextest(session: &mut Session<'_>, plan: &Plan, arguments: &[&str]) -> Result<()> {
+    let mut command = nextest_of(session, plan, arguments);
     let is_summary = |line: &str| line.trim_start().starts_with("Summary [");
     runner::run(session, &mut command, is_summary).map(drop)
 }
@@ -198,10 +198,10 @@ fn doctest(session: &mut Session<'_>, _: &Plan) -> Result<()> {
     cargo(session, &["test", "--locked", "--workspace", "--doc"])
 }
 
-fn callgrind(session: &mut Session<'_>, _: &Plan) -> Result<()> {
+fn callgrind(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
     tools::ensure(session, &tools::NEXTEST)?;
     let filter = "package(raptors-kernel) & test(/^cost::/)";
-    run_nextest(session, &["--run-ignored", "all", "-E", filter])
+    run_nextest(session, plan, &["--run-ignored", "all", "-E", filter])
 }
 
 /// Fuzzing itself needs a nightly compiler; whether the targets still fit the code does not.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::plan::Plan;
+use super::tier::Tier;
 use crate::machine;
 use crate::session::Session;
 
@@ -31,10 +32,35 @@ pub struct Step {
 pub enum Runs {
     /// Every one.
     Always,
-    /// The one without `--all`: with it another step does the same and more.
+    /// The quick one: with `--all` another step does the same and more.
     InQuick,
-    /// The one with `--all`.
+    /// Those with `--all` or `--nightly`.
     InAll,
+    /// The one with `--nightly`.
+    #[expect(dead_code, reason = "the first such step is on its way")]
+    InNightly,
+}
+
+impl Runs {
+    /// Whether a run of `tier` does the step.
+    pub fn includes(self, tier: Tier) -> bool {
+        match self {
+            Runs::Always => true,
+            Runs::InQuick => tier == Tier::Quick,
+            Runs::InAll => tier >= Tier::All,
+            Runs::InNightly => tier == Tier::Nightly,
+        }
+    }
+
+    /// The runs that do the step, as `--list` and CONTRIBUTING.md name them.
+    pub fn label(self) -> &'static str {
+        match self {
+            Runs::Always => "always",
+            Runs::InQuick => "quick",
+            Runs::InAll => "--all",
+            Runs::InNightly => "--nightly",
+        }
+    }
 }
 
 /// Something a machine has or lacks.
