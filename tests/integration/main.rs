@@ -20,6 +20,7 @@ mod golden;
 mod house;
 mod imports;
 mod instruments;
+mod named_files;
 mod protocol;
 mod report;
 mod run;
