@@ -108,6 +108,13 @@ pub enum Error {
     #[cfg(feature = "capture")]
     #[error("this process is being sampled already (it has a handler for SIGPROF); end that first")]
     Busy,
+    /// Every sample went to another handler.
+    #[cfg(feature = "capture")]
+    #[error(
+        "there are no samples: the program set its own handler or timer of SIGPROF while it was sampled; \
+         sample it from outside with perf, or without its own profiler"
+    )]
+    Taken,
     /// The tag is not one of the eight.
     #[cfg(feature = "capture")]
     #[error("{0:?} is above 7, the last tag that samples can carry")]

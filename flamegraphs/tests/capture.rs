@@ -245,3 +245,115 @@ fn a_second_sampler_is_refused_and_the_signal_is_given_back() {
     assert!(matches!(again.switch(Some(Tag(8))), Err(Error::Tag(Tag(8)))));
     assert!(matches!(again.finish(), Err(Error::NoSamples)));
 }
+
+/// The signals that came to [`their_handler`].
+static THEIRS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn their_handler(_: libc::c_int) {
+    THEIRS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn their_address() -> usize {
+    their_handler as extern "C" fn(libc::c_int) as usize
+}
+
+/// Sets the handler, as a profiler of the sampled program does.
+fn set_sigprof(handler: usize) {
+    // SAFETY: all-zero bytes are a valid sigaction; the handler is the default action or a function that is never
+    // unloaded and only adds to an atomic.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        assert_eq!(libc::sigaction(libc::SIGPROF, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+/// Sets the timer of SIGPROF to so many microseconds and returns what it was.
+fn set_timer(microseconds: libc::suseconds_t) -> libc::suseconds_t {
+    let every = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+    let timer = libc::itimerval { it_interval: every, it_value: every };
+    let mut before = timer;
+    // SAFETY: both are itimervals of this function.
+    assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &timer, &mut before) }, 0);
+    before.it_interval.tv_usec
+}
+
+/// Uses so much CPU time of this thread, however busy the machine is.
+fn burn_cpu(time: Duration) {
+    let now = || {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes to `now` only.
+        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) }, 0);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    };
+    let end = now() + time;
+    while now() < end {
+        burn(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_handler_that_the_program_sets_meanwhile_stays_and_what_it_took_is_counted() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.switch(Some(Tag::A)).unwrap();
+    burn_cpu(BURN / 2);
+    sampler.switch(Some(Tag::B)).unwrap();
+    burn_cpu(BURN / 4);
+    set_sigprof(their_address());
+    burn_cpu(BURN / 2);
+    sampler.switch(None).unwrap();
+    // It has not asked for the signals of our timer.
+    let theirs = THEIRS.load(Ordering::Relaxed);
+    burn_cpu(BURN / 4);
+    sampler.switch(Some(Tag::B)).unwrap();
+    burn_cpu(BURN / 2);
+    let capture = sampler.finish().unwrap();
+    assert_eq!(THEIRS.load(Ordering::Relaxed), theirs);
+    assert_eq!(sigprof(), their_address());
+    set_sigprof(libc::SIG_DFL);
+    let [a, b] = [Tag::A, Tag::B].map(|tag| capture.sampled[&tag]);
+    assert_eq!(a.missed, 0, "{a:?}");
+    // How many is arithmetic that has its own tests; on a busy machine the rate of the signals changes from block to
+    // block.
+    assert!(b.samples > 0 && b.missed > 0, "{b:?}");
+    assert!((b.missed as f64) < 1000.0 * b.cpu.as_secs_f64(), "{b:?}");
+}
+
+#[test]
+fn a_timer_that_the_program_sets_stays_and_one_that_it_stopped_is_set_again() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    sampler.switch(Some(Tag::A)).unwrap();
+    burn_cpu(BURN / 4);
+    set_timer(0);
+    burn_cpu(BURN / 2);
+    sampler.switch(Some(Tag::B)).unwrap();
+    burn_cpu(BURN / 2);
+    sampler.switch(None).unwrap();
+    set_sigprof(their_address());
+    set_timer(50_000);
+    let capture = sampler.finish().unwrap();
+    assert_eq!((sigprof(), set_timer(0)), (their_address(), 50_000));
+    set_sigprof(libc::SIG_DFL);
+    let [a, b] = [Tag::A, Tag::B].map(|tag| capture.sampled[&tag]);
+    assert!(a.missed > 0, "{a:?}");
+    assert!(b.samples > 0 && b.missed == 0, "{b:?}");
+}
+
+#[test]
+fn a_profiler_that_puts_our_handler_back_afterwards_is_in_nobodys_way() {
+    let _alone = alone();
+    let mut sampler = Sampler::start(1000).unwrap();
+    let ours = sigprof();
+    set_sigprof(their_address());
+    sampler.switch(Some(Tag::A)).unwrap();
+    burn_cpu(BURN / 4);
+    assert!(matches!(sampler.finish(), Err(Error::Taken)));
+    set_sigprof(ours);
+    let mut again = Sampler::start(1000).unwrap();
+    again.switch(Some(Tag::A)).unwrap();
+    burn_cpu(BURN / 2);
+    assert!(again.finish().unwrap().sampled[&Tag::A].samples > 0);
+    set_sigprof(libc::SIG_DFL);
+}

@@ -55,9 +55,12 @@ from raptors_trace._native import (
     backends,
     from_numpy,
     last_choice,
+    require_numpy,
     scale,
     trim,
 )
+
+require_numpy()
 
 __all__ = [
     "GIL_RELEASE_SIZE",

@@ -7,6 +7,7 @@ mod convert;
 mod denormals;
 mod factor;
 mod frequency;
+mod known_numpy;
 mod logging;
 mod ndarray;
 mod observe;
@@ -21,7 +22,13 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use raptors_trace::commands::{self, Host};
 
-#[pymodule]
+// In the form of a free-threaded build, an object's header has another length, and nothing here locks for itself.
+#[cfg(Py_GIL_DISABLED)]
+compile_error!(
+    "raptors-trace does not work on free-threaded Python yet: build it with an ordinary CPython 3.11 or newer"
+);
+
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
@@ -33,6 +40,8 @@ mod _native {
     use super::denormals::flush_denormals;
     #[pymodule_export]
     use super::frequency::clock_ghz;
+    #[pymodule_export]
+    use super::known_numpy::require_numpy;
     #[pymodule_export]
     use super::main;
     #[pymodule_export]

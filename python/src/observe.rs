@@ -1,5 +1,5 @@
 //! The driver's recording functions: the run file, and switching the observers on and off.
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyCapsule, PyDict, PyList};
+use pyo3::types::{IntoPyDict, PyDict, PyList};
 use raptors_hooks::{self as hooks, Report};
 use raptors_probes as probes;
 use raptors_recording::{self as recording, Edge, Event, Mark, Options, Reader, RoundKind, Writer, clock};
 
+use crate::known_numpy::KnownNumpy;
 use crate::{platform, rounds};
 
 /// The run file that is being written, or the last one.
@@ -230,19 +231,20 @@ pub fn arm<'py>(
     let reports = PyDict::new(py);
     let loaded = py.import("raptors_trace._loaded")?;
     if memory {
-        // SAFETY: the pointer is NumPy's current handler, which lives forever.
-        tell(&reports, "memory", unsafe { hooks::memory::arm(memory_handler(py)?) })?;
+        tell(&reports, "memory", arm_memory(py)?)?;
     }
     if kernel {
         platform::show_kernel(true);
         tell(&reports, "kernel", Ok(hooks::kernel::arm()))?;
     }
     if loops {
-        tell(&reports, "loops", arm_loops(&loaded.call_method0("ufuncs")?)?)?;
-        LOOPS.store(true, Ordering::Relaxed);
+        let report = arm_loops(&loaded.call_method0("ufuncs")?)?;
+        // What is refused now is refused at later imports as well.
+        LOOPS.store(report.is_ok(), Ordering::Relaxed);
+        tell(&reports, "loops", report)?;
     }
     if routines {
-        tell(&reports, "routines", hooks::routines::arm())?;
+        tell(&reports, "routines", hooks::routines::arm().map_err(|error| error.to_string()))?;
         ROUTINES.store(true, Ordering::Relaxed);
     }
     if loops || routines {
@@ -278,7 +280,7 @@ pub fn rescan(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         tell(&reports, "loops", arm_loops(&ufuncs)?)?;
     }
     if ROUTINES.load(Ordering::Relaxed) {
-        tell(&reports, "routines", hooks::routines::rescan())?;
+        tell(&reports, "routines", hooks::routines::rescan().map_err(|error| error.to_string()))?;
     }
     Ok(reports)
 }
@@ -304,13 +306,27 @@ fn scan_loaded(py: Python<'_>, module: Option<&Bound<'_, PyAny>>) -> PyResult<()
     if let (true, Some(module)) = (LOOPS.load(Ordering::Relaxed), module) {
         let loaded = py.import("raptors_trace._loaded")?;
         let ufuncs = loaded.call_method1("ufuncs", ((module,),))?;
-        arm_loops(&ufuncs)?.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        arm_loops(&ufuncs)?.map_err(PyRuntimeError::new_err)?;
     }
     Ok(())
 }
 
-fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, hooks::Error>> {
-    let api = ufunc_api(ufuncs.py())?;
+fn arm_memory(py: Python<'_>) -> PyResult<Result<Report, String>> {
+    let numpy = match KnownNumpy::of(py)? {
+        Ok(numpy) => numpy,
+        Err(unknown) => return Ok(Err(unknown)),
+    };
+    let handler = numpy.memory_handler(py)?;
+    // SAFETY: the pointer is NumPy's current handler, which lives forever.
+    Ok(unsafe { hooks::memory::arm(handler) }.map_err(|error| error.to_string()))
+}
+
+fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, String>> {
+    let numpy = match KnownNumpy::of(ufuncs.py())? {
+        Ok(numpy) => numpy,
+        Err(unknown) => return Ok(Err(unknown)),
+    };
+    let api = numpy.ufunc_api(ufuncs.py())?;
     let mut pointers = Vec::new();
     for ufunc in ufuncs.try_iter()? {
         // Immortal from now on: disarming writes into it, and a trampoline may still be running.
@@ -318,52 +334,14 @@ fn arm_loops(ufuncs: &Bound<'_, PyAny>) -> PyResult<Result<Report, hooks::Error>
     }
     // SAFETY: the GIL is held, `_loaded.ufuncs` returns instances of numpy.ufunc, and the references just taken are
     // never released.
-    Ok(unsafe { hooks::loops::arm(api, &pointers) })
+    Ok(unsafe { hooks::loops::arm(api, &pointers) }.map_err(|error| error.to_string()))
 }
 
-fn tell(reports: &Bound<'_, PyDict>, name: &str, report: Result<Report, hooks::Error>) -> PyResult<()> {
+fn tell(reports: &Bound<'_, PyDict>, name: &str, report: Result<Report, String>) -> PyResult<()> {
     let json = match report {
         Ok(report) => serde_json::to_string(&report),
-        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error })),
     };
     let json = json.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     reports.set_item(name, reports.py().import("json")?.call_method1("loads", (json,))?)
-}
-
-/// Entry `index` of one of NumPy's tables of C functions.
-///
-/// # Safety
-/// The table has that entry.
-unsafe fn entry(py: Python<'_>, table: &str, index: usize) -> PyResult<*mut c_void> {
-    let module = py.import("numpy._core._multiarray_umath")?;
-    let capsule = module.getattr(table)?.cast_into::<PyCapsule>()?;
-    let table = capsule.pointer_checked(None)?.cast::<*mut c_void>();
-    // SAFETY: the capsule points at a static array of pointers, and the caller knows the index.
-    Ok(unsafe { *table.as_ptr().add(index) })
-}
-
-/// `PyUFunc_ReplaceLoopBySignature`, by its number in `numpy/__ufunc_api.h`.
-fn ufunc_api(py: Python<'_>) -> PyResult<hooks::loops::UfuncApi> {
-    type Replace = unsafe extern "C" fn(*mut c_void, *mut c_void, *const c_int, *mut *mut c_void) -> c_int;
-    const REPLACE_LOOP_BY_SIGNATURE: usize = 30;
-    // SAFETY: the numbers are part of NumPy's stable ABI, and this one is as old as the table.
-    let replace = unsafe {
-        let function = entry(py, "_UFUNC_API", REPLACE_LOOP_BY_SIGNATURE)?;
-        std::mem::transmute::<*mut c_void, Replace>(function)
-    };
-    Ok(hooks::loops::UfuncApi { replace })
-}
-
-/// The `PyDataMem_Handler` that is current in this thread's context.
-fn memory_handler(py: Python<'_>) -> PyResult<*mut c_void> {
-    const GET_HANDLER: usize = 305;
-    // SAFETY: `PyDataMem_GetHandler` since NumPy 1.22; it takes the GIL to be held and returns a
-    // new reference to a capsule, or null with an exception set.
-    let capsule = unsafe {
-        let function = entry(py, "_ARRAY_API", GET_HANDLER)?;
-        let get: unsafe extern "C" fn() -> *mut pyo3::ffi::PyObject = std::mem::transmute::<*mut c_void, _>(function);
-        Bound::from_owned_ptr_or_err(py, get())?
-    };
-    let capsule = capsule.cast_into::<PyCapsule>()?;
-    Ok(capsule.pointer_checked(Some(c"mem_handler"))?.as_ptr())
 }

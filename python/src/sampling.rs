@@ -13,7 +13,18 @@ use raptors_flamegraphs::{Frame, Tag};
 /// The name of a function whose code object was freed before its name was read.
 const GONE: &str = "[Python code that is gone]";
 
-static SAMPLER: Mutex<Option<Sampling>> = Mutex::new(None);
+static SAMPLER: Mutex<State> = Mutex::new(State::Off);
+
+/// What there is of a sampler. The lock is held for a moment only: who holds it may lose the GIL to a thread that then
+/// waits for the lock with the GIL. Whatever takes longer takes the sampler out and leaves [`State::Busy`].
+#[derive(Default)]
+enum State {
+    #[default]
+    Off,
+    /// A function of this file is at work on it, on another thread or further out on this one.
+    Busy,
+    On(Box<Sampling>),
+}
 
 /// A sampler, and the names of its Python functions.
 struct Sampling {
@@ -24,8 +35,42 @@ struct Sampling {
     held: HashMap<usize, Option<Py<PyAny>>>,
 }
 
-fn sampler() -> MutexGuard<'static, Option<Sampling>> {
+fn state() -> MutexGuard<'static, State> {
     SAMPLER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state, out of its place for as long as this lives; [`State::Off`] is put back unless something else is stored.
+struct Taken(State);
+
+impl Taken {
+    /// RuntimeError if another call has it.
+    fn take() -> PyResult<Taken> {
+        let mut state = state();
+        match std::mem::replace(&mut *state, State::Busy) {
+            State::Busy => Err(PyRuntimeError::new_err(
+                "the sampler is being switched by another thread: use it from one thread at a time",
+            )),
+            taken => Ok(Taken(taken)),
+        }
+    }
+
+    /// The sampler; RuntimeError if there is none.
+    fn sampling(&mut self) -> PyResult<&mut Sampling> {
+        match &mut self.0 {
+            State::On(sampling) => Ok(sampling),
+            _ => Err(nothing_sampled()),
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        *state() = std::mem::take(&mut self.0);
+    }
+}
+
+fn nothing_sampled() -> PyErr {
+    PyRuntimeError::new_err("nothing is sampled: call start_sampling first")
 }
 
 fn failed(error: raptors_flamegraphs::Error) -> PyErr {
@@ -42,8 +87,8 @@ fn failed(error: raptors_flamegraphs::Error) -> PyErr {
 /// RuntimeError if it is already being sampled, or its signal or timer cannot be set.
 #[pyfunction]
 pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
-    let mut held = sampler();
-    if held.is_some() {
+    let mut taken = Taken::take()?;
+    if matches!(taken.0, State::On(_)) {
         return Err(failed(raptors_flamegraphs::Error::Busy));
     }
     // The first use of this type may import the module `types`, whose code objects would take the addresses of those
@@ -58,7 +103,7 @@ pub fn start_sampling(py: Python<'_>, frequency: u32) -> PyResult<()> {
         }
         Err(why) => Some(why),
     };
-    *held = Some(Sampling { sampler, why_no_python, held: HashMap::new() });
+    taken.0 = State::On(Box::new(Sampling { sampler, why_no_python, held: HashMap::new() }));
     Ok(())
 }
 
@@ -153,24 +198,23 @@ fn named(code: &Bound<'_, PyAny>, call: &Call) -> PyResult<Frame> {
 #[pyfunction]
 #[pyo3(signature = (side))]
 pub fn sample(py: Python<'_>, side: Option<u8>) -> PyResult<()> {
-    match sampler().as_mut() {
-        Some(sampling) => {
-            sampling.sampler.switch(side.map(Tag)).map_err(failed)?;
-            if side.is_none() {
-                sampling.name_python(py);
-            }
-            Ok(())
-        }
-        None => Err(PyRuntimeError::new_err("nothing is sampled: call start_sampling first")),
+    let mut taken = Taken::take()?;
+    let sampling = taken.sampling()?;
+    sampling.sampler.switch(side.map(Tag)).map_err(failed)?;
+    if side.is_none() {
+        sampling.name_python(py);
     }
+    Ok(())
 }
 
 /// Ends sampling and returns the samples as JSON. RuntimeError if there is not a single sample.
 #[pyfunction]
 pub fn finish_sampling(py: Python<'_>) -> PyResult<String> {
-    let Some(mut sampling) = sampler().take() else {
-        return Err(PyRuntimeError::new_err("nothing is sampled: call start_sampling first"));
+    let mut taken = Taken::take()?;
+    let State::On(sampling) = std::mem::take(&mut taken.0) else {
+        return Err(nothing_sampled());
     };
+    let mut sampling = *sampling;
     sampling.sampler.switch(None).map_err(failed)?;
     sampling.name_python(py);
     let Sampling { sampler, why_no_python, held } = sampling;
@@ -178,6 +222,27 @@ pub fn finish_sampling(py: Python<'_>) -> PyResult<String> {
     drop(held);
     serde_json::to_string(&document(&capture, why_no_python.as_deref()))
         .map_err(|error| PyRuntimeError::new_err(error.to_string()))
+}
+
+/// What the samples lack because the program took the signal for itself.
+fn taken_signal(capture: &Capture) -> Option<String> {
+    let missed: Vec<String> = capture
+        .sampled
+        .iter()
+        .filter(|(_, sampled)| sampled.missed > 0)
+        .map(|(tag, sampled)| {
+            let side = if tag.0 == 0 { "A" } else { "B" };
+            let expected = sampled.samples + sampled.dropped + sampled.missed;
+            format!("about {} of {expected} of {side}", sampled.missed)
+        })
+        .collect();
+    (!missed.is_empty()).then(|| {
+        format!(
+            "the program set its own handler or timer of SIGPROF while it was sampled, which took samples: {}; \
+             sample with --engine perf, or without the program's own profiler",
+            missed.join(" and ")
+        )
+    })
 }
 
 fn document(capture: &Capture, why_no_python: Option<&str>) -> serde_json::Value {
@@ -192,7 +257,7 @@ fn document(capture: &Capture, why_no_python: Option<&str>) -> serde_json::Value
     serde_json::json!({
         "engine": "inprocess",
         "outside": 0,
-        "troubles": [],
+        "troubles": taken_signal(capture).into_iter().collect::<Vec<_>>(),
         "sides": sides.collect::<Vec<_>>(),
         "record": capture.profile.record(),
         "why_not": null,

@@ -1,7 +1,9 @@
 """Runs `raptors-trace` as a user does."""
 
+import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +34,12 @@ def compare(*more: str, expected: int = 0, **options: Any) -> subprocess.Complet
     )
     assert done.returncode == expected, done.stdout + done.stderr
     return done
+
+
+def run_python(program: str, seconds: float = 60) -> dict[str, Any]:
+    """Run a program that samples itself, in a process of its own, and return the JSON that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=seconds
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout))

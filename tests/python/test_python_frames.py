@@ -1,17 +1,14 @@
 """Python functions stand in the sampled stacks, with their files and lines, where the interpreter ran them."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-COMMAND = str(Path(sys.executable).with_name("raptors-trace"))
+from command import COMMAND, run_python
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or sys.version_info[:2] != (3, 11) or sys.implementation.name != "cpython",
@@ -44,15 +41,6 @@ def drawn(tmp_path: Path, setup: str, a: str, b: str) -> dict[str, list[tuple[li
         split = (line.rsplit(" ", 1) for line in lines)
         stacks[side] = [(stack.split(";"), int(count)) for stack, count in split]
     return stacks
-
-
-def run_python(program: str, seconds: float = 60) -> dict[str, Any]:
-    """Run a program that samples itself, in a process of its own, and return the JSON that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=seconds
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return dict(json.loads(done.stdout))
 
 
 def stacks_of(document: dict[str, Any]) -> list[list[str]]:

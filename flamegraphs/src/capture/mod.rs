@@ -8,11 +8,14 @@
 //! inlined functions, is that of the first of them.
 
 mod module;
+mod owner;
 pub mod python;
 mod signal;
+mod spent;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pprof::{ProfilerGuard, ProfilerGuardBuilder, UnresolvedReport};
@@ -20,6 +23,8 @@ use pprof::{ProfilerGuard, ProfilerGuardBuilder, UnresolvedReport};
 use crate::Error;
 use crate::profile::{Frame, FrameId, Profile, Scale, Tag};
 pub use module::locate;
+use owner::{Found, Own};
+use spent::{Block, Border, Spent};
 
 /// The outermost frame of a stack that was too deep for pprof.
 const CUT_OFF: &str = "[cut off: more than 128 frames]";
@@ -28,14 +33,21 @@ const PYTHON_CUT_OFF: &str = "[cut off: more than 64 Python frames]";
 /// Replaces Python frames for which there was no room.
 const MORE_PYTHON: &str = "[more Python stacks]";
 
+/// Whether there is a [`Sampler`].
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
 /// A running sampler of this process, all threads, in CPU time. Dropping it stops it without a result.
 #[must_use = "a sampler that is dropped at once has sampled nothing"]
 pub struct Sampler {
     guard: Option<ProfilerGuard<'static>>,
     before: signal::Action,
+    own: Own,
+    frequency: u32,
     process: u32,
     spent: BTreeMap<Tag, Spent>,
-    current: Option<(Tag, Instant, Duration)>,
+    current: Option<Block>,
+    /// Whether the signal or the timer was another program's at the border of a block.
+    was_taken: bool,
     python: Python,
 }
 
@@ -48,12 +60,6 @@ struct Python {
     names: HashMap<(usize, usize), Frame>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Spent {
-    wall: Duration,
-    cpu: Duration,
-}
-
 /// The samples of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sampled {
@@ -61,6 +67,9 @@ pub struct Sampled {
     pub samples: u64,
     /// Samples that were given up because another thread was being sampled at that moment.
     pub dropped: u64,
+    /// Samples that did not come because the program set its own handler or timer of the signal: an estimate by the
+    /// rate of the samples before, and 0 where it did not.
+    pub missed: u64,
     /// The wall time for which the side was sampled.
     pub wall: Duration,
     /// The CPU time of all threads in it.
@@ -91,28 +100,35 @@ pub struct Capture {
 impl Sampler {
     /// Prepares to sample `frequency` times a second of CPU time. The kernel's timer (`CONFIG_HZ`) may limit the rate;
     /// [`Sampled::rate`] gives the real one. Nothing is kept until [`Sampler::switch`] sets a tag. Only one sampler can
-    /// run in a process.
+    /// run in a process. If the program sets its own handler of SIGPROF or its own timer meanwhile, it keeps them.
     ///
     /// # Errors
     /// [`Error::Busy`] if this process is already being sampled, by this or by other code that uses SIGPROF;
     /// [`Error::Capture`] if the timer cannot be set; [`Error::Signal`].
     pub fn start(frequency: u32) -> Result<Sampler, Error> {
         let before = signal::Action::current().map_err(Error::Signal)?;
-        if before.is_handler() {
+        // Our handler without a sampler: another profiler that ran meanwhile has put it back, and it does nothing.
+        let is_left_over = before.is_ours() && !RUNNING.load(Ordering::Relaxed);
+        if before.is_handler() && !is_left_over {
             return Err(Error::Busy);
         }
         signal::give_to(None);
-        let frequency = c_int::try_from(frequency).unwrap_or(c_int::MAX).clamp(1, 1_000_000);
-        let guard = ProfilerGuardBuilder::default().frequency(frequency).build()?;
-        let sampler = Sampler {
+        let frequency = frequency.clamp(1, 1_000_000);
+        let guard = ProfilerGuardBuilder::default().frequency(frequency as c_int).build()?;
+        RUNNING.store(true, Ordering::Relaxed);
+        let mut sampler = Sampler {
             guard: Some(guard),
             before,
+            own: Own::default(),
+            frequency,
             process: std::process::id(),
             spent: BTreeMap::new(),
             current: None,
+            was_taken: false,
             python: Python::default(),
         };
         python::watch(None);
+        sampler.own = Own::current().map_err(Error::Signal)?;
         signal::interpose().map_err(Error::Signal)?;
         Ok(sampler)
     }
@@ -145,13 +161,17 @@ impl Sampler {
             return Err(Error::Tag(tag));
         }
         signal::give_to(None);
-        let (now, cpu) = (Instant::now(), cpu_time().map_err(Error::Signal)?);
-        if let Some((tag, since, cpu_since)) = self.current.take() {
-            let spent = self.spent.entry(tag).or_default();
-            spent.wall += now - since;
-            spent.cpu += cpu.saturating_sub(cpu_since);
+        let cpu = cpu_time().map_err(Error::Signal)?;
+        let found = Found::now().map_err(Error::Signal)?;
+        let is_ours = found.is_ours(self.own);
+        let now = Border { wall: Instant::now(), cpu, signals: 0, is_ours };
+        if let Some(block) = self.current.take() {
+            self.was_taken |= !(block.begin.is_ours && is_ours);
+            self.spent.entry(block.tag).or_default().add(block.begin, block.end(now), signal::last());
         }
-        self.current = tag.map(|tag| (tag, now, cpu));
+        // A forked child has no timer and needs none: it is not the one that is sampled.
+        let is_ours = self.process == std::process::id() && found.settle(self.own, tag).map_err(Error::Signal)?;
+        self.current = tag.map(|tag| Block { tag, begin: Border { is_ours, ..now } }.begun());
         signal::give_to(tag);
         Ok(())
     }
@@ -159,7 +179,8 @@ impl Sampler {
     /// Ends sampling.
     ///
     /// # Errors
-    /// [`Error::NoSamples`] if the process used too little CPU time for one; [`Error::Capture`].
+    /// [`Error::NoSamples`] if the process used too little CPU time for one; [`Error::Taken`] if there is none because
+    /// the program set its own handler or timer; [`Error::Capture`]; [`Error::Signal`].
     pub fn finish(mut self) -> Result<Capture, Error> {
         self.switch(None)?;
         let guard = self.guard.as_ref().ok_or(Error::NoSamples)?;
@@ -168,13 +189,14 @@ impl Sampler {
         let signals = signal::signals();
         let samples = profile.tags();
         if samples.is_empty() {
-            return Err(Error::NoSamples);
+            return Err(if self.was_taken { Error::Taken } else { Error::NoSamples });
         }
+        let rate = spent::rate(self.spent.values(), self.frequency);
         let sampled = |(&tag, spent): (&Tag, &Spent)| {
             let samples = samples.get(&tag).map_or(0, |(samples, _)| *samples);
             let dropped = signals[usize::from(tag.0)].saturating_sub(samples);
-            let &Spent { wall, cpu } = spent;
-            (tag, Sampled { samples, dropped, wall, cpu })
+            let &Spent { wall, cpu, .. } = spent;
+            (tag, Sampled { samples, dropped, missed: spent.missed(rate), wall, cpu })
         };
         let sampled = self.spent.iter().map(sampled).collect();
         Ok(Capture { profile, sampled })
@@ -191,10 +213,13 @@ impl Drop for Sampler {
             return;
         }
         signal::give_to(None);
+        let found = Found::now();
         // pprof stops the timer and ignores SIGPROF, which cancels a pending signal.
         drop(guard);
+        RUNNING.store(false, Ordering::Relaxed);
         python::watch(None);
-        let _ = self.before.set();
+        // A system that does not tell the action does not set it either.
+        let _ = found.and_then(|found| found.give_back(&self.before, self.own));
     }
 }
 

@@ -10,6 +10,7 @@
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::python;
 use crate::Tag;
@@ -28,6 +29,8 @@ type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 static CURRENT: AtomicUsize = AtomicUsize::new(PAUSED);
 static SIGNALS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
+/// The process's CPU time at the last signal, in nanoseconds.
+static LAST: AtomicU64 = AtomicU64::new(0);
 static SERVED: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 static PASSED: [AtomicU64; DIGITS] = [const { AtomicU64::new(0) }; DIGITS];
 /// pprof's handler.
@@ -60,6 +63,9 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     pass(rest, current, signal, info, context);
     // After the call, so that it is no tail call and this function is on the stack.
     SIGNALS[current].fetch_add(1, Ordering::Relaxed);
+    if let Ok(cpu) = super::cpu_time() {
+        LAST.store(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// [`python::chain`], which keeps the errno of the interrupted code.
@@ -125,6 +131,11 @@ pub(super) fn give_to(tag: Option<Tag>) {
 /// The signals for each tag since [`interpose`].
 pub(super) fn signals() -> [u64; TAGS] {
     std::array::from_fn(|tag| SIGNALS[tag].load(Ordering::Relaxed))
+}
+
+/// The process's CPU time at the last signal.
+pub(super) fn last() -> Duration {
+    Duration::from_nanos(LAST.load(Ordering::Relaxed))
 }
 
 /// The data of a stack beside its frames.
@@ -193,6 +204,11 @@ impl Action {
         !matches!(self.0.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
     }
 
+    /// Whether the signal comes to [`on_signal`].
+    pub fn is_ours(&self) -> bool {
+        self.0.sa_sigaction == on_signal as Handler as usize
+    }
+
     /// Sets it. If that is the default action, which ends the process, no signal may be pending.
     pub fn set(&self) -> std::io::Result<()> {
         // SAFETY: the action came from `current`, with at most the handler replaced by `on_signal`, which has the type
@@ -214,6 +230,7 @@ pub(super) fn interpose() -> std::io::Result<()> {
     for counter in SIGNALS.iter().chain(&SERVED) {
         counter.store(0, Ordering::Relaxed);
     }
+    LAST.store(0, Ordering::Relaxed);
     PPROF.store(pprof, Ordering::Release);
     action.0.sa_sigaction = on_signal as Handler as usize;
     action.set()

@@ -31,9 +31,10 @@ const PROBE: &str = r#"
 import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]
-import json, platform
+import json, platform, sysconfig
 answer = {"version": list(sys.version_info[:3]), "implementation": platform.python_implementation(),
-          "machine": platform.machine(), "bits": 64 if sys.maxsize > 2**32 else 32}
+          "machine": platform.machine(), "bits": 64 if sys.maxsize > 2**32 else 32,
+          "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED"))}
 try:
     import numpy
     answer["numpy"] = str(numpy.__version__)
@@ -168,6 +169,14 @@ pub enum InterpreterError {
         /// Its version.
         version: String,
     },
+    /// Its threads run without a lock, and its objects have another layout.
+    #[error("{} is a free-threaded Python {version}, which raptors-trace cannot observe yet", .path.display())]
+    FreeThreaded {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
     /// It was built for another processor.
     #[error("{} runs as {theirs}, this program as {ours}; an interpreter of another architecture cannot load \
              it", .path.display())]
@@ -226,6 +235,7 @@ impl InterpreterError {
             Self::NotCPython { .. } | Self::OldPython { .. } => {
                 format!("{OTHER}; it must be CPython 3.11 or newer")
             }
+            Self::FreeThreaded { .. } => format!("{OTHER}; it must be an ordinary CPython, not a free-threaded one"),
             Self::OtherArchitecture { ours, .. } => format!("{OTHER}; it must be built for {ours}"),
             Self::NoNumpy { path, .. } => format!("{} -m pip install numpy", quoted(path)),
             Self::OldNumpy { path, .. } => {
@@ -325,6 +335,7 @@ struct Answer {
     implementation: String,
     machine: String,
     bits: u32,
+    free_threaded: bool,
     numpy: Option<String>,
     numpy_error: Option<String>,
     raptors_trace_error: Option<String>,
@@ -412,6 +423,9 @@ fn check(path: PathBuf, origin: Origin, answer: Answer, ours: &str) -> Result<In
     }
     if (number(0), number(1)) < OLDEST_PYTHON {
         return Err(InterpreterError::OldPython { path, version });
+    }
+    if answer.free_threaded {
+        return Err(InterpreterError::FreeThreaded { path, version });
     }
     let arch = architecture(&answer.machine, answer.bits);
     if arch != ours {

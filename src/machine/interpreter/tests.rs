@@ -122,6 +122,13 @@ fn numpy_1_26_is_refused() {
 }
 
 #[test]
+fn a_free_threaded_python_is_refused_before_its_packages_are_looked_at() {
+    let error = refusal(Answer { free_threaded: true, numpy: None, ..good() });
+    assert!(error.to_string().contains("is a free-threaded Python 3.12.1, which"), "{error}");
+    assert!(error.help().contains("--python PATH") && error.help().contains("ordinary CPython"), "{}", error.help());
+}
+
+#[test]
 fn another_architecture_is_refused_also_32_bit() {
     let error = refusal(Answer { machine: "arm64".into(), ..good() });
     assert!(error.to_string().contains("runs as aarch64, this program as x86_64"), "{error}");
