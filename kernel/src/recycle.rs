@@ -25,9 +25,6 @@ const HUGE_PAGE: usize = 2 << 20;
 /// From this size on, in bytes, huge pages are requested, as NumPy does.
 const ADVISED_FROM: usize = 4 << 20;
 
-/// The smallest page there is.
-const PAGE: usize = 4096;
-
 /// Memory that was idle for this long is offered to the system.
 const IDLE_MS: u64 = 1000;
 
@@ -64,7 +61,7 @@ impl Block {
     }
 
     fn map(capacity: usize) -> Option<Block> {
-        let alignment = if capacity < ADVISED_FROM { PAGE } else { HUGE_PAGE };
+        let alignment = if capacity < ADVISED_FROM { page() } else { HUGE_PAGE.max(page()) };
         let start = platform::map(capacity, alignment).or_else(|| {
             // Idle memory may be the memory that is missing.
             trim();
@@ -101,12 +98,18 @@ impl Block {
     }
 }
 
+/// Bytes of a page: 4, 16 or 64 KiB. The parts of a mapping that alignment leaves over are given back by whole pages.
+fn page() -> usize {
+    static PAGE: OnceLock<usize> = OnceLock::new();
+    *PAGE.get_or_init(platform::page_size)
+}
+
 /// Whole pages, and the rest of a huge page if most of it would be left over.
 fn capacity(bytes: usize) -> Option<usize> {
     if bytes >= ADVISED_FROM && bytes % HUGE_PAGE > HUGE_PAGE / 2 {
         bytes.checked_next_multiple_of(HUGE_PAGE)
     } else {
-        bytes.checked_next_multiple_of(PAGE)
+        bytes.checked_next_multiple_of(page())
     }
 }
 
@@ -462,11 +465,13 @@ mod tests {
 
     #[test]
     fn sizes_are_whole_pages_and_nearly_whole_huge_pages() {
-        assert_eq!(capacity(LARGE + 1), Some(LARGE + PAGE));
+        assert_eq!(capacity(LARGE + 1), Some(LARGE + page()));
         assert_eq!(capacity(16 << 20), Some(16 << 20));
-        assert_eq!(capacity((16 << 20) + 1), Some((16 << 20) + PAGE));
+        assert_eq!(capacity((16 << 20) + 1), Some((16 << 20) + page()));
         assert_eq!(capacity((17 << 20) + 1), Some(18 << 20));
         assert_eq!(capacity(usize::MAX), None);
+        assert_eq!(page(), platform::page_size());
+        assert!(page() >= 4096 && LARGE.is_multiple_of(page()));
     }
 
     #[test]

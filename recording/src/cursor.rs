@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    event::Encoded,
-    layout::{self, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader},
+    event::{Encoded, Kind},
+    layout::{self, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader, at},
     platform,
-    writer::{Refusal, Writer},
+    writer::{Purpose, Refusal, Writer},
 };
 
 /// The generation of the active writer; 0 if there is none. A thread whose cursor has another generation has no
@@ -23,6 +23,8 @@ struct Cursor {
     /// The position of the next record. A multiple of the segment size, null included, means no room: the segment is
     /// full or there is none.
     next: Cell<*mut u8>,
+    /// The same in the segment that has only marks: see [`mark_slot`].
+    marks: Cell<*mut u8>,
     generation: Cell<u64>,
     tid: Cell<u64>,
     thread: Cell<u32>,
@@ -34,6 +36,7 @@ thread_local! {
     static CURSOR: Cursor = const {
         Cursor {
             next: Cell::new(ptr::null_mut()),
+            marks: Cell::new(ptr::null_mut()),
             generation: Cell::new(0),
             tid: Cell::new(0),
             thread: Cell::new(0),
@@ -80,19 +83,20 @@ pub fn active() -> bool {
 pub fn push(event: impl Into<Encoded>, depth: u8, site: u32, start: u64, end: u64) {
     let event = event.into();
     CURSOR.with(|cursor| {
-        let mut next = cursor.next.get();
+        let mut slot = cursor.next.get();
         let current = cursor.generation.get() == GENERATION.load(Ordering::Relaxed);
-        if !current || next.addr().is_multiple_of(SEGMENT_BYTES) {
-            let Some(fresh) = refill(cursor) else { return };
-            next = fresh;
+        if current && !slot.addr().is_multiple_of(SEGMENT_BYTES) {
+            // Before the record is written: a signal handler that records uses the slot after it.
+            cursor.next.set(slot.wrapping_add(RECORD_BYTES));
+        } else {
+            let Some(fresh) = refill(cursor, event.kind) else { return };
+            slot = fresh;
         }
-        // Before the record is written: a signal handler that records uses the slot after it.
-        cursor.next.set(next.wrapping_add(RECORD_BYTES));
         let tag = layout::tag(&event, depth);
-        // SAFETY: `next` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
+        // SAFETY: `slot` is a slot of this thread's own segment: 64 bytes, aligned to 64, inside the
         // mapping (never unmapped up to the last taken segment) and inside the allocated file; no
         // other thread writes there.
-        unsafe { write(next.cast(), tag, site, start, end.saturating_sub(start), event.args) }
+        unsafe { write(slot.cast(), tag, site, start, end.saturating_sub(start), event.args) }
     });
 }
 
@@ -112,51 +116,147 @@ unsafe fn write(slot: *mut u64, tag: u32, site: u32, start: u64, duration: u64, 
     }
 }
 
-/// Takes a fresh segment for this thread: once per 1023 records. None without a writer, or without room, which is
+/// Finds room for this thread's next record: once per 1023 records. None without a writer, or without room, which is
 /// counted.
 #[cold]
 #[inline(never)]
-fn refill(cursor: &Cursor) -> Option<*mut u8> {
+fn refill(cursor: &Cursor, kind: Kind) -> Option<*mut u8> {
     let writer = current()?;
     let known = cursor.generation.get() == writer.generation;
     let full = cursor.next.replace(ptr::null_mut());
     if known && !full.is_null() {
         writer.close(full);
     }
-    let (index, touched) = match writer.take(writer.record_cap) {
-        Ok(taken) => taken,
+    if !known && let Some(left) = writer.left.take() {
+        return Some(take_over(cursor, writer, left));
+    }
+    match writer.take(Purpose::Records) {
+        Ok((index, touched)) => {
+            if !touched {
+                writer.header_u64(at::LATE).fetch_add(1, Ordering::Relaxed);
+            }
+            let slot = begin_segment(cursor, writer, index);
+            cursor.next.set(slot.wrapping_add(RECORD_BYTES));
+            Some(slot)
+        }
+        Err(refusal) if kind == Kind::Mark => mark_slot(cursor, writer, refusal),
         Err(refusal) => {
             writer.count_lost(refusal);
-            return None;
+            None
         }
-    };
-    if !touched {
-        writer.header_u64(layout::at::LATE).fetch_add(1, Ordering::Relaxed);
     }
-    if !known {
-        cursor.tid.set(platform::thread_id());
-        cursor.thread.set(writer.threads.fetch_add(1, Ordering::Relaxed));
-        cursor.sequence.set(0);
-        cursor.generation.set(writer.generation);
+}
+
+/// Room for a mark where a call has none: a run without the marks of its rounds has no rounds. These segments are kept
+/// free of other records, so that calls do not use up what is reserved.
+fn mark_slot(cursor: &Cursor, writer: &Writer, refusal: Refusal) -> Option<*mut u8> {
+    let known = cursor.generation.get() == writer.generation;
+    let mut slot = if known { cursor.marks.replace(ptr::null_mut()) } else { ptr::null_mut() };
+    if slot.addr().is_multiple_of(SEGMENT_BYTES) {
+        if !slot.is_null() {
+            writer.close(slot);
+        }
+        let Ok((index, _)) = writer.take(Purpose::Marks) else {
+            writer.count_lost(refusal);
+            return None;
+        };
+        slot = begin_segment(cursor, writer, index);
+    }
+    cursor.marks.set(slot.wrapping_add(RECORD_BYTES));
+    Some(slot)
+}
+
+/// Begins segment `index` for this thread; its first slot.
+fn begin_segment(cursor: &Cursor, writer: &Writer, index: u64) -> *mut u8 {
+    if cursor.generation.get() != writer.generation {
+        enter(cursor, writer);
     }
     let sequence = cursor.sequence.get();
     cursor.sequence.set(sequence.wrapping_add(1));
-    let header =
-        SegmentHeader { kind: SEGMENT_RECORDS, tid: cursor.tid.get(), thread: cursor.thread.get(), sequence, index };
-    Some(writer.begin_segment(&header))
+    let (tid, thread) = (cursor.tid.get(), cursor.thread.get());
+    writer.begin_segment(&SegmentHeader { kind: SEGMENT_RECORDS, tid, thread, sequence, index })
+}
+
+/// Makes this thread one of the recording's.
+fn enter(cursor: &Cursor, writer: &Writer) {
+    cursor.tid.set(platform::thread_id());
+    cursor.thread.set(writer.threads.fetch_add(1, Ordering::Relaxed));
+    cursor.sequence.set(0);
+    cursor.marks.set(ptr::null_mut());
+    cursor.generation.set(writer.generation);
+    platform::at_thread_end(leave);
+}
+
+/// Goes on in the segment of a thread that has ended, and says so in it; its next slot. Only the first segment of a
+/// thread may be such a one: its later segments lie behind it in the file, which keeps a thread's records in order.
+fn take_over(cursor: &Cursor, writer: &Writer, left: *mut u8) -> *mut u8 {
+    enter(cursor, writer);
+    let args = layout::handover(cursor.tid.get(), cursor.thread.get());
+    // SAFETY: the slot was the next one of a thread that has ended, and `left` gave it to this thread alone; a record
+    // has room behind it (`leave`).
+    unsafe { write(left.cast(), layout::HANDOVER, 0, 0, 0, args) };
+    let slot = left.wrapping_add(RECORD_BYTES);
+    cursor.next.set(slot.wrapping_add(RECORD_BYTES));
+    slot
+}
+
+/// Leaves the rest of this thread's segment to a thread that begins: the system calls it when this thread ends.
+extern "C" fn leave() {
+    let Some(writer) = current() else { return };
+    CURSOR.with(|cursor| {
+        if cursor.generation.replace(0) != writer.generation {
+            return;
+        }
+        let next = cursor.next.replace(ptr::null_mut());
+        let rest = next.addr().wrapping_neg() % SEGMENT_BYTES;
+        if !next.is_null() && rest == 0 {
+            writer.close(next);
+        } else if rest >= 2 * RECORD_BYTES {
+            writer.left.put(next);
+        }
+    });
+}
+
+/// Positions in segments whose threads have ended. Lock-free, as a thread may begin to record in a signal handler; a
+/// position that finds no place is forgotten, and the rest of its segment stays blank.
+pub(crate) struct Left([AtomicPtr<u8>; Self::PLACES]);
+
+impl Left {
+    const PLACES: usize = 256;
+
+    pub(crate) fn new() -> Self {
+        Self([const { AtomicPtr::new(ptr::null_mut()) }; Self::PLACES])
+    }
+
+    fn put(&self, position: *mut u8) {
+        let (stored, free) = (Ordering::Release, Ordering::Relaxed);
+        let _ = self.0.iter().find(|place| {
+            place.load(free).is_null() && place.compare_exchange(ptr::null_mut(), position, stored, free).is_ok()
+        });
+    }
+
+    fn take(&self) -> Option<*mut u8> {
+        let taken = |place: &AtomicPtr<u8>| {
+            let there = !place.load(Ordering::Relaxed).is_null();
+            let position = if there { place.swap(ptr::null_mut(), Ordering::Acquire) } else { ptr::null_mut() };
+            (!position.is_null()).then_some(position)
+        };
+        self.0.iter().find_map(taken)
+    }
 }
 
 impl Writer {
     /// Counts one record without room.
     fn count_lost(&self, refusal: Refusal) {
-        let which = match refusal {
-            Refusal::Limit => 0,
-            Refusal::NotReady => 1,
-            Refusal::DiskFull => 2,
+        let counter = match refusal {
+            Refusal::Limit => at::LIVE_LOST,
+            Refusal::NotReady => at::LIVE_LOST + 8,
+            Refusal::DiskFull => at::LIVE_LOST + 16,
+            Refusal::NoDescriptor => at::LIVE_LOST_DESCRIPTOR,
             // Finished meanwhile: the record is dropped, like any later one.
             Refusal::Closed => return,
         };
-        self.header_u64(layout::at::LIVE_LOST + 8 * which).fetch_add(1, Ordering::Relaxed);
+        self.header_u64(counter).fetch_add(1, Ordering::Relaxed);
     }
 }
 

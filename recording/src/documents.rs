@@ -12,7 +12,7 @@ use crate::{
         put_u32, segment_at,
     },
     platform,
-    writer::{Refusal, Writer, growth_error, lock},
+    writer::{Purpose, Refusal, Writer, growth_error, lock},
 };
 
 pub(crate) const AT_LIMIT: &str = "the file has reached its limit; record with a higher one";
@@ -44,13 +44,13 @@ impl Documents {
     fn make_room(&mut self, writer: &Writer, needed: usize, bytes: usize) -> Result<(), Error> {
         let room = |open: &[(u64, usize)]| -> usize { open.iter().map(|(_, used)| DOCUMENT_PAYLOAD - used).sum() };
         while room(&self.open) < needed {
-            match writer.take(writer.capacity) {
+            match writer.take(Purpose::Documents) {
                 Ok((index, _)) => self.begin(writer, index),
                 Err(Refusal::Closed) => return Err(Error::Closed("was finished already")),
                 Err(Refusal::Limit) => {
                     return Err(Error::DocumentTooLong { bytes, why: AT_LIMIT });
                 }
-                Err(Refusal::NotReady | Refusal::DiskFull) => {
+                Err(Refusal::NotReady | Refusal::DiskFull | Refusal::NoDescriptor) => {
                     writer.grow_for_document().map_err(|e| growth_error(&writer.path, e))?;
                 }
             }

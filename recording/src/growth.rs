@@ -13,9 +13,10 @@ use std::{
 };
 
 use crate::{
+    descriptor::Descriptor,
     layout::{self, at},
     platform,
-    writer::{Writer, lock, state},
+    writer::{Writer, lock, refused, state},
 };
 
 /// 1 MiB is touched at once (larger steps are no cheaper per byte), 16 MiB are allocated.
@@ -42,10 +43,12 @@ const RETOUCHED: u64 = 128;
 /// The state of growing.
 pub(crate) struct Growth {
     /// The run file; None once the recording is finished.
-    file: Option<File>,
-    /// Segments with room on disk.
+    file: Option<Descriptor>,
+    /// Segments with room on disk. It only rises: what is allocated once may hold records, and is never zeroed again.
     allocated: u64,
     refused_at: Option<Instant>,
+    /// The allocated segments from `Writer::ready` on could not be touched, so nobody gets them.
+    withheld: bool,
 }
 
 /// Starts the helper of `writer`.
@@ -79,7 +82,7 @@ impl Writer {
     /// Allocates and touches the segments that the first record needs.
     pub(crate) fn grow_first(&self) -> io::Result<()> {
         let mut growth = lock(&self.growth);
-        self.allocate_to(&mut growth, self.ahead.min(self.record_cap))?;
+        self.allocate_to(&mut growth, self.ahead.min(self.record_cap) + self.reserve)?;
         // More room is welcome but not needed: the helper asks again, and keeps a refusal in mind.
         let _ = self.allocate_to(&mut growth, self.allocation_goal(0));
         self.touch(&growth, 0, self.ahead.min(FIRST_TOUCHED).min(self.record_cap))
@@ -92,21 +95,33 @@ impl Writer {
             return false;
         }
         let mut growth = lock(&self.growth);
+        if growth.withheld {
+            return growth.may_ask() && self.give_back(&mut growth).is_ok();
+        }
         let goal = self.allocation_goal(next);
         let step = ALLOCATE_STEP.min(self.ahead);
         let missing = goal.saturating_sub(growth.allocated);
-        if missing > 0 && (missing >= step || goal == self.record_cap) && growth.may_ask() {
+        if missing > 0 && (missing >= step || goal == self.allocation_goal(self.record_cap)) && growth.may_ask() {
             let to = (growth.allocated + step).min(goal);
             let result = self.allocate_to(&mut growth, to);
-            growth.refused_at = result.is_err().then(Instant::now);
-            self.refused.store(u8::from(result.is_err()), Ordering::Relaxed);
+            self.note_refusal(&mut growth, result.is_err());
             return result.is_ok();
         }
         self.touch_ahead(&mut growth, next)
     }
 
+    fn note_refusal(&self, growth: &mut Growth, is_refusal: bool) {
+        growth.refused_at = is_refusal.then(Instant::now);
+        let why = match is_refusal {
+            false => refused::NOT,
+            true if growth.file().is_ok() => refused::DISK,
+            true => refused::DESCRIPTOR,
+        };
+        self.refused.store(why, Ordering::Relaxed);
+    }
+
     fn allocation_goal(&self, next: u64) -> u64 {
-        (next + 2 * self.ahead).min(self.record_cap)
+        (next + 2 * self.ahead).min(self.record_cap) + self.reserve
     }
 
     /// Touches one step of the allocated segments, if one is due.
@@ -114,7 +129,7 @@ impl Writer {
         let touched = self.populated.load(Ordering::Relaxed);
         // Once records have caught up, touching starts at a distance before them.
         let from = if touched > next { touched } else { next + LEAD };
-        let goal = (next + self.ahead).min(self.ready.load(Ordering::Relaxed));
+        let goal = (next + self.ahead).min(self.ready.load(Ordering::Relaxed)).min(self.record_cap);
         let missing = goal.saturating_sub(from);
         let step = TOUCH_STEP.min(self.ahead);
         if missing == 0 || (missing < step && goal != self.record_cap) {
@@ -123,12 +138,27 @@ impl Writer {
         if self.touch(growth, from, (from + step).min(goal)).is_ok() {
             return true;
         }
-        // The file system promised room that it does not have: hand out none of it.
-        self.ready.store(from, Ordering::Release);
-        growth.allocated = growth.allocated.min(from);
-        growth.refused_at = Some(Instant::now());
-        self.refused.store(1, Ordering::Relaxed);
+        self.withhold(growth, from);
         false
+    }
+
+    /// The file system promised room that it does not have: hands out none of it from segment `from` on.
+    fn withhold(&self, growth: &mut Growth, from: u64) {
+        self.ready.store(from, Ordering::Release);
+        growth.withheld = true;
+        self.note_refusal(growth, true);
+    }
+
+    /// Touches what was withheld once more, and hands it out if that succeeds.
+    fn give_back(&self, growth: &mut Growth) -> io::Result<()> {
+        let from = self.ready.load(Ordering::Relaxed);
+        let result = self.touch(growth, from, (from + TOUCH_STEP).min(growth.allocated));
+        self.note_refusal(growth, result.is_err());
+        if result.is_ok() {
+            growth.withheld = false;
+            self.ready.store(growth.allocated, Ordering::Release);
+        }
+        result
     }
 
     /// Grows for a document, at once, up to the file's limit if necessary.
@@ -139,6 +169,9 @@ impl Writer {
     }
 
     fn allocate_to(&self, growth: &mut Growth, to: u64) -> io::Result<()> {
+        if growth.withheld {
+            self.give_back(growth)?;
+        }
         if to <= growth.allocated {
             return Ok(());
         }
@@ -159,7 +192,7 @@ impl Writer {
     /// helper pays for one page only.)
     fn touch(&self, growth: &Growth, from: u64, to: u64) -> io::Result<()> {
         for index in from..to {
-            self.zero(growth.file()?, index)?;
+            self.zero(growth, index)?;
         }
         if from < to {
             self.map.populate(layout::segment_offset(from), layout::segment_offset(to))?;
@@ -172,15 +205,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes zeros over a free segment, which nothing can take meanwhile.
-    fn zero(&self, file: &File, index: u64) -> io::Result<()> {
+    /// Writes zeros over a free segment, which nothing can take meanwhile. Without a descriptor it stays as it is.
+    fn zero(&self, growth: &Growth, index: u64) -> io::Result<()> {
         let state = &self.states[index as usize];
         let (free, busy) = (state::FREE, state::BEING_ZEROED);
         if state.compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return Ok(());
         }
         let from = layout::segment_offset(index);
-        let result = platform::write_zeros(file, from, layout::segment_offset(index + 1));
+        let result = growth.file().map_or(Ok(()), |file| {
+            // The last look before the only action that overwrites what a file has.
+            platform::write_zeros(file, from, layout::segment_offset(index + 1))
+        });
         state.store(free, Ordering::Release);
         result
     }
@@ -199,10 +235,7 @@ impl Writer {
         }
         let (from, end) = (layout::segment_offset(*released), layout::segment_offset(to));
         let growth = lock(&self.growth);
-        let Ok(file) = growth.file() else {
-            return false;
-        };
-        self.map.release(file, from, end);
+        self.map.release(growth.file().ok(), from, end);
         *released = to;
         true
     }
@@ -217,20 +250,64 @@ impl Writer {
 }
 
 impl Growth {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file: Some(file), allocated: 0, refused_at: None }
+    pub(crate) fn new(file: Descriptor) -> Self {
+        Self { file: Some(file), allocated: 0, refused_at: None, withheld: false }
     }
 
+    /// The run file, for one action at once.
     fn file(&self) -> io::Result<&File> {
-        self.file.as_ref().ok_or_else(|| io::Error::other("the recording was finished"))
+        self.file.as_ref().ok_or_else(|| io::Error::other("the recording was finished"))?.get()
     }
 
     /// Takes the file: nothing grows from here on.
-    pub(crate) fn end(&mut self) -> Option<File> {
+    pub(crate) fn end(&mut self) -> Option<Descriptor> {
         self.file.take()
     }
 
     fn may_ask(&self) -> bool {
         self.refused_at.is_none_or(|at| at.elapsed() >= RETRY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dispatch, Event, Options, Reader, push};
+
+    /// On a file system without `fallocate` zeros make the room: they must not go over segments that records have taken
+    /// meanwhile.
+    #[test]
+    fn room_that_is_withheld_and_given_back_keeps_the_records_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.rtrace");
+        let writer = Writer::create(&path, Options { limit_bytes: 64 << 20, ahead_bytes: 1 << 20 }).unwrap();
+        let mut pushed = 0;
+        let mut push_some = |n: u64| {
+            (0..n).for_each(|i| push(Dispatch { n: pushed + i, threads: 1 }, 0, 0, 1, 1));
+            pushed += n;
+        };
+        push_some(4_000);
+        platform::WITHOUT_FALLOCATE.store(true, Ordering::Relaxed);
+        writer.withhold(&mut lock(&writer.growth), 1);
+        push_some(4_000);
+        while lock(&writer.growth).withheld {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let before = lock(&writer.growth).allocated;
+        while lock(&writer.growth).allocated == before {
+            push_some(1_000);
+            thread::sleep(Duration::from_millis(5));
+        }
+        writer.finish().unwrap();
+        let reader = Reader::open(&path).unwrap();
+        let mut seen = Vec::new();
+        reader
+            .for_each(|_, record| match record.event {
+                Event::Dispatch(Dispatch { n, .. }) => seen.push(n),
+                _ => panic!("{record:?}"),
+            })
+            .unwrap();
+        assert!(seen.is_sorted() && seen[..4_000].iter().copied().eq(0..4_000), "records were erased");
+        assert_eq!(seen.len() as u64 + reader.header().lost.total(), pushed);
     }
 }

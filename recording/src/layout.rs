@@ -6,7 +6,7 @@ use crate::event::{Encoded, Event, Kind};
 pub(crate) const MAGIC: [u8; 8] = *b"\x89RTRACE\n";
 /// Version of the layout that this crate writes, and the newest that it reads. It rises with whatever an older reader
 /// would refuse as damage: a new kind, flag or field of events, a new kind of rounds.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The oldest that it reads.
 pub(crate) const OLDEST: u32 = 1;
 /// Bytes before the first segment.
@@ -53,6 +53,10 @@ pub(crate) mod at {
     /// Three counters of lost records, then the count of late segments.
     pub(crate) const LIVE_LOST: usize = 144;
     pub(crate) const LATE: usize = 168;
+    /// One more counter of lost records, 0 in older files.
+    pub(crate) const LIVE_LOST_DESCRIPTOR: usize = 176;
+    /// Nanoseconds by which the two clocks jumped against each other; 0 in older files.
+    pub(crate) const CLOCK_JUMP: usize = 184;
     /// Two slots of (ticks u64, nanoseconds u64, CRC u32), written in turn.
     pub(crate) const CLOCK_SLOTS: usize = 192;
     pub(crate) const CLOCK_SLOT_BYTES: usize = 32;
@@ -63,6 +67,8 @@ pub(crate) mod at {
     pub(crate) const FINAL_LOST: usize = 264;
     pub(crate) const FINAL_TICKS: usize = 296;
     pub(crate) const FINAL_NS: usize = 304;
+    pub(crate) const FINAL_LOST_DESCRIPTOR: usize = 312;
+    pub(crate) const FINAL_CLOCK_JUMP: usize = 320;
     /// Of the final section before it.
     pub(crate) const FINAL_CRC: usize = 380;
     /// The header is read to here; the rest of its 64 KiB is zero.
@@ -120,12 +126,14 @@ pub struct Lost {
     pub not_ready: u64,
     /// The file system had no more room, or refused to grow the file.
     pub disk_full: u64,
+    /// The file could not grow any more, because the process closed its descriptor.
+    pub descriptor_closed: u64,
 }
 
 impl Lost {
     /// All lost records together.
     pub fn total(&self) -> u64 {
-        self.limit.saturating_add(self.not_ready).saturating_add(self.disk_full)
+        [self.limit, self.not_ready, self.disk_full, self.descriptor_closed].into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -202,6 +210,30 @@ impl SegmentHeader {
             sequence: u32_at(bytes, segment_at::SEQUENCE),
             index: u64_at(bytes, segment_at::INDEX),
         })
+    }
+}
+
+/// The first word of a record that is no event: from here on the segment has the records of another thread.
+pub(crate) const HANDOVER: u32 = 0xff;
+
+/// The words of such a record: the thread, and a CRC.
+pub(crate) fn handover(tid: u64, thread: u32) -> [u64; 5] {
+    [tid, thread.into(), handover_crc(tid, thread).into(), 0, 0]
+}
+
+fn handover_crc(tid: u64, thread: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&tid.to_le_bytes());
+    hasher.update(&thread.to_le_bytes());
+    hasher.finalize()
+}
+
+/// The thread (system's id, number) in `bytes`, a record whose first word is [`HANDOVER`], or what is wrong with it.
+pub(crate) fn decode_handover(bytes: &[u8]) -> Result<(u64, u32), String> {
+    let (tid, thread, crc) = (u64_at(bytes, 24), u64_at(bytes, 32), u64_at(bytes, 40));
+    match u32::try_from(thread) {
+        Ok(thread) if crc == u64::from(handover_crc(tid, thread)) => Ok((tid, thread)),
+        _ => Err(format!("a segment goes on with thread {thread}, and the CRC of that record is another")),
     }
 }
 

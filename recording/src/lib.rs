@@ -33,6 +33,7 @@ compile_error!("the run file is written in place as little endian; big-endian ta
 mod append;
 pub mod clock;
 mod cursor;
+mod descriptor;
 mod documents;
 mod error;
 mod event;
@@ -42,6 +43,7 @@ mod platform;
 mod reader;
 mod scan;
 mod site;
+mod steady;
 mod writer;
 
 pub use append::append_document;

@@ -32,6 +32,9 @@ pub struct Header {
     pub complete: bool,
     /// Records without room.
     pub lost: Lost,
+    /// Nanoseconds by which the clock of the records and `CLOCK_MONOTONIC` jumped against each other, as a suspend of
+    /// the machine makes them; 0 if they kept pace. The calibration is of the time before the jump.
+    pub clock_jump_ns: u64,
     /// Segments that records reached before the helper touched their pages: the observed process took page faults for
     /// them.
     pub late_segments: u64,
@@ -123,7 +126,9 @@ impl Reader {
     /// [`Reader::for_each`] skips are counted here after it ran.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.scan.warnings.clone();
-        warnings.extend(scan::short_calibration(self.header()));
+        let header = self.header();
+        let limits = [scan::short_calibration(header), scan::jumped_clock(header), scan::lost_descriptor(header)];
+        warnings.extend(limits.into_iter().flatten());
         if !self.header().complete {
             warnings.push("the recording was not finished: its process was killed or still runs".into());
         }
@@ -158,22 +163,43 @@ impl Reader {
                 let n = self.read(&mut block, offset)?.min(n);
                 present(&first_look[..n])
             };
-            self.segment(&block, present, offset, |record| f(*thread, record))?;
+            self.segment(&block, present, offset, *thread, &mut f)?;
         }
         Ok(())
     }
 
-    fn segment(&self, block: &[u8], present: usize, offset: u64, mut f: impl FnMut(&Record)) -> Result<(), Error> {
+    /// Passes on the first `present` records of a segment that `thread` began.
+    fn segment(
+        &self,
+        block: &[u8],
+        present: usize,
+        offset: u64,
+        mut thread: ThreadId,
+        f: &mut impl FnMut(ThreadId, &Record),
+    ) -> Result<(), Error> {
         for (i, bytes) in block.chunks_exact(RECORD_BYTES).enumerate().skip(1).take(present) {
+            let damaged = |what| {
+                let offset = offset + (i * RECORD_BYTES) as u64;
+                Error::Damaged { path: self.name.clone(), offset, what }
+            };
+            if u32_at(bytes, 0) == layout::HANDOVER {
+                match layout::decode_handover(bytes) {
+                    Ok((tid, index)) => thread = ThreadId { tid, index },
+                    // Nobody knows whose records follow.
+                    Err(_) if self.lossy => {
+                        self.skipped.fetch_add((present + 1 - i) as u64, Ordering::Relaxed);
+                        return Ok(());
+                    }
+                    Err(what) => return Err(damaged(what)),
+                }
+                continue;
+            }
             match layout::decode_record(bytes) {
-                Ok(record) => f(&record),
+                Ok(record) => f(thread, &record),
                 Err(_) if self.lossy => {
                     self.skipped.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(what) => {
-                    let offset = offset + (i * RECORD_BYTES) as u64;
-                    return Err(Error::Damaged { path: self.name.clone(), offset, what });
-                }
+                Err(what) => return Err(damaged(what)),
             }
         }
         Ok(())

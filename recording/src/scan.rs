@@ -58,6 +58,19 @@ impl Source {
     }
 }
 
+/// Where a file has its counters: while it is written, and once it is complete.
+struct Counters {
+    /// Three of lost records, then that of late segments.
+    lost: usize,
+    descriptor_closed: usize,
+    clock_jump: usize,
+}
+
+const LIVE: Counters =
+    Counters { lost: at::LIVE_LOST, descriptor_closed: at::LIVE_LOST_DESCRIPTOR, clock_jump: at::CLOCK_JUMP };
+const FINAL: Counters =
+    Counters { lost: at::FINAL_LOST, descriptor_closed: at::FINAL_LOST_DESCRIPTOR, clock_jump: at::FINAL_CLOCK_JUMP };
+
 /// The result of the first pass.
 pub(crate) struct Scan {
     pub(crate) header: Header,
@@ -273,7 +286,7 @@ impl Scanner<'_> {
                 whole.then(|| Pair { ticks: u64_at(slot, 0), ns: u64_at(slot, 8) })
             })
             .max_by_key(|pair| pair.ns);
-        let header = self.build(bytes, at::LIVE_LOST, latest, false)?;
+        let header = self.build(bytes, &LIVE, latest, false)?;
         Ok((header, allocated.max(at::END as u64)))
     }
 
@@ -288,7 +301,7 @@ impl Scanner<'_> {
         let length = used.saturating_mul(SEGMENT_BYTES as u64).saturating_add(HEADER_BYTES as u64);
         self.check_length(at::FINAL_USED, length, u64_at(bytes, at::LIMIT))?;
         let end = Pair { ticks: u64_at(bytes, at::FINAL_TICKS), ns: u64_at(bytes, at::FINAL_NS) };
-        Ok((self.build(bytes, at::FINAL_LOST, Some(end), true)?, length))
+        Ok((self.build(bytes, &FINAL, Some(end), true)?, length))
     }
 
     fn check_length(&self, offset: usize, length: u64, limit: u64) -> Result<(), Error> {
@@ -299,12 +312,13 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn build(&self, bytes: &[u8], lost: usize, end: Option<Pair>, complete: bool) -> Result<Header, Error> {
+    fn build(&self, bytes: &[u8], counters: &Counters, end: Option<Pair>, complete: bool) -> Result<Header, Error> {
         let number = u32_at(bytes, at::CLOCK);
         let Some(clock) = ClockSource::from_number(number) else {
             return Err(self.damaged(at::CLOCK as u64, format!("clock {number} is not known")));
         };
         let start = Pair { ticks: u64_at(bytes, at::START_TICKS), ns: u64_at(bytes, at::START_NS) };
+        let lost = counters.lost;
         let started = UNIX_EPOCH.checked_add(Duration::from_nanos(u64_at(bytes, at::STARTED)));
         Ok(Header {
             pid: u32_at(bytes, at::PID),
@@ -317,7 +331,9 @@ impl Scanner<'_> {
                 limit: u64_at(bytes, lost),
                 not_ready: u64_at(bytes, lost + 8),
                 disk_full: u64_at(bytes, lost + 16),
+                descriptor_closed: u64_at(bytes, counters.descriptor_closed),
             },
+            clock_jump_ns: u64_at(bytes, counters.clock_jump),
             late_segments: u64_at(bytes, lost + 24),
             limit_bytes: u64_at(bytes, at::LIMIT),
             ahead_bytes: u64_at(bytes, at::AHEAD),
@@ -486,6 +502,29 @@ fn document(stream: &[u8]) -> Result<(String, String, usize), Flaw> {
     }
     let string = |range: &[u8]| String::from_utf8(range.to_vec()).map_err(|_| Flaw::NotUtf8);
     Ok((string(&bytes[DOCUMENT_HEADER..text])?, string(&bytes[text..text + json])?, len))
+}
+
+/// The warning about clocks that did not keep one pace.
+pub(crate) fn jumped_clock(header: &Header) -> Option<String> {
+    let jump = header.clock_jump_ns;
+    (jump > 0).then(|| {
+        format!(
+            "the clock of the records and the system's clock moved apart by {:.1} s, as they do when the machine is \
+             suspended or a virtual machine is moved: the times of calls around that moment are wrong; measure again",
+            jump as f64 / 1e9
+        )
+    })
+}
+
+/// The warning about a file that could not grow for lack of its descriptor.
+pub(crate) fn lost_descriptor(header: &Header) -> Option<String> {
+    let lost = header.lost.descriptor_closed;
+    (lost > 0).then(|| {
+        format!(
+            "the recorded program closed the run file's descriptor (as `os.closerange` does), so the file could not \
+             grow: {lost} records are missing from then on; keep descriptors open that the program did not open"
+        )
+    })
 }
 
 /// The warning about a calibration that is too short to trust.

@@ -16,18 +16,20 @@ use std::{
 use crate::{
     Error,
     clock::{self, Pair},
-    cursor,
+    cursor::{self, Left},
+    descriptor::Descriptor,
     documents::Documents,
     growth::{self, Growth},
     layout::{self, HEADER_BYTES, Lost, SEGMENT_BYTES, SegmentHeader, at, put_u32, put_u64},
     platform::{self, Mapping},
+    steady::Steady,
 };
 
 /// The limits of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The file's length never exceeds this many bytes; records beyond are counted as lost. At least 1 MiB. An eighth
-    /// of it, at most 16 MiB, is reserved for documents.
+    /// of it, at most 16 MiB, is reserved for documents and the marks of rounds.
     pub limit_bytes: u64,
     /// This many bytes are touched ahead of use, off the hot path; as many again are allocated behind them. At least 1
     /// MiB (less if the limit is less).
@@ -47,7 +49,24 @@ pub(crate) enum Refusal {
     Limit,
     NotReady,
     DiskFull,
+    NoDescriptor,
     Closed,
+}
+
+/// What a segment is for. Calls leave room for documents and marks, and documents leave room for marks: a run without a
+/// call is still a run, one without its marks or documents is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Records,
+    Documents,
+    Marks,
+}
+
+/// Why the file cannot grow, in [`Writer::refused`].
+pub(crate) mod refused {
+    pub(crate) const NOT: u8 = 0;
+    pub(crate) const DISK: u8 = 1;
+    pub(crate) const DESCRIPTOR: u8 = 2;
 }
 
 /// The state of a segment.
@@ -61,6 +80,8 @@ pub(crate) mod state {
     pub(crate) const FULL: u8 = 4;
 }
 
+/// The most segments with room on disk that calls leave (1 MiB): half an hour of marks, and the documents of a case.
+const MOST_RESERVED: u64 = 16;
 /// `Writer::next` of a finished writer.
 const CLOSED: u64 = u64::MAX;
 /// One writer at a time.
@@ -81,6 +102,8 @@ pub struct Writer {
     /// Segments that fit below the limit, and those of them that records may take.
     pub(crate) capacity: u64,
     pub(crate) record_cap: u64,
+    /// So many of the segments that have room on disk are not for calls.
+    pub(crate) reserve: u64,
     pub(crate) ahead: u64,
     /// The next free segment.
     pub(crate) next: AtomicU64,
@@ -88,14 +111,17 @@ pub struct Writer {
     pub(crate) ready: AtomicU64,
     /// Segments below this were touched ahead of use.
     pub(crate) populated: AtomicU64,
-    /// Not 0 while the file cannot grow.
+    /// One of [`refused`].
     pub(crate) refused: AtomicU8,
     /// Per segment, one of [`state`].
     pub(crate) states: Box<[AtomicU8]>,
     pub(crate) threads: AtomicU32,
+    /// Segments that threads have left.
+    pub(crate) left: Left,
     pub(crate) growth: Mutex<Growth>,
     pub(crate) stopping: AtomicBool,
     documents: Mutex<Documents>,
+    steady: Mutex<Steady>,
     helper: Mutex<Option<JoinHandle<()>>>,
     /// The lost records, once the recording is finished.
     lost_in_all: OnceLock<Lost>,
@@ -137,35 +163,41 @@ impl Writer {
     }
 
     fn build(path: &Path, file: File, options: Options) -> Result<&'static Writer, Error> {
-        platform::advise_new_file(&file);
         let start = Pair::now();
-        let capacity = (options.limit_bytes - HEADER_BYTES as u64) / SEGMENT_BYTES as u64;
         let full = |e| growth_error(path, e);
+        let descriptor = Descriptor::new(file).map_err(full)?;
+        let file = descriptor.get().map_err(full)?;
+        let capacity = (options.limit_bytes - HEADER_BYTES as u64) / SEGMENT_BYTES as u64;
+        platform::advise_new_file(file);
         // The header comes first: a process that is killed from here on leaves a run file.
         file.write_all_at(&fixed_header(&start, options), 0).map_err(full)?;
-        platform::allocate(&file, 0, HEADER_BYTES as u64).map_err(full)?;
-        let map = Mapping::new(&file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
+        platform::allocate(file, 0, HEADER_BYTES as u64).map_err(full)?;
+        let map = Mapping::new(file, HEADER_BYTES + capacity as usize * SEGMENT_BYTES).map_err(|e| {
             let help = "allow more memory (ulimit -v), or lower the recording's limit";
             io_error("map", path, help, e)
         })?;
+        let kept = (capacity / 8).clamp(2, 256);
         let writer = Box::new(Writer {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             pid: std::process::id(),
-            path: path.to_path_buf(),
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
             map,
             start,
             capacity,
-            record_cap: capacity - (capacity / 8).clamp(2, 256),
+            record_cap: capacity - kept,
+            reserve: kept.min(MOST_RESERVED),
             ahead: (options.ahead_bytes / SEGMENT_BYTES as u64).clamp(1, capacity),
             next: AtomicU64::new(0),
             ready: AtomicU64::new(0),
             populated: AtomicU64::new(0),
-            refused: AtomicU8::new(0),
+            refused: AtomicU8::new(refused::NOT),
             states: (0..capacity).map(|_| AtomicU8::new(state::FREE)).collect(),
             threads: AtomicU32::new(0),
-            growth: Mutex::new(Growth::new(file)),
+            left: Left::new(),
+            growth: Mutex::new(Growth::new(descriptor)),
             stopping: AtomicBool::new(false),
             documents: Mutex::new(Documents::default()),
+            steady: Mutex::new(Steady::new(start)),
             helper: Mutex::new(None),
             lost_in_all: OnceLock::new(),
         });
@@ -201,8 +233,13 @@ impl Writer {
     }
 
     fn counted_lost(&self) -> Lost {
-        let count = |i: usize| self.header_u64(at::LIVE_LOST + 8 * i).load(Ordering::Relaxed);
-        Lost { limit: count(0), not_ready: count(1), disk_full: count(2) }
+        let count = |offset| self.header_u64(offset).load(Ordering::Relaxed);
+        Lost {
+            limit: count(at::LIVE_LOST),
+            not_ready: count(at::LIVE_LOST + 8),
+            disk_full: count(at::LIVE_LOST + 16),
+            descriptor_closed: count(at::LIVE_LOST_DESCRIPTOR),
+        }
     }
 
     /// The file being written.
@@ -236,7 +273,7 @@ impl Writer {
         let end = layout::segment_offset(used);
         // SAFETY: `next` is CLOSED, so no thread takes a segment from `used` on, and none was taken.
         unsafe { self.map.retire(end) };
-        let cut = lock(&self.growth).end().map_or(Ok(()), |file| file.set_len(end));
+        let cut = lock(&self.growth).end().map_or(Ok(()), |file| file.cut(&self.path, end));
         BUSY.store(false, Ordering::Release);
         cut.map_err(|e| io_error("cut to its length", &self.path, "", e))
     }
@@ -255,18 +292,34 @@ impl Writer {
         self.next.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Takes the next segment, if it is below `cap` and has room on disk, and returns whether it was touched ahead. No
-    /// lock.
-    pub(crate) fn take(&self, cap: u64) -> Result<(u64, bool), Refusal> {
+    /// The segments below the limit that this purpose may take, and how many of those with room on disk it leaves.
+    fn bounds(&self, purpose: Purpose) -> (u64, u64) {
+        match purpose {
+            Purpose::Records => (self.record_cap, self.reserve),
+            Purpose::Documents => {
+                let share_of = |kept: u64| (kept / 4).max(1);
+                (self.capacity - share_of(self.capacity - self.record_cap), share_of(self.reserve))
+            }
+            Purpose::Marks => (self.capacity, 0),
+        }
+    }
+
+    /// Takes the next segment, if the limit and the room on disk allow this purpose one, and returns whether it was
+    /// touched ahead. No lock.
+    pub(crate) fn take(&self, purpose: Purpose) -> Result<(u64, bool), Refusal> {
+        let (cap, left) = self.bounds(purpose);
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
             if next == CLOSED {
                 return Err(Refusal::Closed);
             } else if next >= cap {
                 return Err(Refusal::Limit);
-            } else if next >= self.ready.load(Ordering::Acquire) {
-                let full = self.refused.load(Ordering::Relaxed) != 0;
-                return Err(if full { Refusal::DiskFull } else { Refusal::NotReady });
+            } else if next + left >= self.ready.load(Ordering::Acquire) {
+                return Err(match self.refused.load(Ordering::Relaxed) {
+                    refused::NOT => Refusal::NotReady,
+                    refused::DESCRIPTOR => Refusal::NoDescriptor,
+                    _ => Refusal::DiskFull,
+                });
             }
             let order = (Ordering::AcqRel, Ordering::Relaxed);
             match self.next.compare_exchange_weak(next, next + 1, order.0, order.1) {
@@ -321,7 +374,7 @@ impl Writer {
 
     /// Writes both clocks into the older slot, so that one is complete at any instant.
     pub(crate) fn write_clock_slot(&self, turn: u64) {
-        let now = Pair::now();
+        let now = self.steady_now();
         let mut bytes = [0; at::CLOCK_SLOT_BYTES];
         put_u64(&mut bytes, 0, now.ticks);
         put_u64(&mut bytes, 8, now.ns);
@@ -333,12 +386,22 @@ impl Writer {
         }
     }
 
+    /// Both clocks as far as they kept pace, and a jump into the header.
+    fn steady_now(&self) -> Pair {
+        let mut steady = lock(&self.steady);
+        let now = steady.take(Pair::now());
+        self.header_u64(at::CLOCK_JUMP).store(steady.jump_ns(), Ordering::Relaxed);
+        now
+    }
+
     fn write_final(&self, used: u64) {
         let lost = *self.lost_in_all.get_or_init(|| self.counted_lost());
         let late = self.header_u64(at::LATE).load(Ordering::Relaxed);
-        let end = Pair::now();
+        let end = self.steady_now();
+        let jump = self.header_u64(at::CLOCK_JUMP).load(Ordering::Relaxed);
         let mut bytes = [0; at::END - at::FINAL];
-        let words = [used, lost.limit, lost.not_ready, lost.disk_full, late, end.ticks, end.ns];
+        let lost = [lost.limit, lost.not_ready, lost.disk_full, lost.descriptor_closed];
+        let words = [used, lost[0], lost[1], lost[2], late, end.ticks, end.ns, lost[3], jump];
         for (i, word) in words.into_iter().enumerate() {
             put_u64(&mut bytes, 8 * i, word);
         }

@@ -45,47 +45,86 @@ struct Opened {
     placement: u64,
 }
 
-/// Pairs marks into rounds. A round without its end (the target was killed in it) is left out.
+impl Opened {
+    /// Whether `mark` may be its end.
+    fn is_of(&self, mark: Mark) -> bool {
+        let identity = |mark: Mark| (mark.case, mark.side, mark.kind, mark.ops);
+        identity(self.mark) == identity(mark)
+    }
+}
+
+/// The rounds of a run.
+pub struct Paired {
+    /// Whole rounds in order of time.
+    pub rounds: Vec<Round>,
+    /// Rounds of which only one mark is in the file: the other was lost or skipped as damaged. They are left out. A
+    /// warm-up is none of them: it has no end where its statement failed.
+    pub halves: u64,
+}
+
+impl Paired {
+    /// Pairs `marks`, each with its thread and its tick, in any order. The last round may lack its end: the run was
+    /// killed or interrupted inside.
+    pub fn of(mut marks: Vec<(u32, u64, Mark)>) -> Self {
+        // A mark that found no room among the calls is in a segment of its own.
+        marks.sort_by_key(|(_, at, _)| *at);
+        let mut pairing = Pairing::default();
+        for (thread, at, mark) in marks {
+            pairing.take(thread, at, mark);
+        }
+        Self { rounds: pairing.rounds, halves: pairing.halves }
+    }
+
+    /// A warning about rounds that were left out.
+    pub fn warning(&self) -> Option<String> {
+        let what = match self.halves {
+            0 => return None,
+            1 => "1 round is left out: its first or last mark is".to_owned(),
+            n => format!("{n} rounds are left out: their first or last marks are"),
+        };
+        Some(format!("{what} missing from the run file; the other rounds are whole"))
+    }
+}
+
 #[derive(Default)]
-pub struct Pairing {
+struct Pairing {
     open: Option<Opened>,
     rounds: Vec<Round>,
+    halves: u64,
 }
 
 impl Pairing {
-    /// Takes the next mark, in order of time, made by `thread` at tick `at`.
-    pub fn take(&mut self, thread: u32, at: u64, mark: Mark) -> Result<(), &'static str> {
-        let (wall_ns, cpu_ns, faults, threads) = match mark.edge {
-            Edge::End { wall_ns, cpu_ns, faults, threads } => (wall_ns, cpu_ns, faults, threads),
+    fn take(&mut self, thread: u32, at: u64, mark: Mark) {
+        let opened = self.open.take();
+        match mark.edge {
             Edge::Begin { placement } => {
+                self.leave_out(opened.map(|opened| opened.mark));
                 self.open = Some(Opened { mark, begin: at, placement });
-                return Ok(());
             }
-        };
-        let opened = self.open.take().ok_or("a round ends that has not begun")?;
-        let identity = |mark: Mark| (mark.case, mark.side, mark.kind);
-        if identity(opened.mark) != identity(mark) {
-            return Err("a round ends that is not the open one");
+            Edge::End { wall_ns, cpu_ns, faults, threads } => match opened {
+                Some(opened) if opened.is_of(mark) => self.rounds.push(Round {
+                    case: mark.case.into(),
+                    side: mark.side.into(),
+                    kind: mark.kind,
+                    placement: opened.placement,
+                    begin: opened.begin,
+                    end: at,
+                    thread,
+                    ops: mark.ops,
+                    wall_ns,
+                    cpu_ns,
+                    faults,
+                    active_threads: threads.into(),
+                }),
+                opened => {
+                    self.leave_out(opened.map(|opened| opened.mark));
+                    self.leave_out(Some(mark));
+                }
+            },
         }
-        self.rounds.push(Round {
-            case: mark.case.into(),
-            side: mark.side.into(),
-            kind: mark.kind,
-            placement: opened.placement,
-            begin: opened.begin,
-            end: at,
-            thread,
-            ops: mark.ops,
-            wall_ns,
-            cpu_ns,
-            faults,
-            active_threads: threads.into(),
-        });
-        Ok(())
     }
 
-    /// All whole rounds in order of time.
-    pub fn rounds(self) -> Vec<Round> {
-        self.rounds
+    fn leave_out(&mut self, half: Option<Mark>) {
+        self.halves += u64::from(half.is_some_and(|mark| mark.kind != RoundKind::Warmup));
     }
 }

@@ -29,7 +29,7 @@ use crate::tracers::engines::Plan;
 use calls::Patterns;
 use documents::Documents;
 pub use documents::{INQUIRY, Inquiry};
-use marks::{Pairing, Round};
+use marks::{Paired, Round};
 use phases::{Accounting, Parts, Scale};
 pub use records::{Seen, each};
 pub use samples::{CaseSamples, SideSamples};
@@ -48,6 +48,8 @@ struct Run {
     /// The kernel's dispatch reasons, by case and side: site and count.
     dispatches: HashMap<(u64, usize), HashMap<u32, u64>>,
     lost: u64,
+    /// About rounds that were left out.
+    warning: Option<String>,
     complete: bool,
     started_unix_s: f64,
 }
@@ -106,6 +108,7 @@ fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison, Vec<Timing>), 
     let reader = open(path, lossy)?;
     let run = Run::read(&reader)?;
     let (mut comparison, timings) = assemble::comparison(&run)?;
+    comparison.warnings.extend(run.warning.clone());
     comparison.warnings.extend(reader.warnings());
     Ok((run, comparison, timings))
 }
@@ -140,7 +143,9 @@ fn unreadable(error: raptors_recording::Error) -> Error {
 impl Run {
     fn read(reader: &Reader) -> Result<Self, Error> {
         let documents = Documents::read(reader)?;
-        let rounds = read_rounds(reader)?;
+        let paired = read_rounds(reader)?;
+        let warning = paired.warning();
+        let rounds = paired.rounds;
         let header = reader.header();
         let scale = Scale { ns_per_tick: header.calibration.ns_per_tick, clock_ns: documents.clock_ns };
         let mut sorter = Sorter::new(&documents, &rounds, scale);
@@ -159,6 +164,7 @@ impl Run {
                 .map_or(0.0, |since| since.as_secs_f64()),
             documents,
             rounds,
+            warning,
         })
     }
 
@@ -173,23 +179,16 @@ impl Run {
     }
 }
 
-fn read_rounds(reader: &Reader) -> Result<Vec<Round>, Error> {
-    let mut pairing = Pairing::default();
-    let mut problem = None;
+fn read_rounds(reader: &Reader) -> Result<Paired, Error> {
+    let mut marks = Vec::new();
     reader
         .for_each(|thread, record| {
-            if let Event::Mark(mark) = record.event
-                && problem.is_none()
-                && let Err(error) = pairing.take(thread.index, record.start, mark)
-            {
-                problem = Some(error);
+            if let Event::Mark(mark) = record.event {
+                marks.push((thread.index, record.start, mark));
             }
         })
         .map_err(unreadable)?;
-    match problem {
-        Some(error) => Err(Error::new(format!("its rounds are inconsistent: {error}"))),
-        None => Ok(pairing.rounds()),
-    }
+    Ok(Paired::of(marks))
 }
 
 /// Assigns records to their rounds.

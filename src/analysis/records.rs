@@ -91,7 +91,9 @@ impl<'a> Rounds<'a> {
 pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> Result<Vec<String>, Error> {
     let reader = open(path, lossy)?;
     let documents = Documents::read(&reader)?;
-    let rounds = read_rounds(&reader)?;
+    let paired = read_rounds(&reader)?;
+    let left_out = paired.warning();
+    let rounds = paired.rounds;
     let ns_per_tick = reader.header().calibration.ns_per_tick;
     let scale = Scale { ns_per_tick, clock_ns: documents.clock_ns };
     let zero = rounds.iter().map(|round| round.begin).min().unwrap_or(0);
@@ -120,5 +122,5 @@ pub fn each(path: &Path, lossy: bool, mut f: impl FnMut(&Seen<'_>) -> bool) -> R
             });
         })
         .map_err(unreadable)?;
-    Ok(reader.warnings())
+    Ok(left_out.into_iter().chain(reader.warnings()).collect())
 }

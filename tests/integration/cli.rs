@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::run::{A, OBSERVED, Recording, RunFile, case, multiply, round};
+use crate::run::{A, B, OBSERVED, Recording, RunFile, TIMED, case, multiply, round};
 
 /// Runs the command in an empty directory, with an environment that names no interpreter.
 fn command(args: &[&str]) -> (tempfile::TempDir, Command) {
@@ -198,15 +198,38 @@ fn a_run_file_of_a_newer_layout_names_the_update() {
     let file = run_file();
     let mut bytes = std::fs::read(&file.path).unwrap();
     // The header's CRC no longer fits, but which CRC a later layout has is not ours to know.
-    bytes[8] = 2;
+    bytes[8] = 9;
     std::fs::write(&file.path, bytes).unwrap();
     let path = file.path.to_str().unwrap();
-    let sentence = "made by a newer raptors-trace (layout 2, this one reads up to 1)";
+    let sentence = "made by a newer raptors-trace (layout 9, this one reads up to 2)";
     for arguments in [&["show", path][..], &["show", "--lossy", path]] {
         let output = run(arguments);
         refuses(&output, 1, &["error: ", sentence, "update raptors-trace to read it"]);
         assert!(!errors(&output).contains("CRC"), "{}", errors(&output));
     }
+}
+
+#[test]
+fn a_round_with_one_mark_is_left_out_and_told() {
+    let mut recording = Recording::plain(64);
+    recording.timed(0, [(2_000, 1_000); 10]);
+    recording.begin(round(0, A, TIMED));
+    recording.round(round(0, B, OBSERVED), &[multiply(64, 900)]);
+    recording.end(round(0, A, OBSERVED));
+    recording.timed(0, [(2_000, 1_000); 2]);
+    let file = recording.finish();
+    let path = file.path.to_str().unwrap();
+    for arguments in [&["show", path][..], &["show", "--lossy", path], &["show", "--json", path]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let shown = String::from_utf8(output.stdout).unwrap().replace("\n         ", " ");
+        assert_eq!(shown.matches("2 rounds are left out").count(), 1, "{shown}");
+    }
+    let output = run(&["export", path, "--format", "csv"]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert!(errors(&output).replace('\n', " ").contains("2 rounds are left out"), "{}", errors(&output));
+    // 24 timed rounds, the observed one with its call, the control with its calls.
+    assert!(String::from_utf8(output.stdout).unwrap().contains("np.multiply"));
 }
 
 #[test]

@@ -204,6 +204,11 @@ impl Recording {
         }
         starts.for_each(|at| push_all(at, calls));
         self.now = first + round.ops * STRIDE;
+        self.end(round);
+    }
+
+    /// The last mark of a round; alone, its first one was lost.
+    pub fn end(&mut self, round: Round) {
         self.mark(round.mark(Edge::End {
             wall_ns: round.wall * round.ops,
             cpu_ns: round.cpu * round.ops,

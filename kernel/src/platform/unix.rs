@@ -59,6 +59,12 @@ pub(crate) unsafe fn free_lazily(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_FREE) };
 }
 
+/// Bytes of a page.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf takes any name and returns −1 for what it does not know; then the largest page is assumed.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(64 << 10)
+}
+
 /// Bytes of physical memory, where the system tells.
 pub(crate) fn physical_memory() -> Option<usize> {
     // SAFETY: sysconf takes any name and returns −1 for what it does not know.

@@ -13,7 +13,11 @@ pub(crate) unsafe fn unmap(_: NonNull<u8>, _: usize) {}
 /// Nothing was mapped.
 pub(crate) unsafe fn free_lazily(_: NonNull<u8>, _: usize) {}
 
-/// Not needed here.
 pub(crate) fn physical_memory() -> Option<usize> {
     None
+}
+
+/// Nothing is mapped by pages here.
+pub(crate) fn page_size() -> usize {
+    4096
 }

@@ -64,7 +64,7 @@ pub(super) fn populate(address: *mut u8, len: usize) -> io::Result<()> {
 }
 
 /// `MADV_DONTNEED` on a shared file mapping: unmaps pages, keeps their content in the page cache.
-pub(super) fn release(mapping: &Mapping, _file: &File, from: u64, to: u64) {
+pub(super) fn release(mapping: &Mapping, _file: Option<&File>, from: u64, to: u64) {
     // SAFETY: for a shared mapping of a file the advice loses nothing; a later access faults the
     // page in again.
     unsafe { libc::madvise(mapping.at(from).cast(), (to - from) as usize, libc::MADV_DONTNEED) };

@@ -48,7 +48,8 @@ pub(super) fn populate(_address: *mut u8, _len: usize) -> io::Result<()> {
 }
 
 /// Maps the same bytes of the file anew: no page of the fresh mapping is present. `MADV_DONTNEED` only ages pages here.
-pub(super) fn release(mapping: &Mapping, file: &File, from: u64, to: u64) {
+pub(super) fn release(mapping: &Mapping, file: Option<&File>, from: u64, to: u64) {
+    let Some(file) = file else { return };
     let (address, len) = (mapping.at(from) as usize, (to - from) as usize);
     // SAFETY: the range is this crate's own mapping of exactly these bytes; the replacement is atomic, and a failure
     // leaves the old mapping in place.

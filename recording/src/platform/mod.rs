@@ -13,7 +13,10 @@ use std::{
     os::fd::AsRawFd,
     os::unix::fs::FileExt,
     ptr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -51,6 +54,26 @@ pub(crate) fn at_fork_in_child(child: unsafe extern "C" fn()) -> io::Result<()> 
     }
 }
 
+/// Has the system call `leave` when this thread ends. Without an allocation in most processes: the thread's own memory
+/// has room for the values of 32 keys. Best effort.
+pub(crate) fn at_thread_end(leave: extern "C" fn()) {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    unsafe extern "C" fn destructor(leave: *mut libc::c_void) {
+        // SAFETY: the value of this key is the function below, and the system passes it on.
+        let leave = unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn()>(leave) };
+        leave();
+    }
+    let key = KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: `key` is a valid place, and the destructor stays loaded as long as this library does.
+        (unsafe { libc::pthread_key_create(&mut key, Some(destructor)) } == 0).then_some(key)
+    });
+    if let Some(key) = *key {
+        // SAFETY: the key was created above and is never deleted.
+        unsafe { libc::pthread_setspecific(key, leave as *const libc::c_void) };
+    }
+}
+
 /// Blocks every signal on this thread while `f` runs, so that a thread spawned there blocks all signals: the target's
 /// signal handlers never run on a thread that the target does not know.
 pub(crate) fn without_signals<T>(f: impl FnOnce() -> T) -> T {
@@ -69,6 +92,10 @@ pub(crate) fn without_signals<T>(f: impl FnOnce() -> T) -> T {
 /// Allocates room on disk for the bytes `from..to` of the file, which read as zeros, and makes the file at least `to`
 /// long. Nothing before `from` changes.
 pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
+    #[cfg(test)]
+    if WITHOUT_FALLOCATE.load(Ordering::Relaxed) {
+        return write_zeros(file, from, to);
+    }
     match system::allocate(file, from, to) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => {
             write_zeros(file, from, to)
@@ -76,6 +103,10 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
         other => other,
     }
 }
+
+/// Makes a test's file system one that cannot allocate.
+#[cfg(test)]
+pub(crate) static WITHOUT_FALLOCATE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Writes zeros over the bytes `from..to` of the file.
 pub(crate) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
@@ -172,7 +203,7 @@ impl Mapping {
     }
 
     /// Drops the pages of `from..to` from this process; the file keeps their contents.
-    pub(crate) fn release(&self, file: &File, from: u64, to: u64) {
+    pub(crate) fn release(&self, file: Option<&File>, from: u64, to: u64) {
         system::release(self, file, from, to);
     }
 

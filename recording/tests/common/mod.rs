@@ -69,6 +69,18 @@ pub fn child_path() -> Option<PathBuf> {
     path
 }
 
+/// The descriptor under which this process has the file open.
+pub fn descriptor_of(path: &Path) -> i32 {
+    use std::{mem::ManuallyDrop, os::fd::FromRawFd, os::unix::fs::MetadataExt};
+    let wanted = std::fs::metadata(path).unwrap();
+    let is_it = |descriptor: &i32| {
+        // SAFETY: only asked what it is, and never closed; a number that nobody has open is an error of that question.
+        let file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(*descriptor) });
+        file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
+    };
+    (0..1024).find(is_it).expect("the run file is open")
+}
+
 /// Bytes of this process's memory that are resident.
 #[cfg(target_os = "linux")]
 pub fn resident_bytes() -> u64 {

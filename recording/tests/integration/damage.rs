@@ -102,7 +102,7 @@ fn a_truncated_file_says_how_much_is_missing() {
 fn what_is_wrong_is_named_with_its_offset() {
     let cases: [(usize, &[u8], &str); 7] = [
         (0, b"PK", "not a run file"),
-        (8, &[9, 0, 0, 0], "made by a newer raptors-trace (layout 9, this one reads up to 1); update"),
+        (8, &[9, 0, 0, 0], "made by a newer raptors-trace (layout 9, this one reads up to 2); update"),
         (8, &[0, 0, 0, 0], "made by an older raptors-trace (layout 0, this one reads from 1 on); record it again"),
         (30, &[1], "at offset 124: the header's CRC"),
         (300, &[1], "at offset 380: the closing CRC"),

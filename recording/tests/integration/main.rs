@@ -6,9 +6,11 @@ mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;
+mod descriptor;
 mod fork;
 mod hot_path;
 mod kill;
 mod layout;
+mod reserve;
 mod roundtrip;
 mod threads;
