@@ -1,7 +1,7 @@
 //! Whether the clock of the records and the system's clock keep one pace.
 //!
-//! A suspended machine stops `CLOCK_MONOTONIC` and lets the CPU's counter run on, or sets it back; a virtual machine that
-//! is moved may do the same. One length of a tick then fits no longer, and every time of the run would be wrong.
+//! A suspended machine stops `CLOCK_MONOTONIC` and lets the CPU's counter run on, or sets it back; a virtual machine
+//! that is moved may do the same. One length of a tick then fits no longer, and every time of the run would be wrong.
 
 use crate::clock::{ClockSource, Pair, SHORTEST_SPAN_NS, source};
 
