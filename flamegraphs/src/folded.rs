@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::shown;
+use crate::text::is_hidden;
 use crate::{Error, Role};
 
 /// The name of an empty frame.
@@ -99,6 +100,8 @@ fn clean(frame: &str) -> String {
         .map(|c| match c {
             ';' => ':',
             '\n' | '\r' => ' ',
+            // A folded file is also read in a terminal.
+            hidden if is_hidden(hidden) && hidden != '\t' => '\u{fffd}',
             other => other,
         })
         .collect()

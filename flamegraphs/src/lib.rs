@@ -44,6 +44,7 @@ mod record;
 mod role;
 mod roles;
 mod sample;
+mod text;
 mod tree;
 pub mod xctrace;
 
@@ -59,4 +60,5 @@ pub use record::Record;
 pub use role::Role;
 pub use roles::Roles;
 pub use sample::{is_sample, read_sample};
+pub use text::is_hidden;
 pub use tree::{Node, Side, Tree, View};

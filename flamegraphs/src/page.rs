@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::draw::{colour, printable, signed_time, time};
+use crate::draw::{colour, signed_time, time};
+use crate::text::printable;
 use crate::{Error, Role, Roles, Side};
 
 /// Each frame has its own document, so that the scripts and searches of three pictures do not mix. It has no address

@@ -1,11 +1,14 @@
 //! Samples: stack, thread, side, count and weight.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
+use crate::names::Build;
+use crate::text::printable;
 use crate::{Error, Folded};
 
 /// The name for an empty name.
@@ -178,12 +181,24 @@ pub struct Profile {
     samples: Vec<Sample>,
     sample_ids: FxHashMap<(u32, u32, Tag), u32>,
     unit: Unit,
+    builds: BTreeMap<Arc<str>, Build>,
 }
 
 impl Profile {
-    /// The number of this frame. An equal frame is kept once.
+    /// The build of a module whose code was sampled, if it is known.
+    pub fn build(&self, module: &str) -> Option<&Build> {
+        self.builds.get(module)
+    }
+
+    /// Notes the build of a module, so that another build of it does not name this profile's frames later.
+    pub fn set_build(&mut self, module: Arc<str>, build: Build) {
+        self.builds.insert(module, build);
+    }
+
+    /// The number of this frame. An equal frame is kept once. Hidden characters in its texts become U+FFFD: names of
+    /// symbols and of other programs' output go into terminals, pages and files for other tools.
     pub fn intern(&mut self, frame: Frame) -> FrameId {
-        let frame = if frame.name.trim().is_empty() { Frame { name: UNKNOWN.into(), ..frame } } else { frame };
+        let frame = clean(frame);
         let next = self.frames.len() as u32;
         let id = *self.frame_ids.entry(frame).or_insert_with_key(|frame| {
             self.frames.push(frame.clone());
@@ -194,6 +209,7 @@ impl Profile {
 
     /// The number of the thread with this name.
     pub fn thread_id(&mut self, name: &str) -> u32 {
+        let name = &*printable(name);
         if let Some(&id) = self.thread_ids.get(name) {
             return id;
         }
@@ -344,6 +360,15 @@ impl Profile {
         }
         Ok(folded)
     }
+}
+
+fn clean(frame: Frame) -> Frame {
+    let text = |text: Arc<str>| match printable(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(clean) => clean.into(),
+    };
+    let name = if frame.name.trim().is_empty() { UNKNOWN.into() } else { text(frame.name) };
+    Frame { name, file: frame.file.map(text), ..frame }
 }
 
 impl From<&Folded> for Profile {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::Build;
 use crate::profile::{Frame, FrameId, Kind, Profile, StackId, Tag};
 use crate::{Error, Named};
 
@@ -12,6 +13,9 @@ use crate::{Error, Named};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     modules: Vec<String>,
+    /// The builds of the modules, in their order; missing in the runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    builds: Vec<Option<Build>>,
     frames: Vec<Place>,
     /// The number of the parent, one above its index, 0 for none; and the frame's index.
     stacks: Vec<(u32, u32)>,
@@ -65,6 +69,8 @@ impl Profile {
             (stack, sample.thread, sample.tag.0, sample.count)
         });
         Record {
+            // Empty without modules, as in a run of an earlier version.
+            builds: modules.iter().map(|module| self.build(module).cloned()).collect(),
             frames,
             stacks: stacks.collect(),
             threads: self.threads().map(str::to_owned).collect(),
@@ -82,6 +88,11 @@ impl Record {
     pub fn profile(&self) -> Result<Profile, Error> {
         let mut profile = Profile::default();
         let modules: Vec<Arc<str>> = self.modules.iter().map(|path| path.as_str().into()).collect();
+        for (module, build) in modules.iter().zip(&self.builds) {
+            if let Some(build) = build {
+                profile.set_build(module.clone(), build.clone());
+            }
+        }
         let mut frames: Vec<FrameId> = Vec::new();
         for place in &self.frames {
             let frame = match place {
@@ -124,6 +135,7 @@ mod tests {
         let main = profile.intern(Frame::python("main <1>", "a.py", 7));
         let code = profile.intern(Frame::unnamed("/lib/libx.so".into(), 0x40));
         let fault = profile.intern(Frame { kind: Kind::Kernel, ..Frame::native("asm_exc_page_fault") });
+        profile.set_build("/lib/libx.so".into(), Build::id(&[1, 0xfe]));
         let (one, two) = (profile.thread_id("python"), profile.thread_id("worker"));
         profile.add([main, code], one, Tag::A, 3);
         profile.add([main, code, fault], one, Tag::B, 2);
@@ -139,6 +151,7 @@ mod tests {
         assert_eq!(again.samples(), profile.samples());
         assert_eq!(again.frames(), profile.frames());
         assert_eq!(again.record(), profile.record());
+        assert_eq!(again.build("/lib/libx.so"), Some(&Build::Id("01fe".into())));
         assert_eq!(again.thread(1), "worker");
     }
 

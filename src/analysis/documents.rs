@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use raptors_flamegraphs::names::Stored;
 use raptors_recording::{Reader, Site};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ use crate::tracers::engines::Traced;
 
 /// The key of the document of [`Inquiry`].
 pub const INQUIRY: &str = "explained";
+/// The key of the document of [`Stored`].
+pub const NAMES: &str = "names";
 
 /// All documents of one run file.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Documents {
     pub traced: Vec<Traced>,
     /// Stacks that were sampled.
     pub samples: Vec<Samples>,
+    /// The names of the sampled positions, looked up when the run ended.
+    pub names: Option<Stored>,
     /// Nanoseconds between two clock reads of the observers with nothing between them.
     pub clock_ns: f64,
     /// The parts that the observers of loops and routines could not arm, with the reasons.
@@ -139,6 +144,7 @@ impl Documents {
             "clock" => self.clock_ns = serde_json::from_str::<Clock>(json)?.read_ns,
             "engine" => self.traced.push(serde_json::from_str(json)?),
             "samples" => self.samples.push(serde_json::from_str(json)?),
+            NAMES => self.names = Some(serde_json::from_str(json)?),
             "counters" => self.counters.push(serde_json::from_str(json)?),
             INQUIRY => self.inquiry = Some(serde_json::from_str(json)?),
             "warning" => self.warnings.push(serde_json::from_str::<Note>(json)?.text),

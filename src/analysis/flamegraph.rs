@@ -175,8 +175,11 @@ struct CasePicture<'a> {
 impl<'a> CasePicture<'a> {
     fn new(comparison: &'a Comparison, samples: &'a CaseSamples, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let label = samples.case.label();
-        let why = samples.why_no_python.as_ref();
-        warnings.extend(why.filter(|why| !warnings.contains(why)).cloned());
+        for why in samples.why_no_python.iter().chain(&samples.why_no_names) {
+            if !warnings.contains(why) {
+                warnings.push(why.clone());
+            }
+        }
         let mut profile = samples.profile.clone();
         let roles = Roles::default();
         let troubles = samples.troubles.iter();

@@ -19,7 +19,7 @@ mod troubles;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use raptors_recording::{Event, Reader, Record, RoundKind};
 
@@ -28,7 +28,7 @@ use crate::model::error::{Error, Exit};
 use crate::tracers::engines::Plan;
 use calls::Patterns;
 use documents::Documents;
-pub use documents::{INQUIRY, Inquiry};
+pub use documents::{INQUIRY, Inquiry, NAMES};
 use marks::{Paired, Round};
 use phases::{Accounting, Parts, Scale};
 pub use records::{Seen, each};
@@ -104,6 +104,19 @@ pub fn read_whole(path: &Path, lossy: bool) -> Result<(Comparison, Vec<Timing>, 
     Ok((comparison, timings, samples))
 }
 
+/// The document with the names of a run's sampled code, looked up now; `None` if no code needs a name.
+///
+/// # Errors
+/// As [`read`].
+pub fn names_of(path: &Path) -> Result<Option<String>, Error> {
+    let reader = open(path, false)?;
+    if reader.documents_of("samples").next().is_none() {
+        return Ok(None);
+    }
+    let stored = samples::looked_up(&Documents::read(&reader)?)?;
+    stored.map(|stored| serde_json::to_string(&stored)).transpose().map_err(|error| Error::new(error.to_string()))
+}
+
 fn read_run(path: &Path, lossy: bool) -> Result<(Run, Comparison, Vec<Timing>), Error> {
     let reader = open(path, lossy)?;
     let run = Run::read(&reader)?;
@@ -166,6 +179,11 @@ impl Run {
             rounds,
             warning,
         })
+    }
+
+    /// When the recording began.
+    fn started(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(self.started_unix_s).unwrap_or_default()
     }
 
     /// Indices of the rounds of one case, side and kind, in order of time.

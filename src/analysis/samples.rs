@@ -1,10 +1,10 @@
 //! The sampled stacks of a run, by case, with the names that the run itself can give.
 
-use raptors_flamegraphs::Profile;
-use raptors_flamegraphs::names::{Names, Table};
+use raptors_flamegraphs::names::{Names, Stored, Table};
+use raptors_flamegraphs::{Profile, Record};
 use raptors_recording::RoundKind;
 
-use super::documents::Documents;
+use super::documents::{Documents, NAMES};
 use super::marks::Round;
 use super::{Run, stats};
 use crate::model::comparison::Ci95;
@@ -32,6 +32,8 @@ pub struct CaseSamples {
     pub sides: [SideSamples; 2],
     /// The reason that the stacks have no Python functions.
     pub why_no_python: Option<String>,
+    /// Why functions of the run have no names.
+    pub why_no_names: Vec<String>,
 }
 
 /// The sampling of one side.
@@ -64,32 +66,35 @@ impl SideSamples {
 /// A damaged document; a run without any sample, with the reason if it is known.
 pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
     let cases = run.documents.spec.as_ref().map_or(&[][..], |spec| &spec.cases);
-    // Over all cases, so that each module is read once.
-    let mut names = Names::with_table(table(&run.documents));
-    let mut found = Vec::new();
     let mut why_not = None;
+    let mut taken = Vec::new();
     for document in &run.documents.samples {
         let sampler = &document.sampler;
         let Some(record) = &sampler.record else {
             why_not = sampler.why_not.clone();
             continue;
         };
-        let Some(case) = usize::try_from(document.case).ok().and_then(|case| cases.get(case)) else {
-            continue;
-        };
-        let taken =
-            record.profile().map_err(|error| Error::new("its document `samples` is damaged").caused_by(error))?;
-        found.push(CaseSamples {
-            number: document.case + 1,
-            case: case.clone(),
-            engine: sampler.engine,
-            outside: sampler.outside,
-            troubles: sampler.troubles.clone(),
-            profile: names.name(&taken),
-            sides: [0, 1].map(|side| run.side_samples(document, side)),
-            why_no_python: sampler.why_no_python.clone(),
-        });
+        if let Some(case) = usize::try_from(document.case).ok().and_then(|case| cases.get(case)) {
+            taken.push((document, case, record.profile().map_err(damaged)?));
+        }
     }
+    let mut names = names(&run.documents)?.recorded(run.started());
+    // Of all cases at once, so that each module is read once.
+    names.look_up(taken.iter().map(|(.., profile)| profile));
+    let found: Vec<CaseSamples> = taken
+        .iter()
+        .map(|(document, case, profile)| CaseSamples {
+            number: document.case + 1,
+            case: (*case).clone(),
+            engine: document.sampler.engine,
+            outside: document.sampler.outside,
+            troubles: document.sampler.troubles.clone(),
+            profile: names.name(profile),
+            sides: [0, 1].map(|side| run.side_samples(document, side)),
+            why_no_python: document.sampler.why_no_python.clone(),
+            why_no_names: names.warnings(),
+        })
+        .collect();
     if !found.is_empty() {
         return Ok(found);
     }
@@ -98,6 +103,35 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
         Some(why) => error.caused_by(Error::new(why)),
         None => error.help("make a new run with raptors-trace flamegraph; other commands do not sample"),
     })
+}
+
+/// The names of all sampled positions, to be kept in the run; `None` if it has no positions without a name.
+///
+/// # Errors
+/// A damaged document.
+pub fn looked_up(documents: &Documents) -> Result<Option<Stored>, Error> {
+    let records = documents.samples.iter().filter_map(|document| document.sampler.record.as_ref());
+    let profiles = records.map(Record::profile).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+    let mut names = names(documents)?;
+    names.look_up(&profiles);
+    let stored = names.stored();
+    Ok((!stored.is_empty()).then_some(stored))
+}
+
+fn names(documents: &Documents) -> Result<Names, Error> {
+    let names = Names::with_table(table(documents));
+    match &documents.names {
+        Some(stored) => names.with_stored(stored).map_err(|error| in_document(NAMES, error)),
+        None => Ok(names),
+    }
+}
+
+fn damaged(error: raptors_flamegraphs::Error) -> Error {
+    in_document("samples", error)
+}
+
+fn in_document(key: &str, error: raptors_flamegraphs::Error) -> Error {
+    Error::new(format!("its document `{key}` is damaged")).caused_by(error)
 }
 
 /// NumPy's loops by the address of their code: a stripped NumPy has no other names for them.

@@ -26,12 +26,15 @@ mod tune;
 mod workflow_tests;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use raptors_flamegraphs::is_hidden;
 
 pub use crate::machine::interpreter::Host;
 use crate::model::error::Exit;
+use crate::model::text::escape_lines;
 use command::{Arguments, Invocation, Task};
 
 /// Set by a program that starts the command inside a Python: that interpreter's path.
@@ -101,7 +104,10 @@ pub fn main_in(host: Host, arguments: impl IntoIterator<Item = impl Into<OsStrin
         Ok(task) => task,
         Err(error) => {
             // A closed pipe that should have received the help is no failure.
-            let _ = error.print();
+            let _ = match arguments.iter().any(|argument| argument.to_string_lossy().contains(is_hidden)) {
+                true => write!(std::io::stderr(), "{}", escape_lines(&error.render().to_string())),
+                false => error.print(),
+            };
             return error.exit_code();
         }
     };

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::terminal;
 use crate::model::error::Error;
+use crate::model::text::escape_json;
 use crate::views::{Part, TextOptions};
 
 /// How a command prints its result.
@@ -38,7 +39,7 @@ impl Output {
         }
         let json = serde_json::to_string_pretty(result)
             .map_err(|error| Error::new("the result cannot be written as JSON").caused_by(error))?;
-        print(&(json + "\n"))
+        print(&(escape_json(&json) + "\n"))
     }
 
     /// The appearance of text on this terminal.

@@ -16,6 +16,8 @@ mod stream;
 mod together;
 
 pub use limit::{Limit, kept, limit};
+#[cfg(target_os = "linux")]
+pub use platform::mappings_in;
 
 use crate::model::comparison::Machine;
 use crate::model::error::Error;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use raptors_recording::{append_document, begins_as_run_file};
 use tempfile::TempDir;
 
-use crate::analysis;
+use crate::analysis::{self, NAMES};
 use crate::machine::files;
 use crate::machine::platform;
 use crate::model::error::Error;
@@ -103,6 +103,14 @@ impl RunFile {
             return Ok(None);
         }
         self.keep()
+    }
+}
+
+/// Keeps the names of the sampled code in a finished recording: a library that is rebuilt or removed later has others.
+/// Where that fails, `show` looks the names up itself, in files of the same build only, and says what is missing.
+pub fn store_names(recording: &Path) {
+    if let Ok(Some(json)) = analysis::names_of(recording) {
+        let _ = append_document(recording, NAMES, &json);
     }
 }
 

@@ -90,10 +90,12 @@ fn conclude(run_file: RunFile, ending: Ending, sampled: bool, progress: &mut dyn
     let read = |recording: &Path| Outcome::read(recording, false, sampled);
     match ending {
         Ending::Finished => {
+            file::store_names(run_file.recording());
             let outcome = read(run_file.recording())?;
             Ok(Outcome { failure: run_file.keep().err(), ..outcome })
         }
         Ending::Interrupted => {
+            file::store_names(run_file.recording());
             let mut outcome = read(run_file.recording()).map_err(|_| interrupt::too_early())?;
             outcome.comparison.cut_short();
             let failure =

@@ -12,6 +12,7 @@ use crate::analysis::flamegraph;
 use crate::analysis::{self, CaseSamples, Seen};
 use crate::model::error::{Error, Exit};
 use crate::model::protocol::CaseSpec;
+use crate::model::text::{escape, escape_json};
 
 /// The largest number of events of a timeline: viewers hold all of them in memory.
 pub const EVENTS: u64 = 1_000_000;
@@ -193,7 +194,7 @@ impl Sink for Json<'_> {
     fn take(&mut self, seen: &Seen<'_>) -> std::io::Result<()> {
         self.out.write_all(if self.any { b",\n" } else { b"[\n" })?;
         self.any = true;
-        Ok(serde_json::to_writer(&mut *self.out, &row(seen))?)
+        self.out.write_all(escape_json(&serde_json::to_string(&row(seen))?).as_bytes())
     }
 
     fn end(&mut self) -> std::io::Result<Option<String>> {
@@ -268,10 +269,26 @@ fn system(error: csv::Error) -> std::io::Error {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => harmless(text),
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
+        other => escape_json(&other.to_string()).into_owned(),
     }
+}
+
+/// A text that a spreadsheet takes for text: one that begins as a formula gets an apostrophe, and hidden characters
+/// become escapes. A number stays one, also if it is negative.
+fn harmless(text: &str) -> String {
+    const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+    // Line ends and tabs are parts of statements, and quoted.
+    let shown: Vec<String> = text
+        .split_inclusive(['\n', '\t'])
+        .map(|part| {
+            let end = part.trim_end_matches(['\n', '\t']).len();
+            escape(&part[..end]) + &part[end..]
+        })
+        .collect();
+    let begins = |text: &str| text.trim_start_matches([' ', '\n']).starts_with(FORMULA);
+    if begins(text) && text.parse::<f64>().is_err() { format!("'{}", shown.concat()) } else { shown.concat() }
 }
 
 /// Google's Trace Event Format: a side is a process, a thread of the recording a thread.
@@ -296,7 +313,7 @@ impl<'a> Chrome<'a> {
         let begin: &[u8] = if self.events == 0 { b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n" } else { b",\n" };
         self.out.write_all(begin)?;
         self.events += 1;
-        Ok(serde_json::to_writer(&mut *self.out, event)?)
+        self.out.write_all(escape_json(&serde_json::to_string(event)?).as_bytes())
     }
 }
 
@@ -372,5 +389,34 @@ fn arguments(seen: &Seen<'_>) -> Value {
             row
         }
         _ => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_numbers_stay_numbers() {
+        for (value, text) in [
+            (json!("=HYPERLINK(\"http://x\")"), "'=HYPERLINK(\"http://x\")"),
+            (json!("+1+cmd|' /C calc'!A0"), "'+1+cmd|' /C calc'!A0"),
+            (json!("-x * 2"), "'-x * 2"),
+            (json!("@SUM(1)"), "'@SUM(1)"),
+            (json!("\t=1"), "'\t=1"),
+            (json!("\r=1"), "'\\r=1"),
+            (json!("\n =1"), "'\n =1"),
+            (json!("＝1+1"), "'＝1+1"),
+            (json!("f\u{1b}]0;x\u{7}\u{202e}"), "f\\x1b]0;x\\x07\\u{202e}"),
+            (json!("a = b\n\tc"), "a = b\n\tc"),
+            (json!(-8), "-8"),
+            (json!(-2.5), "-2.5"),
+            (json!("-2.5"), "-2.5"),
+            (json!([-8, 0, 8]), "-8 0 8"),
+            (json!(["=1", "b"]), "'=1 b"),
+            (json!({"=k": 1}), "{\"=k\":1}"),
+        ] {
+            assert_eq!(cell(&value), text, "{value}");
+        }
     }
 }

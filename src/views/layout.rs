@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::model::text::escape;
+
 /// The meaning of a piece of text; colour only repeats the words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
@@ -173,8 +175,10 @@ impl Page {
         }
     }
 
-    /// The text, in ASCII if the terminal shows nothing else; every character keeps its width.
+    /// The text without hidden characters, in ASCII if the terminal shows nothing else; every other character keeps its
+    /// width. Views escape foreign text where they know its column's width; this is for what one of them forgets.
     fn shown(&self, text: &str) -> String {
+        let text = &escape(text);
         if self.unicode {
             return text.to_owned();
         }

@@ -7,6 +7,7 @@
 //! pprof counts stacks of equal functions. The position of a sample in its function, and with it the line and the
 //! inlined functions, is that of the first of them.
 
+mod builds;
 mod module;
 mod owner;
 pub mod python;
@@ -185,7 +186,8 @@ impl Sampler {
         self.switch(None)?;
         let guard = self.guard.as_ref().ok_or(Error::NoSamples)?;
         let report = guard.report().build_unresolved()?;
-        let profile = profile(&report, &self.python);
+        let mut profile = profile(&report, &self.python);
+        builds::note(&mut profile);
         let signals = signal::signals();
         let samples = profile.tags();
         if samples.is_empty() {

@@ -71,12 +71,6 @@ pub(crate) fn signed_time(ns: f64) -> String {
     if ns > 0.0 { format!("+{text}") } else { text }
 }
 
-/// `text` with the characters replaced that XML 1.0 cannot represent.
-pub(crate) fn printable(text: &str) -> String {
-    let forbidden = |c: char| c.is_control() && c != '\t' || matches!(c, '\u{fffe}' | '\u{ffff}');
-    text.chars().map(|c| if forbidden(c) { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,11 @@ mod svg;
 use inferno::flamegraph::{self, Options, TextTruncateDirection};
 
 use crate::profile::{Kind, Unit};
+use crate::text::printable;
 use crate::tree::{Node, Tree};
 use crate::{Error, Folded, Profile, Role, Roles, Side, Tag, View};
 pub use facts::Facts;
-pub(crate) use facts::{printable, signed_time, time};
+pub(crate) use facts::{signed_time, time};
 use layout::Layout;
 pub use layout::NARROWEST;
 use svg::{Key, Painted};
@@ -62,8 +63,8 @@ pub fn draw_tree(tree: &Tree, picture: &Picture<'_>) -> Result<String, Error> {
     let painter = Painter::new(tree, picture);
     let frames: Vec<Painted> = layout.nodes.iter().map(|&node| painter.paint(&tree.nodes()[node])).collect();
     let mut options = Options::default();
-    options.title = printable(picture.title);
-    options.subtitle = Some(printable(picture.subtitle)).filter(|text| !text.is_empty());
+    options.title = printable(picture.title).into_owned();
+    options.subtitle = Some(printable(picture.subtitle).into_owned()).filter(|text| !text.is_empty());
     options.deterministic = true;
     options.no_sort = true;
     options.min_width = 0.0;
@@ -96,7 +97,11 @@ impl<'a> Painter<'a> {
             true => colour::of_difference(0.0),
             false => colour::of_role(node.role).to_owned(),
         };
-        Painted { name: printable(&node.name), details: self.details(node).replace(['(', ')'], "|"), colour }
+        Painted {
+            name: printable(&node.name).into_owned(),
+            details: self.details(node).replace(['(', ')'], "|"),
+            colour,
+        }
     }
 
     fn details(&self, node: &Node) -> String {

@@ -1,13 +1,19 @@
 //! Names as in the source code.
 
+use std::fmt::Write;
+
+/// The longest readable name, bytes. Templates of templates have some thousand; a longer name stays mangled.
+const LONGEST: usize = 1 << 16;
+
 /// `symbol` in readable form: Rust (both manglings, without the hash) and C++ demangled, without a symbol's version and
 /// Mach-O's prefix. Any other name stays as it is.
 pub(crate) fn demangle(symbol: &str) -> String {
     let symbol = symbol.split('@').next().unwrap_or(symbol);
     if is_rust(symbol)
         && let Ok(name) = rustc_demangle::try_demangle(symbol)
+        && let Some(name) = bounded(|text| write!(text, "{name:#}").is_ok())
     {
-        return format!("{name:#}");
+        return name;
     }
     if symbol.starts_with("_Z")
         && let Some(name) = cpp(symbol)
@@ -30,8 +36,29 @@ fn cpp(symbol: &str) -> Option<String> {
     // The compiler's suffix of a clone's name is not part of the mangling.
     let (mangled, clone) =
         symbol.split_once('.').map_or((symbol, ""), |(mangled, _)| (mangled, &symbol[mangled.len()..]));
-    let name = cpp_demangle::Symbol::new(mangled).ok()?.demangle().ok()?;
+    let symbol = cpp_demangle::Symbol::new(mangled).ok()?;
+    let options = cpp_demangle::DemangleOptions::default();
+    let name = bounded(|text| symbol.structured_demangle(text, &options).is_ok())?;
     Some(name + clone)
+}
+
+/// The text that `write` writes; `None` if it fails. A mangled name of a hundred characters can refer to its own parts
+/// so often that the whole would fill the memory.
+fn bounded(write: impl FnOnce(&mut Bounded) -> bool) -> Option<String> {
+    let mut text = Bounded(String::new());
+    write(&mut text).then_some(text.0)
+}
+
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        if self.0.len() + part.len() > LONGEST {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(part);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -51,5 +78,17 @@ mod tests {
         ] {
             assert_eq!(demangle(symbol), name);
         }
+    }
+
+    #[test]
+    fn a_name_that_grows_without_end_stays_as_it_is() {
+        // Each parameter is a pair of the one before it.
+        let mut symbol = "_Z1fSt4pairIiiE".to_owned();
+        for at in 0..30 {
+            let before = std::char::from_digit(at, 36).unwrap().to_ascii_uppercase();
+            symbol.push_str(&format!("S_IS{before}_S{before}_E"));
+        }
+        let name = demangle(&symbol);
+        assert!(name.len() <= super::LONGEST, "{} bytes", name.len());
     }
 }

@@ -1,16 +1,23 @@
 //! The functions that one file with code describes.
 
+use std::fs::Metadata;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use addr2line::Loader;
 use gimli::UnwindSection;
 use object::{BinaryFormat, Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 use super::debug::separate_debug_file;
 use super::demangle::demangle;
+use super::file::{self, Refusal};
+use super::lines::{Lines, Sections, Unpacked};
 use crate::profile::Named;
+
+/// A longer name is no name: symbols of a damaged file may all point into one long text.
+pub(super) const LONGEST_NAME: usize = 1 << 16;
+/// The names of one file together, bytes.
+const NAMES: usize = 1 << 28;
 
 /// A symbol with its code, as addresses in the file's own numbering.
 struct Symbol {
@@ -19,16 +26,16 @@ struct Symbol {
 }
 
 /// A function found at an address. If it is inlined, the compiler put it into the one before it.
-pub(super) struct Found {
-    pub name: String,
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Function {
+    pub name: Arc<str>,
     pub file: Option<Arc<str>>,
     pub line: Option<u32>,
     pub named: Named,
 }
 
 /// A module's tables, read once.
-#[derive(Default)]
-pub(super) struct Module {
+pub(super) struct Module<'data> {
     /// The lowest loaded address, from which offsets count.
     base: u64,
     /// By their start.
@@ -38,47 +45,64 @@ pub(super) struct Module {
     /// The functions in the unwind tables, by their start.
     functions: Vec<Range<u64>>,
     /// Lines and inlined functions.
-    lines: Option<Loader>,
+    lines: Option<Lines<'data>>,
 }
 
-impl Module {
-    /// Reads the file at `path`, and its debug information from beside it or from under `debug_root`. An unreadable
-    /// file is no error: it has no functions, and its frames are named by their offset.
-    pub fn read(path: &Path, debug_root: &Path) -> Module {
-        let Ok(data) = std::fs::read(path) else {
-            return Module::default();
-        };
-        let Ok(file) = object::File::parse(&*data) else {
-            return Module::default();
-        };
-        let debug_path = separate_debug_file(&file, path, debug_root);
-        let debug_symbols = debug_path.as_ref().and_then(|path| {
-            let data = std::fs::read(path).ok()?;
-            Some(symbols(&object::File::parse(&*data).ok()?))
-        });
-        let has_lines = file.section_by_name(".debug_info").is_some() || file.format() == BinaryFormat::MachO;
-        let lines = debug_path.as_deref().or(has_lines.then_some(path));
-        Module {
-            base: base(&file),
-            symbols: symbols(&file),
-            debug_symbols: debug_symbols.unwrap_or_default(),
-            functions: functions(&file),
-            lines: lines.and_then(|path| Loader::new(path).ok()),
-        }
+/// Reads the file at `path`, and its debug information from beside it or from under `debug_root`, and gives its tables
+/// to `use_it`. A file in which nothing can be found has empty tables, and its frames are named by their offset.
+///
+/// # Errors
+/// A file that is not read, or that `is_right` refuses.
+pub(super) fn with_module<T>(
+    path: &Path,
+    debug_root: &Path,
+    is_right: impl FnOnce(Option<&object::File<'_>>, &Metadata) -> bool,
+    use_it: impl FnOnce(&Module<'_>) -> T,
+) -> Result<T, Refusal> {
+    let (data, about) = file::read(path)?;
+    let file = object::File::parse(&*data).ok();
+    if !is_right(file.as_ref(), &about) {
+        return Err(Refusal::Changed);
+    }
+    let Some(file) = file else {
+        return Ok(use_it(&Module::empty()));
+    };
+    let debug_data = separate_debug_file(&file, path, debug_root);
+    let debug = debug_data.as_deref().and_then(|data| object::File::parse(data).ok());
+    let sections = match (&debug, &debug_data) {
+        (Some(debug), Some(data)) => Sections::of(debug, data.len()),
+        _ => Sections::of(&file, data.len()),
+    };
+    let lines = sections.as_ref().and_then(Sections::lines);
+    #[cfg(target_os = "macos")]
+    let lines = lines.or_else(|| Lines::of_objects(path, &file));
+    Ok(use_it(&Module {
+        base: base(&file),
+        symbols: symbols(&file),
+        debug_symbols: debug.as_ref().map(symbols).unwrap_or_default(),
+        functions: functions(&file, data.len()),
+        lines,
+    }))
+}
+
+impl Module<'_> {
+    /// A file of which nothing is known.
+    pub fn empty() -> Module<'static> {
+        Module { base: 0, symbols: Vec::new(), debug_symbols: Vec::new(), functions: Vec::new(), lines: None }
     }
 
     /// The functions at `offset` from the load address, outermost first; none if no table has one.
-    pub fn find(&self, offset: u64) -> Vec<Found> {
+    pub fn find(&self, offset: u64) -> Vec<Function> {
         let address = self.base.wrapping_add(offset);
         let own = self.symbol(&self.symbols, address);
         let symbol = own.or_else(|| self.symbol(&self.debug_symbols, address));
         let named = own.map_or(Named::DebugInfo, |_| Named::Symbols);
-        let mut found = self.lines_at(address);
+        let mut found = self.lines.as_ref().map(|lines| lines.at(address)).unwrap_or_default();
         if let (Some(symbol), Some(outer)) = (symbol, found.first_mut()) {
-            outer.name = demangle(&symbol.name);
+            outer.name = demangle(&symbol.name).into();
             outer.named = named;
         } else if let Some(symbol) = symbol {
-            found.push(Found { name: demangle(&symbol.name), file: None, line: None, named });
+            found.push(Function { name: demangle(&symbol.name).into(), file: None, line: None, named });
         }
         found
     }
@@ -87,31 +111,6 @@ impl Module {
     pub fn function(&self, offset: u64) -> Option<Range<u64>> {
         let function = around(&self.functions, self.base.wrapping_add(offset), |range| range)?;
         Some(function.start.checked_sub(self.base)?..function.end.checked_sub(self.base)?)
-    }
-
-    /// The functions of an address in the debug information.
-    fn lines_at(&self, address: u64) -> Vec<Found> {
-        let Some(lines) = &self.lines else {
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        let Ok(mut frames) = lines.find_frames(address) else {
-            return found;
-        };
-        while let Ok(Some(frame)) = frames.next() {
-            let Some(name) = frame.function.as_ref().and_then(|name| name.raw_name().ok()) else {
-                continue;
-            };
-            let place = frame.location.as_ref();
-            found.push(Found {
-                name: demangle(&name),
-                file: place.and_then(|place| place.file).map(Arc::from),
-                line: place.and_then(|place| place.line),
-                named: Named::DebugInfo,
-            });
-        }
-        found.reverse();
-        found
     }
 
     /// The symbol whose code holds `address`. A symbol without a size extends to the next symbol, but not beyond its
@@ -150,14 +149,19 @@ fn base(file: &object::File<'_>) -> u64 {
 fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
     let is_code = |symbol: &object::Symbol<'_, '_>| symbol.is_definition() && symbol.kind() == object::SymbolKind::Text;
     let symbols = file.symbols().chain(file.dynamic_symbols());
-    let listed = symbols.filter(is_code).filter_map(|symbol| {
-        let name = symbol.name().ok()?;
+    let mut bytes = 0;
+    let listed = symbols.filter(is_code).map_while(|symbol| {
+        let name = symbol.name().unwrap_or_default();
+        bytes += name.len();
+        (bytes <= NAMES).then_some((symbol, name))
+    });
+    let listed = listed.filter_map(|(symbol, name)| {
         let name = match file.format() {
             BinaryFormat::MachO => name.strip_prefix('_').unwrap_or(name),
             _ => name,
         };
         // Names with this prefix mark changes between code and data on ARM.
-        let is_name = !name.is_empty() && !name.starts_with('$');
+        let is_name = !name.is_empty() && !name.starts_with('$') && name.len() <= LONGEST_NAME;
         is_name.then(|| (symbol.address(), symbol.size(), name.to_owned()))
     });
     let listed = one_for_each_address(listed.collect());
@@ -172,8 +176,12 @@ fn symbols(file: &object::File<'_>) -> Vec<Symbol> {
 
 /// Of several names for one address, the public one, with the largest size.
 fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, String)> {
-    let underscores = |name: &str| name.bytes().take_while(|byte| *byte == b'_').count();
-    symbols.sort_by_cached_key(|(address, _, name)| (*address, underscores(name), name.len(), name.clone()));
+    fn order(symbol: &(u64, u64, String)) -> (u64, usize, usize, &str) {
+        let (address, _, name) = symbol;
+        let underscores = name.bytes().take_while(|byte| *byte == b'_').count();
+        (*address, underscores, name.len(), name)
+    }
+    symbols.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     symbols.dedup_by(|later, first| {
         let same = later.0 == first.0;
         if same {
@@ -185,13 +193,13 @@ fn one_for_each_address(mut symbols: Vec<(u64, u64, String)>) -> Vec<(u64, u64, 
 }
 
 /// The functions in the file's unwind tables, by their start.
-fn functions(file: &object::File<'_>) -> Vec<Range<u64>> {
-    read_functions(file).unwrap_or_default()
+fn functions(file: &object::File<'_>, bytes: usize) -> Vec<Range<u64>> {
+    read_functions(file, bytes).unwrap_or_default()
 }
 
-fn read_functions(file: &object::File<'_>) -> Option<Vec<Range<u64>>> {
+fn read_functions(file: &object::File<'_>, bytes: usize) -> Option<Vec<Range<u64>>> {
     let section = file.section_by_name(".eh_frame").or_else(|| file.section_by_name("__eh_frame"))?;
-    let data = section.uncompressed_data().ok()?;
+    let data = Unpacked::of_file(bytes).section(&section)?;
     let endian = match file.is_little_endian() {
         true => gimli::RunTimeEndian::Little,
         false => gimli::RunTimeEndian::Big,

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use raptors_flamegraphs::names::{Names, Table};
+use raptors_flamegraphs::names::{Build, Names, Table};
 use raptors_flamegraphs::profile::Named;
 use raptors_flamegraphs::{Frame, Profile, Tag};
 
@@ -160,4 +161,93 @@ fn a_module_that_is_not_there_or_none_still_has_its_frames() {
     let (found, from) = named(&mut nowhere(), broken.path(), 1);
     assert!(found[0].ends_with("+0x1"), "{found:?}");
     assert_eq!(from, Named::Offset);
+}
+
+/// A profile with `visible` of the library at `path`.
+fn sampled(library: &Library, path: &Path) -> Profile {
+    let mut profile = Profile::default();
+    let frame = profile.intern(Frame::unnamed(Arc::from(path.to_str().unwrap()), library.visible));
+    profile.add([frame], 0, Tag::A, 1);
+    profile
+}
+
+/// Another build at the same path, in which another function has the address.
+fn rebuild(library: &Library) {
+    std::fs::write(library.path("lib.c"), SOURCE.replace("visible", "another").replace("* 3", "* 7")).unwrap();
+    library.run("gcc -g -O1 -shared -fPIC -Wl,--build-id lib.c -o full.so");
+}
+
+fn folded(profile: &Profile) -> String {
+    profile.folded(Tag::A).unwrap().to_string()
+}
+
+#[test]
+fn a_rebuilt_or_removed_library_does_not_name_what_was_sampled_before() {
+    let Some(library) = Library::build() else {
+        return;
+    };
+    let full = library.path("full.so");
+    let mut profile = sampled(&library, &full);
+    profile.set_build(full.to_str().unwrap().into(), Build::at(&full).unwrap());
+    let mut names = nowhere();
+    assert_eq!(folded(&names.name(&profile)), "visible 1\n");
+    let stored = serde_json::to_string(&names.stored()).unwrap();
+    let offset = format!("full.so+{:#x} 1\n", library.visible);
+    for (change, says) in [(true, "has changed since the run"), (false, "is not there any more")] {
+        if change {
+            rebuild(&library);
+        } else {
+            std::fs::remove_file(&full).unwrap();
+        }
+        let mut now = nowhere();
+        assert_eq!(folded(&now.name(&profile)), offset);
+        assert!(now.warnings()[0].contains(says), "{:?}", now.warnings());
+        // The names that were looked up at the time stay.
+        let mut then = nowhere().with_stored(&serde_json::from_str(&stored).unwrap()).unwrap();
+        assert_eq!(folded(&then.name(&profile)), "visible 1\n");
+        assert!(then.warnings().is_empty());
+    }
+}
+
+#[test]
+fn without_a_build_a_file_that_changed_after_the_run_names_nothing() {
+    let Some(library) = Library::build() else {
+        return;
+    };
+    let full = library.path("full.so");
+    let profile = sampled(&library, &full);
+    let hour = Duration::from_secs(3600);
+    let mut later = nowhere().recorded(SystemTime::now() + hour);
+    assert_eq!(folded(&later.name(&profile)), "visible 1\n");
+    let mut earlier = nowhere().recorded(SystemTime::now() - hour);
+    assert_eq!(folded(&earlier.name(&profile)), format!("full.so+{:#x} 1\n", library.visible));
+    assert!(earlier.warnings()[0].contains("has changed since the run"));
+    // A file without a build id is known by its length and time.
+    library.run("gcc -g -O1 -shared -fPIC -Wl,--build-id=none lib.c -o plain.so");
+    let plain = library.path("plain.so");
+    let mut profile = sampled(&library, &plain);
+    profile.set_build(plain.to_str().unwrap().into(), Build::at(&plain).unwrap());
+    assert_eq!(folded(&nowhere().name(&profile)), "visible 1\n");
+    let data = std::fs::read(&plain).unwrap();
+    std::fs::write(&plain, [data, vec![0]].concat()).unwrap();
+    assert!(folded(&nowhere().name(&profile)).starts_with("plain.so+"));
+}
+
+#[test]
+fn a_path_that_leads_to_no_regular_file_is_not_opened() {
+    let place = tempfile::tempdir().unwrap();
+    let pipe = place.path().join("pipe.so");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for path in [pipe.as_path(), Path::new("/dev/zero"), Path::new("/dev/tty"), place.path()] {
+        let mut names = nowhere();
+        let (found, from) = named(&mut names, path, 0x10);
+        assert_eq!(from, Named::Offset);
+        assert!(found[0].ends_with("+0x10"), "{found:?}");
+        assert!(names.warnings()[0].contains("is no regular file"), "{:?}", names.warnings());
+    }
+    // Nothing in the working directory has a say.
+    let mut names = nowhere();
+    assert_eq!(named(&mut names, Path::new("Cargo.toml"), 1).0, ["Cargo.toml+0x1"]);
+    assert!(names.warnings().is_empty());
 }

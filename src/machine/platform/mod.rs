@@ -36,6 +36,9 @@ const ONLY_WAITS: Duration = Duration::from_secs(1);
 /// The directory for files that can be made again; not created here. The kernel keeps its table there too.
 pub use raptors_kernel::cache_dir;
 
+#[cfg(target_os = "linux")]
+pub use linux::mappings_in;
+
 pub use files::{give_to_neighbours, make_pipe, private_directory};
 
 /// The operating systems that differ here.

@@ -87,22 +87,19 @@ impl Watching {
     pub fn finish(self) -> Result<Traced, Error> {
         let Self { session, tool, version, probes, sites, left_out, _directory } = self;
         let ended = session.end()?;
+        let warnings = ended.losses(tool);
+        Ok(Traced { version, armed: true, probes, sites, left_out, warnings, ..Traced::read(tool, &ended.output) })
+    }
+}
+
+impl Traced {
+    /// The counts and times in what bpftrace or DTrace printed; lines of any other shape are left alone.
+    pub fn read(tool: Tool, output: &str) -> Traced {
         let (Seen { counts, spent }, mark) = match tool {
-            Tool::Dtrace => (dtrace::parse(&ended.output), "m "),
-            _ => (bpftrace::parse(&ended.output), "@m["),
+            Tool::Dtrace => (dtrace::parse(output), "m "),
+            _ => (bpftrace::parse(output), "@m["),
         };
-        Ok(Traced {
-            engine: tool.as_str().to_owned(),
-            version,
-            armed: true,
-            why_not: None,
-            probes,
-            marks: ended.output.lines().filter(|line| line.starts_with(mark)).count(),
-            sites,
-            left_out,
-            warnings: ended.losses(tool),
-            counts,
-            spent,
-        })
+        let marks = output.lines().filter(|line| line.starts_with(mark)).count();
+        Traced { engine: tool.as_str().to_owned(), marks, counts, spent, ..Traced::default() }
     }
 }

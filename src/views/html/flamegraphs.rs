@@ -155,6 +155,7 @@ mod tests {
             profile,
             sides: [sampled; 2],
             why_no_python: None,
+            why_no_names: Vec::new(),
         }
     }
 

@@ -20,7 +20,8 @@ pub fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(mappings_in(&maps))
 }
 
-fn mappings_in(maps: &[u8]) -> Vec<Mapping> {
+/// The files in the text of `/proc/PID/maps`; other lines are left alone.
+pub fn mappings_in(maps: &[u8]) -> Vec<Mapping> {
     let lines = maps.split(|&byte| byte == b'\n');
     lines.filter_map(mapping).collect()
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-pub use maps::mappings;
+pub use maps::{mappings, mappings_in};
 
 use super::{Caches, System};
 
