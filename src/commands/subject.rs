@@ -41,7 +41,8 @@ pub const NEW_RUN: [&str; 16] = [
 /// A new run.
 #[derive(Debug, clap::Args)]
 pub struct SubjectArguments {
-    /// Sizes, separated by commas: n for n × n, or lengths such as 512x1024 [default: 512,1024,2048]
+    /// Sizes, separated by commas: n for n × n, or lengths such as 512x1024
+    /// [default: 512,1024,2048; of explain and flamegraph 2048]
     #[arg(long, value_name = "SIZES", value_delimiter = ',', allow_negative_numbers = true)]
     pub size: Vec<Shape>,
     /// Element types, separated by commas [default: float32]
