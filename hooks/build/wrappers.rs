@@ -62,10 +62,10 @@ impl Wrapper<'_> {
         };
         format!(
             "#[allow(non_snake_case, unused_unsafe, unused_parens, clippy::all)]\n\
-             unsafe extern \"C\" fn {name}<const COPY: usize>({declared}){returns} {{\n\
+             unsafe extern \"C-unwind\" fn {name}<const COPY: usize>({declared}){returns} {{\n\
              \x20   let instance = &INSTANCES[{row}][COPY];\n\
              \x20   // SAFETY: assigned before this wrapper was handed out: a function of this signature.\n\
-             \x20   let original = unsafe {{ std::mem::transmute::<*const (), unsafe extern \"C\" \
+             \x20   let original = unsafe {{ std::mem::transmute::<*const (), unsafe extern \"C-unwind\" \
              fn({types}){returns}>(instance.original()) }};\n\
              \x20   if !instance.recording() {{\n\
              \x20       // SAFETY: the caller's own arguments.\n\
@@ -73,10 +73,10 @@ impl Wrapper<'_> {
              \x20   }}\n\
              \x20   // SAFETY: pointers to sizes and scalars are what the routine itself reads, or null.\n\
              \x20   let call: Encoded = unsafe {{ {call} }}.into();\n\
-             \x20   let open = Open::begin();\n\
+             \x20   let running = Running::begin();\n\
              \x20   // SAFETY: the caller's own arguments.\n\
              \x20   let result = unsafe {{ original({args}) }};\n\
-             \x20   finish(open, instance, call);\n\
+             \x20   finish(running, instance, call);\n\
              \x20   result\n\
              }}\n",
             name = self.name(),

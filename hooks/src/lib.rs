@@ -29,5 +29,12 @@ mod report;
 mod sites;
 mod symbols;
 
+/// Tells that the calling thread is inside no observed call, as at a round's beginning and end. Calls that it left by a
+/// jump over their wrappers (`longjmp`), of which nobody is told, no longer count as outer calls of later ones.
+pub fn outermost() {
+    record::outermost();
+    kernel::outermost();
+}
+
 pub use report::{Error, NotArmed, Object, Report};
 pub use sites::record_into;

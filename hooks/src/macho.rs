@@ -24,6 +24,8 @@ pub struct SymbolPointer {
     pub section: String,
     /// Filled at the first call; until then it points into the image itself.
     pub lazy: bool,
+    /// The library that the linker looks in, as the image names it. `None` where it looks in more than one.
+    pub library: Option<String>,
     /// Signed for the processor (arm64e): a plain pointer stored here would crash.
     pub authenticated: bool,
 }
@@ -50,6 +52,10 @@ pub struct Layout {
     pub program: bool,
     /// Whether it is part of the shared cache, whose pointers are not the image's own.
     pub in_shared_cache: bool,
+    /// Whether every imported symbol names its library.
+    two_level: bool,
+    /// The libraries in the order of their numbers, the first of which is 1.
+    libraries: Vec<String>,
     sections: Vec<Pointers>,
     symbols: (u64, u64),
     strings: (u64, u64),
@@ -111,6 +117,8 @@ impl Layout {
             segments: Vec::new(),
             program: header.filetype.get(LE) == macho::MH_EXECUTE,
             in_shared_cache: flags.contains(macho::MH_DYLIB_IN_CACHE),
+            two_level: flags.contains(macho::MH_TWOLEVEL) && !flags.contains(macho::MH_FORCE_FLAT),
+            libraries: Vec::new(),
             sections: Vec::new(),
             symbols: (0, 0),
             strings: (0, 0),
@@ -143,6 +151,11 @@ impl Layout {
                     let (table, _) = take::<macho::DysymtabCommand<LE>>(body, &what)?;
                     self.indirect = (table.indirectsymoff.get(LE).into(), table.nindirectsyms.get(LE).into());
                 }
+                macho::LC_LOAD_DYLIB
+                | macho::LC_LOAD_WEAK_DYLIB
+                | macho::LC_REEXPORT_DYLIB
+                | macho::LC_LAZY_LOAD_DYLIB
+                | macho::LC_LOAD_UPWARD_DYLIB => self.libraries.push(library(body, &what)?),
                 _ => {}
             }
             rest = after;
@@ -209,12 +222,30 @@ impl Layout {
                     address: section.address.wrapping_add(8 * place as u64),
                     section: section.name.clone(),
                     lazy: section.lazy,
+                    library: self.library_of(symbol),
                     authenticated: section.name.starts_with("__auth"),
                 });
             }
         }
         Ok(found)
     }
+
+    /// The library of an imported symbol; the special numbers (the image itself, the program, all images) are above
+    /// those of libraries, or 0.
+    fn library_of(&self, symbol: &Nlist64<LE>) -> Option<String> {
+        let number = usize::from(symbol.n_desc.get(LE).library().0);
+        let library = self.libraries.get(number.checked_sub(1)?);
+        library.filter(|_| self.two_level && number <= usize::from(macho::MAX_LIBRARY_ORDINAL)).cloned()
+    }
+}
+
+/// The name in a load command of a library.
+fn library(body: &[u8], what: &str) -> Result<String, Malformed> {
+    let (command, _) = take::<macho::DylibCommand<LE>>(body, what)?;
+    let start = command.dylib.name.offset.get(LE) as usize;
+    let name = body.get(start..).and_then(|rest| rest.split(|b| *b == 0).next());
+    let name = name.ok_or_else(|| Malformed(format!("{what} has its name at {start} of {}", body.len())))?;
+    Ok(String::from_utf8_lossy(name).into_owned())
 }
 
 /// As many complete elements as the bytes hold; all types used here have alignment 1.

@@ -123,6 +123,8 @@ fn mark(case: u32, side: u8, kind: u8, ops: u64, edge: Edge) -> PyResult<Mark> {
 }
 
 fn push_mark(mark: Mark) {
+    // A round begins and ends outside every observed call of its thread.
+    hooks::outermost();
     let now = clock::ticks();
     recording::push(mark, 0, 0, now, now);
 }

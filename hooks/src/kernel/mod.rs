@@ -66,6 +66,10 @@ impl Stack {
         }
     }
 
+    fn forget_all(&self) {
+        self.len.set(0);
+    }
+
     /// Closes the innermost open frame of this kind; a panic left the frames inside it.
     #[inline]
     fn leave(&self, kind: Kind) -> Option<Frame> {
@@ -78,6 +82,11 @@ impl Stack {
         self.len.set(at);
         Some(self.frames[at].get())
     }
+}
+
+/// The thread is inside no step of the kernel: forgets entries whose return never came.
+pub(crate) fn outermost() {
+    STACK.with(Stack::forget_all);
 }
 
 fn enter(event: impl Into<Event>, site: u32) {

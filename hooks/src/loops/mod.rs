@@ -40,7 +40,12 @@ struct Known {
     signature: Vec<c_int>,
     name: String,
     armed: bool,
+    /// Whether somebody else replaced it while it was observed. Their loop may call our trampoline, so the trampoline
+    /// must never get theirs as its original.
+    left: bool,
 }
+
+const LEFT: &str = "somebody else replaced it while it was observed; it is left as it is";
 
 /// The index is the slot.
 #[derive(Default)]
@@ -110,7 +115,10 @@ pub unsafe fn disarm() -> Report {
             // SAFETY: the caller holds the GIL, and the ufunc is alive.
             match unsafe { put_back(*api, known, slot) } {
                 Ok(()) => report.restored += 1,
-                Err(why) => report.refuse(&known.name, why),
+                Err(why) => {
+                    known.left = true;
+                    report.refuse(&known.name, why);
+                }
             }
         }
     }
@@ -186,43 +194,80 @@ impl State {
         signature: Signature,
     ) -> Result<Option<Found<'a>>, String> {
         let key = (ufunc as usize, index);
-        let known = self.by_key.get(&key).copied();
-        let slot = known.unwrap_or(self.loops.len());
+        // SAFETY: as this function's caller promises.
+        if let Some(&slot) = self.by_key.get(&key)
+            && unsafe { self.again(slot, ufunc, &signature)? }
+        {
+            return Ok(None);
+        }
+        let slot = self.loops.len();
         if slot >= CAPACITY {
             return Err(format!("all {CAPACITY} places for observed loops are taken"));
         }
-        let replace = self.api.expect("set by arm").replace;
-        let mut old = std::ptr::null_mut();
-        let pointer = TRAMPOLINES[slot] as *mut c_void;
         // The original has to be in the slot before another thread can call the trampoline.
-        if known.is_none() {
-            SLOTS[slot].set_original(checked.function(index));
-        }
-        // SAFETY: NumPy's function, a live ufunc, as many type numbers as it has operands, and the GIL is held.
-        if unsafe { replace(ufunc, pointer, signature.numbers.as_ptr(), &mut old) } != 0 {
-            return Err("NumPy does not replace a loop of this signature".into());
-        }
-        if let Some(other) = slot_of(old).filter(|&other| other != slot) {
+        SLOTS[slot].set_original(checked.function(index));
+        // SAFETY: as this function's caller promises.
+        let original = unsafe { self.exchange(slot, ufunc, &signature)? };
+        if let Some(other) = slot_of(original) {
             // SAFETY: as above; another slot's trampoline was in its place and is restored.
-            unsafe { replace(ufunc, old, signature.numbers.as_ptr(), &mut old) };
+            unsafe { self.put_back(ufunc, original, &signature) };
             let name = &self.loops[other].name;
             return Err(format!("it shares its place with {name}, as which its calls are recorded"));
         }
-        if slot_of(old) != Some(slot) {
-            SLOTS[slot].set_original(old);
-        }
-        if let Some(slot) = known {
-            self.loops[slot].armed = true;
-            return Ok(None);
-        }
+        SLOTS[slot].set_original(original);
         self.by_key.insert(key, slot);
         self.loops.push(Known {
             ufunc: ufunc as usize,
             name: format!("{}[{}]", checked.name, signature.text),
             signature: signature.numbers.clone(),
             armed: true,
+            left: false,
         });
-        Ok(Some(Found { checked, signature, slot, original: old }))
+        Ok(Some(Found { checked, signature, slot, original }))
+    }
+
+    /// Replaces a known loop again. False if another loop is in its place since it was restored, which needs a
+    /// trampoline of its own: this one may be called by it.
+    ///
+    /// # Safety
+    /// As for [`arm`].
+    unsafe fn again(&mut self, slot: usize, ufunc: *mut c_void, signature: &Signature) -> Result<bool, String> {
+        // SAFETY: as this function's caller promises; the slot has its original.
+        let old = unsafe { self.exchange(slot, ufunc, signature)? };
+        let restored = old == TRAMPOLINES[slot] as *mut c_void || old == SLOTS[slot].original();
+        let known = &mut self.loops[slot];
+        if restored {
+            (known.armed, known.left) = (true, false);
+            return Ok(true);
+        }
+        known.left |= known.armed;
+        known.armed = false;
+        let left = known.left;
+        // SAFETY: as above; what was in the place is restored.
+        unsafe { self.put_back(ufunc, old, signature) };
+        if left { Err(LEFT.into()) } else { Ok(false) }
+    }
+
+    /// Puts a slot's trampoline into the ufunc's table; returns what was there.
+    ///
+    /// # Safety
+    /// As for [`arm`]; the slot has an original.
+    unsafe fn exchange(&self, slot: usize, ufunc: *mut c_void, signature: &Signature) -> Result<*mut c_void, String> {
+        let mut old = std::ptr::null_mut();
+        let replace = self.api.expect("set by arm").replace;
+        let pointer = TRAMPOLINES[slot] as *mut c_void;
+        // SAFETY: NumPy's function, a live ufunc, as many type numbers as it has operands, and the GIL is held.
+        match unsafe { replace(ufunc, pointer, signature.numbers.as_ptr(), &mut old) } {
+            0 => Ok(old),
+            _ => Err("NumPy does not replace a loop of this signature".into()),
+        }
+    }
+
+    /// # Safety
+    /// As for [`arm`]; `old` is what was in the place.
+    unsafe fn put_back(&self, ufunc: *mut c_void, mut old: *mut c_void, signature: &Signature) {
+        // SAFETY: as for `exchange`.
+        unsafe { (self.api.expect("set by arm").replace)(ufunc, old, signature.numbers.as_ptr(), &mut old) };
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::trampolines::LoopFn;
 use crate::operands::{Memory, alias, count, step};
-use crate::record::Open;
+use crate::record::Running;
 use raptors_recording::{Alias, Aliasing, Alignments, Encoded, LoopCall, LoopShape};
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -70,7 +70,7 @@ impl Slot {
 /// # Safety
 /// The arguments are what NumPy hands to the loop that the slot holds.
 #[inline(never)]
-pub(super) unsafe extern "C" fn observe(
+pub(super) unsafe extern "C-unwind" fn observe(
     args: *mut *mut c_char,
     dimensions: *const isize,
     steps: *const isize,
@@ -88,10 +88,10 @@ pub(super) unsafe extern "C" fn observe(
     // SAFETY: NumPy's arrays hold one entry per operand that the slot counts. They are read before the call,
     // as some loops (numpy.linalg's) advance them.
     let call: Encoded = unsafe { Operands::new(args, dimensions, steps, slot).call() }.into();
-    let open = Open::begin();
+    let running = Running::begin();
     // SAFETY: this function's caller promises arguments that the original takes.
     unsafe { original(args, dimensions, steps, data) };
-    open.end(call, site);
+    running.end(call, site);
 }
 
 /// The call's operands, as NumPy's arrays give them.

@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
 use std::sync::LazyLock;
 
-/// A ufunc's inner loop (`PyUFuncGenericFunction`).
-pub(super) type LoopFn =
-    unsafe extern "C" fn(args: *mut *mut c_char, dimensions: *const isize, steps: *const isize, data: *mut c_void);
+/// A ufunc's inner loop (`PyUFuncGenericFunction`). A loop in C++ may throw through whoever calls it.
+pub(super) type LoopFn = unsafe extern "C-unwind" fn(
+    args: *mut *mut c_char,
+    dimensions: *const isize,
+    steps: *const isize,
+    data: *mut c_void,
+);
 
 /// The number of loops that can be observed. NumPy 2.4 with `numpy.linalg` and `numpy.fft` has about 950,
 /// `scipy.special` over 1,000 more.
@@ -15,7 +19,7 @@ pub const CAPACITY: usize = 4096;
 
 pub(super) static SLOTS: [Slot; CAPACITY] = [const { Slot::empty() }; CAPACITY];
 
-unsafe extern "C" fn trampoline<const I: usize>(
+unsafe extern "C-unwind" fn trampoline<const I: usize>(
     args: *mut *mut c_char,
     dimensions: *const isize,
     steps: *const isize,

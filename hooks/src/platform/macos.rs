@@ -88,6 +88,8 @@ pub(crate) struct Import {
     pub slot: usize,
     /// Whether the slot may still point to the image's own stub, which asks dyld at the first call.
     pub lazy: bool,
+    /// The library that dyld looks in, if it is one.
+    library: Option<String>,
     /// The reason that no plain pointer may be stored there, if any.
     pub closed: Option<&'static str>,
 }
@@ -173,6 +175,7 @@ impl Image {
             .map(|p| Import {
                 slot: self.bias.wrapping_add(p.address as usize),
                 lazy: p.lazy,
+                library: p.library,
                 closed: p.authenticated.then_some("its pointers are signed (arm64e), which is not supported"),
                 name: p.symbol,
             })
@@ -199,15 +202,66 @@ fn clear_error() {
     unsafe { libc::dlerror() };
 }
 
-/// The address that a look-up of `name` in the held image and its dependencies returns.
-pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: Dlsym) -> Option<usize> {
-    // SAFETY: an open handle and a string; `dlsym` is dyld's function.
-    let address = unsafe { dlsym(hold.0, name.as_ptr()) };
-    if address.is_null() {
+/// The libraries in which dyld looks for the symbols of an image: each symbol names its own.
+pub(crate) struct Scopes;
+
+impl Scopes {
+    pub(crate) fn of(_: &Image) -> Self {
+        Scopes
+    }
+
+    /// The function that dyld binds the import to at its first call.
+    ///
+    /// # Errors
+    /// A sentence, if that is not certain or there is none yet.
+    pub(crate) fn resolve(&self, import: &Import, dlsym: Dlsym) -> Result<usize, String> {
+        let name = CString::new(import.name.as_str()).map_err(|e| e.to_string())?;
+        let hold = import.library.as_deref().and_then(library).ok_or(
+            "dyld binds it at its first call, and it is not certain in which library; its calls are seen from the next \
+             scan after the first call",
+        )?;
+        // SAFETY: an open handle and a string; `dlsym` is dyld's function.
+        let address = unsafe { dlsym(hold.0, name.as_ptr()) };
+        if address.is_null() {
+            clear_error();
+            return Err("dyld binds it at its first call, and its library does not have it; its calls are seen from \
+                        the next scan after the first call"
+                .into());
+        }
+        Ok(address as usize)
+    }
+}
+
+/// The loaded library that an image names. A name that begins with `@` is resolved for that image alone, so it has to
+/// be the only loaded file of its name.
+fn library(name: &str) -> Option<Hold> {
+    let path = match name.strip_prefix('@').and_then(|rest| rest.rsplit('/').next()) {
+        None => name.to_owned(),
+        Some(file) => {
+            let mut found = paths().filter(|path| path.rsplit('/').next() == Some(file));
+            found.next().filter(|_| found.next().is_none())?
+        }
+    };
+    let path = CString::new(path).ok()?;
+    // SAFETY: a string; NOLOAD runs no code of the library.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    if handle.is_null() {
         clear_error();
         return None;
     }
-    Some(address as usize)
+    Some(Hold(handle))
+}
+
+/// The files of all images.
+fn paths() -> impl Iterator<Item = String> {
+    // SAFETY: the function has no preconditions.
+    let count = unsafe { _dyld_image_count() };
+    (0..count).filter_map(|index| {
+        // SAFETY: dyld returns null for an invalid index, else its string for a loaded image.
+        let path = unsafe { _dyld_get_image_name(index) };
+        // SAFETY: as above.
+        (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned())
+    })
 }
 
 /// The result of `dlsym(handle, name)`. `None` lets dlsym answer itself: nothing was found, or the result depends on

@@ -1,6 +1,6 @@
 //! The code of every wrapper around the call of its original: no lock, no allocation.
 
-use crate::record::Open;
+use crate::record::Running;
 use raptors_recording::Encoded;
 use raptors_routines::Width;
 use std::ffi::c_void;
@@ -85,6 +85,6 @@ pub(super) unsafe fn load<T: Copy + Default>(pointer: *const c_void) -> T {
 
 /// Reads the clock and writes the record.
 #[inline(always)]
-pub(super) fn finish(open: Open, instance: &Instance, call: Encoded) {
-    open.end(call, instance.site.load(Ordering::Relaxed));
+pub(super) fn finish(running: Running, instance: &Instance, call: Encoded) {
+    running.end(call, instance.site.load(Ordering::Relaxed));
 }

@@ -8,6 +8,7 @@ mod call;
 mod dlsym;
 mod instances;
 mod libraries;
+mod object;
 mod slots;
 mod wrappers;
 

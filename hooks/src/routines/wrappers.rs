@@ -2,7 +2,7 @@
 
 use super::call::{Instance, finish, load};
 use crate::operands::{Memory, alias, count, step};
-use crate::record::Open;
+use crate::record::Running;
 use raptors_recording::{Alias, Aliasing, Alignments, Encoded, RoutineCall};
 use raptors_routines::Width;
 

@@ -301,6 +301,91 @@ fn a_constant_table_of_loops_is_left_alone() {
     let _ = disarm();
 }
 
+/// The loop that [`wrapping`] calls.
+static INNER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+/// Another tool's wrapper.
+unsafe extern "C" fn wrapping(args: *mut *mut c_char, n: *const isize, steps: *const isize, data: *mut c_void) {
+    let inner = INNER.load(std::sync::atomic::Ordering::SeqCst);
+    // SAFETY: the tests store a loop before they install this one.
+    unsafe { std::mem::transmute::<usize, LoopFn>(inner)(args, n, steps, data) };
+}
+
+/// Installs [`wrapping`] around what is in the ufunc's table; returns that.
+fn wrap(ufunc: *mut Ufunc) -> LoopFn {
+    // SAFETY: the table has one entry.
+    unsafe {
+        let inner = *(*ufunc).functions;
+        INNER.store(inner as usize, std::sync::atomic::Ordering::SeqCst);
+        (*ufunc).functions.replace(wrapping)
+    }
+}
+
+/// The products of the first numbers by themselves.
+fn squares(ufunc: *mut Ufunc) -> [f32; 4] {
+    let (mut a, mut out) = (memory(), [0.0_f32; 4]);
+    let p = a.0.as_mut_ptr();
+    call(ufunc, [p, p, out.as_mut_ptr()], 4, [4; 3]);
+    out
+}
+
+#[test]
+fn a_loop_that_could_not_be_restored_is_not_observed_again() {
+    let _alone = alone();
+    let ufunc = binary("wrapped", multiply);
+    arm(&[ufunc]);
+    let trampoline = wrap(ufunc);
+    let refused = |report: &Report| report.not_armed.iter().any(|n| n.what == "wrapped[ff->f]");
+    assert!(refused(&disarm()));
+    for _ in 0..2 {
+        let report = arm(&[ufunc]);
+        assert!(refused(&report), "{report:?}");
+        assert_eq!(squares(ufunc), [0.0, 1.0, 4.0, 9.0], "theirs calls ours, and ours must not call theirs");
+        assert_eq!(disarm().not_armed.len(), 0, "it was said before");
+    }
+    // Once the other tool has gone, all is as before.
+    // SAFETY: the table has one entry.
+    unsafe { (*ufunc).functions.write(trampoline) };
+    let recording = Recording::start();
+    assert!(!refused(&arm(&[ufunc])));
+    squares(ufunc);
+    assert_eq!(disarm().restored, 1);
+    assert_eq!(recording.finish().records.len(), 1);
+}
+
+#[test]
+fn arming_twice_around_another_tools_loop_does_not_recurse() {
+    let _alone = alone();
+    let ufunc = binary("twice_wrapped", multiply);
+    arm(&[ufunc]);
+    wrap(ufunc);
+    let report = arm(&[ufunc]);
+    assert!(report.not_armed.iter().any(|n| n.what == "twice_wrapped[ff->f]"), "{report:?}");
+    assert_eq!(squares(ufunc), [0.0, 1.0, 4.0, 9.0]);
+    let _ = disarm();
+    assert_eq!(squares(ufunc), [0.0, 1.0, 4.0, 9.0]);
+}
+
+#[test]
+fn a_loop_that_was_replaced_after_it_was_restored_gets_another_trampoline() {
+    let _alone = alone();
+    let ufunc = binary("wrapped_later", multiply);
+    arm(&[ufunc]);
+    let trampoline = wrap(ufunc);
+    // SAFETY: the table has one entry. The other tool leaves, and comes back with what it kept.
+    unsafe { (*ufunc).functions.write(trampoline) };
+    assert_eq!(disarm().restored, 1);
+    // SAFETY: as above.
+    unsafe { (*ufunc).functions.write(wrapping) };
+    let recording = Recording::start();
+    arm(&[ufunc]);
+    assert_eq!(squares(ufunc), [0.0, 1.0, 4.0, 9.0]);
+    assert_eq!(disarm().restored, 1);
+    // SAFETY: as above.
+    assert_eq!(unsafe { *(*ufunc).functions } as usize, wrapping as *const () as usize);
+    assert_eq!(recording.finish().counts().get("wrapped_later[ff->f]"), Some(&1), "one outermost call");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_forked_child_computes_and_records_nothing() {

@@ -5,8 +5,11 @@ mod kernel;
 mod loops;
 mod macho;
 mod memory;
+mod nonlocal;
 #[cfg(target_os = "linux")]
 mod routines;
+#[cfg(target_os = "linux")]
+mod scopes;
 #[cfg(target_os = "linux")]
 mod standin;
 mod support;

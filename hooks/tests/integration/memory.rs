@@ -148,6 +148,48 @@ fn a_function_that_somebody_else_changed_is_left_alone() {
 }
 
 #[test]
+fn a_function_that_could_not_be_restored_is_not_observed_again() {
+    type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
+    static INNER: std::sync::OnceLock<Calloc> = std::sync::OnceLock::new();
+    /// Another tool's wrapper.
+    unsafe extern "C" fn wrapping(context: *mut c_void, items: usize, size: usize) -> *mut c_void {
+        // SAFETY: the caller's own arguments; the test stores the function first.
+        unsafe { INNER.get().unwrap()(context, items, size) }
+    }
+    let _alone = alone();
+    let (handler, second) = (handler("default_allocator", 1), handler("default_allocator", 1));
+    arm(handler).unwrap();
+    // SAFETY: nobody else uses this handler.
+    let ours = unsafe {
+        INNER.get_or_init(|| (*handler).calloc);
+        std::mem::replace(&mut (*handler).calloc, wrapping)
+    };
+    let zeros = || {
+        // SAFETY: a handler of the tests, and what it gave.
+        let data = unsafe { ((*handler).calloc)(CONTEXT, 3, 5) };
+        assert!(!data.is_null());
+        free(handler, data, 15);
+    };
+    for round in 0..3 {
+        // The first time, the observers are still on.
+        let report = arm(handler).unwrap();
+        assert_eq!((report.armed, report.not_armed[0].what.as_str()), (3, "calloc"), "round {round}: {report:?}");
+        zeros();
+        assert_eq!(memory::disarm().restored, 3, "round {round}");
+        zeros();
+    }
+    let report = arm(second).unwrap();
+    assert_eq!(report.armed, 0, "calloc of the first handler still leads to ours: {report:?}");
+    // Once the other tool has gone, all is as before.
+    // SAFETY: as above.
+    unsafe { (*handler).calloc = ours };
+    assert_eq!(arm(handler).unwrap().armed, 4);
+    assert_eq!(memory::disarm().restored, 4);
+    assert_eq!(arm(second).unwrap().armed, 4);
+    assert_eq!(memory::disarm().restored, 4);
+}
+
+#[test]
 fn fresh_memory_is_touched_when_asked_for() {
     let _alone = alone();
     let handler = handler("default_allocator", 1);

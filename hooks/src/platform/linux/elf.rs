@@ -28,6 +28,9 @@ pub(crate) struct Import {
     pub slot: usize,
     /// Whether the slot may still point to the object's own stub, which asks the loader at the first call.
     pub lazy: bool,
+    /// The version of the symbol that the object was linked with. A version that its tables do not explain is empty,
+    /// which no library has.
+    pub(super) version: Option<String>,
     /// The reason that no plain pointer may be stored there; never set on Linux.
     pub closed: Option<&'static str>,
 }
@@ -37,14 +40,19 @@ const PT_DYNAMIC: u32 = 2;
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const PF_R: u32 = 4;
 
+const DT_NEEDED: i64 = 1;
 const DT_PLTRELSZ: i64 = 2;
 const DT_STRTAB: i64 = 5;
 const DT_SYMTAB: i64 = 6;
 const DT_RELA: i64 = 7;
 const DT_RELASZ: i64 = 8;
 const DT_STRSZ: i64 = 10;
+const DT_SONAME: i64 = 14;
 const DT_PLTREL: i64 = 20;
 const DT_JMPREL: i64 = 23;
+const DT_VERSYM: i64 = 0x6fff_fff0;
+const DT_VERDEFNUM: i64 = 0x6fff_fffd;
+const DT_VERNEED: i64 = 0x6fff_fffe;
 
 /// Relocation types whose result is a symbol's address: slots of the procedure linkage table, entries of the global
 /// offset table, pointers in data.
@@ -88,12 +96,42 @@ struct Sym {
     size: u64,
 }
 
+/// The versions that an object needs of one library.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Verneed {
+    version: u16,
+    count: u16,
+    file: u32,
+    first: u32,
+    next: u32,
+}
+
+/// One of these versions.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Vernaux {
+    hash: u32,
+    flags: u16,
+    /// The number that stands for it in the table of symbol versions.
+    index: u16,
+    name: u32,
+    next: u32,
+}
+
+/// The number in a symbol's version without the bit that hides it. 0 and 1 stand for no version.
+const VERSION_INDEX: u16 = 0x7fff;
+
+/// More versions or libraries than any object needs: a damaged table must not be followed in a circle.
+const MOST_VERSIONS: usize = 4096;
+
 /// The contents of PT_DYNAMIC, as addresses in memory.
-#[derive(Default)]
 struct Tables {
     symbols: usize,
     strings: Range<usize>,
     relocations: [Range<usize>; 2],
+    /// The version number of each symbol, and the versions with their numbers.
+    versions: Option<(usize, usize)>,
 }
 
 impl Image {
@@ -166,22 +204,67 @@ impl Image {
         let name = self.text(&tables.strings, symbol.name as usize)?;
         let slot = self.bias.wrapping_add(rela.offset as usize);
         let sound = slot.is_multiple_of(8) && self.contains(slot) && self.contains(slot + 7);
-        (sound && wanted(name)).then(|| Import { name: name.to_owned(), slot, lazy: kind == JUMP_SLOT, closed: None })
+        (sound && wanted(name)).then(|| Import {
+            name: name.to_owned(),
+            slot,
+            lazy: kind == JUMP_SLOT,
+            version: self.version(tables, index),
+            closed: None,
+        })
+    }
+
+    /// The version of the imported symbol `index`.
+    fn version(&self, tables: &Tables, index: usize) -> Option<String> {
+        let (numbers, needed) = tables.versions?;
+        let number: u16 = self.read(numbers.checked_add(2 * index)?)?;
+        let number = number & VERSION_INDEX;
+        (number > 1).then(|| self.version_name(tables, needed, number).unwrap_or_default())
+    }
+
+    fn version_name(&self, tables: &Tables, needed: usize, number: u16) -> Option<String> {
+        let mut library = needed;
+        for _ in 0..MOST_VERSIONS {
+            let of: Verneed = self.read(library)?;
+            let mut at = library.checked_add(of.first as usize)?;
+            for _ in 0..of.count {
+                let one: Vernaux = self.read(at)?;
+                if one.index & VERSION_INDEX == number {
+                    return self.text(&tables.strings, one.name as usize).map(str::to_owned);
+                }
+                at = at.checked_add(one.next as usize)?;
+            }
+            library = library.checked_add(of.next as usize).filter(|_| of.next != 0)?;
+        }
+        None
+    }
+
+    /// The libraries that this one asks for, as it names them.
+    pub(super) fn needed(&self) -> Vec<&str> {
+        let strings = self.tables().strings;
+        let needed = self.dynamic().into_iter().filter(|entry| entry.tag == DT_NEEDED);
+        needed.filter_map(|entry| self.text(&strings, entry.value as usize)).collect()
+    }
+
+    /// The name that the object has for those that ask for it.
+    pub(super) fn soname(&self) -> Option<&str> {
+        let name = self.dynamic().into_iter().find(|entry| entry.tag == DT_SONAME)?;
+        self.text(&self.tables().strings, name.value as usize)
+    }
+
+    /// Whether one name may stand for several functions of this object: it has more versions than one, beside its own
+    /// name, which counts as the first.
+    pub(super) fn has_versions(&self) -> bool {
+        self.dynamic().iter().any(|entry| entry.tag == DT_VERDEFNUM && entry.value > 2)
+    }
+
+    fn dynamic(&self) -> Vec<Dyn> {
+        let entries = self.dynamic.clone().step_by(size_of::<Dyn>());
+        entries.map_while(|at| self.read::<Dyn>(at)).take_while(|entry| entry.tag != 0).collect()
     }
 
     fn tables(&self) -> Tables {
-        let mut value = [None; 24];
-        for at in self.dynamic.clone().step_by(size_of::<Dyn>()) {
-            let Some(entry) = self.read::<Dyn>(at) else {
-                break;
-            };
-            match usize::try_from(entry.tag) {
-                Ok(0) => break,
-                Ok(tag) if tag < value.len() => value[tag] = Some(entry.value as usize),
-                _ => {}
-            }
-        }
-        let get = |tag: i64| value[tag as usize];
+        let entries = self.dynamic();
+        let get = |tag: i64| entries.iter().rfind(|entry| entry.tag == tag).map(|entry| entry.value as usize);
         let table = |start: i64, size: i64| match (get(start), get(size)) {
             (Some(start), Some(size)) => {
                 let start = self.absolute(start);
@@ -191,10 +274,12 @@ impl Image {
         };
         // Only the form with addends exists on the machines known here.
         let with_addends = get(DT_PLTREL).is_none_or(|kind| kind == DT_RELA as usize);
+        let versions = get(DT_VERSYM).zip(get(DT_VERNEED));
         Tables {
             symbols: get(DT_SYMTAB).map_or(0, |a| self.absolute(a)),
             strings: table(DT_STRTAB, DT_STRSZ),
             relocations: [if with_addends { table(DT_JMPREL, DT_PLTRELSZ) } else { 0..0 }, table(DT_RELA, DT_RELASZ)],
+            versions: versions.map(|(numbers, needed)| (self.absolute(numbers), self.absolute(needed))),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Linux: ELF objects as the dynamic loader reports them.
 
 mod elf;
+mod scope;
 
 use super::page_size;
 pub(crate) use elf::{Image, Import};
-use std::ffi::{CStr, CString, c_int, c_void};
+pub(crate) use scope::{Scopes, look_up};
+use std::ffi::{CString, c_int, c_void};
 
 /// The system whose calling conventions the routines have.
 pub(crate) const TARGET: raptors_routines::TargetOs = raptors_routines::TargetOs::Linux;
@@ -101,39 +103,6 @@ struct LinkMap {
 fn clear_error() {
     // SAFETY: dlerror has no preconditions.
     unsafe { libc::dlerror() };
-}
-
-/// The address that a look-up of `name` for the held object returns: the global scope first, as in the loader's own
-/// lazy binding, then the object and its dependencies. Unlike lazy binding, it does not ask an object opened with
-/// `RTLD_DEEPBIND` first, because the loader does not expose that flag.
-pub(crate) fn resolve(hold: &Hold, name: &CStr, dlsym: super::Dlsym) -> Option<usize> {
-    // SAFETY: null asks for the program, which is always open.
-    let program = Hold(unsafe { libc::dlopen(std::ptr::null(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) });
-    let found = [program.0, hold.0].into_iter().filter(|h| !h.is_null()).find_map(|handle| {
-        // SAFETY: an open handle and a string; `dlsym` is the loader's function.
-        let address = unsafe { dlsym(handle, name.as_ptr()) };
-        (!address.is_null()).then_some(address as usize)
-    });
-    clear_error();
-    found
-}
-
-/// The result of `dlsym(handle, name)`, called from the code at `caller`. `None` lets dlsym answer itself: nothing was
-/// found, or the request (RTLD_NEXT) is meant to skip interposers such as this.
-///
-/// # Safety
-/// As for `dlsym`, which `dlsym` is.
-pub(crate) unsafe fn look_up(handle: *mut c_void, name: &CStr, caller: usize, dlsym: super::Dlsym) -> Option<usize> {
-    if handle == libc::RTLD_NEXT {
-        return None;
-    }
-    if handle == libc::RTLD_DEFAULT {
-        let image = images().into_iter().find(|image| image.contains(caller))?;
-        return resolve(&image.hold()?, name, dlsym);
-    }
-    // SAFETY: as the caller promises.
-    let address = unsafe { dlsym(handle, name.as_ptr()) };
-    (!address.is_null()).then_some(address as usize)
 }
 
 /// Whether slots can be found and patched on this machine.
