@@ -194,11 +194,11 @@ impl State {
         signature: Signature,
     ) -> Result<Option<Found<'a>>, String> {
         let key = (ufunc as usize, index);
-        // SAFETY: as this function's caller promises.
-        if let Some(&slot) = self.by_key.get(&key)
-            && unsafe { self.again(slot, ufunc, &signature)? }
-        {
-            return Ok(None);
+        if let Some(&slot) = self.by_key.get(&key) {
+            // SAFETY: as this function's caller promises.
+            if unsafe { self.again(slot, ufunc, &signature)? } {
+                return Ok(None);
+            }
         }
         let slot = self.loops.len();
         if slot >= CAPACITY {

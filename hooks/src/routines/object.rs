@@ -124,9 +124,8 @@ impl Armed {
         self.add(bound, libraries, left, report);
     }
 
-    /// Restores every slot that still holds our pointer. Returns the object with those that somebody else changed, if
-    /// any; in full, if it cannot be made writable.
-    pub(super) fn restore(mut self, report: &mut Report) -> Result<Option<Self>, Self> {
+    /// Restores every slot that still holds our pointer; afterwards the slots are those that somebody else changed.
+    pub(super) fn restore(&mut self, report: &mut Report) -> Restored {
         let outcome = platform::unprotected(&self.image, || {
             let slots = self.slots.iter().filter(|s| !s.restore());
             slots.cloned().collect::<Vec<_>>()
@@ -139,11 +138,11 @@ impl Armed {
                     report.refuse(what, "somebody else changed the slot meanwhile; it was left as it is");
                 }
                 (self.slots, self.waiting) = (changed, Vec::new());
-                Ok(Some(self).filter(|object| !object.slots.is_empty()))
+                if self.slots.is_empty() { Restored::All } else { Restored::ExceptLeft }
             }
             Err(error) => {
                 report.refuse(&self.image.path, format!("cannot be made writable: {error}"));
-                Err(self)
+                Restored::None
             }
         }
     }
@@ -169,6 +168,15 @@ impl Refused {
         report.refuse(format!("{} in {}", import.name, image.path), why);
         waits.then_some(import)
     }
+}
+
+/// How much of an object was restored.
+pub(super) enum Restored {
+    All,
+    /// All but what somebody else changed.
+    ExceptLeft,
+    /// Its slots cannot be written.
+    None,
 }
 
 /// Decides what the slots of one object should hold.

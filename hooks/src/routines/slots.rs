@@ -2,7 +2,7 @@
 
 use super::dlsym;
 use super::libraries::Libraries;
-use super::object::{Armed, Slot};
+use super::object::{Armed, Restored, Slot};
 use crate::platform;
 use crate::report::{Object, Report};
 use std::collections::{BTreeMap, HashSet};
@@ -106,10 +106,11 @@ impl Slots {
     /// Restores every slot that still holds our pointer, and releases the objects. Those that could not be made
     /// writable still hold our pointers; they stay known, and the next call tries again.
     pub(super) fn restore(&mut self, report: &mut Report) {
-        for object in std::mem::take(&mut self.objects) {
+        for mut object in std::mem::take(&mut self.objects) {
             match object.restore(report) {
-                Ok(left) => self.left.extend(left),
-                Err(object) => self.objects.push(object),
+                Restored::All => {}
+                Restored::ExceptLeft => self.left.push(object),
+                Restored::None => self.objects.push(object),
             }
         }
         (self.empty, self.summary) = (None, None);

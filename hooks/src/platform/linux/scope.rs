@@ -117,9 +117,9 @@ impl Scopes {
 /// library under a name that nobody has may mean any.
 fn with_users<'a>(image: &Image, images: &'a [Image]) -> Vec<&'a Image> {
     let names: Vec<HashSet<&str>> = images.iter().map(names).collect();
-    let known = |name: &&str| names.iter().any(|all| all.contains(name));
+    let known = |name: &str| names.iter().any(|all| all.contains(name));
     let needed: Vec<Vec<&str>> = images.iter().map(Image::needed).collect();
-    let vague: Vec<bool> = needed.iter().map(|all| !all.iter().all(|name| known(&name))).collect();
+    let vague: Vec<bool> = needed.iter().map(|all| !all.iter().all(|name| known(name))).collect();
     let mut member: Vec<bool> = images.iter().map(|i| i.bias == image.bias && i.path == image.path).collect();
     loop {
         let wanted: HashSet<&str> = (0..images.len()).filter(|&i| member[i]).flat_map(|i| names[i].clone()).collect();
