@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::platform;
+use crate::machine::{files, platform};
 use crate::model::comparison::Machine;
 
 /// One measurement of a kind that is kept.
@@ -110,7 +110,7 @@ fn file_for<T: Detail>(dir: &Path, key: &Key) -> PathBuf {
 
 /// What was kept for this very machine; anything odd counts as not kept.
 fn read<T: Detail>(file: &Path, key: &Key) -> Option<Vec<T>> {
-    let kept: Kept<T> = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let kept: Kept<T> = serde_json::from_str(&std::io::read_to_string(files::open_regular(file).ok()?).ok()?).ok()?;
     let sane = |detail: &T| detail.value().is_finite() && detail.value() > 0.0;
     (kept.version == VERSION && kept.machine == *key && !kept.details.is_empty() && kept.details.iter().all(sane))
         .then_some(kept.details)
@@ -123,7 +123,7 @@ fn create_all(dir: &Path) -> std::io::Result<()> {
     }
     dir.parent().map_or(Ok(()), create_all)?;
     fs::create_dir(dir)?;
-    platform::give_to_neighbours(dir);
+    files::give_to_neighbours(dir);
     Ok(())
 }
 
@@ -134,7 +134,7 @@ fn write<T: Serialize>(file: &Path, kept: &Kept<T>) -> std::io::Result<()> {
     let mut part = tempfile::NamedTempFile::new_in(dir)?;
     serde_json::to_writer_pretty(&mut part, kept)?;
     part.write_all(b"\n")?;
-    platform::give_to_neighbours(part.path());
+    files::give_to_neighbours(part.path());
     part.persist(file).map_err(|error| error.error)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The machine: what it is, what memory it has, how fast that memory can be at most, and how fast its arithmetic.
 
+pub(crate) mod ask;
 mod bandwidth;
 mod cache;
 pub(crate) mod command;
@@ -8,6 +9,7 @@ pub mod elf;
 pub(crate) mod files;
 pub mod interpreter;
 pub(crate) mod interrupt;
+pub(crate) mod invoker;
 mod limit;
 mod peak;
 pub(crate) mod pipe;

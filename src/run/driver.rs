@@ -13,6 +13,7 @@ use super::tracing::Tracing;
 use super::{Progress, environment};
 use crate::machine::interpreter::Interpreter;
 use crate::machine::interrupt::Interrupt;
+use crate::machine::invoker::run_as_invoker;
 use crate::machine::platform;
 use crate::model::error::Error;
 use crate::model::protocol::{CaseSpec, Event, Go, Spec};
@@ -67,11 +68,12 @@ fn start(interpreter: &Interpreter, options: &CompareOptions) -> Result<Child, E
 }
 
 /// A command that runs one of this package's modules, communicates by standard input and output, and ends with this
-/// process.
+/// process. Statements are their author's: under sudo it runs as the user who invoked sudo, not as root.
 pub fn command(interpreter: &Interpreter, options: &CompareOptions, module: &str) -> Command {
     let mut command = Command::new(&interpreter.path);
     // -P: a `random.py` in the current directory is not the standard library's.
     command.args(["-P", "-m", module]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    run_as_invoker(&mut command);
     for variable in environment::withheld() {
         command.env_remove(variable);
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use raptors_recording::{append_document, begins_as_run_file};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::analysis::{self, NAMES};
 use crate::machine::files;
+use crate::machine::invoker::invoker;
 use crate::machine::platform;
 use crate::model::error::Error;
 
@@ -42,35 +43,27 @@ impl RunFile {
     /// The file cannot be saved there: reported before anything is measured.
     pub fn create(save: Option<&Path>) -> Result<Self, Error> {
         match save {
+            // The driver is the invoking user's and may not be allowed to write there.
+            Some(name) if invoker().is_some() => Self::somewhere(Some(Save::to(name)?)),
             Some(name) => Self::beside(name),
-            None => Self::somewhere(),
+            None => Self::somewhere(None),
         }
     }
 
-    fn somewhere() -> Result<Self, Error> {
+    /// In a directory that nobody else can look into but who invoked sudo, as whom the driver runs.
+    fn somewhere(save: Option<Save>) -> Result<Self, Error> {
         let directory = platform::private_directory("raptors-trace-").map_err(|error| {
             Error::new("the temporary recording cannot be created")
                 .caused_by(error)
                 .help("set TMPDIR to a writable directory")
         })?;
-        Ok(Self { recording: directory.path().join("run.rtrace"), save: None, directory: Some(directory) })
+        files::give_to_invoker(directory.path());
+        Ok(Self { recording: directory.path().join("run.rtrace"), save, directory: Some(directory) })
     }
 
     fn beside(name: &Path) -> Result<Self, Error> {
-        let file = check_name(name)
-            .and_then(|()| follow_links(name).map_err(Refusal::from))
-            .and_then(|file| check_target(&file).map(|()| file))
-            .map_err(|refusal| refusal.of(name))?;
-        let mut hidden = OsString::from(".");
-        hidden.push(file.file_name().unwrap_or_default());
-        hidden.push(format!(".partial-{}", std::process::id()));
-        let recording = file.with_file_name(hidden);
-        // Created and removed, so that a failure shows now, not after a minute of measuring.
-        File::create_new(&recording)
-            .and_then(|_| fs::remove_file(&recording))
-            .map_err(|error| Refusal::from(error).of(name))?;
-        let name = name.to_owned();
-        Ok(Self { recording, save: Some(Save { name, file }), directory: None })
+        let save = Save::to(name)?;
+        Ok(Self { recording: save.hidden(), save: Some(save), directory: None })
     }
 
     /// The path to which the driver records.
@@ -86,10 +79,12 @@ impl RunFile {
         let Some(save) = &self.save else {
             return Ok(None);
         };
-        files::give_to_invoker(&self.recording);
         // Minutes have passed: a pipe that exists by now would be replaced.
         check_target(&save.file)
-            .and_then(|()| fs::rename(&self.recording, &save.file).map_err(Refusal::from))
+            .and_then(|()| match &self.directory {
+                Some(_) => copy(&self.recording, &save.file),
+                None => fs::rename(&self.recording, &save.file).map_err(Refusal::from),
+            })
             .map_err(|refusal| refusal.of(&save.name))?;
         Ok(self.save.take().map(|save| save.name))
     }
@@ -104,6 +99,42 @@ impl RunFile {
         }
         self.keep()
     }
+}
+
+impl Save {
+    /// Checks that a run can be saved as `name`: reported now, not after a minute of measuring.
+    fn to(name: &Path) -> Result<Self, Error> {
+        let file = check_name(name)
+            .and_then(|()| follow_links(name).map_err(Refusal::from))
+            .and_then(|file| check_target(&file).map(|()| file))
+            .map_err(|refusal| refusal.of(name))?;
+        let save = Self { name: name.to_owned(), file };
+        let hidden = save.hidden();
+        File::create_new(&hidden)
+            .and_then(|_| fs::remove_file(&hidden))
+            .map_err(|error| Refusal::from(error).of(name))?;
+        Ok(save)
+    }
+
+    /// The name beside it that a recording has until it is complete.
+    fn hidden(&self) -> PathBuf {
+        let mut hidden = OsString::from(".");
+        hidden.push(self.file.file_name().unwrap_or_default());
+        hidden.push(format!(".partial-{}", std::process::id()));
+        self.file.with_file_name(hidden)
+    }
+}
+
+/// Copies the recording of a driver that ran as the user who invoked sudo: what it has put in its place is read only if
+/// that user could read it too.
+fn copy(recording: &Path, file: &Path) -> Result<(), Refusal> {
+    let mut source = files::open_regular(recording)?;
+    let about = source.metadata()?;
+    if invoker().is_some_and(|user| user.uid != about.uid()) || about.nlink() != 1 {
+        return Err(Refusal::new("its recording was replaced by another file", "run it again"));
+    }
+    files::write_with(file, |out| io::copy(&mut source, out).map(drop))
+        .map_err(|error| Refusal::new(error.in_a_line(), ANOTHER))
 }
 
 /// Keeps the names of the sampled code in a finished recording: a library that is rebuilt or removed later has others.
@@ -132,7 +163,7 @@ pub fn add_document(name: &Path, key: &str, json: &str) -> Result<(), Error> {
         .map_err(|error| failed(error.into()))?;
     fs::copy(&file, copy.path()).map_err(|error| failed(error.into()))?;
     append_document(copy.path(), key, json).map_err(|error| failed(error.into()))?;
-    files::give_to_invoker(copy.path());
+    files::give_file(copy.as_file()).map_err(|error| failed(error.into()))?;
     copy.persist(&file).map(drop).map_err(|error| failed(error.into()))
 }
 

@@ -1,9 +1,9 @@
 //! What each tool needs, and how it is found, armed, followed and ended: one description for each.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::machine::ask::{SHORT, ask};
 use crate::machine::command::ourselves_as_root;
 use crate::machine::platform::{self, System};
 use crate::model::error::{Error, Exit};
@@ -158,7 +158,7 @@ pub struct Program {
 /// When there is none, or only one that is too old: nothing can be observed.
 pub fn find(tool: Tool) -> Result<Program, Error> {
     let about = describe(tool);
-    let found = about.candidates().into_iter().find_map(|path| ask(tool, path));
+    let found = about.candidates().into_iter().find_map(|path| examine(tool, path));
     let refused = |error: Error| Err(error.exit(Exit::NothingObserved));
     let Some(program) = found else {
         return refused(Error::new(about.missing).help(about.install));
@@ -197,15 +197,15 @@ impl Description {
     }
 }
 
-fn ask(tool: Tool, path: PathBuf) -> Option<Program> {
+fn examine(tool: Tool, path: PathBuf) -> Option<Program> {
     let about = describe(tool);
     let Some(argument) = about.asks_version else {
         return Some(Program { tool, path, version: String::new() });
     };
-    let output = Command::new(&path).arg(argument).stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let answer = ask(&path, &[argument], SHORT).ok()?;
+    let text = answer.output + &answer.errors;
     let version = text.lines().find(|line| !line.trim().is_empty())?.trim().to_owned();
-    (output.status.success() && version.contains(about.says)).then_some(Program { tool, path, version })
+    (answer.status.success() && version.contains(about.says)).then_some(Program { tool, path, version })
 }
 
 /// The numbers of `bpftrace v0.17.0`.

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import COMMAND, GUARD_SECONDS, compare, run, statements
+from users import python_of_everybody
 
-SHORT = ("--time", "0.2", "--size", "64", "--dtype", "float32", "--python", sys.executable)
+SHORT = ("--time", "0.2", "--size", "64", "--dtype", "float32")
 
 
 def test_showing_a_pipe_waits_for_nobody(tmp_path: Path) -> None:
@@ -79,11 +79,12 @@ def test_what_sudo_saves_belongs_to_the_user_who_called_it(tmp_path: Path) -> No
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 65534, 65533)
-    environment = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65533", "HOME": str(home)}
+    python, needed = python_of_everybody()
+    environment = {**os.environ, **needed, "SUDO_UID": "65534", "SUDO_GID": "65533", "HOME": str(home)}
     environment.pop("XDG_CACHE_HOME", None)
     save, link = tmp_path / "run.rtrace", tmp_path / "link"
     link.symlink_to(save)
-    run("compare", *SHORT, "--save", str(link), env=environment)
+    run("compare", *SHORT, "--python", python, "--save", str(link), env=environment)
     owner = save.stat()
     assert (owner.st_uid, owner.st_gid) == (65534, 65533)
     assert link.lstat().st_uid == 0
@@ -94,5 +95,5 @@ def test_what_sudo_saves_belongs_to_the_user_who_called_it(tmp_path: Path) -> No
     # Without sudo it is root's.
     for variable in ("SUDO_UID", "SUDO_GID"):
         del environment[variable]
-    run("compare", *SHORT, "--save", str(save), env=environment)
+    run("compare", *SHORT, "--python", python, "--save", str(save), env=environment)
     assert save.stat().st_uid == 0

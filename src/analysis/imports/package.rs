@@ -1,20 +1,17 @@
 //! Finds an installed package, by asking its interpreter without importing it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::Options;
-use crate::machine::interpreter::{self, Surroundings};
+use crate::machine::interpreter::{self, Question, Surroundings, marked};
 use crate::model::error::Error;
 
-/// Finds a module, or a distribution, by its name. `find_spec` of a top-level name runs none of its code. The current
-/// directory is not searched: this program does not run files that happen to be there.
-/// directory is no place for modules here: this program does not run what happens to lie there.
+/// What stands before the answer.
+const MARK: &str = "raptors-trace-package ";
+/// Finds a module, or a distribution, by its name. `find_spec` of a top-level name runs none of its code.
 const QUESTION: &str = r#"
-import sys
-sys.path[:] = [place for place in sys.path if place]
 import importlib.metadata as metadata, importlib.util, json, os, re
 name = sys.argv[1]
 roots, version, distributions = [], None, []
@@ -74,7 +71,7 @@ struct Answer {
 /// There is no interpreter, it does not answer, or it has no such package.
 pub fn find(name: &str, options: &Options) -> Result<Package, Error> {
     let surroundings = Surroundings::collect(options.python.clone(), options.host.python.clone());
-    let (python, origin) = interpreter::choose(&surroundings, Path::is_file).map_err(|error| {
+    let (python, origin) = interpreter::pick(&surroundings).map_err(|error| {
         let help = error.help();
         Error::new(format!("there is no file `{name}`, and no Python to look for a package of that name"))
             .caused_by(error)
@@ -96,17 +93,9 @@ pub fn find(name: &str, options: &Options) -> Result<Package, Error> {
 }
 
 fn ask(python: &Path, name: &str) -> Result<Answer, String> {
-    let output = Command::new(python)
-        .args(["-c", QUESTION, name])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let answer = text.lines().find_map(|line| line.strip_prefix("raptors-trace-package "));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let said = || errors.lines().rev().find(|line| !line.trim().is_empty());
-    let Some(answer) = answer else {
-        return Err(format!("{}; {}", output.status, said().unwrap_or("it said nothing")));
-    };
-    serde_json::from_str(answer).map_err(|error| format!("its answer was invalid: {error}"))
+    let answer = Question::of(python)
+        .ask(QUESTION, &[name], &mut |_| true)
+        .map_err(|silence| format!("it {}", silence.sentence()))?;
+    let line = marked(&answer, MARK)?;
+    serde_json::from_str(line).map_err(|error| format!("its answer was invalid: {error}"))
 }

@@ -1,7 +1,6 @@
 //! What tracers and their scripts have to know of an ELF file: its functions, where its bytes are loaded, and which
 //! USDT probes it carries. Nothing is run or mapped, and the file may be damaged.
 
-use std::fs::File;
 use std::path::Path;
 
 use object::read::{ReadCache, ReadRef};
@@ -9,6 +8,7 @@ use object::{
     BinaryFormat, Endianness, Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, SymbolKind, elf,
 };
 
+use crate::machine::files::open_regular;
 use crate::model::error::Error;
 
 /// A function that a file defines.
@@ -73,7 +73,7 @@ impl Image {
     /// When it cannot be read or is no ELF file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let failed = |what: &str| Error::new(format!("{} {what}", path.display()));
-        let file = File::open(path).map_err(|e| failed("cannot be opened").caused_by(e))?;
+        let file = open_regular(path).map_err(|e| failed("cannot be opened").caused_by(e))?;
         let cache = ReadCache::new(file);
         let file = object::File::parse(&cache).map_err(|e| failed("is not a readable object file").caused_by(e))?;
         if file.format() != BinaryFormat::Elf {

@@ -3,34 +3,33 @@
 //! The first of these that is there is taken, and no other is tried: `--python`, `RAPTORS_TRACE_PYTHON`, the active
 //! virtual environment, the interpreter that runs the console script, `.venv`, `python3` on `PATH`.
 
+mod question;
+
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::machine::ask::{self, Silence};
 use crate::machine::interrupt;
-use crate::machine::platform;
+use crate::machine::invoker::invoker;
+use crate::machine::platform::{is_root, users};
 use crate::model::error::Error;
+pub use question::{Question, marked};
 
 /// Oldest Python the extension module loads into.
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 /// Oldest NumPy whose loops and data memory can be observed.
 const OLDEST_NUMPY: u32 = 2;
-/// A cold start from a network drive takes seconds; a longer answer time means that it is no interpreter.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// After so long the user is told what is waited for.
 const NOTICE: Duration = Duration::from_secs(2);
 const ENVIRONMENT_VARIABLE: &str = "RAPTORS_TRACE_PYTHON";
 
-/// Prints one JSON object; written so that Python 2 can run it as well and be told apart by its version. The current
-/// directory is not searched, or a `random.py` there would break NumPy: older Pythons have no option for that.
+/// What stands before the answer.
+const MARK: &str = "raptors-trace-probe ";
+/// Prints one JSON object.
 const PROBE: &str = r#"
-import sys
-if sys.path and sys.path[0] == "":
-    del sys.path[0]
 import json, platform, sysconfig
 answer = {"version": list(sys.version_info[:3]), "implementation": platform.python_implementation(),
           "machine": platform.machine(), "bits": 64 if sys.maxsize > 2**32 else 32,
@@ -153,6 +152,16 @@ pub enum InterpreterError {
         /// What happened.
         why: String,
     },
+    /// Root does not run it.
+    #[error("as root, {} ({origin}) is not run, as others can change it: {why}", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Who asked.
+        origin: Origin,
+        /// What others can change.
+        why: String,
+    },
     /// It is not CPython.
     #[error("{} is {implementation}; raptors-trace observes CPython only", .path.display())]
     NotCPython {
@@ -232,6 +241,13 @@ impl InterpreterError {
             Self::Missing { .. } | Self::NotRunning { .. } => {
                 "give the path of a Python interpreter to --python".into()
             }
+            Self::Foreign { origin: Origin::DotVenv, .. } if invoker().is_none() => {
+                "name it with --python PATH if you trust its owner".into()
+            }
+            Self::Foreign { .. } => {
+                "run this without sudo, or choose an interpreter that only root and you can change: --python PATH"
+                    .into()
+            }
             Self::NotCPython { .. } | Self::OldPython { .. } => {
                 format!("{OTHER}; it must be CPython 3.11 or newer")
             }
@@ -286,9 +302,26 @@ pub struct Waiting<'a> {
 /// # Errors
 /// Every [`InterpreterError`], with its fix.
 pub fn find(surroundings: &Surroundings, waiting: Waiting<'_>) -> Result<Interpreter, Error> {
-    let (path, origin) = choose(surroundings, Path::is_file)?;
+    let (path, origin) = pick(surroundings)?;
     let answer = ask(&path, origin, waiting)?;
     Ok(check(path, origin, answer, std::env::consts::ARCH)?)
+}
+
+/// The interpreter to take, which root runs only where nobody else can change it: nobody but root and who invoked sudo,
+/// and without sudo, where root cannot be told from a container's only user, one that happens to lie in this directory.
+///
+/// # Errors
+/// Those of [`choose`], and [`InterpreterError::Foreign`].
+pub fn pick(surroundings: &Surroundings) -> Result<(PathBuf, Origin), InterpreterError> {
+    let (path, origin) = choose(surroundings, Path::is_file)?;
+    let user = invoker();
+    if is_root() && (user.is_some() || origin == Origin::DotVenv) {
+        let trusted: Vec<u32> = user.iter().map(|user| user.uid).collect();
+        if let Err(why) = users::changed_by_others(&path, &trusted) {
+            return Err(InterpreterError::Foreign { path, origin, why });
+        }
+    }
+    Ok((path, origin))
 }
 
 /// The interpreter to take. `is_file` says what exists.
@@ -343,75 +376,28 @@ struct Answer {
 
 /// Starts the interpreter with the probe and reads its answer.
 fn ask(path: &Path, origin: Origin, waiting: Waiting<'_>) -> Result<Answer, InterpreterError> {
-    let not_running = |why: String| InterpreterError::NotRunning { path: path.to_owned(), origin, why };
-    let mut command = Command::new(path);
-    command.args(["-c", PROBE]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    platform::end_with_us(&mut command);
-    let mut child = command.spawn().map_err(|error| not_running(error.to_string()))?;
-    let output = drain(child.stdout.take());
-    let errors = drain(child.stderr.take());
-    let status = match wait(&mut child, path, waiting) {
-        Ok(Some(status)) => status,
-        Ok(None) => return Err(InterpreterError::Interrupted),
-        Err(why) => return Err(not_running(why)),
-    };
-    let output = output.join().unwrap_or_default();
-    let answer = output.lines().find_map(|line| line.strip_prefix("raptors-trace-probe "));
-    if let Some(answer) = answer {
-        return serde_json::from_str(answer).map_err(|error| not_running(format!("its answer was invalid: {error}")));
-    }
-    let errors = errors.join().unwrap_or_default();
-    let said = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    Err(not_running(format!("{status}; {said}")))
-}
-
-/// Reads a pipe to its end on a thread, so that a full pipe never stops the child.
-fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            // A broken pipe leaves what was read, and that is judged by what it says.
-            let _ = pipe.take(1 << 20).read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
-}
-
-/// Waits for the end of the probe; nothing where the user has had enough of it.
-fn wait(child: &mut Child, path: &Path, waiting: Waiting<'_>) -> Result<Option<ExitStatus>, String> {
-    let started = Instant::now();
+    // What root can start, the user who invoked sudo may not be allowed to.
+    let user = invoker().map_or_else(String::new, |user| format!(" (started as user {}, who invoked sudo)", user.uid));
+    let not_running = |why| InterpreterError::NotRunning { path: path.to_owned(), origin, why: format!("{why}{user}") };
     let mut told = false;
-    loop {
-        let ended = child.try_wait().map_err(|error| error.to_string())?;
-        // Looked at after the probe, which a Ctrl-C ends as well.
-        if (waiting.interrupted)() {
-            end(child);
-            return Ok(None);
-        }
-        if ended.is_some() {
-            return Ok(ended);
-        }
-        let waited = started.elapsed();
-        if waited > PATIENCE {
-            end(child);
-            return Err(format!("it gave no answer within {} s", PATIENCE.as_secs()));
-        }
+    let mut wanted = |waited| {
         if waited > NOTICE && !told {
             told = true;
-            (waiting.tell)(&format!(
-                "waiting for {} to import NumPy, {} s at most",
-                path.display(),
-                PATIENCE.as_secs()
-            ));
+            let most = ask::INTERPRETER.as_secs();
+            (waiting.tell)(&format!("waiting for {} to import NumPy, {most} s at most", path.display()));
         }
-        std::thread::sleep(Duration::from_millis(5));
+        !(waiting.interrupted)()
+    };
+    let answer = Question::of(path).ask(PROBE, &[], &mut wanted).map_err(|silence| match silence {
+        Silence::Unwanted => InterpreterError::Interrupted,
+        Silence::NotStarted(error) => not_running(error.to_string()),
+        silence => not_running(format!("it {}", silence.sentence())),
+    })?;
+    if answer.errors.contains("Unknown option: -I") {
+        return Err(InterpreterError::OldPython { path: path.to_owned(), version: "2, or 3 before 3.4".into() });
     }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself by now, which is as good.
-    let _ = child.kill();
-    let _ = child.wait();
+    let line = marked(&answer, MARK).map_err(not_running)?;
+    serde_json::from_str(line).map_err(|error| not_running(format!("its answer was invalid: {error}")))
 }
 
 /// Judges an answer.

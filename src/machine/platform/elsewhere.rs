@@ -1,8 +1,10 @@
 //! What is the same on every system but Linux: nothing of it can be had.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::Mapping;
+use super::users::User;
 
 /// Nothing of what Linux offers to tracers is here.
 pub mod tracing {
@@ -82,6 +84,33 @@ pub const DTRACE_FOR_LINUX: bool = false;
 /// Another process's memory is closed here.
 pub fn mappings(_pid: u32) -> io::Result<Vec<Mapping>> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// See [`mappings`].
+pub fn path_of(_pid: u32, _mapping: &Mapping) -> Option<PathBuf> {
+    None
+}
+
+/// See [`mappings`].
+pub fn is_mapped_from(_pid: u32, _mapping: &Mapping, _path: &Path) -> bool {
+    false
+}
+
+/// No process can be looked at here.
+pub struct Pinned;
+
+impl Pinned {
+    pub fn new(_pid: u32) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn owner(&self) -> &User {
+        unreachable!("there is none")
+    }
+
+    pub fn check(&self) -> Result<(), String> {
+        unreachable!("there is none")
+    }
 }
 
 /// See [`mappings`].

@@ -42,6 +42,9 @@ fn text(name: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
+/// Groups whose members are root, or can become it: wheel and admin.
+pub const GROUPS_OF_ROOT: &[u32] = &[0, 80];
+
 /// What an unset locale means.
 pub const UTF8_BY_DEFAULT: bool = true;
 
@@ -98,7 +101,8 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 pub fn end_with_us(_command: &mut Command) {}
 
 pub use super::elsewhere::{
-    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time, waits_for_events,
+    DTRACE_FOR_LINUX, Pinned, command_line, is_mapped_from, mappings, memory_byte, path_of, tracing, user_time,
+    waits_for_events,
 };
 
 /// The clock and the load, as macOS reports them.

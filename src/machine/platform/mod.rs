@@ -23,9 +23,10 @@ mod elsewhere;
 mod files;
 pub mod load;
 pub mod tracing;
+pub mod users;
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,7 +40,10 @@ pub use raptors_kernel::cache_dir;
 #[cfg(target_os = "linux")]
 pub use linux::mappings_in;
 
-pub use files::{give_to_neighbours, make_pipe, private_directory};
+/// A process that is held while it is looked at, so that its number stays its own.
+pub use system::Pinned;
+
+pub use files::{make_pipe, private_directory};
 
 /// The operating systems that differ here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +233,7 @@ fn send(child: &Child, signal: libc::c_int) -> bool {
 pub const DTRACE_FOR_LINUX: bool = system::DTRACE_FOR_LINUX;
 
 /// A part of a file in the memory of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapping {
     /// The file, by the name under which the process loaded it.
     pub path: PathBuf,
@@ -243,6 +247,8 @@ pub struct Mapping {
     pub executable: bool,
     /// The file is not there any more: deleted, or replaced by another.
     pub gone: bool,
+    /// The device and the number of the file, as the kernel knows them.
+    pub file: (u64, u64),
 }
 
 /// The files that a process has mapped, in the order of their addresses; none for a kernel thread.
@@ -251,6 +257,18 @@ pub struct Mapping {
 /// When there is no such process, it may not be looked at, or this system does not tell.
 pub fn mappings(pid: u32) -> std::io::Result<Vec<Mapping>> {
     system::mappings(pid)
+}
+
+/// A path under which this process opens the very file that process `pid` has mapped there: its name, or, where the
+/// process sees other files under the same names (a container), the way through its root directory. `None` where
+/// neither leads to that file.
+pub fn path_of(pid: u32, mapping: &Mapping) -> Option<PathBuf> {
+    system::path_of(pid, mapping)
+}
+
+/// Whether `path` leads this process to the very file that process `pid` has mapped there, whatever its name.
+pub fn is_mapped_from(pid: u32, mapping: &Mapping, path: &Path) -> bool {
+    system::is_mapped_from(pid, mapping, path)
 }
 
 /// One byte of another process's memory; `None` where it cannot be had.
@@ -268,6 +286,21 @@ pub fn is_root() -> bool {
 /// told to.
 pub fn in_own_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
+}
+
+/// Has a command started in a session of its own, which has no controlling terminal: nothing can be typed into ours, and
+/// Ctrl-C on ours does not end it. It leads its process group.
+pub fn without_terminal(command: &mut Command) -> &mut Command {
+    // SAFETY: these may be called between fork and exec, and touch no memory.
+    unsafe {
+        command.pre_exec(|| {
+            // A process that leads a session already may not make another one.
+            if libc::getsid(0) == libc::getpid() || libc::setsid() != -1 {
+                return Ok(());
+            }
+            Err(std::io::Error::last_os_error())
+        })
+    }
 }
 
 /// How many files a process may have open at most, however far it raises its own limit.

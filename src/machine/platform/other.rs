@@ -6,6 +6,9 @@ use super::{Caches, System};
 
 pub const SYSTEM: System = System::Other;
 
+/// Groups whose members are root, or can become it.
+pub const GROUPS_OF_ROOT: &[u32] = &[0];
+
 /// What an unset locale means.
 pub const UTF8_BY_DEFAULT: bool = false;
 
@@ -46,7 +49,8 @@ pub fn wish_huge_pages(_start: *mut u8, _bytes: usize) {}
 pub fn end_with_us(_command: &mut Command) {}
 
 pub use super::elsewhere::{
-    DTRACE_FOR_LINUX, command_line, mappings, memory_byte, tracing, user_time, waits_for_events,
+    DTRACE_FOR_LINUX, Pinned, command_line, is_mapped_from, mappings, memory_byte, path_of, tracing, user_time,
+    waits_for_events,
 };
 
 pub mod load {

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ask::{self, Silence, ask};
 use super::{Finding, Patient};
+use crate::machine::ask::{self, Silence, ask};
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::{self, System};
 use crate::tracers::leftovers;
@@ -87,7 +87,8 @@ fn kind(file: &Path) -> Kind {
             let again = format!("run it to see its output: {shown} -V");
             let sentence = format!("{shown} {}", silence.sentence());
             return Kind::Odd(match silence {
-                Silence::Hung(..) => Finding::unknown(sentence, again).short("did not answer"),
+                Silence::Hung(..) | Silence::Unwanted => Finding::unknown(sentence, again).short("did not answer"),
+                Silence::Endless => Finding::unknown(sentence, again).short("prints no version"),
                 Silence::NotStarted(_) => Finding::missing(sentence, again).short("does not start"),
             });
         }

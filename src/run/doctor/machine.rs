@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Finding, Patient, ask};
-use crate::machine;
+use super::{Finding, Patient};
 use crate::machine::command::as_root;
 use crate::machine::platform;
 use crate::machine::platform::load::{self, CoreTime};
+use crate::machine::{self, ask};
 use crate::model::units;
 
 /// Long enough for the kernel's ticks of up to 10 ms to show a twentieth of a core.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::ask::{self, ask};
 use super::{Finding, Patient};
+use crate::machine::ask::{self, ask};
 
 const CSRUTIL: &str = "/usr/bin/csrutil";
 const DEV_TOOLS_SECURITY: &str = "/usr/sbin/DevToolsSecurity";

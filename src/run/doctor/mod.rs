@@ -3,7 +3,6 @@
 //! Each check is one function that tests the real thing: it reads the kernel's settings, or starts the program and lets
 //! it do its smallest piece of work. The checks change nothing.
 
-mod ask;
 mod dtrace;
 mod leftovers;
 mod machine;
@@ -21,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::machine::ask;
 use crate::machine::command::as_root;
 use crate::machine::interpreter::Host;
 use crate::machine::interpreter::Surroundings;

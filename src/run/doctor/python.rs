@@ -1,17 +1,14 @@
 //! The interpreter, its NumPy and BLAS, and the abilities of tracers with their files.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::ask::{self, ask};
 use super::{Finding, Outcome, Patient};
+use crate::machine::ask;
 use crate::machine::elf::Image;
-use crate::machine::interpreter::{self, Origin, Waiting};
+use crate::machine::interpreter::{self, Origin, Question, Waiting, marked};
 
-/// A cold start from a network drive takes seconds; a longer answer time means that it is no interpreter.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The provider of the kernel's USDT probes, as in `probes/provider.d`.
 const PROVIDER: &str = "raptors";
 const MARK: &str = "raptors-trace-doctor ";
@@ -87,14 +84,14 @@ fn asked(patient: &Patient) -> Result<&Known, Finding> {
 }
 
 fn question(patient: &Patient) -> Result<Known, Finding> {
-    let (path, origin) = interpreter::choose(&patient.surroundings, Path::is_file)
+    let (path, origin) = interpreter::pick(&patient.surroundings)
         .map_err(|error| Finding::missing(quoted(&error), error.help()).short("has no Python"))?;
     let shown = ask::quote(&path.display().to_string());
     let again = format!("run it to see its output: {shown} --version");
-    let answer = ask(&path, &["-c", QUESTION], PATIENCE)
+    let answer = Question::of(&path)
+        .ask(QUESTION, &[], &mut |_| true)
         .map_err(|silence| Finding::unknown(format!("{shown} (from {origin}) {}", silence.sentence()), &again))?;
-    let line = answer.output.lines().find_map(|line| line.strip_prefix(MARK));
-    let known = line.and_then(|line| serde_json::from_str(line).ok());
+    let known = marked(&answer, MARK).ok().and_then(|line| serde_json::from_str(line).ok());
     match known {
         Some(answer) => Ok(Known { path, origin, answer }),
         None => Err(Finding::unknown(

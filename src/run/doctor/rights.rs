@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{Finding, Patient};
+use crate::machine::ask;
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::tracing::{self, capability};
 
@@ -148,7 +149,7 @@ fn lockdown_mode(mode: &str) -> Finding {
     let finding = match mode {
         "none" => Finding::ok("none: the kernel is not locked down"),
         "integrity" => Finding::limited("integrity: tracers may read memory, but not write it", help),
-        other => Finding::missing(format!("{}: nobody may trace, not even root", super::ask::quote(other)), help),
+        other => Finding::missing(format!("{}: nobody may trace, not even root", ask::quote(other)), help),
     };
     finding.fact("mode", mode)
 }

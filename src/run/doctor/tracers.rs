@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::ask::{self, Silence, ask};
 use super::{Finding, Patient};
+use crate::machine::ask::{self, Silence, ask};
 use crate::machine::command::{as_root, ourselves_as_root};
 use crate::machine::platform::tracing;
 use crate::tracers::tool::{Tool, describe};

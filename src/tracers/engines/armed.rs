@@ -27,8 +27,8 @@ impl Watch {
         let mut known: HashMap<&Path, Option<u64>> = HashMap::new();
         let mut all = Vec::with_capacity(places.len());
         for (path, address) in places {
-            let base = *known.entry(path).or_insert_with(|| base_of(&mappings, path));
-            let base = base.ok_or_else(|| Error::new(format!("process {pid} has not loaded `{}`", path.display())))?;
+            let base = *known.entry(path).or_insert_with(|| base_of(pid, &mappings, path));
+            let base = base.ok_or_else(|| not_loaded(pid, path))?;
             let at = base + address;
             all.push((at, platform::memory_byte(pid, at)));
         }
@@ -51,10 +51,14 @@ impl Watch {
     }
 }
 
-/// Where a file is loaded. Compared by name first, then by what the names lead to.
-fn base_of(mappings: &[Mapping], path: &Path) -> Option<u64> {
-    let real = path.canonicalize().ok();
-    let same = |loaded: &Path| loaded == path || Some(loaded) == real.as_deref();
-    let begins = |part: &&Mapping| part.offset == 0 && !part.gone && same(&part.path);
+fn not_loaded(pid: u32, path: &Path) -> Error {
+    Error::new(format!("process {pid} has not loaded `{}`, or another file of that name", path.display()))
+        .help("start it again if the file was replaced; in a container, run this inside of it")
+}
+
+/// Where a file is loaded. A file is known by its device and number: a name may lead to another file here than in a
+/// process with mounts of its own, and a breakpoint would be put into that.
+fn base_of(pid: u32, mappings: &[Mapping], path: &Path) -> Option<u64> {
+    let begins = |part: &&Mapping| part.offset == 0 && platform::is_mapped_from(pid, part, path);
     Some(mappings.iter().find(begins)?.start)
 }

@@ -83,6 +83,8 @@ impl Armed {
 /// What is worked out before a tracer is started.
 struct Preparation<'a> {
     tool: Tool,
+    /// The root directory of the process, as a path of this process.
+    root: PathBuf,
     directory: &'a Path,
     /// What the process has mapped, where that can be had.
     mapped: Vec<Mapping>,
@@ -96,6 +98,7 @@ impl<'a> Preparation<'a> {
     fn new(tool: Tool, pid: u32, directory: &'a Path) -> Self {
         Self {
             tool,
+            root: PathBuf::from(format!("/proc/{pid}/root")),
             directory,
             mapped: platform::mappings(pid).unwrap_or_default(),
             images: HashMap::new(),
@@ -180,10 +183,13 @@ impl<'a> Preparation<'a> {
 
     /// Why the tracer would not find a file, or the USDT probes in it, if so.
     fn not_found(&self, path: &Path, usdt: bool) -> Option<String> {
-        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let real = self.real(path).unwrap_or_else(|_| path.to_owned());
         let has = |byte| real.as_os_str().as_bytes().contains(&byte);
         let name = short(path);
         match self.tool {
+            Tool::Dtrace if path.starts_with(&self.root) => {
+                Some(format!("DTrace would open another file under the name of {name}: the process has its own mounts"))
+            }
             Tool::Dtrace if platform::DTRACE_FOR_LINUX && self.looks_like_another(&real) => Some(format!(
                 "DTrace reads the path of {name} only up to its first blank, where that of another file is the same"
             )),
@@ -220,13 +226,19 @@ impl<'a> Preparation<'a> {
         })
     }
 
+    /// A path without links. The way through the process's root is one to the system only: read as a text, it leads to
+    /// the file of that name here.
+    fn real(&self, path: &Path) -> std::io::Result<PathBuf> {
+        if path.starts_with(&self.root) { Ok(path.to_owned()) } else { path.canonicalize() }
+    }
+
     /// The file under a name of harmless characters: its own, or a link in a private directory.
     fn safe(&mut self, path: &Path) -> Result<PathBuf, Error> {
         if let Some(known) = self.safe.get(path) {
             return Ok(known.clone());
         }
         let failed = |error| Error::new(format!("`{}` cannot be named", path.display())).caused_by(error);
-        let real = path.canonicalize().map_err(failed)?;
+        let real = self.real(path).map_err(failed)?;
         let safe = if is_harmless(&real) {
             real
         } else {

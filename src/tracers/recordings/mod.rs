@@ -12,6 +12,7 @@ use crate::machine::command::ourselves_as_root;
 use crate::machine::files;
 use crate::machine::interpreter::quoted_unless;
 use crate::machine::interrupt::Interrupt;
+use crate::machine::invoker::invoker;
 use crate::machine::platform;
 use crate::model::budget;
 use crate::model::error::Error;
@@ -224,7 +225,7 @@ pub fn shell_line(words: &[impl AsRef<OsStr>]) -> String {
 
 /// Gives a recording to who had root make it; where that fails, it is there all the same.
 fn hand_over(recording: &Path, notes: &mut Vec<String>) {
-    if let Err(error) = files::hand_over(recording, files::invoker()) {
+    if let Err(error) = files::hand_over(recording, invoker().as_ref()) {
         notes.push(format!("the recording stays root's: {error}"));
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use raptors_probes::PROVIDER;
 use raptors_routines::{Convention, Mangling, Routine, Width, library_width, parse_symbol};
@@ -13,6 +12,7 @@ use super::process::Process;
 use super::target::{Exported, Filled, LeftOut, Library, LoopPoint};
 use super::text::is_plain_symbol;
 use crate::machine::elf::Image;
+use crate::machine::interpreter::{Question, marked};
 use crate::model::error::Error;
 
 const SNIPPET: &str = include_str!("loops.py");
@@ -43,7 +43,7 @@ struct RawLoop {
 /// # Errors
 /// When the interpreter does not run, cannot import NumPy, or this system does not say where its code is.
 pub fn loops(python: &Path) -> Result<Vec<LoopPoint>, Error> {
-    let answer = ask(Command::new(python), python)?;
+    let answer = ask(Question::of(python), python)?;
     Ok(points(answer.loops, &mut Images::default(), &mut Vec::new()))
 }
 
@@ -62,7 +62,7 @@ pub fn libraries(pid: u32, routines: &[&'static Routine]) -> Result<Vec<Library>
 /// # Errors
 /// Those of [`loops`].
 pub fn interpreter(python: &Path, routines: &[&'static Routine]) -> Result<Filled, Error> {
-    let answer = ask(Command::new(python), python)?;
+    let answer = ask(Question::of(python), python)?;
     let mut filled = Filled { python: Some(python.to_owned()), ..Filled::default() };
     add(&mut filled, &answer.files, answer.loops, routines);
     Ok(filled)
@@ -77,10 +77,12 @@ pub fn processes(pids: &[u32], routines: &[&'static Routine]) -> Result<Filled, 
     for &pid in pids {
         let process = Process::look_at(pid)?;
         let files = process.files()?;
-        filled.left_out.extend(process.replaced().into_iter().map(|path| LeftOut {
-            what: path,
-            why: format!("process {pid} has it loaded, and it has been replaced on disk since"),
-        }));
+        filled.left_out.extend(
+            process.left_out().map(|(name, why)| LeftOut {
+                what: name.clone(),
+                why: format!("process {pid} has it loaded, and {why}"),
+            }),
+        );
         let loops = process_loops(&process, &files, &mut filled.left_out);
         add(&mut filled, &files, loops, routines);
         filled.processes.push(pid);
@@ -99,12 +101,15 @@ fn process_loops(process: &Process, files: &[PathBuf], left_out: &mut Vec<LeftOu
         left_out.push(LeftOut { what: format!("NumPy's inner loops in process {}", process.pid()), why });
         Vec::new()
     };
-    let command = match process.interpreter() {
-        Ok(command) => command,
+    let (program, question) = match process.interpreter() {
+        Ok(found) => found,
         Err(why) => return leave_out(why),
     };
-    let program = PathBuf::from(command.get_program());
-    match ask(command, &program) {
+    let answer = ask(question, &program);
+    if let Err(why) = process.check() {
+        return leave_out(why);
+    }
+    match answer {
         Err(error) => leave_out(error.to_string()),
         Ok(answer) => {
             let (same, other): (Vec<RawLoop>, Vec<RawLoop>) =
@@ -230,26 +235,17 @@ fn point(raw: RawLoop, images: &mut Images) -> Result<LoopPoint, String> {
     })
 }
 
-/// Runs the snippet and reads its answer. Its standard error is the user's to see when it fails.
-fn ask(mut command: Command, python: &Path) -> Result<Answer, Error> {
+/// Runs the snippet and reads its answer.
+fn ask(question: Question, python: &Path) -> Result<Answer, Error> {
     let failed = |why: String| {
         Error::new(format!("{} could not be asked for its loops: {why}", python.display()))
             .help("name an interpreter that has NumPy with --python PATH")
     };
-    let output =
-        command.args(["-c", SNIPPET]).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let Some(line) = text.lines().find_map(|line| line.strip_prefix(MARK)) else {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let last = errors.lines().rev().find(|line| !line.trim().is_empty());
-        return Err(failed(format!("{}; {}", output.status, last.unwrap_or("it said nothing"))));
-    };
-    let answer: Answer = serde_json::from_str(line).map_err(|error| {
-        failed(format!(
-            "its answer was invalid: \
-        {error}"
-        ))
-    })?;
+    let answer =
+        question.ask(SNIPPET, &[], &mut |_| true).map_err(|silence| failed(format!("it {}", silence.sentence())))?;
+    let line = marked(&answer, MARK).map_err(failed)?;
+    let answer: Answer =
+        serde_json::from_str(line).map_err(|error| failed(format!("its answer was invalid: {error}")))?;
     match &answer.numpy_error {
         Some(why) => Err(Error::new(format!("{} cannot import NumPy: {why}", python.display()))
             .help("name an interpreter that has NumPy with --python PATH")),

@@ -220,7 +220,7 @@ pub fn for_any_process(script: Script, tool: Tool) -> Result<String, Error> {
 
 fn python(options: &Options) -> Result<PathBuf, Error> {
     let surroundings = Surroundings::collect(options.python.clone(), options.host.python.clone());
-    let (path, _) = interpreter::choose(&surroundings, std::path::Path::is_file)?;
+    let (path, _) = interpreter::pick(&surroundings)?;
     Ok(path)
 }
 

@@ -173,6 +173,7 @@ mod tests {
             offset: 0,
             executable,
             gone: false,
+            ..Mapping::default()
         };
         let mapped =
             [part("/a/libx.so", 0x1000, false), part("/a/libx.so", 0x2000, true), part("/b/liby.so", 0x8000, true)];

@@ -290,6 +290,7 @@ mod tests {
             offset,
             executable,
             gone: false,
+            ..Mapping::default()
         };
         // rust-lld lays out segments so: the code's address is not its place in the file.
         let mapped = [part(0x7000_0000, 0, false), part(0x7000_2000, 0x1000, true)];

@@ -2,6 +2,7 @@
 
 pub mod load;
 mod maps;
+mod pinned;
 pub mod tracing;
 
 use std::fs;
@@ -11,11 +12,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-pub use maps::{mappings, mappings_in};
+pub use maps::{is_mapped_from, mappings, mappings_in, path_of};
+pub use pinned::Pinned;
 
 use super::{Caches, System};
 
 pub const SYSTEM: System = System::Linux;
+
+/// Groups whose members are root, or can become it.
+pub const GROUPS_OF_ROOT: &[u32] = &[0];
 
 /// What an unset locale means.
 pub const UTF8_BY_DEFAULT: bool = false;
