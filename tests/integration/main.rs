@@ -26,6 +26,7 @@ mod report;
 mod run;
 mod schema;
 mod scripts;
+mod threats;
 mod tier;
 #[path = "../shared/tiers.rs"]
 mod tiers;

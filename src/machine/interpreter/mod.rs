@@ -368,6 +368,7 @@ struct Answer {
     implementation: String,
     machine: String,
     bits: u32,
+    #[serde(default)]
     free_threaded: bool,
     numpy: Option<String>,
     numpy_error: Option<String>,

@@ -1,5 +1,5 @@
-//! The one way to ask an interpreter something: in isolated mode, as the user whose environment it has, with a time limit
-//! and a limit for what it writes, without a terminal.
+//! The one way to ask an interpreter something: in isolated mode, as the user whose environment it has, with a time
+//! limit and a limit for what it writes, without a terminal.
 
 use std::path::Path;
 use std::process::Command;
@@ -51,6 +51,8 @@ impl Question {
         wanted: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Answer, Silence> {
         self.0.args(["-I", "-c", &format!("{WIDEN}\n{code}")]).args(arguments);
+        // Where root has dropped its rights, it could otherwise type into root's terminal.
+        platform::without_terminal(&mut self.0);
         platform::end_with_us(&mut self.0);
         ask::answer(&mut self.0, ask::INTERPRETER, wanted)
     }
@@ -66,4 +68,33 @@ pub fn marked<'a>(answer: &'a Answer, mark: &str) -> Result<&'a str, String> {
         let said = answer.errors.lines().rev().find(|line| !line.trim().is_empty());
         format!("{}; {}", answer.status, said.unwrap_or("it said nothing"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_leads_a_session_of_its_own_and_has_no_terminal() {
+        let code = "print(os.getsid(0) == os.getpid(), sys.flags.isolated, os.getcwd())\n\
+                    try:\n open('/dev/tty')\nexcept OSError: print('none')";
+        let question = Question::by(Command::new("python3"));
+        let answer = question.ask(code, &[], &mut |_| true).unwrap();
+        assert_eq!(answer.output, "True 1 /\nnone\n", "{}", answer.errors);
+    }
+
+    #[test]
+    fn what_the_environment_adds_is_searched_behind_the_standard_library() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["json", "added_by_the_environment"] {
+            std::fs::write(place.path().join(format!("{name}.py")), "WHOSE = 'the environment'").unwrap();
+        }
+        let mut command = Command::new("python3");
+        let places = std::env::join_paths([Path::new("relative"), place.path()]).unwrap();
+        command.env("PYTHONPATH", places).env("PYTHONNOUSERSITE", "1");
+        let code = "import json, added_by_the_environment as added\n\
+                    print(hasattr(json, 'WHOSE'), added.WHOSE, 'relative' in sys.path)";
+        let answer = Question::by(command).ask(code, &[], &mut |_| true).unwrap();
+        assert_eq!(answer.output, "False the environment False\n", "{}", answer.errors);
+    }
 }

@@ -1,5 +1,5 @@
-# Isolated mode (-I) keeps modules of the current directory and of PYTHONPATH from being taken for the standard library's.
-# What the environment adds is searched all the same, behind the standard library, as NumPy may be there.
+# Isolated mode (-I) keeps modules of the current directory and of PYTHONPATH from being taken for the standard
+# library's. What the environment adds is searched all the same, behind the standard library, as NumPy may be there.
 import os
 import site
 import sys

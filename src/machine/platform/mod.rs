@@ -288,8 +288,8 @@ pub fn in_own_group(command: &mut Command) -> &mut Command {
     command.process_group(0)
 }
 
-/// Has a command started in a session of its own, which has no controlling terminal: nothing can be typed into ours, and
-/// Ctrl-C on ours does not end it. It leads its process group.
+/// Has a command started in a session of its own, which has no controlling terminal: nothing can be typed into ours,
+/// and Ctrl-C on ours does not end it. It leads its process group.
 pub fn without_terminal(command: &mut Command) -> &mut Command {
     // SAFETY: these may be called between fork and exec, and touch no memory.
     unsafe {

@@ -40,7 +40,7 @@ pub struct Account {
 /// [`super::end_with_us`] goes after this.
 pub fn run_as(command: &mut Command, user: &User) {
     let User { uid, gid, groups } = user.clone();
-    // SAFETY: the closure runs between fork and exec: it makes system calls only, and reads a list that was made before.
+    // SAFETY: the closure runs between fork and exec: it makes system calls only, and reads a list made before.
     unsafe {
         command.pre_exec(move || {
             let done = libc::setgroups(groups.len() as _, groups.as_ptr()) == 0

@@ -181,8 +181,8 @@ impl Process {
     }
 }
 
-/// Checks that root may have this interpreter run as `owner`: nobody but root, that user and who invoked sudo can change
-/// it.
+/// Checks that root may have this interpreter run as `owner`: nobody but root, that user and who invoked sudo can
+/// change it.
 fn may_be_run(path: &Path, owner: &User) -> Result<(), String> {
     let invoker = invoker().map(|user| user.uid);
     let trusted: Vec<u32> = [owner.uid].into_iter().chain(invoker).collect();
