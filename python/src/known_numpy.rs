@@ -12,8 +12,8 @@ use raptors_hooks as hooks;
 
 /// `NPY_ABI_VERSION` of every NumPy 2: where the entries of the tables are, and what the documented ones take.
 const ABI: c_uint = 0x0200_0000;
-/// `NPY_API_VERSION` of the versions in which `PyUFuncObject` and `PyDataMem_Handler` were looked at: see `numpyconfig.h`
-/// of the newest. Add a version after tests/python has passed on it.
+/// `NPY_API_VERSION` of the versions in which `PyUFuncObject` and `PyDataMem_Handler` were looked at: see
+/// `numpyconfig.h` of the newest. Add a version after tests/python has passed on it.
 const FEATURES: RangeInclusive<c_uint> = 0x12..=0x16;
 /// The same in NumPy's own versions.
 const VERSIONS: &str = "2.0 to 2.5";
@@ -83,8 +83,8 @@ fn versions(py: Python<'_>) -> PyResult<(c_uint, c_uint)> {
     type Version = unsafe extern "C" fn() -> c_uint;
     const GET_C_VERSION: usize = 0;
     const GET_C_FEATURE_VERSION: usize = 211;
-    // SAFETY: these two entries have had their places and their type since NumPy 1.4, so that every version can be asked;
-    // they return a constant.
+    // SAFETY: these two entries have had their places and their type since NumPy 1.4, so that every version can be
+    // asked; they return a constant.
     unsafe {
         let read = |index| -> PyResult<c_uint> {
             Ok(std::mem::transmute::<*mut c_void, Version>(entry(py, "_ARRAY_API", index)?)())

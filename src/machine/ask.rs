@@ -95,8 +95,8 @@ pub fn ask(program: &Path, args: &[impl AsRef<OsStr>], patience: Duration) -> Re
 }
 
 /// Starts a command, which leads a process group of its own, and waits for its end. After the time limit, too much
-/// output, or once `wanted` (given the time so far) says no, it is interrupted, so that it can clean up (a killed DTrace
-/// leaves its probes in the kernel), then killed with all its children. It has no input.
+/// output, or once `wanted` (given the time so far) says no, it is interrupted, so that it can clean up (a killed
+/// DTrace leaves its probes in the kernel), then killed with all its children. It has no input.
 ///
 /// # Errors
 /// It cannot be started, does not end, writes too much, or is not wanted any more.
