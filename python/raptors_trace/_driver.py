@@ -19,7 +19,7 @@ from raptors_trace import _facts, _native
 from raptors_trace import _protocol as protocol
 from raptors_trace._case import Case, document
 from raptors_trace._native import RoundKind
-from raptors_trace._process import Commands, Progress, leave, search_here_last
+from raptors_trace._process import Commands, KeptAction, Progress, leave, search_here_last
 from raptors_trace._protocol import ProtocolError
 from raptors_trace._rounds import run_round
 from raptors_trace._subject import SEED, Subject, SubjectError
@@ -48,7 +48,8 @@ def barrier(cases: list[Case], wait: protocol.Wait, progress: Progress, commands
     wake, woken = os.pipe()
     for end in (wake, woken):
         os.set_blocking(end, False)
-    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    before = KeptAction(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
     bell = signal.set_wakeup_fd(woken)
     try:
         progress.say(protocol.Waiting(progress.pid, wait.seconds))
@@ -64,7 +65,7 @@ def barrier(cases: list[Case], wait: protocol.Wait, progress: Progress, commands
                 break
     finally:
         signal.set_wakeup_fd(bell)
-        signal.signal(signal.SIGUSR1, before)
+        before.put_back()
         os.close(wake)
         os.close(woken)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 from typing import NoReturn, TextIO, TypeVar
 
@@ -40,6 +41,25 @@ def leave(code: int) -> NoReturn:
     with contextlib.suppress(Exception):
         ctypes.CDLL(None).fflush(None)  # what C code of a statement has printed
     os._exit(code)
+
+
+class KeptAction:
+    """The action of a signal, to be put back: C code's too, which the module `signal` neither knows nor sets."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self._number = number
+        self._before = signal.getsignal(number)
+        # Larger than a `struct sigaction` of any system.
+        self._action = ctypes.create_string_buffer(256)
+        ctypes.CDLL(None).sigaction(int(number), None, self._action)
+
+    def put_back(self) -> None:
+        """Sets it again."""
+        handler = int.from_bytes(self._action.raw[: ctypes.sizeof(ctypes.c_void_p)], sys.byteorder)
+        is_pythons = callable(self._before) or handler in (signal.SIG_DFL, signal.SIG_IGN)
+        if self._before is not None and is_pythons:
+            signal.signal(self._number, self._before)
+        ctypes.CDLL(None).sigaction(int(self._number), self._action, None)
 
 
 class Progress:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from command import COMMAND, run
 
 WAIT = ("compare", "--time", "0.2", "--size", "8", "--python", sys.executable, "--quiet", "--json", "--wait")
@@ -55,6 +56,26 @@ def test_the_driver_starts_after_a_while() -> None:
         assert waiting.stdout is not None
         output = waiting.stdout.read()
         assert waiting.wait(60) == 0
+    assert json.loads(output)["cases"]
+
+
+SIGNALLED = """
+import ctypes, os, signal
+system = ctypes.CDLL(None)
+system.signal(int(signal.SIGUSR1), system.abs)
+def raised():
+    os.kill(os.getpid(), signal.SIGUSR1)
+"""
+"""A module whose statement raises a signal that C code handles; Python does not know of its handler."""
+
+
+def test_a_handler_in_c_has_its_signal_again_after_the_barrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "signalled.py").write_text(SIGNALLED)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])))
+    statements = ("--setup", "from signalled import raised", "--a", "raised()", "--b", "raised()")
+    with at_the_barrier("--start-after", "0.2", *statements) as (waiting, _):
+        output, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, errors
     assert json.loads(output)["cases"]
 
 

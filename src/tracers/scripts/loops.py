@@ -5,6 +5,7 @@ import ctypes
 import json
 import struct
 import sys
+import sysconfig
 
 
 def mappings():
@@ -50,7 +51,9 @@ def main():
             import raptors_trace.kernel
         except BaseException:
             pass
-        if struct.calcsize("P") == 8 and sys.platform.startswith("linux"):
+        # A free-threaded build has a longer header before these fields.
+        is_known = struct.calcsize("P") == 8 and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        if is_known and sys.platform.startswith("linux"):
             maps = mappings()
             answer["files"] = sorted({path for _, _, _, path in maps})
             names = [name for name in dir(np) if isinstance(getattr(np, name, None), np.ufunc)]
