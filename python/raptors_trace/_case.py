@@ -9,16 +9,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from raptors_trace import _native
 from raptors_trace import _protocol as protocol
+from raptors_trace._compared import compared
+from raptors_trace._names import names_of_a_setup
 from raptors_trace._native import RoundKind
 from raptors_trace._perf import Perf
 from raptors_trace._process import Commands, Progress
 from raptors_trace._rounds import Round, in_turn, operations, run_round
-from raptors_trace._subject import SIDES, Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
+from raptors_trace._subject import SIDES, Subject, SubjectError, Timed, padding
 
 ROUND_NS = 8_000_000
 """A round lasts about this long: long against a clock read, short against a drift of the machine."""
@@ -64,9 +66,14 @@ def document(of: protocol.Document) -> None:
     _native.document(of.key, protocol.line_of(of))
 
 
-def value_bytes(value: Any) -> int:
-    """Bytes of a result, as far as it says."""
-    return int(getattr(value, "nbytes", 0) or 0)
+def value_bytes(value: Any, depth: int = 2) -> int:
+    """Bytes of a result, as far as it says, and of what is in it."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return sum(value_bytes(each, depth - 1) for each in value) if depth else 0
+    size = getattr(value, "nbytes", 0)
+    return int(size) if isinstance(size, int | float) else 0
 
 
 class Case:
@@ -109,7 +116,7 @@ class Case:
         for side in in_turn(tuple(SIDES), self.placement):
             given = self.spec.side(side)
             namespace = names_of_a_setup(shape, self.spec.dtype, padding(self.placement, side))
-            sides[side] = Subject(side, given.name, given.setup, given.statement, namespace)
+            sides[side] = Subject(side, given.name, given.setup, given.statement, namespace, self.spec.in_place)
             sides[side].set_up()
         self.setup_seconds = time.perf_counter() - started
         return {side: sides[side] for side in SIDES}
@@ -119,17 +126,20 @@ class Case:
         return {side: subject.timed(self.keep) for side, subject in subjects.items()}
 
     def check(self) -> None:
-        """Both statements give the same value, or the run stops with the first difference."""
+        """Both statements give the same value, or the run stops at the first difference; it says what is unknown."""
         subjects = self.subjects(self.shape)
         values = {side: subject.once() for side, subject in subjects.items()}
         self.result_bytes = {side: value_bytes(value) for side, value in values.items()}
-        difference = first_difference(values["a"], values["b"])
-        if difference is None:
-            return
+        found = compared(values["a"], values["b"])
         where = f" at {self.spec.dtype} {' × '.join(map(str, self.shape))}" if self.shape else ""
-        if not self.spec.allow_different:
-            raise SubjectError("different", "both", f"the sides give different values{where}: {difference}")
-        document(protocol.Note(f"the sides give different values{where} (allowed by --allow-different): {difference}"))
+        if found.difference is not None:
+            text = f"the sides give different values{where}"
+            if not self.spec.allow_different:
+                raise SubjectError("different", "both", f"{text}: {found.difference}")
+            document(protocol.Note(f"{text} (allowed by --allow-different): {found.difference}"))
+        elif found.unknown is not None and not self.spec.allow_different:
+            text = f"whether the sides give the same values{where} is unknown: {found.unknown}"
+            document(protocol.Note(f"{text}; the run went on as with --allow-different"))
 
     def run(self, seconds: float, before: dict[str, float]) -> dict[str, float]:
         """The whole case: check, warm-up, rounds of every kind, and the same statements at size 1.
@@ -193,11 +203,11 @@ class Case:
                 return
             if self.keep:
                 ops = max(2, min(ops, KEPT_BYTES // max(*self.result_bytes.values(), 1)))
-            for side, subject in subjects.items():
-                function = subject.timed(self.keep)
+            timed = self.timed(subjects)
+            for side, function in timed.items():
                 run_round(self.index, side, RoundKind.WARMUP, function, 2)
                 run_round(self.index, side, kind, function, ops, number)
-                subject.tear_down()
+            release(subjects, timed)
 
     def say(self, stage: str, block: float = 0.0, blocks: float = 0.0) -> None:
         """Tells the command where the case is."""
@@ -370,7 +380,10 @@ class Case:
 
 
 def release(subjects: dict[str, Subject], timed: dict[str, Timed]) -> None:
-    """Lets go of what both sides have set up."""
+    """Lets go of what both sides have set up.
+
+    Of both at once: a library may keep the address that it was told last, whichever side has told it.
+    """
     timed.clear()
     for subject in subjects.values():
         subject.tear_down()

@@ -17,12 +17,13 @@ from typing import Any
 
 from raptors_trace import _facts, _native
 from raptors_trace import _protocol as protocol
-from raptors_trace._case import Case, document
+from raptors_trace._case import Case, document, release
+from raptors_trace._names import SEED
 from raptors_trace._native import RoundKind
 from raptors_trace._process import Commands, KeptAction, Progress, leave, search_here_last
 from raptors_trace._protocol import ProtocolError
 from raptors_trace._rounds import run_round
-from raptors_trace._subject import SEED, Subject, SubjectError
+from raptors_trace._subject import Subject, SubjectError
 
 CONTROL_OPS = 3
 
@@ -42,9 +43,11 @@ def barrier(cases: list[Case], wait: protocol.Wait, progress: Progress, commands
     That is the command (Enter), SIGUSR1, or the end of ``wait.seconds`` where that is a number.
     """
     for case in cases:
-        for side, subject in case.subjects(case.shape).items():
-            run_round(case.index, side, RoundKind.WARMUP, subject.timed(keep=False), 2)
-            subject.tear_down()
+        subjects = case.subjects(case.shape)
+        timed = {side: subject.timed(keep=False) for side, subject in subjects.items()}
+        for side, function in timed.items():
+            run_round(case.index, side, RoundKind.WARMUP, function, 2)
+        release(subjects, timed)
     wake, woken = os.pipe()
     for end in (wake, woken):
         os.set_blocking(end, False)
@@ -152,7 +155,7 @@ def attempt(progress: Progress) -> int:
     try:
         run(commands.next(protocol.Spec), progress, commands)
     except SubjectError as error:
-        progress.say(protocol.Failed(error.kind, error.text, error.detail))
+        progress.say(protocol.Failed(error.kind, error.text, error.detail, error.fix))
     except ProtocolError as error:
         progress.say(protocol.Failed("protocol", str(error), fix="install both from the same source: pip install ."))
     except MemoryError:

@@ -18,11 +18,14 @@ from typing import Any, TextIO
 
 from raptors_trace import _native, _switches
 from raptors_trace import _protocol as protocol
+from raptors_trace._addresses import kept_bytes
+from raptors_trace._compared import compared
+from raptors_trace._names import names_of_a_setup
 from raptors_trace._process import leave, search_here_last, take_output
 from raptors_trace._protocol import ProtocolError
 from raptors_trace._rewriting import Code
 from raptors_trace._rounds import Round, in_turn, operations
-from raptors_trace._subject import Subject, SubjectError, Timed, first_difference, names_of_a_setup, padding
+from raptors_trace._subject import Subject, SubjectError, Timed, padding
 
 WARM_ROUNDS = 3
 """Rounds of an arm before its first that counts: enough for glibc's threshold of what it maps to have risen."""
@@ -32,8 +35,6 @@ LONG_ROUNDS = 2
 """Rounds from which on an operation is long: its results come from the system, whatever the allocator has learnt."""
 FREQUENCY_ROUNDS = 7
 """Rounds after each of which the processor's frequency is measured."""
-RELATIVE_TOLERANCE = {2: 1e-2, 4: 1e-5, 8: 1e-13}
-"""What results may differ by for switching a conversion off, by bytes of an element: another order of roundings."""
 
 
 class Arm:
@@ -48,7 +49,7 @@ class Arm:
             if switch.code is not None:
                 self.changed[name] = switch.code(code)
         namespace = names_of_a_setup(tuple(spec.shape), case.dtype, padding(placement, spec.side))
-        self.subject = Subject(spec.side, given.name, code.setup, code.statement, namespace)
+        self.subject = Subject(spec.side, given.name, code.setup, code.statement, namespace, case.in_place)
         self.subject.set_up()
         for name, switch in switches.items():
             if switch.data is not None:
@@ -99,6 +100,7 @@ class Lab:
     def __init__(self, case: protocol.CaseSpec) -> None:
         self.case = case
         self.arms: dict[int, Arm] = {}
+        self.given_up: list[Arm] = []
 
     def answer(self, question: protocol.Question) -> protocol.Answer:
         """Does what is asked."""
@@ -117,14 +119,17 @@ class Lab:
 
     def set_up(self, asked: protocol.SetUp) -> protocol.AllArmed:
         """Sets arms up. What is set up first takes the memory that was freed first: no arm is always first."""
+        self.free()
         for spec in in_turn(asked.arms, asked.placement):
             self.drop([spec.arm])
+            self.free()
             made = Arm(self.case, spec, asked.placement)
             if asked.round_ns:
                 made.warm_up(asked.round_ns)
             self.arms[spec.arm] = made
         made_arms = (self.arms[spec.arm] for spec in asked.arms)
-        return protocol.AllArmed([protocol.Armed(made.changed, made.subject.sized) for made in made_arms])
+        armed = [protocol.Armed(made.changed, made.subject.sized) for made in made_arms]
+        return protocol.AllArmed(armed, kept_bytes())
 
     def round(self, arm: Arm) -> protocol.RoundCost:
         """One round of an arm, per operation."""
@@ -155,11 +160,20 @@ class Lab:
         return protocol.Difference(difference(*(subject.once() for subject in both)))
 
     def drop(self, arms: list[int]) -> None:
-        """Gives arms up."""
-        dropped = [self.arms.pop(arm) for arm in arms if arm in self.arms]
-        for arm in dropped:
-            arm.subject.tear_down()
-        if dropped:
+        """Gives arms up. Their memory stays until the next ones are set up, or until no arm is left.
+
+        A library keeps the address that it was told last, and that may be an arm's that is given up.
+        """
+        self.given_up += [self.arms.pop(arm) for arm in arms if arm in self.arms]
+        if not self.arms:
+            self.free()
+
+    def free(self) -> None:
+        """Lets go of what arms have set up that were given up."""
+        if self.given_up:
+            for arm in self.given_up:
+                arm.subject.tear_down()
+            self.given_up.clear()
             gc.collect()
 
 
@@ -170,18 +184,8 @@ def waits_of_this_thread() -> int | None:
 
 
 def difference(a: Any, b: Any) -> str | None:
-    """Where two values differ by more than roundings do; nothing where they do not."""
-    found = first_difference(a, b)
-    if found is None:
-        return None
-    np = sys.modules["numpy"]
-    with contextlib.suppress(Exception):
-        x, y = np.asarray(a), np.asarray(b)
-        if x.shape == y.shape and x.dtype == y.dtype and x.dtype.kind in "fc":
-            tolerance = RELATIVE_TOLERANCE.get(np.finfo(x.dtype).dtype.itemsize, 1e-13)
-            if np.allclose(x, y, rtol=tolerance, atol=np.finfo(x.dtype).tiny, equal_nan=True):
-                return None
-    return found
+    """Where two values of a side differ by more than roundings do; nothing where they do not, or nobody can tell."""
+    return compared(a, b, roundings=True, sides=("the side without it", "the side with it")).difference
 
 
 def refusal(error: Exception) -> protocol.Refused:
@@ -230,6 +234,8 @@ def serve(answers: TextIO) -> None:
 def main() -> int:
     """Entry point of the process. The command ends it by closing its standard input."""
     search_here_last()
+    # A side may crash with a switch thrown, which is an answer: it leaves no file in the user's directory.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # A terminal's Ctrl-C is for the command, which ends this process when it has what it wants.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(BrokenPipeError):

@@ -344,9 +344,10 @@ class Armed:
 
 @dataclass
 class AllArmed:
-    """The arms that were set up, in the order of the question."""
+    """The arms that were set up, in the order of the question, and the bytes that switches have replaced so far."""
 
     arms: list[Armed]
+    kept_bytes: int
 
 
 @dataclass

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raptors_trace._names import numpy_in
 from raptors_trace._protocol import Passes, ProtocolError
 
 SCALAR_TYPES = {"float16", "float32", "float64", "longdouble", "int8", "int16", "int32", "int64", "single", "double"}
@@ -126,11 +127,14 @@ def _value_of(tree: ast.Module) -> ast.Expr | ast.Assign | None:
     return last if isinstance(last, ast.Expr | ast.Assign) else None
 
 
-def _writing_into(value: ast.expr) -> ast.Call | None:
-    """The same value, computed into memory that is there; nothing where that cannot be told from the code."""
+def _writing_into(value: ast.expr, numpy: str) -> ast.Call | None:
+    """The same value, computed into memory that is there; nothing where that cannot be told from the code.
+
+    `numpy` is NumPy's name.
+    """
     out = ast.keyword("out", ast.Name(THERE, ast.Load()))
     if isinstance(value, ast.BinOp) and type(value.op) in UFUNCS:
-        ufunc = ast.Attribute(ast.Name("np", ast.Load()), UFUNCS[type(value.op)], ast.Load())
+        ufunc = ast.Attribute(ast.Name(numpy, ast.Load()), UFUNCS[type(value.op)], ast.Load())
         return ast.Call(ufunc, [value.left, value.right], [out])
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
         return None
@@ -150,7 +154,7 @@ def into_memory_that_is_there(code: Code) -> list[str]:
     """Has the statement's last operation write its result into what its first run has left (`out=`)."""
     tree = ast.parse(code.statement)
     last = _value_of(tree)
-    computed = None if last is None else _writing_into(last.value)
+    computed = None if last is None else _writing_into(last.value, numpy_in(code.setup))
     if last is None or computed is None:
         return []
     was = ast.unparse(last.value)
@@ -169,10 +173,12 @@ def more_passes(code: Code) -> list[str]:
     last = _value_of(tree)
     if code.passes.side != code.side or last is None:
         return []
-    passed: ast.expr = ast.parse("np.asarray(x)", mode="eval").body
+    numpy = numpy_in(code.setup)
+    passed: ast.expr = ast.parse(f"{numpy}.asarray(x)", mode="eval").body
     assert isinstance(passed, ast.Call)
     passed.args = [last.value]
-    once = "(lambda x: np.multiply(x, 1, out=x))(x)" if code.passes.in_place else "np.multiply(x, 1)"
+    multiply = f"{numpy}.multiply"
+    once = f"(lambda x: {multiply}(x, 1, out=x))(x)" if code.passes.in_place else f"{multiply}(x, 1)"
     for _ in range(code.passes.count):
         call = ast.parse(once, mode="eval").body
         assert isinstance(call, ast.Call)

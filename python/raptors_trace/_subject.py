@@ -11,17 +11,18 @@ import ast
 import contextlib
 import linecache
 import random
-import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from types import CodeType
 from typing import Any
 
+from raptors_trace._names import FACTOR, SEED, reads_provided, unused_prefix
+
 FACTORS = (2.0, 0.5)
-"""The two values of the name ``s``, in turn, so that an operation in place neither overflows nor underflows."""
+"""The two values of the alternating factor, in turn: an operation in place neither overflows nor underflows."""
 
 MESSAGE_LENGTH = 300
 """The largest part of an exception's message, in characters, that a sentence shows."""
@@ -29,21 +30,19 @@ MESSAGE_LENGTH = 300
 SIDES = {"a": 0, "b": 1}
 """The number of each side in a run file."""
 
-SEED = 20_2405
-"""The seed of every side's random numbers, so that both have the same, and of the placements."""
-
 Timed = Callable[[int], tuple[int, list[Any]]]
 
 
 class SubjectError(Exception):
     """A side cannot be run. ``kind`` is a stable word; ``text`` is the message for the user."""
 
-    def __init__(self, kind: str, side: str, text: str, detail: str = "") -> None:
+    def __init__(self, kind: str, side: str, text: str, detail: str = "", fix: str = "") -> None:
         super().__init__(text)
         self.kind = kind
         self.side = side
         self.text = text
         self.detail = detail
+        self.fix = fix
 
 
 @contextlib.contextmanager
@@ -60,7 +59,14 @@ def _reporting(side: str, what: str) -> Iterator[None]:
         raise SubjectError("memory", side, text, _users_traceback(error)) from error
     except BaseException as error:  # SystemExit and friends included: a statement may not end the driver
         text = f"{what} raised {type(error).__name__}{_message(error)}"
-        raise SubjectError("raised", side, text, _users_traceback(error)) from error
+        raise SubjectError("raised", side, text, _users_traceback(error), _fix(error)) from error
+
+
+def _fix(error: BaseException) -> str:
+    """What to do about it, where that is certain."""
+    if isinstance(error, NameError) and error.name == FACTOR:
+        return f"define `{FACTOR}` in --setup; only --in-place provides it, as the alternating factor"
+    return ""
 
 
 def _message(error: BaseException) -> str:
@@ -107,6 +113,8 @@ class Subject:
     setup: str
     statement: str
     namespace: dict[str, Any]
+    in_place: bool = False
+    """Whether the alternating factor is provided."""
     tree: ast.Module = field(init=False)
     setup_code: CodeType = field(init=False)
     sized: bool = field(init=False)
@@ -116,19 +124,17 @@ class Subject:
         with _reporting(self.side, f"the setup of {label}"):
             filename = f"<side {self.side.upper()}: setup>"
             _remember_source(filename, self.setup)
-            setup_tree = ast.parse(self.setup, filename)
-            self.setup_code = compile(setup_tree, filename, "exec", dont_inherit=True)
+            self.setup_code = compile(ast.parse(self.setup, filename), filename, "exec", dont_inherit=True)
         with _reporting(self.side, f"the statement of {label}"):
             filename = f"<side {self.side.upper()}: statement>"
             _remember_source(filename, self.statement)
             self.tree = ast.parse(self.statement, filename)
             if not self.tree.body:
                 raise SubjectError("empty", self.side, f"the statement of {label} is empty")
+            # Whether the same statement can be run at size 1, which is how dispatch is measured on its own.
+            self.sized = reads_provided(self.setup, self.statement, {"shape", "size"})
         loaded, stored = _free_names(self.tree)
-        setup_loaded, setup_stored = _free_names(setup_tree)
-        # Whether the same statement can be run at size 1, which is how dispatch is measured on its own.
-        self.sized = bool({"shape", "size"} & (setup_loaded | loaded))
-        self.alternates = "s" in loaded and "s" not in (stored | setup_stored)
+        self.alternates = self.in_place and FACTOR in loaded and FACTOR not in stored
         # Names that the statement assigns must be globals of the function, or `a *= s` would be a local.
         self._stored = sorted(stored)
         self.has_value = isinstance(self.tree.body[-1], ast.Expr)
@@ -136,6 +142,8 @@ class Subject:
     def set_up(self) -> None:
         with _reporting(self.side, f"the setup of side {self.side.upper()}"):
             exec(self.setup_code, self.namespace)
+        # However the setup has come by a name of its own: by an import, a definition, or `globals()`.
+        self.alternates = self.alternates and FACTOR not in self.namespace
 
     def tear_down(self) -> None:
         self.namespace.clear()
@@ -171,21 +179,9 @@ class Subject:
 
     def _function(self, keep: bool) -> Callable[[int, Any], int]:
         """Builds ``def round(n, results)``; the loop variable is the alternating factor where one is used."""
-        loop = "for s in _factors[: _n]:" if self.alternates else "for _ in _repeat(None, _n):"
-        if keep:
-            loop = "for _i, s in enumerate(_factors[: _n]):" if self.alternates else "for _i in range(_n):"
-        declared = f"    global {', '.join(self._stored)}\n" if self._stored else ""
-        template = (
-            "def _round(_n, _results, _factors, _repeat, _clock):\n"
-            f"{declared}"
-            "    _started = _clock()\n"
-            f"    {loop}\n"
-            "        pass\n"
-            "    return _clock() - _started\n"
-        )
         filename = f"<side {self.side.upper()}: statement>"
         with _reporting(self.side, f"the statement of side {self.side.upper()}"):
-            module = ast.parse(template)
+            module = ast.parse(self._template(keep))
             function = module.body[0]
             assert isinstance(function, ast.FunctionDef)
             body = next(node for node in function.body if isinstance(node, ast.For))
@@ -193,44 +189,46 @@ class Subject:
             code = compile(ast.fix_missing_locations(module), filename, "exec", dont_inherit=True)
             scope: dict[str, Any] = {}
             exec(code, self.namespace, scope)
-        compiled = scope["_round"]
+        (compiled,) = scope.values()
         clock = time.perf_counter_ns
 
         def call(n: int, results: Any) -> int:
-            factors = FACTORS * ((n + 1) // 2) if self.alternates else ()
-            return int(compiled(n, results, factors, repeat, clock))
+            return int(compiled(self._turns(n, keep), results, clock))
 
         return call
+
+    def _turns(self, n: int, keep: bool) -> Iterable[Any]:
+        """What the loop goes over: of each operation its number, its factor, or both."""
+        if not self.alternates:
+            return range(n) if keep else repeat(None, n)
+        factors = (FACTORS * ((n + 1) // 2))[:n]
+        return enumerate(factors) if keep else factors
+
+    def _template(self, keep: bool) -> str:
+        """The function without its loop's body: it neither hides nor uses a name of the side's, `range` included."""
+        own = unused_prefix(self.statement)
+        loop = [f"{own}i"] * (keep or not self.alternates) + [FACTOR] * self.alternates
+        declared = f"    global {', '.join(self._stored)}\n" if self._stored else ""
+        return (
+            f"def {own}round({own}turns, {own}results, {own}clock):\n"
+            f"{declared}"
+            f"    {own}started = {own}clock()\n"
+            f"    for {', '.join(loop)} in {own}turns:\n"
+            "        pass\n"
+            f"    return {own}clock() - {own}started\n"
+        )
 
     def _loop_body(self, keep: bool) -> list[ast.stmt]:
         # A second parse, because a tree must not be shared between two compiled functions.
         body = ast.parse(self.statement, f"<side {self.side.upper()}: statement>").body
         last = body[-1]
         if keep and isinstance(last, ast.Expr):
-            target = ast.parse("_results[_i] = None").body[0]
+            own = unused_prefix(self.statement)
+            target = ast.parse(f"{own}results[{own}i] = None").body[0]
             assert isinstance(target, ast.Assign)
             target.value = last.value
             body[-1] = ast.copy_location(target, last)
         return body
-
-
-def names_of_a_setup(shape: tuple[int, ...], dtype: str, padding: int) -> dict[str, Any]:
-    """The names that a side's setup may use, in its own namespace."""
-    import numpy as np
-
-    from raptors_trace import kernel
-
-    return {
-        # Freed with the namespace, and what is allocated behind it lies elsewhere each time.
-        "__padding__": bytearray(padding),
-        "__name__": "__raptors_trace__",
-        "np": np,
-        "kernel": kernel,
-        "rng": np.random.default_rng(SEED),
-        "shape": shape,
-        "size": shape[0] if shape else 1,
-        "dtype": np.dtype(dtype),
-    }
 
 
 def padding(placement: int, side: str) -> int:
@@ -239,30 +237,3 @@ def padding(placement: int, side: str) -> int:
         return 0
     steps = random.Random(f"{SEED} {placement} {side}").randrange(64, 4096)
     return 16 * steps
-
-
-def first_difference(a: Any, b: Any) -> str | None:
-    """Describes the first difference of two values; None if they are equal (NaN equals NaN)."""
-    np = sys.modules["numpy"]
-    try:
-        x, y = np.asarray(a), np.asarray(b)
-    except Exception:
-        return None if a is b or a == b else f"A gave {a!r:.80}, B gave {b!r:.80}"
-    if x.shape != y.shape:
-        return f"A has shape {x.shape}, B has shape {y.shape}"
-    if x.dtype != y.dtype:
-        return f"A has dtype {x.dtype}, B has dtype {y.dtype}"
-    equal = x == y
-    if x.dtype.kind in "fc":
-        equal = equal | ((x != x) & (y != y))
-    equal = np.asarray(equal)
-    if equal.all():
-        return None
-    flat = int(np.argmin(equal.reshape(-1)))
-    index = tuple(int(i) for i in np.unravel_index(flat, x.shape))
-    count = int(equal.size - np.count_nonzero(equal))
-    where = "the value" if not index else f"element {list(index)}"
-    return (
-        f"{where} is {x.reshape(-1)[flat]!r} on side A and {y.reshape(-1)[flat]!r} on side B; "
-        f"{count} of {equal.size} differ"
-    )

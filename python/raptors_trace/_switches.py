@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raptors_trace import _facts, _native
+from raptors_trace._addresses import holder_of_address, replace
 from raptors_trace._protocol import ProtocolError
 from raptors_trace._rewriting import (
     Automatic,
@@ -65,17 +66,26 @@ def _said(name: str, array: Any, what: str) -> str:
 def _replace(
     namespace: dict[str, Any], wrong: Callable[[Any], str | None], fixed: Callable[[Any, int], Any]
 ) -> list[str]:
-    """Replaces the arrays that are wrong, everywhere where they are known under a name; what was replaced."""
+    """Replaces the arrays that are wrong, everywhere where they are known under a name; what was replaced.
+
+    An array whose address the setup keeps stays: what works on that address would not notice that it was replaced.
+    """
     changed: list[str] = []
+    kept: list[str] = []
     done: dict[int, Any] = {}
     for name, array in list(_arrays(namespace)):
         what = wrong(array)
         if what is None:
             continue
         if id(array) not in done:
+            if (holder := holder_of_address(namespace, array)) is not None:
+                kept.append(f"`{name}` cannot be replaced, as `{holder}` holds its address")
+                continue
             done[id(array)] = fixed(array, len(done))
             changed.append(_said(name, array, what))
-        namespace[name] = done[id(array)]
+        replace(namespace, name, done[id(array)])
+    if kept and not changed:
+        raise RuntimeError("; ".join(kept))
     return changed
 
 
@@ -126,7 +136,7 @@ def _plain_scalars(namespace: dict[str, Any]) -> list[str]:
     for name, value in list(namespace.items()):
         zero_d = type(value) is np.ndarray and value.ndim == 0
         if not name.startswith("__") and (isinstance(value, np.number) or zero_d) and value.dtype.kind in "fiu":
-            namespace[name] = value.item()
+            replace(namespace, name, value.item())
             changed.append(f"`{name}` ({value.dtype})")
     return changed
 
@@ -244,7 +254,7 @@ def _no_locks(namespace: dict[str, Any]) -> list[str]:
     changed = []
     for name, value in list(namespace.items()):
         if isinstance(value, LOCKS) and not name.startswith("__"):
-            namespace[name] = NoLock()
+            replace(namespace, name, NoLock())
             changed.append(f"`{name}` ({type(value).__name__})")
     return changed
 

@@ -51,7 +51,8 @@ pub struct SubjectArguments {
     /// Seconds of unobserved rounds per size, both sides together; more time gives narrower intervals
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub time: Option<Seconds>,
-    /// Python that runs once per side before its statement; it may use np, kernel, rng, shape, size and dtype
+    /// Python that runs once per side before its statement. Provided are np, kernel, rng, shape, size and dtype; a name
+    /// that the setup defines replaces the provided one
     #[arg(long, value_name = "PYTHON", value_parser = statement, requires_all = ["a", "b"])]
     pub setup: Option<String>,
     /// Statement of side A, the reference [default: a * 2.5]
@@ -66,10 +67,11 @@ pub struct SubjectArguments {
     /// The name of side B in tables
     #[arg(long, value_name = "NAME", value_parser = name)]
     name_b: Option<String>,
-    /// The statements write into their operand; `s` alternates between 2.0 and 0.5 so that values stay in range
+    /// The statements write into their operand. Provides `s`, unless the setup defines it: it alternates between 2.0
+    /// and 0.5 so that values stay in range
     #[arg(long)]
     in_place: bool,
-    /// Compare even if the two sides compute different values
+    /// Compare even if the two sides compute different values (values that cannot be compared are warned of)
     #[arg(long)]
     allow_different: bool,
     /// The number of threads that the Raptors kernel may use (RAPTORS_THREADS)

@@ -15,6 +15,9 @@ const STARTS: usize = 3;
 /// The number of times that the sides are set up in each process.
 const PLACEMENTS: usize = 4;
 
+/// The largest number of bytes that switches may have replaced in a process: it keeps them, so another one takes over.
+const MOST_KEPT: u64 = 1 << 30;
+
 /// The quantile of a placement's rounds of one arm that counts: other programs can only make a round longer, and on a
 /// shared machine they do so to many. The variation between placements stays in the intervals.
 const QUIET: f64 = 0.25;
@@ -171,6 +174,7 @@ pub fn run<'s>(
             plain.known += 1;
             let number = samples.set_ups;
             samples.set_ups += 1;
+            renew(setting, &mut processes)?;
             let laid_out = set_up(setting, terms, &mut processes, number)?;
             if start == 0 && placement == 0 {
                 let spent = before.elapsed().as_secs_f64() * STARTS as f64;
@@ -189,6 +193,16 @@ pub fn run<'s>(
             placement += 1;
         }
         pool.give_back(processes, start, terms)?;
+    }
+    Ok(())
+}
+
+/// Starts a process anew that keeps much of what was replaced in it. All its arms will be set up anew anyway.
+fn renew<'s>(setting: &'s Setting<'s>, processes: &mut [(Switches, Lab<'s>)]) -> Result<(), Error> {
+    for (switches, lab) in processes {
+        if lab.kept_bytes() > MOST_KEPT {
+            *lab = Lab::start(setting, switches)?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 //! the other end.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::error::Error as _;
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -51,6 +54,42 @@ pub struct Arm<'a> {
     pub switches: &'a Switches,
 }
 
+/// The end of a laboratory's process in the middle of its work.
+#[derive(Debug)]
+struct Ended(ExitStatus);
+
+impl std::error::Error for Ended {}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Ended {
+    /// What the side did, as a verb.
+    fn did(&self) -> &'static str {
+        if self.0.signal().is_some() { "crashed" } else { "ended its process" }
+    }
+
+    fn of(error: &Error) -> Option<&Self> {
+        error.source()?.downcast_ref()
+    }
+}
+
+/// Why an experiment was not possible, if its error is the end of the side's process; nothing for another error.
+pub fn not_possible(error: &Error) -> Option<String> {
+    let end = Ended::of(error)?;
+    Some(format!("not possible: the side {} with it ({end})", end.did()))
+}
+
+/// The same error, but for the end of a process without any switch: a sentence that names the side.
+pub fn without_experiment(error: Error, side: &str) -> Error {
+    let Some(end) = Ended::of(&error) else { return error };
+    Error::new(format!("`{side}` {} without any experiment ({end})", end.did()))
+        .help("run its setup and statement alone, many times, in a Python of their own under a debugger")
+}
+
 /// The process. Between two requests it is stopped if the system can do that, so that threads that a side or a library
 /// has left running do not disturb another process's rounds. Dropping this ends it.
 pub struct Lab<'a> {
@@ -59,6 +98,8 @@ pub struct Lab<'a> {
     lines: Receiver<String>,
     setting: &'a Setting<'a>,
     stands_still: bool,
+    /// The bytes of what switches have replaced in it.
+    kept_bytes: u64,
 }
 
 impl<'a> Lab<'a> {
@@ -91,7 +132,7 @@ impl<'a> Lab<'a> {
                 }
             }
         });
-        let mut lab = Self { child, stdin, lines, setting, stands_still: false };
+        let mut lab = Self { child, stdin, lines, setting, stands_still: false, kept_bytes: 0 };
         lab.ask::<Done>(&LabSpec { process: switches.process.clone(), case: setting.case.clone() })?;
         Ok(lab)
     }
@@ -113,8 +154,14 @@ impl<'a> Lab<'a> {
         let arms: Vec<ArmSpec> = arms.collect();
         let number = arms.len();
         let question = Question::SetUp { arms, placement, round_ns: round.as_nanos() as u64 };
-        let armed = self.ask::<AllArmed>(&question)?.arms;
+        let AllArmed { arms: armed, kept_bytes } = self.ask(&question)?;
+        self.kept_bytes = kept_bytes;
         if armed.len() == number { Ok(armed) } else { Err(Error::new("the laboratory has set up other arms")) }
+    }
+
+    /// The bytes of what switches have replaced in this process: that stays alive, as somebody may know its address.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
     }
 
     /// One round of each of these arms, in this order.
@@ -189,12 +236,16 @@ impl<'a> Lab<'a> {
     }
 
     fn died(&mut self) -> Error {
-        let how = self.end().map_or_else(String::new, |status| format!(": {status}"));
-        Error::new(format!("the laboratory process ended early{how}"))
+        let Some(status) = self.end() else {
+            return Error::new("the laboratory process cannot be waited for");
+        };
+        // The command ends it, too, if the user interrupts.
+        let error = Error::new("the laboratory process ended early");
+        if self.setting.interrupt.asked() { error } else { error.caused_by(Ended(status)) }
     }
 
     /// Closes its input, waits for it, and kills it if that takes too long.
-    fn end(&mut self) -> Option<std::process::ExitStatus> {
+    fn end(&mut self) -> Option<ExitStatus> {
         self.go_on();
         self.stdin = None;
         let patience = if self.setting.interrupt.asked() { Duration::ZERO } else { PATIENCE };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lab::{Arm, Lab, Setting};
+use super::lab::{self, Arm, Lab, Setting};
 use super::sweep::{self, Point};
 use super::switch::Switches;
 use crate::model::budget::experiments::{SWEEP, SWEEP_LEAST};
@@ -67,20 +67,14 @@ impl<'a> Survey<'a> {
     pub fn of(
         case: &'a Case,
         comparison: &'a comparison::Comparison,
-        setting: &Setting<'_>,
+        setting: &'a Setting<'a>,
         time: Duration,
     ) -> Result<Self, Error> {
-        let mut lab = Lab::start(setting, &Switches::default())?;
-        let mut sized = true;
-        let plain = Switches::default();
-        let arms = Side::BOTH.map(|side| Arm { number: side as usize, side, switches: &plain });
-        for armed in lab.set_up(&arms, 0, SHORT)? {
-            sized &= armed.sized;
-        }
+        let (mut lab, sized) = plain(setting)?;
         let mut rounds = [Vec::new(), Vec::new()];
         for _ in 0..BLOCKS {
-            for (side, round) in lab.rounds(&[0, 1])?.into_iter().enumerate() {
-                rounds[side].push(round);
+            for (side, rounds) in rounds.iter_mut().enumerate() {
+                rounds.extend(lab.rounds(&[side]).map_err(|error| crashed(error, setting, side))?);
             }
         }
         let last = |side: usize| rounds[side].last().copied().unwrap_or_default();
@@ -90,12 +84,22 @@ impl<'a> Survey<'a> {
             let all = rounds[side].iter();
             all.map(|round| round.cpu_ns / round.ns.max(1.0)).fold(f64::INFINITY, f64::min)
         };
-        let seen = [lab.survey(0)?, lab.survey(1)?];
+        let mut survey = |side| lab.survey(side).map_err(|error| crashed(error, setting, side));
+        let seen = [survey(0)?, survey(1)?];
         let mut tried = BTreeMap::new();
         // Those that tell what they change, as that is what is looked at. What adds passes is known to change the code.
         let telling = |switch: &Switch| switch.tells() != Tells::Nothing && *switch != Switch::MorePasses;
         for switch in Switch::ALL.into_iter().filter(telling) {
-            tried.insert(switch, try_on_both(&mut lab, switch)?);
+            let effect = match try_on_both(&mut lab, switch) {
+                Ok(effect) => effect,
+                // It costs this switch alone.
+                Err(error) => {
+                    let why = lab::not_possible(&error).ok_or(error)?;
+                    lab = plain(setting)?.0;
+                    Tried::Refused(why)
+                }
+            };
+            tried.insert(switch, effect);
         }
         let sized = sized && !case.shape.is_empty();
         let sweep =
@@ -181,6 +185,25 @@ impl<'a> Survey<'a> {
             None => Err(Unchanged::Refused("it tells nothing of what it changes".into())),
         }
     }
+}
+
+/// A process with both sides set up without a switch, as arms 0 and 1; whether both make their arrays from a size.
+fn plain<'a>(setting: &'a Setting<'a>) -> Result<(Lab<'a>, bool), Error> {
+    let switches = Switches::default();
+    let mut lab = Lab::start(setting, &switches)?;
+    let mut sized = true;
+    for side in Side::BOTH {
+        let number = side as usize;
+        let arms = [Arm { number, side, switches: &switches }];
+        let armed = lab.set_up(&arms, 0, SHORT).map_err(|error| crashed(error, setting, number))?;
+        sized &= armed.iter().all(|armed| armed.sized);
+    }
+    Ok((lab, sized))
+}
+
+fn crashed(error: Error, setting: &Setting<'_>, side: usize) -> Error {
+    let case = setting.case;
+    lab::without_experiment(error, [&case.a.name, &case.b.name][side])
 }
 
 /// Applies one switch on both sides; the statement's value has to stay the same.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lab::{Arm, Lab};
+use super::lab::{self, Arm, Lab};
 use super::switch::Switches;
 use crate::analysis::stats::median;
 use crate::model::error::Error;
@@ -26,7 +26,7 @@ const KNEE: f64 = 1.25;
 /// Times of both sides from small sizes up to `shape`, within `time`, the smallest size first.
 ///
 /// # Errors
-/// The process ends or the user interrupts; a size at which a statement cannot run ends the sweep.
+/// The user interrupts; a size at which a statement cannot run ends the sweep, and so does one at which a side crashes.
 pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>, Error> {
     let until = Instant::now() + time;
     let mut points: Vec<Point> = Vec::new();
@@ -36,6 +36,7 @@ pub fn of(lab: &mut Lab<'_>, shape: &[u64], time: Duration) -> Result<Vec<Point>
         }
         match at(lab, &shape) {
             Ok(ns) => points.push(Point { elements: shape.iter().product(), shape, a_ns: ns[0], b_ns: ns[1] }),
+            Err(error) if lab::not_possible(&error).is_some() => return Ok(points),
             Err(error) if !lab.runs() => return Err(error),
             Err(_) => break,
         }

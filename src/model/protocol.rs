@@ -315,6 +315,8 @@ pub struct Done {}
 pub struct AllArmed {
     /// One for each.
     pub arms: Vec<Armed>,
+    /// The bytes of what switches have replaced in this process so far, which stays alive.
+    pub kept_bytes: u64,
 }
 
 /// An arm that has been set up.

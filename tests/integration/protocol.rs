@@ -112,7 +112,7 @@ fn answers(examples: &mut Examples) {
     let cost = RoundCost { ns: 1_000.5, cpu_ns: 900.0, faults: 0.25 };
     examples.add("Done", Done {});
     examples.add("Armed", armed.clone());
-    examples.add("AllArmed", AllArmed { arms: vec![armed] });
+    examples.add("AllArmed", AllArmed { arms: vec![armed], kept_bytes: 4096 });
     examples.add("RoundCost", cost);
     examples.add("RoundCosts", RoundCosts { rounds: vec![cost] });
     let denormals = vec!["`a` (float32 3, 3 denormal)".into()];

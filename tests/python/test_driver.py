@@ -28,7 +28,7 @@ from raptors_trace._case import (
 from raptors_trace._native import RoundKind
 from raptors_trace._protocol import CaseSpec, Event, SideSpec
 from raptors_trace._rounds import Round, run_round
-from raptors_trace._subject import FACTORS, Subject, SubjectError, first_difference, padding
+from raptors_trace._subject import FACTORS, Subject, SubjectError, padding
 
 WARMUP, TIMED, OBSERVED, TOUCHED = RoundKind.WARMUP, RoundKind.TIMED, RoundKind.OBSERVED, RoundKind.TOUCHED
 
@@ -54,8 +54,8 @@ def case(results: str = "dropped", **sides: SideSpec) -> Case:
     return Case(5, spec, progress, counting=False)
 
 
-def subject(statement: str, setup: str = "", **names: Any) -> Subject:
-    made = Subject("a", "A", setup, statement, {"np": np, **names})
+def subject(statement: str, setup: str = "", in_place: bool = True, **names: Any) -> Subject:
+    made = Subject("a", "A", setup, statement, {"np": np, **names}, in_place)
     made.set_up()
     return made
 
@@ -352,14 +352,34 @@ def test_a_round_stands_between_two_marks(tmp_path: Path) -> None:
         ("a *= s", "a = np.ones(3)", True),
         ("r.scale(2.5)", "", False),
         ("seen.append(s)", "seen = []", True),
-        ("a * s", "s = 3.0", False),
-        ("s = 2.0; a * s", "", False),
+        ("a * s", "s = 3.0; a = 1.0", False),
+        ("s = 2.0; a * s", "a = 1.0", False),
         ("s *= 2.0", "s = 1.0", False),
+        ("s(4)", "def s(x): return x", False),
+        ("s(4)", "from math import sqrt as s", False),
+        ("s(4)", "globals()['s'] = abs", False),
     ],
 )
-def test_a_statement_alternates_where_s_is_free(statement: str, setup: str, expected: bool) -> None:
-    made = Subject("a", "A", setup, statement, {})
+def test_a_statement_in_place_alternates_where_the_side_has_no_s(statement: str, setup: str, expected: bool) -> None:
+    made = subject(statement, setup)
     assert made.alternates is expected
+    assert not subject(statement, setup, in_place=False).alternates
+
+
+def test_a_setups_own_names_are_its_own_in_the_statement() -> None:
+    setup = "_ = _i = _n = _results = _repeat = _raptors_n = range = enumerate = s = 7"
+    statement = "[_, _i, _n, _results, _repeat, _raptors_n, range, enumerate, s]"
+    for in_place in (False, True):
+        made = subject(statement, setup, in_place=in_place)
+        assert made.timed(keep=True)(3)[1] == [[7] * 9] * 3
+        assert made.timed(keep=False)(2)[1] == []
+
+
+def test_the_factor_is_a_name_of_operations_in_place_only() -> None:
+    with pytest.raises(SubjectError) as raised:
+        subject("s * 2.0", in_place=False).once()
+    assert raised.value.text == "the statement of side A raised NameError: name 's' is not defined"
+    assert raised.value.fix == "define `s` in --setup; only --in-place provides it, as the alternating factor"
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -406,6 +426,17 @@ def test_once_gives_the_value_or_the_array_that_was_worked_on() -> None:
         ("np.ones(size)", "", True),
         ("a * 2", "a = np.ones(5)", False),
         ("a.shape", "a = np.ones(5)", False),
+        # A name that the setup defines is its own.
+        ("a * 2", "size = 5\na = np.ones(size)", False),
+        ("np.ones(size)", "from math import pi as size", False),
+        ("f()", "size = 5\ndef f(): return np.ones(size)", False),
+        ("f(3)", "def f(size): return np.ones(size)", False),
+        ("[size for size in (3, 4)]", "", False),
+        # It reads the provided one before.
+        ("a * 2", "size = size * 2\na = np.ones(size)", True),
+        ("f()", "def f(): return np.ones(size)", True),
+        ("[n for n in shape]", "", True),
+        ("a * 2", "shape += (3,)\na = np.ones(shape)", True),
     ],
 )
 def test_a_side_is_sized_where_it_asks_for_the_size(statement: str, setup: str, expected: bool) -> None:
@@ -437,51 +468,6 @@ def test_a_statement_can_neither_end_the_driver_nor_hide_a_lack_of_memory() -> N
     assert lack.text == "the statement of side A ran out of memory: 17 TiB"
     with pytest.raises(KeyboardInterrupt):
         subject("raise KeyboardInterrupt").once()
-
-
-# Whether two values are the same.
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        (np.arange(6).reshape(2, 3), np.arange(6).reshape(2, 3)),
-        (np.array([1.0, np.nan]), np.array([1.0, np.nan])),
-        (np.array([complex(np.nan, 1)]), np.array([complex(np.nan, 1)])),
-        (np.array([]), np.array([])),
-        (0.0, -0.0),
-        (None, None),
-        ("x", "x"),
-        ([[1], [2, 3]], [[1], [2, 3]]),
-    ],
-)
-def test_equal_values_have_no_difference(a: Any, b: Any) -> None:
-    assert first_difference(a, b) is None
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        (np.zeros(3), np.zeros((3, 1)), "A has shape (3,), B has shape (3, 1)"),
-        (np.zeros(3, "f4"), np.zeros(3), "A has dtype float32, B has dtype float64"),
-        (1, 2, "the value is np.int64(1) on side A and np.int64(2) on side B; 1 of 1 differ"),
-        (np.array([np.nan]), np.array([1.0]), "element [0] is np.float64(nan) on side A and np.float64(1.0) on side B"),
-        ([[1], [2, 3]], [[1], [2, 4]], "A gave [[1], [2, 3]], B gave [[1], [2, 4]]"),
-    ],
-)
-def test_a_difference_is_told(a: Any, b: Any, expected: str) -> None:
-    told = first_difference(a, b)
-    assert told is not None
-    assert told.startswith(expected)
-
-
-def test_the_first_of_several_differences_is_told_by_its_index() -> None:
-    a = np.zeros((3, 4), np.float32)
-    b = a.copy()
-    b[1, 2] = b[2, 0] = 7
-    told = "element [1, 2] is np.float32(0.0) on side A and np.float32(7.0) on side B; 2 of 12 differ"
-    assert first_difference(a, b) == told
-    assert first_difference(np.asfortranarray(a), b) == told, "whatever order either lies in memory"
 
 
 # Whoever watches the rounds.

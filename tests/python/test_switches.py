@@ -1,9 +1,14 @@
 """What each switch changes, and that it changes nothing else."""
 
+import ctypes
+import functools
+import gc
 import itertools
 import mmap
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -104,6 +109,15 @@ def test_a_result_goes_into_memory_that_is_there(before: str, after: str) -> Non
 )
 def test_what_cannot_be_told_to_write_elsewhere_stays(statement: str) -> None:
     assert rewritten("into_memory_that_is_there", "pass", statement) == ("pass", statement, [])
+
+
+def test_a_setups_own_np_is_not_taken_for_numpy() -> None:
+    _, statement, _ = rewritten("into_memory_that_is_there", "import math as np", "a * 2.5")
+    assert statement == "__raptors_numpy__.multiply(a, 2.5, out=_raptors_there)"
+    _, statement, _ = rewritten("more_passes", "import math as np", "a * 2", Passes("a", 1, False))
+    assert statement == "__raptors_numpy__.multiply(__raptors_numpy__.asarray(a * 2), 1)"
+    _, statement, _ = rewritten("into_memory_that_is_there", "import numpy as np", "a * 2.5")
+    assert statement == "np.multiply(a, 2.5, out=_raptors_there)"
 
 
 def test_a_result_in_memory_that_is_there_is_the_same_one() -> None:
@@ -240,3 +254,55 @@ def test_values_are_the_same_but_for_roundings() -> None:
     assert _lab.difference(a, a * np.float32(1 + 2**-22)) is None
     assert "element" in str(_lab.difference(a, a * np.float32(1.01)))
     assert "dtype" in str(_lab.difference(a, a.astype(np.float64)))
+
+
+def test_results_that_are_structures_differ_by_roundings_as_arrays_do() -> None:
+    a = np.linspace(0, 1, 99, dtype=np.float32)
+    assert _lab.difference({"x": (a,)}, {"x": (a * np.float32(1 + 2**-22),)}) is None
+    told = str(_lab.difference({"x": (a, 1)}, {"x": (a, 2)}))
+    assert told == "`['x'][1]` is np.int64(1) on the side without it and np.int64(2) on the side with it; 1 of 1 differ"
+
+
+# Addresses.
+
+
+def test_what_is_replaced_stays_alive_and_unchanged() -> None:
+    array = np.arange(1001.0)[1:]
+    zero_d, lock = np.array(2.5), threading.Lock()
+    address, gone = array.ctypes.data, [weakref.ref(array), weakref.ref(zero_d), weakref.ref(lock)]
+    space, changed = thrown("aligned", a=array)
+    assert changed
+    _switches.of_arm("plain_scalars").data({"s": zero_d})
+    _switches.of_arm("no_locks").data({"l": lock})
+    del array, zero_d, lock
+    space.clear()
+    gc.collect()
+    assert all(one() is not None for one in gone)
+    there = np.ctypeslib.as_array((ctypes.c_double * 1000).from_address(address))
+    assert (there == np.arange(1, 1001.0)).all()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda a: a.ctypes.data,
+        lambda a: np.uintp(a.ctypes.data + 8),
+        lambda a: a.ctypes,
+        lambda a: a.ctypes.data_as(ctypes.c_void_p),
+        lambda a: a.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
+        lambda a: (ctypes.c_double * a.size).from_buffer(a),
+        lambda a: memoryview(a),
+        lambda a: a.__array_interface__,
+        lambda a: [(a.ctypes.data, a.size)],
+        lambda a: functools.partial(print, a.ctypes.data),
+    ],
+)
+def test_an_array_whose_address_the_setup_keeps_is_not_moved(held: Callable[[np.ndarray], object]) -> None:
+    array, other = np.arange(1001.0)[1:], np.arange(501.0)[1:]
+    space = {"x": array, "p": held(array), "n": array.size}
+    with pytest.raises(RuntimeError, match="`x` cannot be replaced, as `p` holds its address"):
+        thrown("aligned", **space)
+    moved, changed = thrown("aligned", **space, y=other)
+    assert moved["x"] is array
+    assert moved["y"] is not other
+    assert [said[:3] for said in changed] == ["`y`"]

@@ -74,14 +74,20 @@ impl Inquiry<'_> {
         let name = |of: usize| self.tried[of].cause.name();
         let link = &self.chain[position];
         let effect = scale.part(&link.effect);
-        let others: Vec<&str> = self.chain[..position].iter().map(|link| name(link.of)).collect();
+        let before = self.chain[..position].iter().filter(|link| link.why_not.is_none());
+        let others: Vec<&str> = before.map(|link| name(link.of)).collect();
+        let are = if others.len() == 1 { "is" } else { "are" };
+        if let Some(why) = &link.why_not {
+            judged.verdict = FindingVerdict::Undecided;
+            judged.evidence.push(format!("its own part, once {} {are} off, is unknown: {why}", others.join(" and ")));
+            return;
+        }
         let sentence = format!(
-            "{}: {} alone, {} once {} {} off",
+            "{}: {} alone, {} once {} {are} off",
             name(link.of),
             units::signed_time(judged.effect.ns),
             units::signed_time(effect.ns),
             others.join(" and "),
-            if position == 1 { "is" } else { "are" },
         );
         if (effect.ns - judged.effect.ns).abs() >= judge::LEAST_SHARE * scale.wall {
             judged.interaction = Some(sentence.clone());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::causes::{self, ALL, Cause, Plan, Trial};
 use super::experiment::{self, Effect, Plain, Pool, Samples, Terms};
 use super::judge;
-use super::lab::Setting;
+use super::lab::{self, Setting};
 use super::survey::Survey;
 use super::switch::Switches;
 use crate::analysis::stats::Spread;
@@ -43,6 +43,8 @@ struct Link {
     of: usize,
     effect: Effect,
     verdict: FindingVerdict,
+    /// Why it could not be switched off after the others.
+    why_not: Option<String>,
 }
 
 fn is_noise(cause: &dyn Cause) -> bool {
@@ -245,10 +247,7 @@ impl<'a> Inquiry<'a> {
                     self.leave_out(rest, "the run ended before it");
                     return Err(error);
                 }
-                Err(error) => {
-                    let why = format!("with {}, {error}", trial.what);
-                    self.leave_out(std::iter::once(cause), &why);
-                }
+                Err(error) => self.leave_out(std::iter::once(cause), &why_not(&trial, &error)),
             }
         }
         Ok(())
@@ -365,6 +364,21 @@ impl<'a> Inquiry<'a> {
         tried.find(|tried| tried.is_noise()).map_or_else(judge::Noise::default, |tried| judge::Noise::of(&tried.effect))
     }
 
+    /// Switches a cause off once others are.
+    fn after_others(&mut self, index: usize, terms: &Terms, time: Duration, scale: &Scale) -> Result<Link, Error> {
+        let mut samples = Samples::of(terms);
+        let effect = match self.measure(terms, time, &mut samples) {
+            Ok(()) => self.effect(&samples),
+            Err(error) if self.setting.interrupt.asked() => return Err(error),
+            Err(error) => {
+                let why = lab::not_possible(&error).unwrap_or_else(|| error.to_string());
+                let effect = self.tried[index].effect.clone();
+                return Ok(Link { of: index, effect, verdict: FindingVerdict::Undecided, why_not: Some(why) });
+            }
+        };
+        Ok(Link { of: index, verdict: scale.verdict(&effect, terms), effect, why_not: None })
+    }
+
     /// Switches the supported causes off one after the other.
     fn one_after_the_other(&mut self, until: Instant, progress: &mut dyn Progress) -> Result<(), Error> {
         let scale = self.scale();
@@ -385,22 +399,30 @@ impl<'a> Inquiry<'a> {
             let tried = &self.tried[index];
             let stays = tried.trial.stays.clone();
             let link = if number == 0 {
-                Link { of: index, effect: tried.effect.clone(), verdict: FindingVerdict::Supported }
+                Link { of: index, effect: tried.effect.clone(), verdict: FindingVerdict::Supported, why_not: None }
             } else {
                 let text = format!("{}: {} once the others are off", self.case.label(), tried.cause.name());
                 progress.update(ALONE + (1.0 - ALONE) * number as f64 / steps, &text);
                 let left = until.saturating_duration_since(Instant::now());
                 let time = left.div_f64(steps - number as f64).max(SHORTEST);
                 let terms = tried.trial.terms.on(&thrown).beside_plain();
-                let mut samples = Samples::of(&terms);
-                self.measure(&terms, time, &mut samples)?;
-                let effect = self.effect(&samples);
-                Link { of: index, verdict: scale.verdict(&effect, &terms), effect }
+                self.after_others(index, &terms, time, &scale)?
             };
-            thrown = thrown.and(&stays);
+            if link.why_not.is_none() {
+                thrown = thrown.and(&stays);
+            }
             self.chain.push(link);
         }
         Ok(())
+    }
+}
+
+/// Why a cause was not tried: what its trial ended with.
+fn why_not(trial: &Trial, error: &Error) -> String {
+    let is_switched = trial.terms.0.iter().any(|(_, switches)| *switches != Switches::default());
+    match lab::not_possible(error) {
+        Some(why) if is_switched => format!("{why}, that is with {}", trial.what),
+        _ => format!("with {}, {}", trial.what, error.in_a_line()),
     }
 }
 
