@@ -1,9 +1,9 @@
 //! A laboratory: a Python process that runs rounds of both sides with switches on. `python/raptors_trace/_lab.py` is
 //! the other end.
 
-use std::io::{BufRead, BufReader, Write};
 use std::error::Error as _;
 use std::fmt;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
