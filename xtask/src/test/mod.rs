@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the checks, each step named, timed and repeatable alone. The plain run has what a
 //! change normally breaks, `--all` is what CI runs for each change, and `--nightly` what it runs once a day.
 
+mod aarch64;
 mod changed;
 mod durations;
 mod install;
@@ -12,6 +13,7 @@ mod rust;
 mod step;
 mod system;
 mod tier;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,7 +75,7 @@ fn steps() -> Vec<Step> {
     [system::SETUP, python::SETUP, rust::STATIC, python::STATIC, install::SETUP]
         .into_iter()
         .chain([python::TRACED, rust::TESTS, python::TESTS])
-        .chain([install::TESTS, system::TESTS])
+        .chain([install::TESTS, versions::TESTS, system::TESTS, aarch64::TESTS])
         .flatten()
         .copied()
         .collect()

@@ -37,7 +37,6 @@ pub enum Runs {
     /// Those with `--all` or `--nightly`.
     InAll,
     /// The one with `--nightly`.
-    #[expect(dead_code, reason = "the first such step is on its way")]
     InNightly,
 }
 
