@@ -8,9 +8,18 @@ use crate::support::{Library, Recording, alone, linked, shared};
 
 const LAZY: [&str; 3] = ["-DCALLS", "-fplt", "-Wl,-z,lazy"];
 
+/// Another routine, for libraries opened RTLD_GLOBAL: they stay in the scopes of all tests of a process. It has fewer
+/// arguments and the same result.
+const GLOBAL: &str = "-Dcblas_sdot=cblas_sasum";
+
 /// A library whose routine gives `value`.
 fn routine(dir: &Path, name: &str, value: u32) -> PathBuf {
     shared(dir, name, "scope.c", &[&format!("-DVALUE={value}")])
+}
+
+/// The same for the other routine.
+fn global_routine(dir: &Path, name: &str, value: u32) -> PathBuf {
+    shared(dir, name, "scope.c", &[&format!("-DVALUE={value}"), GLOBAL])
 }
 
 /// A library that needs these others, whether it uses them or not.
@@ -49,8 +58,9 @@ fn writable(file: &Path) -> Vec<u8> {
 }
 
 fn refused<'a>(report: &'a Report, path: &Path) -> Option<&'a str> {
-    let what = format!("cblas_sdot in {}", path.display());
-    report.not_armed.iter().find(|n| n.what == what).map(|n| n.why.as_str())
+    let path = format!(" in {}", path.display());
+    let of = |n: &&raptors_hooks::NotArmed| n.what.starts_with("cblas_s") && n.what.ends_with(&path);
+    report.not_armed.iter().find(of).map(|n| n.why.as_str())
 }
 
 fn observed(report: &Report, path: &Path) -> usize {
@@ -74,7 +84,7 @@ fn check_certain(path: &Path, flags: i32, expected: f32) {
     let put_back = routines::disarm();
     assert!(put_back.not_armed.is_empty(), "{put_back:?}");
     assert_eq!(call(library), expected, "no longer observed");
-    assert_eq!(recording.finish().counts().get("cblas_sdot"), Some(&2));
+    assert_eq!(recording.finish().records.len(), 2);
 }
 
 /// A slot that is not: left alone until its first call, and said so.
@@ -92,7 +102,7 @@ fn check_uncertain(path: &Path, flags: i32, expected: f32) {
     let put_back = routines::disarm();
     assert!(put_back.not_armed.is_empty(), "{put_back:?}");
     assert_eq!(call(library), expected, "no longer observed");
-    assert_eq!(recording.finish().counts().get("cblas_sdot"), Some(&1));
+    assert_eq!(recording.finish().records.len(), 1);
 }
 
 #[test]
@@ -112,11 +122,12 @@ fn a_slot_that_can_only_mean_one_function_is_observed_from_its_first_call_on() {
 fn an_object_opened_deepbind_keeps_its_own_function() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    Library::open(&routine(dir.path(), "global", 1), libc::RTLD_NOW | libc::RTLD_GLOBAL);
-    let own = routine(dir.path(), "own", 2);
-    let deep = user(dir.path(), "deep", &LAZY, &[&own]);
+    Library::open(&global_routine(dir.path(), "global", 1), libc::RTLD_NOW | libc::RTLD_GLOBAL);
+    let lazy = [&LAZY[..], &[GLOBAL]].concat();
+    let own = global_routine(dir.path(), "own", 2);
+    let deep = user(dir.path(), "deep", &lazy, &[&own]);
     check_uncertain(&deep, libc::RTLD_LAZY | libc::RTLD_LOCAL | libc::RTLD_DEEPBIND, 2.0);
-    let plain = user(dir.path(), "plain", &LAZY, &[&own]);
+    let plain = user(dir.path(), "plain", &lazy, &[&own]);
     check_uncertain(&plain, libc::RTLD_LAZY | libc::RTLD_LOCAL, 1.0);
 }
 
@@ -173,12 +184,12 @@ fn a_caller_of_an_old_version_is_served_by_it() {
 fn a_look_up_in_the_default_scope_answers_as_without_the_hook() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    Library::open(&routine(dir.path(), "global", 1), libc::RTLD_NOW | libc::RTLD_GLOBAL);
-    let own = routine(dir.path(), "own", 2);
+    Library::open(&global_routine(dir.path(), "global", 1), libc::RTLD_NOW | libc::RTLD_GLOBAL);
+    let own = global_routine(dir.path(), "own", 2);
     let asks = user(dir.path(), "asks", &["-DASKS"], &[&own]);
     let asks = Library::open(&asks, libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_DEEPBIND);
     let ask = || {
-        let name = CString::new("cblas_sdot").unwrap();
+        let name = CString::new("cblas_sasum").unwrap();
         // SAFETY: the functions' types in scope.c.
         unsafe {
             let ask: extern "C" fn(*const c_char) -> *mut c_void = std::mem::transmute(asks.symbol("ask"));
