@@ -111,7 +111,8 @@ impl Wrapper<'_> {
     fn call(&self) -> String {
         let shape = self.routine.shape();
         let size = |at: Option<u8>| at.map_or("0".into(), |i| self.integer(i));
-        let scalar = shape.scalar.and_then(|i| self.scalar(i)).map_or("None".into(), |bits| format!("Some({bits})"));
+        let sizes: Vec<String> = [shape.m, shape.n, shape.k].into_iter().flatten().map(|i| self.integer(i)).collect();
+        let scalar = shape.scalar.and_then(|i| self.scalar(i, &sizes)).unwrap_or("None".into());
         format!(
             "RoutineCall {{ m: {}.max(0_isize) as u64, n: count({}), k: count({}), steps: [step({}), step({})], \
              alignments: {}, aliasing: {}, scalar: {scalar} }}",
@@ -141,13 +142,23 @@ impl Wrapper<'_> {
         }
     }
 
-    /// The bits of argument `i`, for a complex number those of the real part; `None` if it has no such bits.
-    fn scalar(&self, i: u8) -> Option<String> {
+    /// The bits of argument `i` as an `Option`, for a complex number those of the real part; `None` if it has no such
+    /// bits.
+    ///
+    /// What is behind a pointer is read only where the routine reads it too, because callers leave the pointer as it is
+    /// where it does not: with nothing to compute, and in LAPACK, where other arguments decide (RANGE, and LWORK = -1,
+    /// with which NumPy passes a pointer that it has not set yet).
+    fn scalar(&self, i: u8, sizes: &[String]) -> Option<String> {
+        let behind = |load: &str| {
+            let is_read: String = sizes.iter().map(|size| format!(" && {size} > 0")).collect();
+            format!("(if true{is_read} {{ Some({load}) }} else {{ None }})")
+        };
         match self.routine.args[usize::from(i)].ty {
-            ArgTy::F32 => Some(format!("u64::from(a{i}.to_bits())")),
-            ArgTy::F64 => Some(format!("a{i}.to_bits()")),
-            ArgTy::Const(Elem::F32 | Elem::C32) => Some(format!("u64::from(load::<u32>(a{i}))")),
-            ArgTy::Const(Elem::F64 | Elem::C64) => Some(format!("load::<u64>(a{i})")),
+            ArgTy::F32 => Some(format!("Some(u64::from(a{i}.to_bits()))")),
+            ArgTy::F64 => Some(format!("Some(a{i}.to_bits())")),
+            ArgTy::Const(_) if self.routine.family == Family::Lapack => None,
+            ArgTy::Const(Elem::F32 | Elem::C32) => Some(behind(&format!("u64::from(load::<u32>(a{i}))"))),
+            ArgTy::Const(Elem::F64 | Elem::C64) => Some(behind(&format!("load::<u64>(a{i})"))),
             _ => None,
         }
     }
