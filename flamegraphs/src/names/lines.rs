@@ -1,6 +1,7 @@
 //! Lines and inlined functions, from debug information.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use addr2line::{Context, FrameIter};
@@ -103,6 +104,15 @@ impl Lines<'_> {
 
     /// The functions at an address, outermost first.
     pub fn at(&self, address: u64) -> Vec<Function> {
+        // A search of addr2line ends one byte behind the address.
+        if address == u64::MAX {
+            return Vec::new();
+        }
+        // addr2line and gimli check what they read, but a file may be damaged in a way that nobody thought of.
+        catch_unwind(AssertUnwindSafe(|| self.found_at(address))).unwrap_or_default()
+    }
+
+    fn found_at(&self, address: u64) -> Vec<Function> {
         let mut found = Vec::new();
         match self {
             // Debug information that is split off into still other files is not looked for.

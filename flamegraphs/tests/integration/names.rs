@@ -86,6 +86,8 @@ fn the_modules_own_symbols_come_first_and_inlined_functions_are_shown() {
     let full = library.path("full.so");
     let (names, from) = named(&mut nowhere(), &full, library.visible);
     assert_eq!((names, from), (vec!["visible".to_owned()], Named::Symbols));
+    // No address of a file, but a recording may have any.
+    assert_eq!(named(&mut nowhere(), &full, u64::MAX).1, Named::Offset);
     // The loop of `inner` is in this range.
     let inlined = (library.hidden..library.hidden + 24).map(|offset| named(&mut nowhere(), &full, offset).0);
     assert!(inlined.into_iter().any(|names| names == ["hidden", "inner"]));

@@ -116,7 +116,7 @@ const RULES: &[Rule] =
         Rule::on("pyproject.toml").python(ALL).steps(PYTHON),
         Rule::on("requirements").python(ALL).steps(PYTHON),
         Rule::on("xtask/").packages(&["xtask"]).steps(RUST),
-        Rule::on("fuzz/").steps(&["fmt", "fuzz"]),
+        Rule::on("fuzz/").steps(&["fmt", "clippy", "fuzz"]),
         Rule::on("scripts/").steps(&["tools", "one-per-tracer"]),
         Rule::on("Cargo.lock").packages(WORKSPACE).python(ALL).steps(&["clippy", "deny"]),
         Rule::on("deny.toml").steps(&["deny"]),

@@ -8,6 +8,7 @@ use super::plan::Plan;
 use super::python::TRACERS;
 use super::runner;
 use super::step::{Need, Runs, Step};
+use super::tier::Tier;
 use crate::session::Session;
 use crate::tools;
 
@@ -112,7 +113,7 @@ pub const TESTS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        what: "the fuzz targets compile",
+        what: "no reader panics on damaged input, or takes much memory or time",
         runs: Runs::InAll,
         after: &[],
         beside: Some(TRACERS),
@@ -204,13 +205,11 @@ fn callgrind(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
     run_nextest(session, plan, &["--run-ignored", "all", "-E", filter])
 }
 
-/// Fuzzing itself needs a nightly compiler; whether the targets still fit the code does not.
-fn fuzz(session: &mut Session<'_>, _: &Plan) -> Result<()> {
-    let mut command = session.project.cargo();
-    command.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"]);
-    command.arg(session.project.target());
-    // Nothing is linked, so libFuzzer's C++ need not be compiled: the build script takes this
-    // file's name on trust.
-    command.env("CUSTOM_LIBFUZZER_PATH", session.project.target().join("libfuzzer.a"));
-    session.run(&mut command).map(drop)
+/// Seconds of each target; the same inputs in every run of a change, others every night.
+fn fuzz(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
+    let length: &[&str] = match plan.tier {
+        Tier::Nightly => &["--seconds", "600"],
+        _ => &["--seconds", "5", "--seed", "1"],
+    };
+    cargo(session, &[&["run", "--locked", "-p", "raptors-fuzz", "--"], length].concat())
 }
