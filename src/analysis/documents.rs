@@ -101,6 +101,15 @@ fn current(reader: &Reader) -> Result<Cow<'_, [(String, String)]>, Error> {
     }
 }
 
+/// Cuts the texts of a call site, which are repeated for each of its calls: those of a stranger may have megabytes.
+fn shorten(site: &mut Site) {
+    const LONGEST: usize = 1 << 14;
+    let texts = [Some(&mut site.name), site.symbol.as_mut(), site.module.as_mut(), site.reason.as_mut()];
+    for text in texts.into_iter().flatten() {
+        text.truncate(text.floor_char_boundary(LONGEST));
+    }
+}
+
 impl Documents {
     /// Reads them; a document with an invalid form is an error that names its key.
     pub fn read(reader: &Reader) -> Result<Self, Error> {
@@ -129,7 +138,8 @@ impl Documents {
             "spec" => self.spec = Some(serde_json::from_str(json)?),
             "facts" => self.facts = serde_json::from_str(json)?,
             Site::KEY => {
-                let site: Site = serde_json::from_str(json)?;
+                let mut site: Site = serde_json::from_str(json)?;
+                shorten(&mut site);
                 self.sites.insert(site.id, site);
             }
             "warmup" => {

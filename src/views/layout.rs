@@ -236,18 +236,32 @@ pub fn lines_of(text: &str, room: usize) -> Vec<String> {
     broken(text, room, room)
 }
 
+/// A longer text is no text for a person: what a stranger's run file has as a name may have megabytes. Bytes.
+const LONGEST: usize = 1 << 16;
+
+/// Columns of a text without control characters. Most text is ASCII, and a name in a run file may have megabytes.
+fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 /// [`lines_of`] with a first line of another width.
 fn broken(text: &str, first: usize, rest: usize) -> Vec<String> {
+    let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     // A column that is too narrow for any character must not cause an endless loop.
     let room = |lines: &[String]| if lines.is_empty() { first } else { rest }.max(2);
     for word in text.split_inclusive(' ') {
-        if !line.is_empty() && line.width() + word.trim_end().width() > room(&lines) {
+        if !line.is_empty() && columns(&line) + columns(word.trim_end()) > room(&lines) {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
         }
         for c in word.chars() {
-            if c != ' ' && line.width() + c.width().unwrap_or(0) > room(&lines) {
+            let over = columns(&line) + c.width().unwrap_or(0) > room(&lines);
+            if c == ' ' && over {
+                // Blanks at the end of a line are not shown.
+                continue;
+            }
+            if over {
                 lines.push(std::mem::take(&mut line).trim_end().to_owned());
             }
             line.push(c);
