@@ -89,7 +89,10 @@ impl<'a> Session<'a> {
     }
 
     fn execute(&mut self, command: &mut Command, live: bool) -> Result<String> {
-        if let Some((name, value)) = self.variable {
+        // What the command says itself counts.
+        if let Some((name, value)) = self.variable
+            && command.get_envs().all(|(own, _)| own != name)
+        {
             command.env(name, value);
         }
         let mut polite;
@@ -241,8 +244,9 @@ mod tests {
     fn every_program_gets_the_variable() {
         let project = Project::find();
         for session in [Session::new(&project, false), Session::beside(&project)] {
-            let output = session.with_variable("WHO", "me").run(&mut shell("echo $WHO"));
-            assert_eq!(output.unwrap(), "me\n");
+            let mut session = session.with_variable("WHO", "me");
+            assert_eq!(session.run(&mut shell("echo $WHO")).unwrap(), "me\n");
+            assert_eq!(session.run(shell("echo $WHO").env("WHO", "its own")).unwrap(), "its own\n");
         }
     }
 

@@ -10,6 +10,7 @@ mod python;
 mod report;
 mod runner;
 mod rust;
+mod sanitizers;
 mod step;
 mod system;
 mod tier;
@@ -75,7 +76,7 @@ fn steps() -> Vec<Step> {
     [system::SETUP, python::SETUP, rust::STATIC, python::STATIC, install::SETUP]
         .into_iter()
         .chain([python::TRACED, rust::TESTS, python::TESTS])
-        .chain([install::TESTS, versions::TESTS, system::TESTS, aarch64::TESTS])
+        .chain([install::TESTS, versions::TESTS, system::TESTS, aarch64::TESTS, sanitizers::TESTS])
         .flatten()
         .copied()
         .collect()

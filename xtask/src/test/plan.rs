@@ -91,6 +91,7 @@ mod tests {
     fn nightly_runs_every_step_of_all_and_its_own() {
         let (all, nightly) = (chosen(&of(Tier::All), &[], &[]), chosen(&of(Tier::Nightly), &[], &[]));
         assert!(all.iter().all(|step| nightly.contains(step)));
+        assert!(nightly.contains(&"asan") && !all.contains(&"asan"));
     }
 
     #[test]
