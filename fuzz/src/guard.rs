@@ -109,7 +109,9 @@ impl Guard {
         Ok(Guard { path: path.to_owned(), file, worst: Worst::default(), inputs: 0 })
     }
 
-    /// Runs one input, and says whether the reader took it. A panic, a refused allocation or the watching thread ends the process, and the input stays.
+    /// Runs one input, and says whether the reader took it.
+    ///
+    /// A panic, a refused allocation or the watching thread ends the process, and the input stays.
     pub fn run(&mut self, run: fn(&[u8]) -> bool, input: &[u8]) -> bool {
         self.inputs += 1;
         let written = self.file.set_len(input.len() as u64).and_then(|()| self.file.write_all_at(input, 0));
