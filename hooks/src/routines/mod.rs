@@ -2,9 +2,9 @@
 //!
 //! Every slot that leads to a routine of the catalogue is redirected to a wrapper with the routine's own signature,
 //! which calls the original and records the call. `dlsym` slots lead to a look-up that returns such wrappers. Not
-//! observed: calls inside one library, statically linked libraries, and addresses copied before [`arm`]; until its first
-//! call, a slot that the loader has not bound yet and may bind to more than one function; and a slot that another tool
-//! changed while it was observed.
+//! observed: calls inside one library, statically linked libraries, and addresses copied before [`arm`]; until its
+//! first call, a slot that the loader has not bound yet and may bind to more than one function; and a slot that another
+//! tool changed while it was observed.
 
 mod call;
 mod dlsym;
