@@ -11,6 +11,7 @@ use super::earlier;
 use crate::model::comparison::{Comparison, Explained, Finding};
 use crate::model::error::Error;
 use crate::model::protocol::{CaseEnd, Clock, Counters, Facts, Hooks, NotArmed, Note, Samples, Spec, VERSION, Warmup};
+use crate::model::text::first_bytes;
 use crate::tracers::engines::Traced;
 
 /// The key of the document of [`Inquiry`].
@@ -106,7 +107,7 @@ fn shorten(site: &mut Site) {
     const LONGEST: usize = 1 << 14;
     let texts = [Some(&mut site.name), site.symbol.as_mut(), site.module.as_mut(), site.reason.as_mut()];
     for text in texts.into_iter().flatten() {
-        text.truncate(text.floor_char_boundary(LONGEST));
+        text.truncate(first_bytes(text, LONGEST).len());
     }
 }
 

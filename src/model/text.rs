@@ -45,6 +45,12 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The characters of `text` that lie in its first `most` bytes.
+pub fn first_bytes(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +60,11 @@ mod tests {
         assert_eq!(escape("a\u{1b}[2J\n\u{202e}b\u{9b}c\u{200b}"), "a\\x1b[2J\\n\\u{202e}b\\x9bc\\u{200b}");
         assert_eq!(escape("数組 × µ"), "数組 × µ");
         assert_eq!(escape_lines("a\nb\t"), "a\nb\\t");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_its_characters() {
+        assert_eq!(["aµb", "aµ", "a", "a", ""], [9, 3, 2, 1, 0].map(|most| first_bytes("aµb", most)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::text::escape;
+use crate::model::text::{escape, first_bytes};
 
 /// The meaning of a piece of text; colour only repeats the words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,7 +246,7 @@ fn columns(text: &str) -> usize {
 
 /// [`lines_of`] with a first line of another width.
 fn broken(text: &str, first: usize, rest: usize) -> Vec<String> {
-    let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
+    let text = first_bytes(text, LONGEST);
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     // A column that is too narrow for any character must not cause an endless loop.

@@ -87,7 +87,7 @@ pub(super) enum Lines<'data> {
 impl Lines<'_> {
     /// Those of a Mach-O file, in the files beside it that the file itself names.
     #[cfg(target_os = "macos")]
-    pub fn of_objects(path: &std::path::Path, file: &object::File<'_>) -> Option<Lines<'static>> {
+    pub fn of_objects<'any>(path: &std::path::Path, file: &object::File<'_>) -> Option<Lines<'any>> {
         use std::os::unix::ffi::OsStrExt;
         // The loader opens what it finds.
         let map = file.object_map();
