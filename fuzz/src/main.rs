@@ -6,8 +6,8 @@
 //!
 //! Each target replays its committed corpus (`fuzz/corpus/TARGET`), reads inputs of 10 MB that are made from it, then
 //! changes it at random for N seconds, in a process of its own. No input may panic, take over 1 GB or over 10 s of
-//! CPU time. The input of a failure is kept as `target/xtask/fuzz/TARGET.input`; in the corpus, it is replayed from then
-//! on.
+//! CPU time. The input of a failure is kept as `target/xtask/fuzz/TARGET.input`; in the corpus, it is replayed from
+//! then on.
 
 mod guard;
 mod large;
