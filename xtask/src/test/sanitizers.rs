@@ -11,7 +11,7 @@ use super::tier::{self, Tier};
 use crate::session::Session;
 use crate::tools;
 
-/// Both take an hour, and find what the tests of each change rarely show.
+/// Both take long, and find what the tests of each change rarely show.
 pub const TESTS: &[Step] = &[
     Step {
         name: "asan",
