@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     event::{Encoded, Kind},
-    layout::{self, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader, at},
+    layout::{self, LIVE, RECORD_BYTES, SEGMENT_BYTES, SEGMENT_RECORDS, SegmentHeader},
     platform,
     writer::{Purpose, Refusal, Writer},
 };
@@ -133,7 +133,7 @@ fn refill(cursor: &Cursor, kind: Kind) -> Option<*mut u8> {
     match writer.take(Purpose::Records) {
         Ok((index, touched)) => {
             if !touched {
-                writer.header_u64(at::LATE).fetch_add(1, Ordering::Relaxed);
+                writer.header_u64(LIVE.late).fetch_add(1, Ordering::Relaxed);
             }
             let slot = begin_segment(cursor, writer, index);
             cursor.next.set(slot.wrapping_add(RECORD_BYTES));
@@ -249,10 +249,10 @@ impl Writer {
     /// Counts one record without room.
     fn count_lost(&self, refusal: Refusal) {
         let counter = match refusal {
-            Refusal::Limit => at::LIVE_LOST,
-            Refusal::NotReady => at::LIVE_LOST + 8,
-            Refusal::DiskFull => at::LIVE_LOST + 16,
-            Refusal::NoDescriptor => at::LIVE_LOST_DESCRIPTOR,
+            Refusal::Limit => LIVE.limit,
+            Refusal::NotReady => LIVE.not_ready,
+            Refusal::DiskFull => LIVE.disk_full,
+            Refusal::NoDescriptor => LIVE.descriptor_closed,
             // Finished meanwhile: the record is dropped, like any later one.
             Refusal::Closed => return,
         };

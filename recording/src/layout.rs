@@ -50,13 +50,6 @@ pub(crate) mod at {
 
     pub(crate) const STATE: usize = 128;
     pub(crate) const ALLOCATED: usize = 136;
-    /// Three counters of lost records, then the count of late segments.
-    pub(crate) const LIVE_LOST: usize = 144;
-    pub(crate) const LATE: usize = 168;
-    /// One more counter of lost records, 0 in older files.
-    pub(crate) const LIVE_LOST_DESCRIPTOR: usize = 176;
-    /// Nanoseconds by which the two clocks jumped against each other; 0 in older files.
-    pub(crate) const CLOCK_JUMP: usize = 184;
     /// Two slots of (ticks u64, nanoseconds u64, CRC u32), written in turn.
     pub(crate) const CLOCK_SLOTS: usize = 192;
     pub(crate) const CLOCK_SLOT_BYTES: usize = 32;
@@ -64,15 +57,45 @@ pub(crate) mod at {
     /// The final section: what is true of a complete file.
     pub(crate) const FINAL: usize = 256;
     pub(crate) const FINAL_USED: usize = 256;
-    pub(crate) const FINAL_LOST: usize = 264;
     pub(crate) const FINAL_TICKS: usize = 296;
     pub(crate) const FINAL_NS: usize = 304;
-    pub(crate) const FINAL_LOST_DESCRIPTOR: usize = 312;
-    pub(crate) const FINAL_CLOCK_JUMP: usize = 320;
     /// Of the final section before it.
     pub(crate) const FINAL_CRC: usize = 380;
     /// The header is read to here; the rest of its 64 KiB is zero.
     pub(crate) const END: usize = 384;
+}
+
+/// Where the header has its counters, u64 each.
+pub(crate) struct Counters {
+    /// Records lost, by reason.
+    pub(crate) limit: usize,
+    pub(crate) not_ready: usize,
+    pub(crate) disk_full: usize,
+    /// 0 in older files.
+    pub(crate) descriptor_closed: usize,
+    /// Segments that records reached before they were touched.
+    pub(crate) late: usize,
+    /// Nanoseconds by which the two clocks jumped against each other; 0 in older files.
+    pub(crate) clock_jump: usize,
+}
+
+/// While the file is written.
+pub(crate) const LIVE: Counters =
+    Counters { limit: 144, not_ready: 152, disk_full: 160, descriptor_closed: 176, late: 168, clock_jump: 184 };
+/// Once it is complete.
+pub(crate) const FINAL: Counters =
+    Counters { limit: 264, not_ready: 272, disk_full: 280, descriptor_closed: 312, late: 288, clock_jump: 320 };
+
+impl Counters {
+    /// The lost records, each counter read by `read`.
+    pub(crate) fn lost(&self, read: impl Fn(usize) -> u64) -> Lost {
+        Lost {
+            limit: read(self.limit),
+            not_ready: read(self.not_ready),
+            disk_full: read(self.disk_full),
+            descriptor_closed: read(self.descriptor_closed),
+        }
+    }
 }
 
 /// Offsets inside a segment's header.

@@ -13,8 +13,8 @@ use crate::{
     Error,
     clock::{Calibration, ClockSource, Pair, SHORTEST_SPAN_NS},
     layout::{
-        self, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, HEADER_BYTES, Lost, MAX_DOCUMENT_BYTES, MAX_LIMIT, RECORD_BYTES,
-        SEGMENT_BYTES, SEGMENT_DOCUMENTS, SEGMENT_RECORDS, SegmentHeader, at, segment_at, u32_at, u64_at,
+        self, Counters, DOCUMENT_HEADER, DOCUMENT_PAYLOAD, FINAL, HEADER_BYTES, LIVE, MAX_DOCUMENT_BYTES, MAX_LIMIT,
+        RECORD_BYTES, SEGMENT_BYTES, SEGMENT_DOCUMENTS, SEGMENT_RECORDS, SegmentHeader, at, segment_at, u32_at, u64_at,
     },
     reader::{Header, ThreadId},
 };
@@ -57,19 +57,6 @@ impl Source {
         }
     }
 }
-
-/// Where a file has its counters: while it is written, and once it is complete.
-struct Counters {
-    /// Three of lost records, then that of late segments.
-    lost: usize,
-    descriptor_closed: usize,
-    clock_jump: usize,
-}
-
-const LIVE: Counters =
-    Counters { lost: at::LIVE_LOST, descriptor_closed: at::LIVE_LOST_DESCRIPTOR, clock_jump: at::CLOCK_JUMP };
-const FINAL: Counters =
-    Counters { lost: at::FINAL_LOST, descriptor_closed: at::FINAL_LOST_DESCRIPTOR, clock_jump: at::FINAL_CLOCK_JUMP };
 
 /// The result of the first pass.
 pub(crate) struct Scan {
@@ -318,7 +305,6 @@ impl Scanner<'_> {
             return Err(self.damaged(at::CLOCK as u64, format!("clock {number} is not known")));
         };
         let start = Pair { ticks: u64_at(bytes, at::START_TICKS), ns: u64_at(bytes, at::START_NS) };
-        let lost = counters.lost;
         let started = UNIX_EPOCH.checked_add(Duration::from_nanos(u64_at(bytes, at::STARTED)));
         Ok(Header {
             pid: u32_at(bytes, at::PID),
@@ -327,14 +313,9 @@ impl Scanner<'_> {
             calibration: self.calibration(bytes, clock, &start, end)?,
             start_ticks: start.ticks,
             complete,
-            lost: Lost {
-                limit: u64_at(bytes, lost),
-                not_ready: u64_at(bytes, lost + 8),
-                disk_full: u64_at(bytes, lost + 16),
-                descriptor_closed: u64_at(bytes, counters.descriptor_closed),
-            },
+            lost: counters.lost(|offset| u64_at(bytes, offset)),
             clock_jump_ns: u64_at(bytes, counters.clock_jump),
-            late_segments: u64_at(bytes, lost + 24),
+            late_segments: u64_at(bytes, counters.late),
             limit_bytes: u64_at(bytes, at::LIMIT),
             ahead_bytes: u64_at(bytes, at::AHEAD),
         })

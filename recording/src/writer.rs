@@ -20,7 +20,7 @@ use crate::{
     descriptor::Descriptor,
     documents::Documents,
     growth::{self, Growth},
-    layout::{self, HEADER_BYTES, Lost, SEGMENT_BYTES, SegmentHeader, at, put_u32, put_u64},
+    layout::{self, FINAL, HEADER_BYTES, LIVE, Lost, SEGMENT_BYTES, SegmentHeader, at, put_u32, put_u64},
     platform::{self, Mapping},
     steady::Steady,
 };
@@ -233,13 +233,7 @@ impl Writer {
     }
 
     fn counted_lost(&self) -> Lost {
-        let count = |offset| self.header_u64(offset).load(Ordering::Relaxed);
-        Lost {
-            limit: count(at::LIVE_LOST),
-            not_ready: count(at::LIVE_LOST + 8),
-            disk_full: count(at::LIVE_LOST + 16),
-            descriptor_closed: count(at::LIVE_LOST_DESCRIPTOR),
-        }
+        LIVE.lost(|offset| self.header_u64(offset).load(Ordering::Relaxed))
     }
 
     /// The file being written.
@@ -390,20 +384,28 @@ impl Writer {
     fn steady_now(&self) -> Pair {
         let mut steady = lock(&self.steady);
         let now = steady.take(Pair::now());
-        self.header_u64(at::CLOCK_JUMP).store(steady.jump_ns(), Ordering::Relaxed);
+        self.header_u64(LIVE.clock_jump).store(steady.jump_ns(), Ordering::Relaxed);
         now
     }
 
     fn write_final(&self, used: u64) {
         let lost = *self.lost_in_all.get_or_init(|| self.counted_lost());
-        let late = self.header_u64(at::LATE).load(Ordering::Relaxed);
+        let late = self.header_u64(LIVE.late).load(Ordering::Relaxed);
         let end = self.steady_now();
-        let jump = self.header_u64(at::CLOCK_JUMP).load(Ordering::Relaxed);
+        let jump = self.header_u64(LIVE.clock_jump).load(Ordering::Relaxed);
         let mut bytes = [0; at::END - at::FINAL];
-        let lost = [lost.limit, lost.not_ready, lost.disk_full, lost.descriptor_closed];
-        let words = [used, lost[0], lost[1], lost[2], late, end.ticks, end.ns, lost[3], jump];
-        for (i, word) in words.into_iter().enumerate() {
-            put_u64(&mut bytes, 8 * i, word);
+        for (offset, word) in [
+            (at::FINAL_USED, used),
+            (FINAL.limit, lost.limit),
+            (FINAL.not_ready, lost.not_ready),
+            (FINAL.disk_full, lost.disk_full),
+            (FINAL.late, late),
+            (at::FINAL_TICKS, end.ticks),
+            (at::FINAL_NS, end.ns),
+            (FINAL.descriptor_closed, lost.descriptor_closed),
+            (FINAL.clock_jump, jump),
+        ] {
+            put_u64(&mut bytes, offset - at::FINAL, word);
         }
         let crc_at = at::FINAL_CRC - at::FINAL;
         let crc = crc32fast::hash(&bytes[..crc_at]);
