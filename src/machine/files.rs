@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, openat, statat};
@@ -116,8 +116,8 @@ fn unwritten(path: &Path, error: std::io::Error) -> Error {
 /// # Errors
 /// The system's, and that it is no regular file.
 pub fn open_regular(path: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is no regular file")) }
+    let opened = raptors_flamegraphs::open_regular(path)?;
+    opened.map(|(file, _)| file).ok_or_else(|| std::io::Error::other("it is no regular file"))
 }
 
 /// Gives an open file to who had root make it.

@@ -1,10 +1,11 @@
 //! Files that a recording or another file names: such a path is not trusted. Only a regular file of a bounded length is
 //! read, so that no path makes the reader wait, act on a device or fill the memory.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use crate::open_regular;
 
 /// The longest file that is read, bytes. The largest libraries with debug information have about this length.
 const LONGEST: u64 = 1 << 30;
@@ -51,18 +52,9 @@ fn read_up_to(path: &Path, longest: u64) -> Result<(Vec<u8>, Metadata), Refusal>
     Ok((data, about))
 }
 
-/// Opens a regular file. It is checked before, because opening a device may have any effect, and afterwards, because
-/// the name may have got another meaning; opening a pipe does not wait for its writer.
+/// Opens a regular file.
 pub(super) fn open(path: &Path) -> Result<(File, Metadata), Refusal> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(Refusal::NotAFile);
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(Refusal::NotAFile);
-    }
-    Ok((file, about))
+    open_regular(path)?.ok_or(Refusal::NotAFile)
 }
 
 /// Whether this is a regular file that may be read.
