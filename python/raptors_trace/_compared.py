@@ -56,11 +56,6 @@ def compared(a: Any, b: Any, *, roundings: bool = False, sides: tuple[str, str] 
     return Compared(unknown=walk.unknown)
 
 
-def first_difference(a: Any, b: Any) -> str | None:
-    """The first difference of two values; None where there is none, or none that could be found."""
-    return compared(a, b).difference
-
-
 def kind_of(value: Any) -> str:
     """The name of a value's type, as its user writes it."""
     kind = type(value)
@@ -109,23 +104,21 @@ class _Kind(enum.Enum):
 
 def _kind(value: Any) -> _Kind:
     """The kind of a value, which is one for all values of its type. The more specific ones come first."""
-    of_type: dict[_Kind, Any] = {
-        _Kind.PLAIN: ATOMS,
-        _Kind.MEMBER: enum.Enum,
-        _Kind.MAPPING: Mapping,
-        _Kind.SEQUENCE: Sequence,
-        _Kind.SET: AbstractSet,
-    }
-    tests: dict[_Kind, Callable[[Any], bool]] = {
-        _Kind.SPARSE: _tables.is_sparse,
-        _Kind.FRAME: _tables.is_frame,
-        _Kind.ARRAY: _is_array,
-        _Kind.RECORD: lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type),
-    }
-    for kind in _Kind:
-        if isinstance(value, of_type.get(kind, ())) or (kind in tests and tests[kind](value)):
-            return kind
-    return _Kind.OBJECT
+    return next((kind for kind, is_of in _TESTS if is_of(value)), _Kind.OBJECT)
+
+
+_TESTS: tuple[tuple[_Kind, Callable[[Any], bool]], ...] = (
+    (_Kind.PLAIN, lambda value: isinstance(value, ATOMS)),
+    (_Kind.MEMBER, lambda value: isinstance(value, enum.Enum)),
+    (_Kind.SPARSE, _tables.is_sparse),
+    (_Kind.FRAME, _tables.is_frame),
+    (_Kind.ARRAY, _is_array),
+    (_Kind.MAPPING, lambda value: isinstance(value, Mapping)),
+    (_Kind.SEQUENCE, lambda value: isinstance(value, Sequence)),
+    (_Kind.SET, lambda value: isinstance(value, AbstractSet)),
+    (_Kind.RECORD, lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type)),
+)
+"""The kinds in the order in which they are tried."""
 
 
 def _own_verdict(a: Any, b: Any) -> bool | None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import optimize, sparse
 
-from raptors_trace._compared import DEEPEST, compared, first_difference
+from raptors_trace._compared import DEEPEST, compared
 
 NAN = float("nan")
 POINT = "from typing import NamedTuple\nclass Point(NamedTuple):\n    x: object\n    y: object"
@@ -21,6 +21,11 @@ RECORD = "from dataclasses import dataclass\n@dataclass\nclass Record:\n    a: o
 COLOUR = "import enum\nclass Colour(enum.Enum):\n    RED = 1\n    BLUE = 2"
 PLAIN = "class Plain:\n    def __init__(self, **values):\n        vars(self).update(values)"
 SLOTS = "class Slots:\n    __slots__ = ('x',)\n    def __init__(self, x):\n        self.x = x"
+
+
+def first_difference(a: Any, b: Any) -> str | None:
+    """The first difference of two values; None where there is none, or none that could be found."""
+    return compared(a, b).difference
 
 
 def both(setup: str, value: str, other: str | None = None) -> tuple[Any, Any]:
