@@ -26,7 +26,7 @@ pub fn run(input: &[u8]) -> bool {
         return false;
     };
     let bytes = if how & 1 == 0 { rest.to_vec() } else { unpack(rest) };
-    let bytes = if how & 2 == 0 { bytes } else { help(bytes) };
+    let bytes = if how & 2 == 0 { bytes } else { with_checksums(bytes) };
     let mut taken = false;
     for lossy in [false, true] {
         if let Ok(reader) = Reader::from_bytes(bytes.clone(), lossy) {
@@ -56,7 +56,8 @@ fn unpack(input: &[u8]) -> Vec<u8> {
     file
 }
 
-fn help(mut file: Vec<u8>) -> Vec<u8> {
+/// The file with what random bytes do not have: its beginning, its sizes and its checksums.
+fn with_checksums(mut file: Vec<u8>) -> Vec<u8> {
     if file.len() < HEADER {
         return file;
     }

@@ -1,5 +1,7 @@
 //! The comparison from a run: medians, intervals, verdicts and warnings.
 
+use std::time::UNIX_EPOCH;
+
 use raptors_recording::RoundKind;
 
 use super::Run;
@@ -26,7 +28,7 @@ pub fn comparison(run: &Run) -> Result<(Comparison, Vec<Timing>), Error> {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: spec.command.clone(),
-        started_unix_s: Some(run.started_unix_s),
+        started_unix_s: Some(run.started.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())),
         machine: spec.machine.clone(),
         software: software(run),
         controls: vec![control(run, spec)?],

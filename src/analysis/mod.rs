@@ -19,7 +19,7 @@ mod troubles;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use raptors_recording::{Event, Reader, Record, RoundKind};
 
@@ -51,7 +51,7 @@ struct Run {
     /// About rounds that were left out.
     warning: Option<String>,
     complete: bool,
-    started_unix_s: f64,
+    started: SystemTime,
 }
 
 /// Reads a run file and reduces it to a comparison. With `lossy`, damaged or missing parts are skipped and listed in
@@ -171,19 +171,11 @@ impl Run {
             dispatches,
             lost: header.lost.total(),
             complete: header.complete,
-            started_unix_s: header
-                .started
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0.0, |since| since.as_secs_f64()),
+            started: header.started,
             documents,
             rounds,
             warning,
         })
-    }
-
-    /// When the recording began.
-    fn started(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(self.started_unix_s).unwrap_or_default()
     }
 
     /// Indices of the rounds of one case, side and kind, in order of time.

@@ -78,7 +78,7 @@ pub fn samples(run: &Run) -> Result<Vec<CaseSamples>, Error> {
             taken.push((document, case, record.profile().map_err(damaged)?));
         }
     }
-    let mut names = names(&run.documents)?.recorded(run.started());
+    let mut names = names(&run.documents)?.recorded(run.started);
     // Of all cases at once, so that each module is read once.
     names.look_up(taken.iter().map(|(.., profile)| profile));
     let found: Vec<CaseSamples> = taken

@@ -25,6 +25,8 @@ pub mod load;
 pub mod tracing;
 pub mod users;
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -269,6 +271,11 @@ pub fn path_of(pid: u32, mapping: &Mapping) -> Option<PathBuf> {
 /// Whether `path` leads this process to the very file that process `pid` has mapped there, whatever its name.
 pub fn is_mapped_from(pid: u32, mapping: &Mapping, path: &Path) -> bool {
     system::is_mapped_from(pid, mapping, path)
+}
+
+/// What a file is, whatever its name: its device and its number there.
+pub fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// One byte of another process's memory; `None` where it cannot be had.

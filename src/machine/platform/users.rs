@@ -92,14 +92,12 @@ pub fn groups_of(name: OsString, gid: u32) -> Vec<u32> {
 /// # Errors
 /// One sentence: what somebody else may change, and who.
 pub fn changed_by_others(path: &Path, trusted: &[u32]) -> Result<(), String> {
-    let mut way = Way::to(path).map_err(|error| format!("{} cannot be looked at: {error}", path.display()))?;
-    loop {
-        let unseen = |error| format!("{} cannot be looked at: {error}", path.display());
-        match way.step().map_err(unseen)? {
-            Some((part, metadata)) => check(&part, &metadata, trusted)?,
-            None => return Ok(()),
-        }
+    let unseen = |error| format!("{} cannot be looked at: {error}", path.display());
+    let mut way = Way::to(path).map_err(unseen)?;
+    while let Some((part, metadata)) = way.step().map_err(unseen)? {
+        check(&part, &metadata, trusted)?;
     }
+    Ok(())
 }
 
 fn check(part: &Path, metadata: &fs::Metadata, trusted: &[u32]) -> Result<(), String> {
@@ -135,8 +133,8 @@ fn has_others(gid: u32, trusted: &[u32]) -> bool {
 
 fn has_others_in(gid: u32, trusted: &[u32], groups: &str, users: &str) -> bool {
     let number = |field: &str| field.parse::<u32>().ok();
-    let group = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let Some(group) = group.into_iter().find(|fields| fields.get(2).and_then(|gid| number(gid)) == Some(gid)) else {
+    let mut lines = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let Some(group) = lines.find(|fields| fields.get(2).and_then(|field| number(field)) == Some(gid)) else {
         return true;
     };
     let members: Vec<&str> = group.get(3).unwrap_or(&"").split(',').filter(|name| !name.is_empty()).collect();

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -158,7 +157,7 @@ impl Process {
     /// under them.
     fn program(&self) -> Result<PathBuf, String> {
         let exe = fs::read_link(self.root.join("exe")).map_err(|error| error.to_string())?;
-        let identity = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        let identity = |path: &Path| fs::metadata(path).ok().as_ref().map(platform::identity);
         let running = identity(&self.root.join("exe"));
         let is_it = |path: &PathBuf| running.is_some() && identity(path) == running;
         let line = fs::read(self.root.join("cmdline")).unwrap_or_default();

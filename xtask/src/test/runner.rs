@@ -31,6 +31,11 @@ pub fn run(session: &mut Session<'_>, command: &mut Command, is_summary: impl Fn
     result
 }
 
+/// Whether this line of nextest is its summary.
+pub fn is_summary_of_nextest(line: &str) -> bool {
+    line.trim_start().starts_with("Summary [")
+}
+
 /// Repeats the reasons of the tests that skipped themselves, from nextest's own record: it does
 /// not show what a passing test prints.
 pub fn note_skips(session: &mut Session<'_>, record: &Path) {

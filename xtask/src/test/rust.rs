@@ -191,8 +191,7 @@ fn build(session: &mut Session<'_>, plan: &Plan) -> Result<()> {
 
 fn run_nextest(session: &mut Session<'_>, plan: &Plan, arguments: &[&str]) -> Result<()> {
     let mut command = nextest_of(session, plan, arguments);
-    let is_summary = |line: &str| line.trim_start().starts_with("Summary [");
-    runner::run(session, &mut command, is_summary).map(drop)
+    runner::run(session, &mut command, runner::is_summary_of_nextest).map(drop)
 }
 
 fn doctest(session: &mut Session<'_>, _: &Plan) -> Result<()> {

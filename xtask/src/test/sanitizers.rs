@@ -50,7 +50,7 @@ fn address(session: &mut Session<'_>, _: &Plan) -> Result<()> {
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("ASAN_OPTIONS", "detect_leaks=0")
         .env(tier::VARIABLE, Tier::All.name());
-    runner::run(session, &mut command, |line| line.trim_start().starts_with("Summary [")).map(drop)
+    runner::run(session, &mut command, runner::is_summary_of_nextest).map(drop)
 }
 
 /// The sanitizer makes system calls of its own, which this test's filter kills.

@@ -1,14 +1,13 @@
 //! What a process has mapped: `/proc/PID/maps`, see proc(5). Read here and not by `procfs` or `rsprocmaps`, which
 //! refuse the whole map for one path that is not UTF-8.
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::machine::platform::Mapping;
+use crate::machine::platform::{Mapping, identity};
 
 pub fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     let maps = fs::read(format!("/proc/{pid}/maps")).map_err(|error| {
@@ -30,13 +29,13 @@ pub fn path_of(pid: u32, mapping: &Mapping) -> Option<PathBuf> {
 
 pub fn is_mapped_from(pid: u32, mapping: &Mapping, path: &Path) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
-    let found = (metadata.dev(), metadata.ino());
+    let found = identity(&metadata);
     if mapping.gone || !metadata.is_file() {
         return false;
     }
     // The link leads to the file itself, whatever its name leads to; only root may follow it.
     let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
-    let linked = fs::metadata(link).ok().map(|linked| (linked.dev(), linked.ino()));
+    let linked = fs::metadata(link).ok().map(|linked| identity(&linked));
     if found == mapping.file || Some(found) == linked {
         return true;
     }
@@ -47,13 +46,8 @@ pub fn is_mapped_from(pid: u32, mapping: &Mapping, path: &Path) -> bool {
 
 /// Whether a file system gives its files a device that is not the one in the map: overlayfs and btrfs.
 fn has_devices_of_its_own(path: &Path) -> bool {
-    const KINDS: [i64; 2] = [0x794c_7630, 0x9123_683e];
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: statfs is plain numbers, for which all zeroes are valid.
-    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the path is a live C string, and the structure is ours for the call to fill.
-    let status = unsafe { libc::statfs(path.as_ptr(), &mut about) };
-    status == 0 && KINDS.contains(&(about.f_type as i64))
+    const KINDS: [u64; 2] = [0x794c_7630, 0x9123_683e];
+    rustix::fs::statfs(path).is_ok_and(|about| KINDS.contains(&(about.f_type as u64)))
 }
 
 /// The files in the text of `/proc/PID/maps`; other lines are left alone.

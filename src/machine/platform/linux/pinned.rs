@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
 
+use crate::machine::platform::identity;
 use crate::machine::platform::users::User;
 
 /// A process that is held by a descriptor, with what must not change while it is looked at.
@@ -92,7 +92,7 @@ impl Facts {
             io::Error::new(io::ErrorKind::PermissionDenied, "it has the rights of two users, so neither is its owner")
         })?;
         let program = fs::metadata(format!("/proc/{pid}/exe")).ok();
-        Ok(Self { started, owner, program: program.map(|program| (program.dev(), program.ino())) })
+        Ok(Self { started, owner, program: program.as_ref().map(identity) })
     }
 }
 
@@ -117,6 +117,7 @@ fn owner(status: &str) -> Option<User> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
     use std::process::Command;
 
     use super::*;
