@@ -58,6 +58,20 @@ fn burn(time: Duration) {
     }
 }
 
+/// Uses so much CPU time of this thread, however busy the machine is.
+fn burn_cpu(time: Duration) {
+    let now = || {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes to `now` only.
+        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) }, 0);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    };
+    let end = now() + time;
+    while now() < end {
+        burn(Duration::from_millis(1));
+    }
+}
+
 #[inline(never)]
 fn burn_for_a(time: Duration) {
     burn(time);
@@ -123,7 +137,7 @@ fn the_signal_path_allocates_nothing() {
     let mut sampler = Sampler::start(1000).unwrap();
     sampler.switch(Some(Tag::A)).unwrap();
     let before = ALLOCATIONS.get();
-    burn(BURN);
+    burn_cpu(BURN);
     let allocations = ALLOCATIONS.get() - before;
     let sampled = sampler.finish().unwrap().sampled[&Tag::A];
     assert!(sampled.samples > 10, "{sampled:?}");
@@ -166,7 +180,7 @@ fn python_functions_come_with_their_sample_and_cost_no_allocation() {
     sampler.watch_python(interpreter);
     sampler.switch(Some(Tag::A)).unwrap();
     let before = ALLOCATIONS.get();
-    burn_for_a(BURN);
+    burn_cpu(BURN);
     let allocations = ALLOCATIONS.get() - before;
     sampler.switch(None).unwrap();
     sampler.name_python(|call| {
@@ -276,20 +290,6 @@ fn set_timer(microseconds: libc::suseconds_t) -> libc::suseconds_t {
     // SAFETY: both are itimervals of this function.
     assert_eq!(unsafe { libc::setitimer(libc::ITIMER_PROF, &timer, &mut before) }, 0);
     before.it_interval.tv_usec
-}
-
-/// Uses so much CPU time of this thread, however busy the machine is.
-fn burn_cpu(time: Duration) {
-    let now = || {
-        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes to `now` only.
-        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) }, 0);
-        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-    };
-    let end = now() + time;
-    while now() < end {
-        burn(Duration::from_millis(1));
-    }
 }
 
 #[test]
