@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from command import COMMAND, GUARD_SECONDS
+from command import run as run_command
 from users import AS_STRANGER, STRANGER, python_of_everybody
 
 pytestmark = [
@@ -41,16 +42,7 @@ def open_path() -> Iterator[Path]:
 
 def run(*arguments: str, expected: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command with more in its environment, and check its exit code."""
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=GUARD_SECONDS,
-        env={**os.environ, **(env or {})},
-    )
-    assert done.returncode == expected, done.stdout + done.stderr
-    return done
+    return run_command(*arguments, expected=expected, env={**os.environ, **(env or {})})
 
 
 def directory_of(path: Path, owner: int) -> Path:
